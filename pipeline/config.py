@@ -1,0 +1,185 @@
+"""The configuration: TOML in, frozen values out, every mistake one sentence."""
+
+import difflib
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_type_hints
+
+import msgspec
+import tomli_w
+from msgspec import Meta, Struct, field
+
+from pipeline.errors import ConfigError
+
+Positive = Annotated[int, Meta(ge=1)]
+Share = Annotated[float, Meta(gt=0, lt=1)]
+
+
+class Join(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A small table joined to every batch by equality of ``on``; unmatched rows get missing values."""
+
+    path: str
+    on: list[str]
+    columns: list[str]
+    prefix: str = ""
+
+
+class Data(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    path: str
+    label: str
+    batch_rows: Literal["auto", "file"] | Positive = "auto"
+    on_bad_batch: Literal["fail"] = "fail"
+    keep: Literal["auto", "memory", "reread"] = "auto"
+    join: list[Join] = field(default_factory=list)
+
+
+class Prepare(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    function: str | None = None
+    columns: list[str] | None = None
+
+
+class Split(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    by: Literal["row", "batch", "group"] = "row"
+    test: Share = 0.2
+    column: str | None = None
+    path: str | None = None
+
+
+class Features(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    numeric: list[str] | None = None
+    categorical: list[str] | None = None
+    datetime: list[str] | None = None
+    max_categories: Positive = 100_000
+
+
+class Model(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    estimator: str = "default"
+    task: Literal["auto", "classification", "regression"] = "auto"
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+class Train(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    epochs: Positive = 1
+    lanes: Positive = 1
+    seed: Annotated[int, Meta(ge=0)] = 0
+    round_batches: Positive = 32
+
+
+class Evaluate(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    exact_rows: Positive = 10_000_000
+
+
+class Aggregate(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    fan_in: Annotated[int, Meta(ge=2)] = 8
+
+
+class Cluster(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    scheduler: str | None = None
+    workers: Positive | None = None
+    dashboard: str = "127.0.0.1:8787"
+    timeout: Annotated[float, Meta(gt=0)] = 30.0
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A whole run. Field names are the TOML keys; docs are in the README."""
+
+    data: Data
+    prepare: Prepare = field(default_factory=Prepare)
+    split: Split = field(default_factory=Split)
+    features: Features = field(default_factory=Features)
+    model: Model = field(default_factory=Model)
+    train: Train = field(default_factory=Train)
+    evaluate: Evaluate = field(default_factory=Evaluate)
+    aggregate: Aggregate = field(default_factory=Aggregate)
+    cluster: Cluster = field(default_factory=Cluster)
+
+
+def load(path: str | Path, overrides: tuple[str, ...] = ()) -> Config:
+    """Read ``path`` and apply ``section.key=value`` overrides.
+
+    Raises
+    ------
+    ConfigError
+        The file is missing or not TOML, a key is unknown, a value has the wrong type or range.
+    """
+    try:
+        raw = tomllib.loads(Path(path).read_text())
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read the config ({error.strerror}); give a TOML file.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML ({error}); correct it there.") from None
+    for override in overrides:
+        raw = _override(raw, override)
+    return parse(raw)
+
+
+def parse(raw: dict[str, Any]) -> Config:
+    """A checked `Config` from nested plain dictionaries."""
+    _check_keys(raw, Config, "")
+    try:
+        config = msgspec.convert(raw, Config)
+    except msgspec.ValidationError as error:
+        message, _, where = str(error).partition(" - at `$")
+        key = where.strip(".`") or "the config"
+        raise ConfigError(f"{key}: {message}; see the README's table of keys.") from None
+    if config.train.lanes > 1:
+        raise ConfigError(
+            f"train.lanes: found {config.train.lanes}, but this version trains one lane; set train.lanes = 1."
+        )
+    if config.split.by == "group" and not config.split.column:
+        raise ConfigError('split.column: missing, but split.by = "group" needs it; name the column of the groups.')
+    return config
+
+
+def dump(config: Config) -> str:
+    """The resolved config as TOML that `load` takes back (unset keys left out)."""
+    return tomli_w.dumps(_without_none(msgspec.to_builtins(config)))
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_none(v) for k, v in value.items() if v is not None}
+    if isinstance(value, list):
+        return [_without_none(v) for v in value]
+    return value
+
+
+def _override(raw: dict[str, Any], override: str) -> dict[str, Any]:
+    key, equals, text = override.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(re.fullmatch(r"[\w-]+", part) for part in parts):
+        raise ConfigError(f"--set {override}: not of the form section.key=value; write for example train.epochs=2.")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()  # a bare word is meant as a string: shells eat quotes
+    root = dict(raw)
+    table = root
+    for part in parts[:-1]:
+        inner = table.get(part, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"--set {override}: {part} is a value, not a section; name a key of a section.")
+        table[part] = dict(inner)
+        table = table[part]
+    table[parts[-1]] = value
+    return root
+
+
+def _check_keys(raw: dict[str, Any], struct: type[Struct], where: str) -> None:
+    hints = get_type_hints(struct)
+    for key, value in raw.items():
+        if key not in hints:
+            raise ConfigError(f"{where}{key}: unknown config key{suggest(key, hints)}.")
+        hint = hints[key]
+        if isinstance(value, dict) and isinstance(hint, type) and issubclass(hint, Struct):
+            _check_keys(value, hint, f"{where}{key}.")
+
+
+def suggest(name: str, known: Any) -> str:
+    """The end of an error sentence: the nearest known names, or all when few."""
+    known = [str(k) for k in known]
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    if near:
+        return f"; did you mean {' or '.join(near)}?"[:-1]
+    return f"; known are {', '.join(known[:12])}{', …' if len(known) > 12 else ''}" if known else ""

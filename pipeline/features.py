@@ -1,0 +1,149 @@
+"""Features: which columns the model sees, how each is treated and why; and their raw values.
+
+The three functions at the end give one answer for a column whatever dtype it arrives in: categories
+from a Parquet batch, strings from `pandas.read_parquet`, integers that became floats by a missing value.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from pipeline import config as cfg
+from pipeline.errors import ConfigError
+
+Task = Literal["classification", "regression"]
+DATE_PARTS = ("hour", "weekday", "month")
+
+
+@dataclass(frozen=True)
+class Features:
+    """The columns by treatment, in a fixed order, with the reason for each choice."""
+
+    task: Task
+    numeric: tuple[str, ...]
+    categorical: tuple[str, ...]
+    datetime: tuple[str, ...]
+    reasons: dict[str, str] = field(default_factory=dict, compare=False)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.numeric + self.categorical + self.datetime
+
+
+def choose(frame: pd.DataFrame, config: cfg.Config, task: Task) -> Features:
+    """Features as the config names them, or inferred from the dtypes of an empty prepared frame.
+
+    Raises
+    ------
+    ConfigError
+        A named column does not exist or has a type its treatment cannot take, or none is left.
+    """
+    named = config.features
+    label, reasons = config.data.label, {}
+    groups: dict[str, list[str]] = {"numeric": [], "categorical": [], "datetime": []}
+    if named.numeric is None and named.categorical is None and named.datetime is None:
+        for name in frame.columns:
+            if name == label or name == config.split.column and config.split.by == "group":
+                continue
+            kind = _kind(frame[name].dtype)
+            reasons[name] = f"{frame[name].dtype} column" if kind else f"left out: {frame[name].dtype} has no treatment"
+            if kind:
+                groups[kind].append(name)
+    else:
+        for kind in groups:
+            for name in getattr(named, kind) or []:
+                _check_named(frame, name, kind, label)
+                groups[kind].append(name)
+                reasons[name] = f"named in features.{kind}"
+    names = [n for group in groups.values() for n in group]
+    twice = next((n for n in names if names.count(n) > 1), None)
+    if twice:
+        raise ConfigError(f"features: column {twice!r} is named twice; name it once.")
+    if not names:
+        raise ConfigError("features: no column is left to learn from; name some in [features].")
+    return Features(task, *(tuple(g) for g in groups.values()), reasons)
+
+
+def choose_task(dtype: object, config: cfg.Config, estimator_kind: str | None, few_integers: bool) -> tuple[Task, str]:
+    """The task and the reason for it, from the config, the estimator or the label's dtype."""
+    if config.model.task != "auto":
+        return config.model.task, "set by model.task"
+    if estimator_kind == "classifier":
+        return "classification", f"{config.model.estimator} is a classifier"
+    if estimator_kind == "regressor":
+        return "regression", f"{config.model.estimator} is a regressor"
+    if pd.api.types.is_float_dtype(dtype):
+        return "regression", "the label is a float"
+    if pd.api.types.is_integer_dtype(dtype):
+        if few_integers:
+            return "classification", "the label is an integer of few values"
+        return "regression", "the label is an integer of many values"
+    return "classification", f"the label is {dtype}"
+
+
+def _kind(dtype: object) -> str | None:
+    if pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_numeric_dtype(dtype) and not _is_complex(dtype):
+        return "numeric"
+    if isinstance(dtype, pd.CategoricalDtype) or isinstance(dtype, pd.StringDtype):
+        return "categorical"
+    if pd.api.types.is_datetime64_any_dtype(dtype):
+        return "datetime"
+    return None
+
+
+def _is_complex(dtype: object) -> bool:
+    return pd.api.types.is_complex_dtype(dtype) or pd.api.types.is_timedelta64_dtype(dtype)
+
+
+def _check_named(frame: pd.DataFrame, name: str, kind: str, label: str) -> None:
+    if name not in frame.columns:
+        raise ConfigError(f"features.{kind}: no file has a column {name!r}{cfg.suggest(name, frame.columns)}.")
+    if name == label:
+        raise ConfigError(f"features.{kind}: {name!r} is the label; a feature must not be.")
+    dtype = frame[name].dtype
+    found = _kind(dtype)
+    fits = found == kind or kind == "categorical" and found == "numeric" and not pd.api.types.is_float_dtype(dtype)
+    if not fits:
+        raise ConfigError(f"features.{kind}: column {name!r} is {dtype}; name it under {found or 'none, leave it out'}.")
+
+
+def number_values(values: pd.Series) -> np.ndarray:
+    """Numbers as float64 (n,), NaN for missing."""
+    return values.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def category_codes(values: pd.Series) -> tuple[np.ndarray, pd.Index]:
+    """Codes (n,), -1 for missing, into the distinct values: strings, or int64 for whole numbers.
+
+    >>> codes, values = category_codes(pd.Series([3.0, None, 1.0]))
+    >>> codes.tolist(), values.tolist()
+    ([0, -1, 1], [3, 1])
+    """
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        codes, distinct = values.cat.codes.to_numpy(), values.cat.categories
+    else:
+        codes, distinct = pd.factorize(values)
+        distinct = pd.Index(distinct)
+    if pd.api.types.is_bool_dtype(distinct.dtype):
+        return codes, distinct.astype(bool)
+    if pd.api.types.is_numeric_dtype(distinct.dtype):
+        whole = distinct.to_numpy(dtype=np.float64)
+        return codes, distinct.astype(np.int64 if np.array_equal(whole, np.floor(whole)) else np.float64)
+    if all(isinstance(v, bool | np.bool_) for v in distinct[:1]) and len(distinct):
+        return codes, distinct.astype(bool)
+    return codes, distinct.astype(str)
+
+
+def split_datetime(values: pd.Series) -> dict[str, pd.Series]:
+    """Hour, weekday (Monday 0) and month of a datetime column, named ``column.part``; NaN for missing."""
+    name = values.name
+    parts = (values.dt.hour, values.dt.day_of_week, values.dt.month)
+    return {f"{name}.{part}": column.rename(None) for part, column in zip(DATE_PARTS, parts, strict=True)}
+
+
+def columns_of(names: Sequence[str]) -> list[str]:
+    """Without repetition, in order."""
+    return list(dict.fromkeys(names))

@@ -1,0 +1,94 @@
+"""The split: which rows train, which test, which neither, and why.
+
+Every row gets a *fate*, a small integer in the column `FATE`. Whether a row tests is decided by a hash
+of its own values, never by its place: the same row falls on the same side however the files are cut,
+and copies of a row fall together, so that none leaks from training into the test.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from pipeline.source import Batch
+
+FATE = "__fate__"
+TRAIN, TEST, NO_LABEL, NOT_FINITE = range(4)
+REASONS = {NO_LABEL: "label missing", NOT_FINITE: "label not finite"}
+FILTERED = "dropped by prepare.function"
+UNSEEN_LABEL = "label not seen in training"
+
+
+def assign_fate(
+    frame: pd.DataFrame, label: str, columns: Sequence[str], share: float, seed: int, test: bool | None
+) -> pd.DataFrame:
+    """``frame`` with the column `FATE` (int8).
+
+    Parameters
+    ----------
+    columns
+        The columns whose values identify a row (or its group).
+    share
+        Part of the rows that tests, between 0 and 1.
+    test
+        The side of the whole batch where the split goes by batch, None where it goes by row.
+    """
+    if test is None:
+        # The top 53 bits as a fraction in [0, 1), exact in a double.
+        side = (row_hash(frame, columns, seed) >> np.uint64(11)) * 2.0**-53 < share
+    else:
+        side = np.full(len(frame), test)
+    fate = np.where(side, TEST, TRAIN).astype(np.int8)
+    values = frame[label]
+    if pd.api.types.is_float_dtype(values.dtype):
+        fate[np.isinf(values.to_numpy(dtype=float, na_value=np.nan))] = NOT_FINITE
+    fate[values.isna().to_numpy()] = NO_LABEL
+    return frame.assign(**{FATE: fate})
+
+
+def row_hash(frame: pd.DataFrame, columns: Sequence[str], seed: int) -> np.ndarray:
+    """A hash of each row's values: uint64 of shape (n,).
+
+    The same value hashes the same as integer, float or boolean and as category or string, and the
+    order of the columns does not matter: those are accidents of a batch, not of the row.
+    """
+    total = np.full(len(frame), np.uint64(seed), dtype=np.uint64)
+    for name in columns:
+        salt = pd.util.hash_array(np.array([name], dtype=object))[0]
+        total += _scramble(_value_hash(frame[name]) ^ salt)
+    return _scramble(total)
+
+
+def _value_hash(values: pd.Series) -> np.ndarray:
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        hashes = np.append(pd.util.hash_array(values.cat.categories.to_numpy(dtype=object)), np.uint64(0))
+        return hashes[values.cat.codes.to_numpy()]  # -1, missing, takes the last
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        floats = values.to_numpy(dtype=np.float64, na_value=np.nan) + 0.0  # -0.0 becomes 0.0
+        floats[np.isnan(floats)] = np.nan  # one bit pattern for all of them
+        return floats.view(np.uint64)
+    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+        utc = values.dt.tz_convert("UTC").dt.tz_localize(None) if values.dt.tz is not None else values
+        return utc.to_numpy().astype("datetime64[ns]").view(np.uint64)
+    return _value_hash(values.astype("category"))
+
+
+def _scramble(values: np.ndarray) -> np.ndarray:
+    """Mix all bits (the finalizer of MurmurHash3, A. Appleby, public domain algorithm)."""
+    values = (values ^ (values >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
+    values = (values ^ (values >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
+    return values ^ (values >> np.uint64(33))
+
+
+def split_batches(batches: Sequence[Batch], share: float, seed: int) -> tuple[Batch, ...]:
+    """Whole batches to the test: the nearest number to ``share``, at least one, chosen by the seed."""
+    count = max(1, round(share * len(batches)))
+    chosen = set(np.random.default_rng(seed).permutation(len(batches))[:count].tolist())
+    return tuple(replace(batch, test=batch.number in chosen) for batch in batches)
+
+
+def separate(train: Sequence[Batch], test: Sequence[Batch]) -> tuple[Batch, ...]:
+    """Batches of the training data, then those of a test set of its own, numbered through."""
+    both = [replace(b, test=False) for b in train] + [replace(b, test=True) for b in test]
+    return tuple(replace(batch, number=i) for i, batch in enumerate(both))
