@@ -1,0 +1,97 @@
+"""Models: the estimator that a config names, and the default for each task."""
+
+import importlib
+from typing import Any
+
+from sklearn.base import BaseEstimator, is_classifier, is_regressor
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.linear_model import SGDClassifier, SGDRegressor
+from sklearn.preprocessing import StandardScaler
+
+from pipeline import config as cfg
+from pipeline.errors import ConfigError
+from pipeline.features import Task
+from pipeline.statistics import Moments
+
+# A constant rate with averaged weights (B. Polyak and A. Juditsky, 1992) converges in one pass on
+# standardised and one-hot columns, where scikit-learn's default schedule diverges for small alpha.
+_DEFAULTS = {
+    "classification": (SGDClassifier, {"loss": "log_loss", "eta0": 0.05}),
+    "regression": (SGDRegressor, {"eta0": 0.01}),
+}
+_COMMON = {"alpha": 1e-6, "learning_rate": "constant", "average": True}
+
+
+def make(model: cfg.Model, task: Task, seed: int) -> BaseEstimator:
+    """An unfitted estimator with ``partial_fit``; its randomness comes from ``seed`` unless set.
+
+    Raises
+    ------
+    ConfigError
+        The class cannot be imported, has no ``partial_fit``, does not fit the task or refuses a parameter.
+    """
+    if model.estimator == "default":
+        cls, defaults = _DEFAULTS[task]
+        params = {**_COMMON, **defaults, **model.params}
+    else:
+        cls, params = _import(model.estimator), dict(model.params)
+    try:
+        estimator = cls(**params)
+        known = estimator.get_params()
+    except TypeError as error:
+        raise ConfigError(f"model.params: {model.estimator} does not take them ({error}); correct the names.") from None
+    unknown = next((p for p in params if p not in known), None)
+    if unknown:
+        raise ConfigError(f"model.params: {model.estimator} has no {unknown!r}{cfg.suggest(unknown, known)}.")
+    if not hasattr(estimator, "partial_fit"):
+        raise ConfigError(
+            f"model.estimator: {model.estimator} cannot learn batch by batch with these parameters (no partial_fit); "
+            "name an estimator that can."
+        )
+    if "random_state" in known and known["random_state"] is None:
+        estimator.set_params(random_state=seed)
+    fits = is_classifier(estimator) if task == "classification" else is_regressor(estimator)
+    if not fits:
+        raise ConfigError(f"model.estimator: {model.estimator} is not for {task}; name another or set model.task.")
+    return estimator
+
+
+def kind(model: cfg.Model) -> str | None:
+    """``"classifier"``, ``"regressor"`` or None where the class does not decide."""
+    if model.estimator == "default":
+        return None
+    estimator = _import(model.estimator)
+    tags = getattr(estimator, "_estimator_type", None)
+    try:
+        built = estimator(**model.params)
+    except TypeError:
+        return tags
+    return "classifier" if is_classifier(built) else "regressor" if is_regressor(built) else None
+
+
+def _import(name: str) -> Any:
+    module, _, cls = name.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), cls)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(
+            f"model.estimator: {name!r} cannot be imported ({error}); write it as sklearn.linear_model.SGDClassifier."
+        ) from None
+
+
+def target_scale(model: cfg.Model, label: Moments) -> tuple[float, float]:
+    """(centre, scale) that the target is trained in: one step size then fits every unit."""
+    if model.estimator != "default":
+        return 0.0, 1.0
+    return label.mean, label.std or 1.0
+
+
+def with_target_scale(estimator: BaseEstimator, centre: float, scale: float) -> BaseEstimator:
+    """A fitted regressor that answers in the target's own unit."""
+    if (centre, scale) == (0.0, 1.0):
+        return estimator
+    scaler = StandardScaler()
+    scaler.fit([[centre - scale], [centre + scale]])
+    wrapped = TransformedTargetRegressor(regressor=estimator, transformer=scaler)
+    wrapped.regressor_, wrapped.transformer_, wrapped._training_dim = estimator, scaler, 1
+    return wrapped
