@@ -40,8 +40,9 @@ def predict(model: Any, rows: Rows, target: Target) -> Prediction:
     return Prediction(rows.y, predicted, proba, scores)
 
 
-def evaluate_batch(model: Any, batch: Encoded, target: Target, metrics: tuple[type[Metric], ...]) -> States:
-    """The metric states of one batch's held-out rows, one per metric."""
+def evaluate_batch(batch: Encoded, judge: tuple[Any, Target, tuple[type[Metric], ...]]) -> States:
+    """The metric states of one batch's held-out rows; ``judge`` is the model, its target and the metrics."""
+    model, target, metrics = judge
     if not len(batch.test):
         nothing = np.zeros(0, dtype=np.int64 if target.classes is not None else np.float64)
         return tuple(metric.of(Prediction(nothing, nothing)) for metric in metrics)

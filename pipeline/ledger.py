@@ -1,0 +1,58 @@
+"""The ledger: every row that was read has exactly one fate."""
+
+from dataclasses import dataclass, field
+
+from pipeline.errors import DataError
+from pipeline.split import FILTERED, NO_LABEL, REASONS, UNSEEN_LABEL
+from pipeline.statistics import Summary
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Rows by fate, and the rejected ones by reason."""
+
+    read: int
+    train: int
+    test: int
+    reasons: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, summary: Summary) -> "Ledger":
+        """From a merged summary; test rows of a class that training lacks cannot be scored and are rejected."""
+        counts = dict(summary.rows)
+        train, test = counts.pop("train"), counts.pop("test")
+        known = summary.train_labels.values.index
+        strange = summary.test_labels.values
+        unseen = int(strange[~strange.index.isin(known)].sum())
+        if unseen:
+            counts[UNSEEN_LABEL] = unseen
+        return cls(train + test - unseen + sum(counts.values()), train, test - unseen, counts)
+
+    @property
+    def rejected(self) -> int:
+        return sum(self.reasons.values())
+
+    @property
+    def labelled(self) -> int:
+        """Rows that have a label."""
+        return self.read - sum(self.reasons.get(r, 0) for r in (FILTERED, REASONS[NO_LABEL]))
+
+    def balanced(self, stated: int) -> "Ledger":
+        """The ledger itself, if it accounts for all the rows that the footers state.
+
+        Raises
+        ------
+        DataError
+            Rows were lost or counted twice: the run must not report figures.
+        """
+        if self.read != stated:
+            raise DataError(
+                f"ledger: {self.read:,} rows accounted for, but the footers state {stated:,}; "
+                "prepare.function must not add rows."
+            )
+        return self
+
+    def __str__(self) -> str:
+        reasons = ", ".join(f"{n:,} {reason}" for reason, n in self.reasons.items())
+        rejected = f"{self.rejected:,} rejected" + (f": {reasons}" if reasons else "")
+        return f"{self.read:,} read = {self.train:,} train + {self.test:,} test + {rejected}"

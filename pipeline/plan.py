@@ -1,0 +1,172 @@
+"""The plan: everything decided before the first row is read, and why."""
+
+from dataclasses import dataclass, replace
+
+import pandas as pd
+import pyarrow as pa
+
+from pipeline import config as cfg
+from pipeline import models
+from pipeline.errors import ConfigError
+from pipeline.features import Features, choose, choose_task, columns_of
+from pipeline.load import Recipe
+from pipeline.prepare import check_join, prepare
+from pipeline.source import Batch, Dataset, empty_frame, open_dataset, plain, read_batch
+from pipeline.split import separate, split_batches
+
+FEW_INTEGERS = 20
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do."""
+
+    config: cfg.Config
+    dataset: Dataset
+    batches: tuple[Batch, ...]
+    columns: pa.Schema
+    """The columns read from the files."""
+    meta: pd.DataFrame
+    """A prepared batch without rows."""
+    features: Features
+    task_reason: str
+
+    @property
+    def rows(self) -> int:
+        return sum(batch.rows for batch in self.batches)
+
+    @property
+    def identity(self) -> list[str]:
+        """The columns whose values decide a row's side of the split."""
+        if self.config.split.by == "group":
+            assert self.config.split.column is not None
+            return [self.config.split.column]
+        return columns_of([*self.features.names, self.config.data.label])
+
+    @property
+    def expected_test_rows(self) -> int:
+        if self.config.split.path or self.config.split.by == "batch":
+            return sum(b.rows for b in self.batches if b.test)
+        return round(self.rows * self.config.split.test)
+
+    @property
+    def recipe(self) -> Recipe:
+        """The part of the plan that travels with every task."""
+        config = self.config
+        return Recipe(
+            schema=self.columns,
+            joins=tuple(config.data.join),
+            function=config.prepare.function,
+            columns=tuple(columns_of([*self.identity, *self.features.names, config.data.label])),
+            label=config.data.label,
+            features=replace(self.features, reasons={}),
+            identity=tuple(self.identity),
+            test=config.split.test,
+            seed=config.train.seed,
+        )
+
+    def frame_bytes(self) -> int:
+        """Memory of all prepared batches, estimated: 8 bytes a number, 4 a category's code."""
+        row = sum(4 if isinstance(t, pd.CategoricalDtype) else 8 for t in self.meta.dtypes) + 1
+        return self.rows * row
+
+    def encoded_bytes(self) -> int:
+        """Memory of all encoded batches, estimated: a float32 and an index for each stored value."""
+        stored = len(self.features.numeric) + len(self.features.categorical) + 3 * len(self.features.datetime)
+        sparse = self.features.categorical or self.features.datetime
+        return self.rows * (stored * (8 if sparse else 4) + (12 if sparse else 8))
+
+    def describe(self) -> list[str]:
+        """The plan in lines for a person."""
+        config, features = self.config, self.features
+        side = f"path {config.split.path}" if config.split.path else f"{config.split.test:g} by {config.split.by}"
+        lines = [
+            f"data        {config.data.path}: {self.rows:,} rows in {self.dataset.files} files, "
+            f"{self.dataset.bytes / 2**20:,.1f} MiB decoded",
+            f"batches     {len(self.batches)} of {min(b.rows for b in self.batches):,} to "
+            f"{max(b.rows for b in self.batches):,} rows (data.batch_rows = {config.data.batch_rows})",
+            f"columns     {len(self.columns)} of {len(self.dataset.schema)} read",
+            f"prepare     {len(config.data.join)} joins, function {config.prepare.function or 'none'}",
+            f"label       {config.data.label}: {features.task}, because {self.task_reason}",
+            f"test        {side}, seed {config.train.seed}",
+            f"model       {config.model.estimator}, {config.train.epochs} epochs, {config.train.lanes} lane, "
+            f"merged in trees of fan-in {config.aggregate.fan_in}",
+            "features",
+        ]
+        kinds = {n: k for k in ("numeric", "categorical", "datetime") for n in getattr(features, k)}
+        return lines + [f"  {name:<20} {kinds.get(name, '-'):<12} {why}" for name, why in features.reasons.items()]
+
+
+def make_plan(config: cfg.Config) -> Plan:
+    """Read the footers, run the preparation on an empty frame, and decide.
+
+    Raises
+    ------
+    PipelineError
+        Anything that can be known to be wrong before a row is read.
+    """
+    dataset = open_dataset(config.data.path, config.data.batch_rows)
+    schema = _columns(config, dataset.schema)
+    _check_types(config, schema)
+    for join in config.data.join:
+        check_join(join, schema.names)
+    meta = prepare(empty_frame(schema), config.data.join, config.prepare.function)
+    label = config.data.label
+    if label not in meta.columns:
+        raise ConfigError(f"data.label: no file has a column {label!r}{cfg.suggest(label, meta.columns)}.")
+    if config.split.by == "group" and config.split.column not in meta.columns:
+        column = config.split.column or ""
+        raise ConfigError(f"split.column: no file has a column {column!r}{cfg.suggest(column, meta.columns)}.")
+    few = _few_integers(config, dataset, schema) if pd.api.types.is_integer_dtype(meta[label].dtype) else False
+    task, reason = choose_task(meta[label].dtype, config, models.kind(config.model), few)
+    if task == "regression" and not pd.api.types.is_numeric_dtype(meta[label].dtype):
+        raise ConfigError(f"data.label: {label!r} is {meta[label].dtype}; regression needs a number.")
+    models.make(config.model, task, config.train.seed)  # its mistakes belong before the run
+    features = choose(meta, config, task)
+    if not config.prepare.function:  # only what the run uses is read
+        used = {*features.names, label, config.split.column, *(c for join in config.data.join for c in join.on)}
+        schema = pa.schema([f for f in schema if f.name in used])
+        joined = {f"{join.prefix}{c}" for join in config.data.join for c in join.columns}
+        meta = meta[[c for c in meta.columns if c in used or c in joined]]
+    batches = _split(config, dataset)
+    return Plan(config, dataset, batches, schema, meta, features, reason)
+
+
+def _columns(config: cfg.Config, schema: pa.Schema) -> pa.Schema:
+    if config.prepare.columns is None:
+        return pa.schema([f for f in schema if not pa.types.is_nested(f.type)])
+    for column in config.prepare.columns:
+        if column not in schema.names:
+            raise ConfigError(f"prepare.columns: no file has a column {column!r}{cfg.suggest(column, schema.names)}.")
+    return pa.schema([schema.field(c) for c in config.prepare.columns])
+
+
+def _check_types(config: cfg.Config, schema: pa.Schema) -> None:
+    label = config.data.label
+    if label in schema.names and not config.prepare.function and pa.types.is_null(schema.field(label).type):
+        raise ConfigError(f"data.label: {label!r} has no value in any file; name a column that has.")
+
+
+def _few_integers(config: cfg.Config, dataset: Dataset, schema: pa.Schema) -> bool:
+    """Whether the first batch's label has at most `FEW_INTEGERS` distinct values."""
+    first = prepare(read_batch(dataset.batches[0], schema), config.data.join, config.prepare.function)
+    return first[config.data.label].nunique() <= FEW_INTEGERS
+
+
+def _split(config: cfg.Config, dataset: Dataset) -> tuple[Batch, ...]:
+    if config.split.path is not None:
+        test = open_dataset(config.split.path, config.data.batch_rows)
+        for column in dataset.schema:
+            if column.name in test.schema.names and plain(test.schema.field(column.name).type) != plain(column.type):
+                raise ConfigError(
+                    f"split.path: column {column.name!r} is {test.schema.field(column.name).type} in {test.path}, "
+                    f"but {column.type} in {dataset.path}; write both with one type."
+                )
+            if column.name not in test.schema.names:
+                raise ConfigError(f"split.path: {test.path} has no column {column.name!r}; give a test set like the data.")
+        return separate(dataset.batches, test.batches)
+    if config.split.by == "batch":
+        if len(dataset.batches) < 2:
+            raise ConfigError('split.by: "batch" needs two batches, found 1; set split.by = "row" or data.batch_rows.')
+        return split_batches(dataset.batches, config.split.test, config.train.seed)
+    return tuple(replace(batch, test=None) for batch in dataset.batches)

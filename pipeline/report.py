@@ -1,0 +1,113 @@
+"""The report: report.json, the table for a person, and the run folder that appears whole or not at all."""
+
+import contextlib
+import datetime
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from sklearn.pipeline import Pipeline
+
+from pipeline import artefact
+from pipeline import config as cfg
+from pipeline.errors import ConfigError
+from pipeline.ledger import Ledger
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished job knows."""
+
+    ledger: Ledger
+    batches: int
+    metrics: dict[str, float]
+    progressive: list[dict[str, float]]
+    model: Pipeline
+    kept: bool
+
+
+def make_report(
+    outcome: Outcome, task: str, seconds: dict[str, float], cluster: dict[str, Any], model_path: Path
+) -> dict[str, Any]:
+    """The content of report.json."""
+    ledger = outcome.ledger
+    return {
+        "task": task,
+        "rows": {
+            "read": ledger.read,
+            "train": ledger.train,
+            "test": ledger.test,
+            "rejected": ledger.rejected,
+            "rejected_by_reason": ledger.reasons,
+        },
+        "batches": {"read": outcome.batches, "rejected": 0, "kept_in_memory": outcome.kept},
+        "metrics": outcome.metrics,
+        "progressive": outcome.progressive,
+        "slices": {},
+        "seconds": {name: round(value, 3) for name, value in seconds.items()},
+        "cluster": cluster,
+        "model": {"path": str(model_path), "fingerprint": artefact.fingerprint(outcome.model)},
+    }
+
+
+def default_folder(name: str) -> Path:
+    """``runs/NAME-DATE-TIME`` in the working folder."""
+    return Path("runs") / f"{name}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
+
+
+def check_folder(folder: Path) -> None:
+    """That a run folder may be made there.
+
+    Raises
+    ------
+    ConfigError
+        Something is there already, or the place cannot be written to.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigError(f"--out {folder}: exists and is not empty; name a new folder, nothing was changed.")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder.parent, os.W_OK):
+            raise PermissionError(13, "Permission denied")
+    except OSError as error:
+        raise ConfigError(f"--out {folder}: cannot be written ({error.strerror}); name another place.") from None
+
+
+@contextlib.contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A folder to fill that takes the place of ``folder`` at the end, or vanishes on an error."""
+    draft = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}"
+    draft.mkdir(parents=True)
+    try:
+        yield draft
+        os.replace(draft, folder)  # takes the place of an empty folder, never of a full one
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def write(folder: Path, config: cfg.Config, report: dict[str, Any], model: Pipeline) -> None:
+    """The run folder: config.toml, report.json and the model, all or nothing."""
+    with whole_folder(folder) as draft:
+        (draft / "config.toml").write_text(cfg.dump(config))
+        artefact.save(model, draft / artefact.FILE)
+        (draft / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+
+
+def show(console: Console, report: dict[str, Any], ledger: Ledger, folder: Path) -> None:
+    """The compact table of results."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_row("rows", str(ledger))
+    for name, value in report["metrics"].items():
+        table.add_row(name, f"{value:.4f}")
+    parts = ", ".join(f"{name} {value:.1f}" for name, value in report["seconds"].items() if name != "total")
+    table.add_row("seconds", f"{report['seconds']['total']:.1f} ({parts})")
+    table.add_row("model", f"{report['model']['fingerprint'][:16]}")
+    table.add_row("run folder", str(folder))
+    console.print(table)

