@@ -59,13 +59,12 @@ class Job:
         summary = self._summarise(frames)
         ledger, target = understand(summary, plan)
         encoder = make_encoder(summary, plan.features, plan.config.features.max_categories)
-        # Sent once to each worker, not with each task.
-        remote = dask.delayed(self.client.scatter(encoder, broadcast=True))
-        encoded = self._map(frames, encode_batch, self.recipe, remote, target.classes)
+        remote_encoder = self._send(encoder)
+        encoded = self._map(frames, encode_batch, self.recipe, dask.delayed(remote_encoder), target.classes)
         if self.keep:
             encoded = self.client.persist(encoded)
-        del frames
         lane, progressive = self._train(encoded, target)
+        del frames  # not before: a release may overtake the graph that still needs it
         model = fitted(lane, target)
         metrics = self._evaluate(encoded, model, target)
         artefact = Pipeline([("preprocess", encoder), ("model", model)])
@@ -75,15 +74,22 @@ class Job:
         """``stage`` of every partition; what it returns need not be a DataFrame."""
         return frames.map_partitions(stage, *args, meta=self.plan.meta, enforce_metadata=False)
 
+    def _send(self, value: Any) -> Future:
+        """Put a value on every worker once, not into each task; under a key that nothing else has."""
+        return self.client.scatter([value], broadcast=True, hash=False)[0]
+
     def _compute(self, partitions: dd.DataFrame, numbers: Sequence[int]) -> list[Future]:
         return list(self.client.compute(partitions.partitions[list(numbers)].to_delayed()))
 
     def _reduce(self, futures: Sequence[Future], merge: Callable[[Any, Any], Any], name: str) -> Any:
         """Merge in a tree of fixed shape on the workers; the result comes to the client."""
 
+        held: list[Future] = []  # a release may overtake the graph that still needs the future
+
         def call(group: list[Future], level: int, index: int) -> Future:
             key = f"merge_{name}-{self._run}-{level}-{index}"
-            return self.client.submit(merge_all, group, merge, key=key, priority=10)
+            held.append(self.client.submit(merge_all, group, merge, key=key, priority=10))
+            return held[-1]
 
         return tree(futures, self.plan.config.aggregate.fan_in, call).result()
 
@@ -117,8 +123,8 @@ class Job:
             for epoch in range(config.train.epochs)
             for part in chunks(batch_order(numbers, epoch, config.train.seed), config.train.round_batches)
         ]
-        remote_target = self.client.scatter(target, broadcast=True)
-        lane = self.client.scatter(start(make(config.model, self.plan.features.task, config.train.seed)))
+        remote_target = self._send(target)
+        lane = self._send(start(make(config.model, self.plan.features.task, config.train.seed)))
         curve: list[dict[str, float]] = []
         with self.monitor.stage("train", sum(map(len, rounds))) as stage:
             ready = self._compute(encoded, rounds[0])
@@ -150,8 +156,8 @@ class Job:
     def _evaluate(self, encoded: dd.DataFrame, model: Any, target: Target) -> dict[str, float]:
         plan = self.plan
         metrics = metrics_for(plan.features.task, plan.expected_test_rows, plan.config.evaluate.exact_rows)
-        remote = dask.delayed(self.client.scatter((model, target, metrics), broadcast=True))
-        states = self._map(encoded, evaluate.evaluate_batch, remote)
+        judge = self._send((model, target, metrics))
+        states = self._map(encoded, evaluate.evaluate_batch, dask.delayed(judge))
         numbers = [b.number for b in plan.batches if b.test is not False]
         return evaluate.results(self._map_reduce(states, numbers, evaluate.merge, "evaluate"))
 

@@ -42,8 +42,7 @@ def join_table(frame: Frame, table: Frame, on: Sequence[str]) -> Frame:
     keys = [frame[c].astype(table.index.get_level_values(c).dtype) for c in on]
     wanted = pd.Index(keys[0]) if len(on) == 1 else pd.MultiIndex.from_arrays(keys, names=list(on))
     rows = table.index.get_indexer(wanted)
-    found = table.take(rows.clip(0)) if len(table) else table.reindex(range(len(rows)))
-    found = found.set_axis(frame.index).mask(rows < 0)
+    found = table.reset_index(drop=True).reindex(rows).set_axis(frame.index)  # row -1, unmatched, is not there
     return pd.concat([frame, found], axis=1)
 
 
