@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 import pyarrow as pa
+from msgspec import structs
 
 from pipeline import config as cfg
 from pipeline import models
@@ -11,7 +12,7 @@ from pipeline.errors import ConfigError
 from pipeline.features import Features, choose, choose_task, columns_of
 from pipeline.load import Recipe
 from pipeline.prepare import check_join, prepare
-from pipeline.source import Batch, Dataset, empty_frame, open_dataset, plain, read_batch
+from pipeline.source import Batch, Dataset, absolute, empty_frame, open_dataset, plain, read_batch
 from pipeline.split import separate, split_batches
 
 FEW_INTEGERS = 20
@@ -55,7 +56,7 @@ class Plan:
         config = self.config
         return Recipe(
             schema=self.columns,
-            joins=tuple(config.data.join),
+            joins=tuple(structs.replace(join, path=absolute(join.path)) for join in config.data.join),
             function=config.prepare.function,
             columns=tuple(columns_of([*self.identity, *self.features.names, config.data.label])),
             label=config.data.label,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import fsspec
@@ -95,6 +96,11 @@ def _list_files(path: str) -> list[str]:
     if not found:
         raise DataError(f"{path}: no Parquet file there (*.parquet); correct the path or write the data first.")
     return [fs.unstrip_protocol(p) if "://" in path else p for p in sorted(found)]
+
+
+def absolute(path: str) -> str:
+    """The path as a worker with another working folder finds it; URLs stay as they are."""
+    return path if "://" in path else str(Path(path).resolve())
 
 
 def _read_footer(path: str) -> _Footer:
