@@ -1,0 +1,30 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.aggregate import tree
+
+
+@given(st.lists(st.text(max_size=2), min_size=1, max_size=60), st.integers(2, 9))
+def test_a_tree_keeps_the_order_and_loses_nothing(parts, fan_in):
+    assert tree(parts, fan_in, lambda group, level, index: "".join(group)) == "".join(parts)
+
+
+@given(st.integers(1, 3_000), st.integers(2, 16))
+def test_depth_is_logarithmic_and_no_group_is_larger_than_the_fan_in(parts, fan_in):
+    levels = set()
+
+    def call(group, level, index):
+        assert 2 <= len(group) <= fan_in
+        levels.add(level)
+        return sum(group)
+
+    assert tree([1] * parts, fan_in, call) == parts
+    assert len(levels) == math.ceil(round(math.log(parts, fan_in), 9))
+
+
+def test_nothing_cannot_be_reduced():
+    with pytest.raises(ValueError, match="nothing to reduce"):
+        tree([], 2, lambda *a: None)

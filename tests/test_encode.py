@@ -1,0 +1,101 @@
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from pipeline.encode import Encoder, encode
+from pipeline.errors import DataError
+from pipeline.split import FATE
+from tests.conftest import table
+
+
+def reference(train: pd.DataFrame, frame: pd.DataFrame) -> np.ndarray:
+    """The same encoding out of scikit-learn's own parts."""
+
+    def plain(f):
+        return f[["x", "n"]].assign(
+            c=f["c"].astype(object).where(f["c"].notna(), None), h=f["t"].dt.hour, w=f["t"].dt.day_of_week, m=f["t"].dt.month
+        )
+
+    columns = ColumnTransformer(
+        [
+            ("numbers", make_pipeline(SimpleImputer(), StandardScaler()), ["x", "n"]),
+            ("categories", OneHotEncoder(handle_unknown="ignore"), ["c", "h", "w", "m"]),
+        ],
+        sparse_threshold=0,
+    )
+    return columns.fit(plain(train)).transform(plain(frame))
+
+
+@pytest.fixture
+def encoder():
+    return Encoder(["x", "n"], ["c"], ["t"]).fit(table(400, seed=1))
+
+
+def test_equals_scikit_learns_parts_but_for_the_imputed_rows_in_the_scale(encoder):
+    train, frame = table(400, seed=1), table(300, seed=2)
+    ours = encoder.transform(frame)
+    theirs = reference(train, frame)
+    assert isinstance(ours, sp.csr_array)
+    assert ours.dtype == np.float32
+    np.testing.assert_allclose(ours.toarray()[:, 1:], theirs[:, 1:], atol=1e-5)
+    # Our variance is that of the present values; SimpleImputer first adds copies of the mean.
+    x = train["x"]
+    np.testing.assert_allclose(encoder.mean_[0], x.mean())
+    np.testing.assert_allclose(encoder.scale_[0], StandardScaler().fit(x.to_frame()).scale_[0])
+
+
+def test_unseen_values_give_zeros_and_seen_missing_ones_their_own_column(encoder):
+    frame = table(3).assign(c=["red", "violet", None])
+    names = encoder.get_feature_names_out().tolist()
+    block = encoder.transform(frame).toarray()[:, [names.index(n) for n in ("c=blue", "c=green", "c=red", "c=missing")]]
+    np.testing.assert_array_equal(block, [[0, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 1]])
+    assert len(names) == encoder.transform(frame).shape[1]
+
+
+def test_dtypes_and_row_groups_do_not_matter(encoder):
+    frame = table(200, seed=3)
+    whole = encoder.transform(frame).toarray()
+    other = frame.astype({"c": "category", "n": float, "t": "datetime64[us]"})
+    np.testing.assert_array_equal(encoder.transform(other).toarray(), whole)
+    rows = [encoder.transform(frame.iloc[i : i + 1]).toarray() for i in range(len(frame))]
+    np.testing.assert_array_equal(np.vstack(rows), whole)
+    assert encoder.transform(frame.iloc[:0]).shape == (0, whole.shape[1])
+
+
+def test_integers_as_categories_survive_missing_values():
+    encoder = Encoder([], ["n"]).fit(pd.DataFrame({"n": [3, 1, 1]}))
+    assert encoder.transform(pd.DataFrame({"n": [1.0, np.nan, 3.0]})).toarray().tolist() == [[1, 0], [0, 0], [0, 1]]
+
+
+def test_numbers_alone_stay_dense_and_bad_ones_become_the_mean():
+    encoder = Encoder(["a", "k"]).fit(pd.DataFrame({"a": [1.0, 3.0], "k": [7, 7]}))
+    out = encoder.transform(pd.DataFrame({"a": [np.nan, np.inf, 5.0], "k": [7, 8, 7]}))
+    np.testing.assert_array_equal(out, np.array([[0, 0], [0, 1], [3, 0]], dtype=np.float32))
+
+
+def test_only_the_most_frequent_categories_are_kept():
+    encoder = Encoder([], ["c"], max_categories=2).fit(pd.DataFrame({"c": list("aabbbc")}))
+    assert encoder.get_feature_names_out().tolist() == ["c=a", "c=b"]
+
+
+def test_missing_column_is_named(encoder):
+    with pytest.raises(DataError, match="column 'n': missing from the DataFrame"):
+        encoder.transform(table(3).drop(columns="n"))
+
+
+def test_a_batch_is_parted_by_fate_and_labels_become_class_numbers(encoder):
+    frame = table(50)
+    frame[FATE] = np.arange(50, dtype=np.int8) % 4
+    before = frame.copy()
+    encoded = encode(frame, encoder, "three", np.array([10, 12]))
+    pd.testing.assert_frame_equal(frame, before)
+    train = frame[(frame[FATE] == 0) & frame["three"].isin([10, 12])]
+    np.testing.assert_array_equal(encoded.train.y, (train["three"] == 12).astype(int))
+    np.testing.assert_array_equal(encoded.train.X.toarray(), encoder.transform(train).toarray())
+    empty = encode(frame.iloc[:0], encoder, "three", np.array([10, 12]))
+    assert len(empty.train) == len(empty.test) == 0
