@@ -1,0 +1,49 @@
+"""Imports go one way along the flow."""
+
+import ast
+from pathlib import Path
+
+# A module imports only from those to its left.
+ORDER = """errors config source prepare split features statistics encode load metrics models plan evaluate train
+aggregate ledger cluster progress artefact report job datasets run cli""".split()
+PACKAGE = Path(__file__).parent.parent / "pipeline"
+
+
+def imported(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            if node.module == "pipeline":
+                found |= {alias.name for alias in node.names}
+            elif node.module.startswith("pipeline."):
+                found.add(node.module.split(".")[1])
+    return found - {"__version__"}
+
+
+def test_every_module_has_its_place_and_imports_only_what_lies_upstream():
+    rooms = {p.stem for p in PACKAGE.glob("*.py")} - {"__init__", "__main__"}
+    rooms |= {p.parent.name for p in PACKAGE.glob("*/__init__.py")}
+    assert rooms == set(ORDER)
+    for path in PACKAGE.rglob("*.py"):
+        room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        if room.startswith("__"):
+            continue
+        later = {name for name in imported(path) if ORDER.index(name) > ORDER.index(room)}
+        assert not later, f"{path.name} imports {later}"
+
+
+def test_only_the_edges_know_dask():
+    edges = {"cluster.py", "job.py", "progress.py", "train.py"}
+    for path in PACKAGE.rglob("*.py"):
+        names = {
+            name.split(".")[0]
+            for node in ast.walk(ast.parse(path.read_text()))
+            for name in (
+                [node.module or ""]
+                if isinstance(node, ast.ImportFrom)
+                else [a.name for a in node.names]
+                if isinstance(node, ast.Import)
+                else []
+            )
+        }
+        assert path.name in edges or not names & {"dask", "distributed", "dask_ml"}, path
