@@ -17,7 +17,7 @@ from pipeline import __version__  # noqa: E402
 from pipeline.errors import PipelineError  # noqa: E402
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("pipeline", context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def main() -> None:
     """Partitioned Parquet in, a trained and evaluated scikit-learn model out, on Dask."""
@@ -81,4 +81,6 @@ def flights(out: Path) -> None:
     from pipeline.datasets import flights as dataset
 
     rows = dataset.write(out)
-    click.echo(f"{out}: {rows:,} flights in 12 files, with weather, planes, airports and airlines beside them.", err=True)
+    click.echo(
+        f"{out}: {rows:,} flights in 12 files, with weather, planes, airports and airlines beside them.", err=True
+    )

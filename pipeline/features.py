@@ -46,7 +46,7 @@ def choose(frame: pd.DataFrame, config: cfg.Config, task: Task) -> Features:
     groups: dict[str, list[str]] = {"numeric": [], "categorical": [], "datetime": []}
     if named.numeric is None and named.categorical is None and named.datetime is None:
         for name in frame.columns:
-            if name == label or name == config.split.column and config.split.by == "group":
+            if name == label or (name == config.split.column and config.split.by == "group"):
                 continue
             kind = _kind(frame[name].dtype)
             reasons[name] = f"{frame[name].dtype} column" if kind else f"left out: {frame[name].dtype} has no treatment"
@@ -85,7 +85,7 @@ def choose_task(dtype: object, config: cfg.Config, estimator_kind: str | None, f
 
 
 def _kind(dtype: object) -> str | None:
-    if pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_numeric_dtype(dtype) and not _is_complex(dtype):
+    if pd.api.types.is_bool_dtype(dtype) or (pd.api.types.is_numeric_dtype(dtype) and not _is_complex(dtype)):
         return "numeric"
     if isinstance(dtype, pd.CategoricalDtype) or isinstance(dtype, pd.StringDtype):
         return "categorical"
@@ -105,9 +105,11 @@ def _check_named(frame: pd.DataFrame, name: str, kind: str, label: str) -> None:
         raise ConfigError(f"features.{kind}: {name!r} is the label; a feature must not be.")
     dtype = frame[name].dtype
     found = _kind(dtype)
-    fits = found == kind or kind == "categorical" and found == "numeric" and not pd.api.types.is_float_dtype(dtype)
+    fits = found == kind or (kind == "categorical" and found == "numeric" and not pd.api.types.is_float_dtype(dtype))
     if not fits:
-        raise ConfigError(f"features.{kind}: column {name!r} is {dtype}; name it under {found or 'none, leave it out'}.")
+        raise ConfigError(
+            f"features.{kind}: column {name!r} is {dtype}; name it under {found or 'none, leave it out'}."
+        )
 
 
 def number_values(values: pd.Series) -> np.ndarray:

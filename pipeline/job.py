@@ -17,12 +17,12 @@ from pipeline.encode import make_encoder
 from pipeline.errors import DataError
 from pipeline.evaluate import Target
 from pipeline.ledger import Ledger
-from pipeline.load import encode_batch, load_batch, summarise_batch
 from pipeline.metrics import metrics_for
 from pipeline.models import make, target_scale
 from pipeline.plan import Plan
 from pipeline.progress import Monitor, Stage
 from pipeline.report import Outcome
+from pipeline.stages import encode_batch, load_batch, summarise_batch
 from pipeline.statistics import Summary
 from pipeline.train import Lane, batch_order, fitted, progress, start, train_batch
 
@@ -179,13 +179,15 @@ def understand(summary: Summary, plan: Plan) -> tuple[Ledger, Target]:
         raise DataError(f"{plan.config.data.path}: no rows left for training ({ledger}); lower split.test or add data.")
     if plan.features.task == "regression":
         if summary.label.m2 == 0:
-            raise DataError(f"{plan.config.data.path}: label {label!r} has a single value; nothing can be learned from it.")
+            raise DataError(
+                f"{plan.config.data.path}: label {label!r} has a single value; nothing can be learned from it."
+            )
         target = Target(None, *target_scale(plan.config.model, summary.label))
     else:
         classes = summary.train_labels.values.sort_index().index
         if len(classes) < 2:
             raise DataError(
-                f"{plan.config.data.path}: label {label!r} has the single class {classes[0]!r} in the training rows; "
+                f"{plan.config.data.path}: label {label!r} has the single class {classes[0]} in the training rows; "
                 "two are needed."
             )
         target = Target(classes.to_numpy() if classes.dtype.kind in "ib" else np.array(classes, dtype=object))

@@ -10,10 +10,10 @@ from pipeline import config as cfg
 from pipeline import models
 from pipeline.errors import ConfigError
 from pipeline.features import Features, choose, choose_task, columns_of
-from pipeline.load import Recipe
 from pipeline.prepare import check_join, prepare
 from pipeline.source import Batch, Dataset, absolute, empty_frame, open_dataset, plain, read_batch
 from pipeline.split import separate, split_batches
+from pipeline.stages import Recipe
 
 FEW_INTEGERS = 20
 
@@ -164,7 +164,9 @@ def _split(config: cfg.Config, dataset: Dataset) -> tuple[Batch, ...]:
                     f"but {column.type} in {dataset.path}; write both with one type."
                 )
             if column.name not in test.schema.names:
-                raise ConfigError(f"split.path: {test.path} has no column {column.name!r}; give a test set like the data.")
+                raise ConfigError(
+                    f"split.path: {test.path} has no column {column.name!r}; give a test set like the data."
+                )
         return separate(dataset.batches, test.batches)
     if config.split.by == "batch":
         if len(dataset.batches) < 2:

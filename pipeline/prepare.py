@@ -82,7 +82,9 @@ def resolve(reference: str) -> Callable[[Frame], Frame]:
     try:
         found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f"prepare.function: {reference!r} cannot be imported ({error}); write module:function.") from None
+        raise ConfigError(
+            f"prepare.function: {reference!r} cannot be imported ({error}); write module:function."
+        ) from None
     if not colon or not callable(found):
         raise ConfigError(f"prepare.function: {reference!r} is not a function; write module:function.")
     return found

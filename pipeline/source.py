@@ -206,7 +206,9 @@ def read_batch(batch: Batch, schema: pa.Schema) -> pd.DataFrame:
 
 
 def _concatenate(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:
-    target = pa.schema([(f.name, pa.dictionary(pa.int32(), pa.string()) if pa.types.is_string(f.type) else f.type) for f in schema])
+    target = pa.schema(
+        [(f.name, pa.dictionary(pa.int32(), pa.string()) if pa.types.is_string(f.type) else f.type) for f in schema]
+    )
     return pa.concat_tables([table.cast(target) for table in tables]).unify_dictionaries()
 
 

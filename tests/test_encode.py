@@ -18,7 +18,10 @@ def reference(train: pd.DataFrame, frame: pd.DataFrame) -> np.ndarray:
 
     def plain(f):
         return f[["x", "n"]].assign(
-            c=f["c"].astype(object).where(f["c"].notna(), None), h=f["t"].dt.hour, w=f["t"].dt.day_of_week, m=f["t"].dt.month
+            c=f["c"].astype(object).where(f["c"].notna(), None),
+            h=f["t"].dt.hour,
+            w=f["t"].dt.day_of_week,
+            m=f["t"].dt.month,
         )
 
     columns = ColumnTransformer(

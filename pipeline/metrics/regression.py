@@ -23,9 +23,7 @@ class Regression:
         return cls(float(np.square(error).sum()), float(np.abs(error).sum()), Moments.of(prediction.y))
 
     def merge(self, other: "Regression") -> "Regression":
-        return Regression(
-            self.squared + other.squared, self.absolute + other.absolute, self.truth.merge(other.truth)
-        )
+        return Regression(self.squared + other.squared, self.absolute + other.absolute, self.truth.merge(other.truth))
 
     def result(self) -> dict[str, float]:
         rows = self.truth.count

@@ -1,4 +1,4 @@
-"""Loading: one batch from its files to prepared rows with their fate, and on to the encoded batch.
+"""Stages: one batch from its files to prepared rows with their fate, its summary, its encoded form.
 
 These are the functions that run as tasks; each takes the `Recipe`, which is small, and one batch.
 """

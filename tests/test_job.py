@@ -1,0 +1,189 @@
+"""The flow on two real worker processes, against plain scikit-learn on the same rows."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import metrics as sk
+from sklearn.linear_model import SGDClassifier
+
+import pipeline
+from pipeline import config as cfg
+from pipeline import report
+from pipeline.artefact import fingerprint
+from pipeline.encode import Encoder
+from pipeline.errors import DataError
+from pipeline.job import Job
+from pipeline.plan import make_plan
+from pipeline.progress import Monitor
+from pipeline.split import FATE, TEST, assign_fate
+from tests.conftest import table, write
+
+pytestmark = pytest.mark.cluster
+FEATURES = {"numeric": ["x", "n"], "categorical": ["c"], "datetime": ["t"]}
+
+
+def config(folder: Path, label: str = "y", **sections) -> cfg.Config:
+    raw = {"data": {"path": str(folder), "label": label, "batch_rows": "file"}, "features": FEATURES}
+    for name, values in sections.items():
+        raw[name] = {**raw.get(name, {}), **values}
+    return cfg.parse(raw)
+
+
+def execute(session, settings: cfg.Config) -> report.Outcome:
+    plan = make_plan(settings)
+    return Job(plan, session, Monitor(time.perf_counter(), quiet=True)).execute()
+
+
+def sides(frame: pd.DataFrame, label: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    fate = assign_fate(frame, label, ["x", "n", "c", "t", label], 0.2, 0, None)[FATE]
+    return frame[fate == 0], frame[fate == TEST]
+
+
+def test_the_figures_are_scikit_learns_on_the_held_out_rows(session, folder, frame):
+    outcome = execute(session, config(folder))
+    train, test = sides(frame, "y")
+    assert (outcome.ledger.train, outcome.ledger.test, outcome.ledger.read) == (len(train), len(test), 2_000)
+    proba = outcome.model.predict_proba(test)[:, 1]
+    assert outcome.metrics["log_loss"] == pytest.approx(
+        sk.log_loss(test["y"], outcome.model.predict_proba(test)), rel=1e-6
+    )
+    assert outcome.metrics["roc_auc"] == pytest.approx(sk.roc_auc_score(test["y"], proba), rel=1e-9)
+    assert outcome.metrics["accuracy"] == sk.accuracy_score(test["y"], outcome.model.predict(test))
+    assert outcome.metrics["roc_auc"] > 0.8
+    assert [p["rows"] for p in outcome.progressive] == sorted(p["rows"] for p in outcome.progressive)
+    assert len(outcome.progressive) == 3
+
+
+def test_one_batch_is_exactly_partial_fit_on_the_encoded_training_rows(session, folder, frame):
+    params = {"loss": "log_loss", "alpha": 0.001}
+    model = {"estimator": "sklearn.linear_model.SGDClassifier", "params": params}
+    outcome = execute(session, config(folder, data={"batch_rows": 10_000}, model=model))
+    train, _ = sides(frame, "y")
+    encoder = Encoder(["x", "n"], ["c"], ["t"]).fit(train)
+    plain = SGDClassifier(**params, random_state=0).partial_fit(encoder.transform(train), train["y"], classes=[0, 1])
+    np.testing.assert_array_equal(outcome.model.named_steps["model"].coef_, plain.coef_)
+    np.testing.assert_array_equal(outcome.model.named_steps["preprocess"].mean_, encoder.mean_)
+
+
+def test_kept_or_read_again_small_rounds_or_large_the_model_is_the_same(session, folder):
+    settings = {"epochs": 3}
+    kept = execute(session, config(folder, data={"keep": "memory"}, train=settings))
+    again = execute(session, config(folder, data={"keep": "reread"}, train=settings))
+    rounds = execute(session, config(folder, train={**settings, "round_batches": 1}))
+    assert kept.kept is True
+    assert again.kept is False
+    assert fingerprint(kept.model) == fingerprint(again.model) == fingerprint(rounds.model)
+    assert kept.metrics == again.metrics == rounds.metrics
+
+
+def test_fan_in_changes_no_count_and_hardly_a_figure(session, folder):
+    two, eight = (execute(session, config(folder, aggregate={"fan_in": n})) for n in (2, 8))
+    assert two.ledger == eight.ledger
+    assert two.metrics == pytest.approx(eight.metrics, rel=1e-4)
+
+
+def test_multi_class(session, folder, frame):
+    outcome = execute(session, config(folder, "three", train={"epochs": 5}))
+    _, test = sides(frame, "three")
+    proba = outcome.model.predict_proba(test)
+    assert outcome.metrics["log_loss"] == pytest.approx(sk.log_loss(test["three"], proba), rel=1e-6)
+    assert outcome.metrics["roc_auc"] == pytest.approx(sk.roc_auc_score(test["three"], proba, multi_class="ovr"))
+    assert set(outcome.model.predict(test)) <= {10, 11, 12}
+
+
+def test_regression_in_the_targets_own_unit(session, folder, frame):
+    outcome = execute(session, config(folder, "amount", train={"epochs": 5}))
+    _, test = sides(frame, "amount")
+    assert outcome.metrics["r2"] == pytest.approx(sk.r2_score(test["amount"], outcome.model.predict(test)), rel=1e-5)
+    assert outcome.metrics["r2"] > 0.8
+
+
+@pytest.mark.parametrize(
+    ("values", "classes"), [(["no", "yes"], ["no", "yes"]), ([False, True], [False, True]), ([3, 9], [3, 9])]
+)
+def test_labels_of_any_type_come_back_as_they_were(session, tmp_path, values, classes):
+    frame = table(400)
+    folder = write(frame.assign(y=[values[v] for v in frame["y"]]), tmp_path / "d", 2)
+    outcome = execute(session, config(folder))
+    assert outcome.model.named_steps["model"].classes_.tolist() == classes
+    assert set(outcome.model.predict(frame).tolist()) <= set(classes)
+
+
+def test_naive_bayes_by_name(session, folder):
+    model = {"estimator": "sklearn.naive_bayes.BernoulliNB"}
+    assert execute(session, config(folder, model=model)).metrics["roc_auc"] > 0.6
+
+
+def test_a_separate_test_set_and_the_loaded_artefact_agree_to_the_digit(session, folder, tmp_path):
+    unseen = table(500, seed=5)
+    write(unseen, tmp_path / "test", 2)
+    settings = config(folder, split={"path": str(tmp_path / "test")})
+    outcome = execute(session, settings)
+    assert (outcome.ledger.train, outcome.ledger.test) == (2_000, 500)
+    report.write(tmp_path / "run", settings, {}, outcome.model)
+    loaded = pipeline.load(tmp_path / "run")
+    plain = pd.read_parquet(tmp_path / "test")
+    assert outcome.metrics["accuracy"] == sk.accuracy_score(plain["y"], loaded.predict(plain))
+    assert outcome.metrics["roc_auc"] == sk.roc_auc_score(plain["y"], loaded.predict_proba(plain)[:, 1])
+    assert outcome.metrics["log_loss"] == pytest.approx(sk.log_loss(plain["y"], loaded.predict_proba(plain)), rel=1e-7)
+
+
+def test_splits_by_batch_and_by_group(session, folder, frame):
+    by_batch = execute(session, config(folder, split={"by": "batch", "test": 0.5}))
+    assert by_batch.ledger.test == 1_000
+    by_group = execute(session, config(folder, split={"by": "group", "column": "n"}))
+    test = assign_fate(frame, "y", ["n"], 0.2, 0, None)[FATE] == TEST
+    assert by_group.ledger.test == test.sum()
+    assert not set(frame["n"][test]) & set(frame["n"][~test])
+
+
+def test_rejected_and_filtered_rows_are_in_the_ledger(session, tmp_path):
+    frame = table(600)
+    frame["amount"] = frame["amount"].mask(frame.index % 10 == 0).mask(frame.index % 10 == 1, np.inf)
+    folder = write(frame, tmp_path / "d", 3)
+    outcome = execute(session, config(folder, "amount", prepare={"function": "tests.prepared:only_short"}))
+    kept = frame[frame["n"] < 40]
+    assert outcome.ledger.read == 600
+    assert outcome.ledger.reasons == {
+        "label missing": int(kept["amount"].isna().sum()),
+        "label not finite": int(np.isinf(kept["amount"]).sum()),
+        "dropped by prepare.function": 600 - len(kept),
+    }
+
+
+def test_classes_that_only_the_test_has_are_rejected(session, tmp_path):
+    write(table(300), tmp_path / "train", 1)
+    write(table(100, seed=1).assign(y=lambda f: f["y"].mask(f.index < 7, 5)), tmp_path / "test", 1)
+    outcome = execute(session, config(tmp_path / "train", split={"path": str(tmp_path / "test")}))
+    assert outcome.ledger.reasons == {"label not seen in training": 7}
+    assert outcome.ledger.test == 93
+
+
+@pytest.mark.parametrize(
+    ("change", "sections", "message"),
+    [
+        (lambda f: f.assign(y=1), {}, "label 'y' has the single class 1"),
+        (lambda f: f.assign(y=f["y"].astype("Int64").mask(f["y"] >= 0)), {}, "label 'y' has no value in any row"),
+        (lambda f: f, {"split": {"test": 0.9999999}}, "no rows left for training"),
+        (lambda f: f, {"split": {"test": 0.0000001}}, "no rows left for testing"),
+        (lambda f: f, {"prepare": {"function": "tests.prepared:doubled"}}, "must not add rows"),
+        (lambda f: f.assign(i=1), {"prepare": {"function": "tests.prepared:fail"}}, "raised ZeroDivisionError"),
+    ],
+)
+def test_data_that_cannot_be_trained_on(session, tmp_path, change, sections, message):
+    folder = write(change(table(200)), tmp_path / "d", 2)
+    with pytest.raises(DataError, match=message):
+        execute(session, config(folder, **sections))
+
+
+def test_a_file_that_breaks_under_the_run_is_named(session, folder):
+    plan = make_plan(config(folder))
+    path = folder / "part-002.parquet"
+    content = bytearray(path.read_bytes())
+    content[4:4000] = bytes(3996)
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"part-002\.parquet.*cannot be decoded"):
+        Job(plan, session, Monitor(0.0, quiet=True)).execute()
