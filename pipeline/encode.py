@@ -14,7 +14,7 @@ from pipeline.features import Features, category_codes, number_values, split_dat
 from pipeline.split import FATE, TEST, TRAIN
 from pipeline.statistics import Counts, Moments, Summary
 
-Matrix = np.ndarray | sp.csr_array
+Matrix = Any  # np.ndarray | sp.csr_array, float32; neither stub knows the union
 
 
 class Encoder(TransformerMixin, BaseEstimator):

@@ -64,7 +64,7 @@ def choose(frame: pd.DataFrame, config: cfg.Config, task: Task) -> Features:
         raise ConfigError(f"features: column {twice!r} is named twice; name it once.")
     if not names:
         raise ConfigError("features: no column is left to learn from; name some in [features].")
-    return Features(task, *(tuple(g) for g in groups.values()), reasons)
+    return Features(task, tuple(groups["numeric"]), tuple(groups["categorical"]), tuple(groups["datetime"]), reasons)
 
 
 def choose_task(dtype: object, config: cfg.Config, estimator_kind: str | None, few_integers: bool) -> tuple[Task, str]:
@@ -87,7 +87,7 @@ def choose_task(dtype: object, config: cfg.Config, estimator_kind: str | None, f
 def _kind(dtype: object) -> str | None:
     if pd.api.types.is_bool_dtype(dtype) or (pd.api.types.is_numeric_dtype(dtype) and not _is_complex(dtype)):
         return "numeric"
-    if isinstance(dtype, pd.CategoricalDtype) or isinstance(dtype, pd.StringDtype):
+    if isinstance(dtype, (pd.CategoricalDtype, pd.StringDtype)):
         return "categorical"
     if pd.api.types.is_datetime64_any_dtype(dtype):
         return "datetime"

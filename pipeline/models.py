@@ -14,7 +14,7 @@ from pipeline.statistics import Moments
 
 # A constant rate with averaged weights (B. Polyak and A. Juditsky, 1992) converges in one pass on
 # standardised and one-hot columns, where scikit-learn's default schedule diverges for small alpha.
-_DEFAULTS = {
+_DEFAULTS: dict[Task, tuple[Any, dict[str, Any]]] = {
     "classification": (SGDClassifier, {"loss": "log_loss", "eta0": 0.05}),
     "regression": (SGDRegressor, {"eta0": 0.01}),
 }

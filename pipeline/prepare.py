@@ -12,10 +12,8 @@ import pyarrow.parquet as pq
 from pipeline.config import Join, suggest
 from pipeline.errors import ConfigError, DataError
 
-Frame = pd.DataFrame
 
-
-def prepare(frame: Frame, joins: Sequence[Join], function: str | None) -> Frame:
+def prepare(frame: pd.DataFrame, joins: Sequence[Join], function: str | None) -> pd.DataFrame:
     """Join the small tables, then call ``function``; ``frame`` itself is left as it was.
 
     Raises
@@ -32,12 +30,12 @@ def prepare(frame: Frame, joins: Sequence[Join], function: str | None) -> Frame:
         result = call(frame.copy(deep=False))
     except Exception as error:
         raise DataError(f"prepare.function {function}: raised {type(error).__name__}: {error}; correct it.") from error
-    if not isinstance(result, Frame):
+    if not isinstance(result, pd.DataFrame):
         raise DataError(f"prepare.function {function}: returned {type(result).__name__}; return a DataFrame.")
     return result
 
 
-def join_table(frame: Frame, table: Frame, on: Sequence[str]) -> Frame:
+def join_table(frame: pd.DataFrame, table: pd.DataFrame, on: Sequence[str]) -> pd.DataFrame:
     """A left join that keeps every row of ``frame``, in order; ``table`` is indexed by ``on``."""
     keys = [frame[c].astype(table.index.get_level_values(c).dtype) for c in on]
     wanted = pd.Index(keys[0]) if len(on) == 1 else pd.MultiIndex.from_arrays(keys, names=list(on))
@@ -47,7 +45,7 @@ def join_table(frame: Frame, table: Frame, on: Sequence[str]) -> Frame:
 
 
 @lru_cache(maxsize=16)
-def small_table(path: str, on: tuple[str, ...], columns: tuple[str, ...], prefix: str) -> Frame:
+def small_table(path: str, on: tuple[str, ...], columns: tuple[str, ...], prefix: str) -> pd.DataFrame:
     """A join's table, indexed by its key: read once in each worker, not sent with each task."""
     try:
         with fsspec.open(path, "rb") as handle:
@@ -76,7 +74,7 @@ def check_join(join: Join, known: Sequence[str]) -> None:
             raise ConfigError(f"data.join.on: the data has no column {column!r}{suggest(column, known)}.")
 
 
-def resolve(reference: str) -> Callable[[Frame], Frame]:
+def resolve(reference: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
     """The function behind ``module:function``."""
     module, colon, name = reference.partition(":")
     try:

@@ -87,7 +87,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     draft.mkdir(parents=True)
     try:
         yield draft
-        os.replace(draft, folder)  # takes the place of an empty folder, never of a full one
+        draft.replace(folder)  # takes the place of an empty folder, never of a full one
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 

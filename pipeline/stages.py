@@ -52,7 +52,7 @@ def load_batch(batch: Batch, recipe: Recipe) -> pd.DataFrame:
     absent = [c for c in recipe.columns if c not in frame.columns]
     if absent:
         raise DataError(
-            f"batch {batch.number} ({batch}): prepare.function left out column {absent[0]!r}; return it for every batch."
+            f"batch {batch.number} ({batch}): prepare.function left out column {absent[0]!r}; return it always."
         )
     frame = frame[list(recipe.columns)]
     frame = assign_fate(frame, recipe.label, recipe.identity, recipe.test, recipe.seed, batch.test)

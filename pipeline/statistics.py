@@ -105,7 +105,7 @@ def summarise(frame: pd.DataFrame, features: Features, label: str, read: int) ->
 def merge(a: Summary, b: Summary) -> Summary:
     """Of two summaries, the summary of their rows together; associative."""
     return Summary(
-        {key: a.rows.get(key, 0) + b.rows.get(key, 0) for key in a.rows | b.rows},
+        {key: a.rows.get(key, 0) + b.rows.get(key, 0) for key in {**a.rows, **b.rows}},
         {name: a.numeric[name].merge(b.numeric[name]) for name in a.numeric},
         {name: a.categorical[name].merge(b.categorical[name]) for name in a.categorical},
         a.label.merge(b.label),

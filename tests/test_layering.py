@@ -4,7 +4,32 @@ import ast
 from pathlib import Path
 
 # A module imports only from those to its left.
-ORDER = ["errors", "config", "source", "prepare", "split", "features", "statistics", "encode", "stages", "metrics", "models", "plan", "evaluate", "train", "aggregate", "ledger", "cluster", "progress", "artefact", "report", "job", "datasets", "run", "cli"]
+ORDER = [
+    "errors",
+    "config",
+    "source",
+    "prepare",
+    "split",
+    "features",
+    "statistics",
+    "encode",
+    "stages",
+    "metrics",
+    "models",
+    "plan",
+    "evaluate",
+    "train",
+    "aggregate",
+    "ledger",
+    "cluster",
+    "progress",
+    "artefact",
+    "report",
+    "job",
+    "datasets",
+    "run",
+    "cli",
+]
 PACKAGE = Path(__file__).parent.parent / "pipeline"
 
 

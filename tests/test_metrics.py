@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -18,10 +20,7 @@ def predictions(rows: int, classes: int, seed: int) -> Prediction:
 
 def cut(p: Prediction, edges: list[int]) -> list[Prediction]:
     edges = [0, *sorted(edges), len(p.y)]
-    return [
-        Prediction(p.y[a:b], p.predicted[a:b], p.proba[a:b], p.scores[a:b])
-        for a, b in zip(edges, edges[1:], strict=False)
-    ]
+    return [Prediction(p.y[a:b], p.predicted[a:b], p.proba[a:b], p.scores[a:b]) for a, b in itertools.pairwise(edges)]
 
 
 @given(st.integers(2, 4), st.integers(0, 9), st.lists(st.integers(0, 80), max_size=4))
@@ -66,7 +65,7 @@ def test_regression_equals_scikit_learn(edges):
     rng = np.random.default_rng(0)
     y, p = 1e6 + rng.normal(size=60), 1e6 + rng.normal(size=60)
     edges = [0, *sorted(edges), 60]
-    parts = [Regression.of(Prediction(y[a:b], p[a:b])) for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [Regression.of(Prediction(y[a:b], p[a:b])) for a, b in itertools.pairwise(edges)]
     figures = merge_all(parts, lambda a, b: a.merge(b)).result()
     assert figures == pytest.approx(
         {

@@ -53,7 +53,7 @@ def test_join_is_checked_before_the_run(join, tmp_path):
 
 def test_function_is_called_and_its_exception_is_a_sentence():
     assert len(prepare(FRAME, [], "tests.prepared:keep_large")) == 2
-    with pytest.raises(DataError, match="tests.prepared:fail: raised ZeroDivisionError"):
+    with pytest.raises(DataError, match=r"tests\.prepared:fail: raised ZeroDivisionError"):
         prepare(FRAME, [], "tests.prepared:fail")
     with pytest.raises(DataError, match="returned int; return a DataFrame"):
         prepare(FRAME, [], "tests.prepared:not_a_frame")

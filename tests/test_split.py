@@ -1,3 +1,7 @@
+import functools
+import itertools
+import operator
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,9 +20,9 @@ def test_a_row_falls_on_the_same_side_however_the_table_is_cut(cuts, seed):
     frame = table(300)
     whole = assign_fate(frame, "y", COLUMNS, 0.3, seed, None)[FATE].tolist()
     edges = [0, *sorted(cuts), 300]
-    parts = [frame.iloc[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [frame.iloc[a:b] for a, b in itertools.pairwise(edges)]
     pieces = [assign_fate(p, "y", COLUMNS, 0.3, seed, None)[FATE].tolist() for p in parts]
-    assert sum(pieces, []) == whole
+    assert functools.reduce(operator.iadd, pieces, []) == whole
 
 
 def test_the_hash_is_of_values_not_of_dtypes_or_column_order():

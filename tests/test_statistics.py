@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pandas as pd
 from hypothesis import given
@@ -36,7 +38,7 @@ def test_counts_merge_in_any_order_to_value_counts(values, i, j):
     column = pd.Series(values, dtype=object)
     i, j = sorted((i, j))
     a, b, c = (Counts.of(*category_codes(column.iloc[s])) for s in (slice(0, i), slice(i, j), slice(j, None)))
-    expected = {k: v for k, v in column.value_counts().items()}
+    expected = dict(column.value_counts().items())
     for merged in (a.merge(b).merge(c), a.merge(b.merge(c)), c.merge(a).merge(b)):
         assert merged.values.to_dict() == expected
         assert merged.missing == column.isna().sum()
@@ -64,7 +66,7 @@ def test_only_training_rows_count_and_every_row_is_in_the_ledger():
 def test_a_tree_over_any_partitioning_gives_the_summary_of_the_whole(cuts, fan_in):
     frame = prepared(200)
     edges = [0, *sorted(cuts), 200]
-    slices = [frame.iloc[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    slices = [frame.iloc[a:b] for a, b in itertools.pairwise(edges)]
     parts = [summarise(p, FEATURES, "y", len(p)) for p in slices]
     merged = tree(parts, fan_in, lambda group, level, index: merge_all(group, merge))
     whole = summarise(frame, FEATURES, "y", 200)

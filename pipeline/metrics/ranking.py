@@ -64,8 +64,10 @@ class BinnedRanking:
         return cls(both[:, 0], both[:, 1])
 
     def merge(self, other: "BinnedRanking") -> "BinnedRanking":
-        if self.positives is None or other.positives is None:
-            return self if other.positives is None else other
+        if other.positives is None or other.negatives is None:
+            return self
+        if self.positives is None or self.negatives is None:
+            return other
         return BinnedRanking(self.positives + other.positives, self.negatives + other.negatives)
 
     def result(self) -> dict[str, float]:

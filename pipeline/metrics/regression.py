@@ -8,6 +8,8 @@ import numpy as np
 from pipeline.metrics.prediction import Prediction
 from pipeline.statistics import Moments
 
+NO_VALUES = Moments()
+
 
 @dataclass(frozen=True)
 class Regression:
@@ -15,7 +17,7 @@ class Regression:
 
     squared: float = 0.0
     absolute: float = 0.0
-    truth: Moments = Moments()
+    truth: Moments = NO_VALUES
 
     @classmethod
     def of(cls, prediction: Prediction) -> "Regression":
