@@ -6,6 +6,7 @@ Every contact with `distributed` that is not a task goes through here.
 import contextlib
 import hashlib
 import importlib.util
+import logging
 import os
 import tempfile
 import zipfile
@@ -13,7 +14,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import dask
 from distributed import Client, LocalCluster
 
 from pipeline import config as cfg
@@ -59,6 +59,7 @@ def connect(config: cfg.Cluster, function: str | None = None) -> Iterator[Sessio
                 threads_per_worker=1,
                 host="127.0.0.1",
                 dashboard_address=config.dashboard,
+                silence_logs=logging.CRITICAL,  # an error reaches the client, which says it in one sentence
             )
             stack.enter_context(cluster)
             client = stack.enter_context(Client(cluster, timeout=config.timeout))
@@ -137,8 +138,3 @@ def _zip_module(name: str, folder: Path) -> Path:
         for path, arcname in files:
             archive.write(path, arcname)
     return target
-
-
-def quiet() -> None:
-    """Settings of `distributed` that hold for every run, before anything of it starts."""
-    dask.config.set({"distributed.comm.timeouts.connect": "30s", "distributed.logging.distributed": "error"})

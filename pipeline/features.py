@@ -67,7 +67,7 @@ def choose(frame: pd.DataFrame, config: cfg.Config, task: Task) -> Features:
     return Features(task, tuple(groups["numeric"]), tuple(groups["categorical"]), tuple(groups["datetime"]), reasons)
 
 
-def choose_task(dtype: object, config: cfg.Config, estimator_kind: str | None, few_integers: bool) -> tuple[Task, str]:
+def choose_task(dtype: object, config: cfg.Config, estimator_kind: str | None, few_values: bool) -> tuple[Task, str]:
     """The task and the reason for it, from the config, the estimator or the label's dtype."""
     if config.model.task != "auto":
         return config.model.task, "set by model.task"
@@ -75,12 +75,11 @@ def choose_task(dtype: object, config: cfg.Config, estimator_kind: str | None, f
         return "classification", f"{config.model.estimator} is a classifier"
     if estimator_kind == "regressor":
         return "regression", f"{config.model.estimator} is a regressor"
-    if pd.api.types.is_float_dtype(dtype):
-        return "regression", "the label is a float"
-    if pd.api.types.is_integer_dtype(dtype):
-        if few_integers:
-            return "classification", "the label is an integer of few values"
-        return "regression", "the label is an integer of many values"
+    if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype):
+        kind = "an integer" if pd.api.types.is_integer_dtype(dtype) else "a float"
+        if few_values:
+            return "classification", f"the label is {kind} of few values"
+        return "regression", f"the label is {kind} of many values"
     return "classification", f"the label is {dtype}"
 
 

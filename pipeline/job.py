@@ -51,9 +51,10 @@ class Job:
             The data cannot be trained on, or the ledger does not balance.
         """
         plan = self.plan
-        frames = dd.from_map(
-            load_batch, plan.batches, recipe=self.recipe, meta=plan.meta, enforce_metadata=False, label="read"
-        )
+        with dask.config.set({"dataframe.convert-string": False}):  # would turn any Python object into text
+            frames = dd.from_map(
+                load_batch, plan.batches, recipe=self.recipe, meta=plan.meta, enforce_metadata=False, label="read"
+            )
         if self.keep:
             frames = self.client.persist(frames)
         summary = self._summarise(frames)

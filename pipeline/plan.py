@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 from msgspec import structs
@@ -118,10 +119,16 @@ def make_plan(config: cfg.Config) -> Plan:
     if config.split.by == "group" and config.split.column not in meta.columns:
         column = config.split.column or ""
         raise ConfigError(f"split.column: no file has a column {column!r}{cfg.suggest(column, meta.columns)}.")
-    few = _few_integers(config, dataset, schema) if pd.api.types.is_integer_dtype(meta[label].dtype) else False
-    task, reason = choose_task(meta[label].dtype, config, models.kind(config.model), few)
-    if task == "regression" and not pd.api.types.is_numeric_dtype(meta[label].dtype):
-        raise ConfigError(f"data.label: {label!r} is {meta[label].dtype}; regression needs a number.")
+    dtype = meta[label].dtype
+    number = pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)
+    if not number and not isinstance(
+        dtype, pd.CategoricalDtype | pd.StringDtype | pd.BooleanDtype | np.dtypes.BoolDType
+    ):
+        raise ConfigError(f"data.label: {label!r} is {dtype}; a label is a number, a boolean or a string.")
+    few = number and _is_class_number(config, dataset, schema, pd.api.types.is_integer_dtype(dtype))
+    task, reason = choose_task(dtype, config, models.kind(config.model), few)
+    if task == "regression" and not number:
+        raise ConfigError(f"data.label: {label!r} is {dtype}; regression needs a number.")
     models.make(config.model, task, config.train.seed)  # its mistakes belong before the run
     features = choose(meta, config, task)
     if not config.prepare.function:  # only what the run uses is read
@@ -148,10 +155,17 @@ def _check_types(config: cfg.Config, schema: pa.Schema) -> None:
         raise ConfigError(f"data.label: {label!r} has no value in any file; name a column that has.")
 
 
-def _few_integers(config: cfg.Config, dataset: Dataset, schema: pa.Schema) -> bool:
-    """Whether the first batch's label has at most `FEW_INTEGERS` distinct values."""
-    first = prepare(read_batch(dataset.batches[0], schema), config.data.join, config.prepare.function)
-    return first[config.data.label].nunique() <= FEW_INTEGERS
+def _is_class_number(config: cfg.Config, dataset: Dataset, schema: pa.Schema, integer: bool) -> bool:
+    """Whether the first batch's label looks like a class: integers of few values, or floats 0 and 1 alone."""
+    if not config.prepare.function and config.data.label in schema.names:
+        schema = pa.schema([schema.field(config.data.label)])
+        first = read_batch(dataset.batches[0], schema)
+    else:
+        first = prepare(read_batch(dataset.batches[0], schema), config.data.join, config.prepare.function)
+    values = first[config.data.label].dropna().unique()
+    # By value, not by dtype: an integer column with a missing value is a float by now.
+    whole = set(values.tolist())
+    return whole <= {0, 1} or (integer and len(whole) <= FEW_INTEGERS)
 
 
 def _split(config: cfg.Config, dataset: Dataset) -> tuple[Batch, ...]:

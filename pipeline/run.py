@@ -53,7 +53,6 @@ def run(
             monitor.say(line)
         return {"plan": plan.describe()}
     plan = make_plan(settings)
-    cluster.quiet()
     with cluster.connect(settings.cluster, settings.prepare.function) as session:
         monitor.say(f"dashboard   {session.dashboard}")
         monitor.say(f"cluster     {session.scheduler}, {session.workers} workers, {session.threads} threads")

@@ -112,16 +112,24 @@ def _read_footer(path: str) -> _Footer:
         raise DataError(
             f"{path}: not a readable Parquet file ({reason}); it may be truncated: write it again or remove it."
         ) from None
+    schema = meta.schema.to_arrow_schema()
+    twice = next((n for n in schema.names if schema.names.count(n) > 1), None)
+    if twice is not None:
+        raise DataError(f"{path}: column {twice!r} stands there twice; write it once.")
     groups = [meta.row_group(i) for i in range(meta.num_row_groups)]
-    return _Footer(path, meta.schema.to_arrow_schema(), tuple((g.num_rows, g.total_byte_size) for g in groups))
+    return _Footer(path, schema, tuple((g.num_rows, g.total_byte_size) for g in groups))
 
 
 def plain(dtype: pa.DataType) -> pa.DataType:
-    """The type that decides the treatment: encodings of strings and dictionaries are all one."""
+    """The type a column is read as: strings in any encoding are one, decimals are floats, dates timestamps."""
     if pa.types.is_dictionary(dtype):
         return plain(dtype.value_type)
     if pa.types.is_large_string(dtype) or pa.types.is_string_view(dtype):
         return pa.string()
+    if pa.types.is_decimal(dtype):
+        return pa.float64()
+    if pa.types.is_date(dtype):
+        return pa.timestamp("ms")
     return dtype
 
 
@@ -202,7 +210,7 @@ def read_batch(batch: Batch, schema: pa.Schema) -> pd.DataFrame:
     table = _concatenate(tables, schema)
     if table.num_rows != batch.rows:
         raise DataError(f"{batch}: {table.num_rows} rows, but its footer said {batch.rows}; was it replaced meanwhile?")
-    return table.to_pandas(split_blocks=True, use_threads=False)
+    return _to_pandas(table)
 
 
 def _concatenate(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:
@@ -214,4 +222,10 @@ def _concatenate(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:
 
 def empty_frame(schema: pa.Schema) -> pd.DataFrame:
     """A DataFrame without rows, typed as `read_batch` would type it."""
-    return _concatenate([pa.schema(list(schema)).empty_table()], schema).to_pandas()
+    return _to_pandas(_concatenate([schema.empty_table()], schema))
+
+
+def _to_pandas(table: pa.Table) -> pd.DataFrame:
+    # A nullable boolean in every batch: otherwise those with a missing value would be Python objects.
+    types = {pa.bool_(): pd.BooleanDtype()}.get
+    return table.to_pandas(split_blocks=True, use_threads=False, types_mapper=types, ignore_metadata=True)

@@ -1,3 +1,6 @@
+from datetime import date
+from decimal import Decimal
+
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -96,3 +99,34 @@ def test_a_batch_replaced_after_its_footer_was_read(folder, frame):
     frame.head(3).to_parquet(folder / "part-001.parquet", index=False)
     with pytest.raises(DataError, match="3 rows, but its footer said 500"):
         read_batch(dataset.batches[1], dataset.schema)
+
+
+def test_types_are_one_whatever_a_batch_holds(tmp_path):
+    columns = {
+        "b": pa.array([True, None, False]),
+        "money": pa.array([Decimal("1.5"), None, Decimal("-2.25")]),
+        "day": pa.array([date(2026, 1, 2), None, date(2026, 3, 4)]),
+        "s": pa.array(["p", None, "q"], pa.large_string()),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet", row_group_size=1)
+    dataset = open_dataset(str(tmp_path), 1)
+    expected = empty_frame(dataset.schema).dtypes.astype(str).tolist()
+    assert expected[:2] == ["boolean", "float64"]
+    for batch in dataset.batches:
+        assert read_batch(batch, dataset.schema).dtypes.astype(str).tolist() == expected
+    whole = read_batch(open_dataset(str(tmp_path)).batches[0], dataset.schema)
+    assert whole["money"].dropna().tolist() == [1.5, -2.25]
+    assert whole["day"].dt.month.dropna().tolist() == [1, 3]
+    assert whole["s"].dropna().tolist() == ["p", "q"]
+
+
+def test_the_index_that_pandas_wrote_is_a_column_like_any_other(tmp_path):
+    pd.DataFrame({"a": [1, 2]}, index=pd.Index([5, 6], name="id")).to_parquet(tmp_path / "a.parquet")
+    dataset = open_dataset(str(tmp_path))
+    assert read_batch(dataset.batches[0], dataset.schema)["id"].tolist() == [5, 6]
+
+
+def test_a_column_that_stands_twice_is_named(tmp_path):
+    pq.write_table(pa.table([[1], [2]], names=["x", "x"]), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=r"a\.parquet: column 'x' stands there twice"):
+        open_dataset(str(tmp_path))

@@ -1,0 +1,89 @@
+"""What is decided, and refused, from the footers and an empty frame."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline import config as cfg
+from pipeline.errors import ConfigError
+from pipeline.plan import make_plan
+from tests.conftest import table, write
+
+
+def plan(folder, label="y", **sections):
+    return make_plan(cfg.parse({"data": {"path": str(folder), "label": label}, **sections}))
+
+
+@pytest.mark.parametrize(
+    ("values", "task"),
+    [
+        ([0, 1] * 20, "classification"),
+        (list(range(40)), "regression"),
+        ([0.0, 1.0] * 20, "classification"),
+        ([0.0, 2.0] * 20, "regression"),
+        ([0.5, 1.0] * 20, "regression"),
+        (["a", "b"] * 20, "classification"),
+        ([True, False] * 20, "classification"),
+        (pd.array([0, None] * 20, dtype="Int64"), "classification"),
+        (pd.array([True, None] * 20, dtype="boolean"), "classification"),
+    ],
+)
+def test_the_label_decides_the_task(tmp_path, values, task):
+    write(table(40).assign(y=values), tmp_path / "d", 1)
+    assert plan(tmp_path / "d").features.task == task
+
+
+def test_the_config_and_the_estimator_overrule_the_label(folder):
+    assert plan(folder, "n", model={"task": "classification"}).features.task == "classification"
+    assert plan(folder, "y", model={"estimator": "sklearn.linear_model.SGDRegressor"}).features.task == "regression"
+    with pytest.raises(ConfigError, match="regression needs a number"):
+        plan(folder, "c", model={"task": "regression"})
+    with pytest.raises(ConfigError, match="a label is a number, a boolean or a string"):
+        plan(folder, "t")
+
+
+def test_features_are_found_by_type_and_each_has_a_reason(tmp_path):
+    frame = table(40)[["x", "c", "t", "y"]].assign(flag=True, nested=[[1]] * 40, span=pd.Timedelta("1s"))
+    found = plan(write(frame, tmp_path / "d", 1)).features
+    assert (found.numeric, found.categorical, found.datetime) == (("x", "flag"), ("c",), ("t",))
+    assert "no treatment" in found.reasons["span"]
+
+
+def test_only_the_columns_that_are_used_are_read(folder):
+    chosen = plan(folder, features={"numeric": ["x"]})
+    assert chosen.columns.names == ["x", "y"]
+    assert len(chosen.dataset.schema) == 7
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"split": {"by": "group", "column": "grp"}}, "split.column: no file has a column 'grp'"),
+        ({"split": {"by": "batch"}}, '"batch" needs two batches'),
+        ({"prepare": {"columns": ["xx"]}}, "prepare.columns: no file has a column 'xx'; did you mean x"),
+        ({"features": {"numeric": ["x", "x"]}}, "column 'x' is named twice"),
+        ({"features": {"numeric": []}}, "no column is left"),
+        ({"features": {"datetime": ["x"]}}, "column 'x' is float64; name it under numeric"),
+        ({"features": {"categorical": ["x"]}}, "name it under numeric"),
+    ],
+)
+def test_mistakes_are_known_before_a_row_is_read(folder, sections, message):
+    with pytest.raises(ConfigError, match=message):
+        plan(folder, **sections)
+
+
+def test_a_test_set_of_another_schema_is_refused(folder, tmp_path, frame):
+    other = write(frame.assign(n=frame["n"].astype(float)), tmp_path / "typed", 1)
+    with pytest.raises(ConfigError, match=r"split\.path: column 'n' is double"):
+        plan(folder, split={"path": str(other)})
+    short = write(frame.drop(columns="x"), tmp_path / "short", 1)
+    with pytest.raises(ConfigError, match="has no column 'x'"):
+        plan(folder, split={"path": str(short)})
+
+
+def test_the_estimate_of_memory_is_near_the_truth(folder):
+    from pipeline.stages import load_batch
+
+    chosen = plan(folder)
+    real = sum(load_batch(b, chosen.recipe).memory_usage(index=False).sum() for b in chosen.batches)
+    assert np.isclose(chosen.frame_bytes(), real, rtol=0.4)
