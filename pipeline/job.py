@@ -62,12 +62,11 @@ class Job:
         encoder = make_encoder(summary, plan.features, plan.config.features.max_categories)
         remote_encoder = self._send(encoder)
         encoded = self._map(frames, encode_batch, self.recipe, dask.delayed(remote_encoder), target.classes)
-        if self.keep:
-            encoded = self.client.persist(encoded)
-        lane, progressive = self._train(encoded, target)
+        source = Source(self, encoded)
+        lane, progressive = self._train(source, target)
         del frames  # not before: a release may overtake the graph that still needs it
         model = fitted(lane, target)
-        metrics = self._evaluate(encoded, model, target)
+        metrics = self._evaluate(source, model, target)
         artefact = Pipeline([("preprocess", encoder), ("model", model)])
         return Outcome(ledger, len(plan.batches), metrics, progressive, artefact, self.keep)
 
@@ -79,7 +78,7 @@ class Job:
         """Put a value on every worker once, not into each task; under a key that nothing else has."""
         return self.client.scatter([value], broadcast=True, hash=False)[0]
 
-    def _compute(self, partitions: dd.DataFrame, numbers: Sequence[int]) -> list[Future]:
+    def compute(self, partitions: dd.DataFrame, numbers: Sequence[int]) -> list[Future]:
         return list(self.client.compute(partitions.partitions[list(numbers)].to_delayed()))
 
     def _reduce(self, futures: Sequence[Future], merge: Callable[[Any, Any], Any], name: str) -> Any:
@@ -99,38 +98,44 @@ class Job:
 
     def _summarise(self, frames: dd.DataFrame) -> Summary:
         summaries = self._map(frames, summarise_batch, self.recipe)
-        merged = self._map_reduce(summaries, self._all, statistics.merge, "statistics")
+        numbers = [b.number for b in self.plan.batches]
+        merged = self._map_reduce(
+            lambda window: self.compute(summaries, window), numbers, statistics.merge, "statistics"
+        )
         assert isinstance(merged, Summary)
         return merged
 
-    @property
-    def _all(self) -> list[int]:
-        return list(range(len(self.plan.batches)))
-
-    def _map_reduce(self, parts: dd.DataFrame, numbers: list[int], merge: Callable[[Any, Any], Any], name: str) -> Any:
-        """Compute ``parts`` a window at a time and merge them in a tree."""
+    def _map_reduce(
+        self,
+        start: Callable[[list[int]], list[Future]],
+        numbers: list[int],
+        merge: Callable[[Any, Any], Any],
+        name: str,
+    ) -> Any:
+        """Start the tasks of ``numbers`` a window at a time and merge their results in a tree."""
         futures: list[Future] = []
         with self.monitor.stage(name, len(numbers)) as stage:
             for window in chunks(numbers, WINDOW):
-                futures += stage.wait(self._compute(parts, window), self._rows(window))
+                futures += stage.wait(start(window), self._rows(window))
             return self._reduce(futures, merge, name)
 
-    def _train(self, encoded: dd.DataFrame, target: Target) -> tuple[Lane, list[dict[str, float]]]:
+    def order(self, epoch: int) -> list[int]:
+        """The numbers of the batches that train, in the order of an epoch."""
+        numbers = [b.number for b in self.plan.batches if b.test is not True]
+        return batch_order(numbers, epoch, self.plan.config.train.seed)
+
+    def _train(self, source: "Source", target: Target) -> tuple[Lane, list[dict[str, float]]]:
         """One lane through all epochs, a round's graph at a time; the next round is encoded meanwhile."""
         config = self.plan.config
-        numbers = [b.number for b in self.plan.batches if b.test is not True]
-        rounds = [
-            part
-            for epoch in range(config.train.epochs)
-            for part in chunks(batch_order(numbers, epoch, config.train.seed), config.train.round_batches)
-        ]
+        epochs = range(config.train.epochs)
+        rounds = [part for epoch in epochs for part in chunks(self.order(epoch), config.train.round_batches)]
         remote_target = self._send(target)
         lane = self._send(start(make(config.model, self.plan.features.task, config.train.seed)))
         curve: list[dict[str, float]] = []
         with self.monitor.stage("train", sum(map(len, rounds))) as stage:
-            ready = self._compute(encoded, rounds[0])
+            ready = source.batches(rounds[0])
             for i, numbers in enumerate(rounds):
-                following = self._compute(encoded, rounds[i + 1]) if i + 1 < len(rounds) else []
+                following = source.batches(rounds[i + 1]) if i + 1 < len(rounds) else []
                 lane = self._train_round(lane, ready, numbers, i, remote_target, stage, curve)
                 ready = following
             return lane.result(), curve
@@ -147,20 +152,44 @@ class Job:
     ) -> Future:
         chain, losses = [], []
         for batch, number in zip(ready, numbers, strict=True):
-            lane = self.client.submit(train_batch, lane, batch, target, key=f"train-{self._run}-{index}-{number}")
+            # The chain is the critical path: it goes before the encoding of batches to come.
+            key = f"{self._run}-{index}-{number}"
+            lane = self.client.submit(train_batch, lane, batch, target, key=f"train-{key}", priority=10)
             chain.append(lane)
-            losses.append(self.client.submit(progress, lane, key=f"progress-{self._run}-{index}-{number}"))
+            losses.append(self.client.submit(progress, lane, key=f"progress-{key}", priority=10))
         stage.wait(chain, self._rows(numbers))
         curve.extend(point for point in self.client.gather(losses) if point)
         return lane
 
-    def _evaluate(self, encoded: dd.DataFrame, model: Any, target: Target) -> dict[str, float]:
+    def _evaluate(self, source: "Source", model: Any, target: Target) -> dict[str, float]:
         plan = self.plan
         metrics = metrics_for(plan.features.task, plan.expected_test_rows, plan.config.evaluate.exact_rows)
         judge = self._send((model, target, metrics))
-        states = self._map(encoded, evaluate.evaluate_batch, dask.delayed(judge))
+
+        def start(window: list[int]) -> list[Future]:
+            return [
+                self.client.submit(evaluate.evaluate_batch, batch, judge, key=f"evaluate-{self._run}-{n}", priority=10)
+                for n, batch in zip(window, source.batches(window), strict=True)
+            ]
+
         numbers = [b.number for b in plan.batches if b.test is not False]
-        return evaluate.results(self._map_reduce(states, numbers, evaluate.merge, "evaluate"))
+        return evaluate.results(self._map_reduce(start, numbers, evaluate.merge, "evaluate"))
+
+
+class Source:
+    """Where training and evaluation get encoded batches from: the workers' memory, or the files again."""
+
+    def __init__(self, job: Job, encoded: dd.DataFrame):
+        self._job, self._encoded = job, encoded
+        self._kept: dict[int, Future] = {}
+        if job.keep:
+            # In the order in which training will ask for them, then what only tests.
+            order = list(dict.fromkeys([*job.order(0), *(b.number for b in job.plan.batches)]))
+            self._kept = dict(zip(order, job.compute(encoded, order), strict=True))
+
+    def batches(self, numbers: list[int]) -> list[Future]:
+        """The encoded batches of these numbers."""
+        return [self._kept[n] for n in numbers] if self._kept else self._job.compute(self._encoded, numbers)
 
 
 def understand(summary: Summary, plan: Plan) -> tuple[Ledger, Target]:
