@@ -84,3 +84,18 @@ def flights(out: Path) -> None:
     click.echo(
         f"{out}: {rows:,} flights in 12 files, with weather, planes, airports and airlines beside them.", err=True
     )
+
+
+@data.command()
+@click.option("--rows", type=click.IntRange(min=1), default=1_000_000, show_default=True)
+@click.option("--partitions", type=click.IntRange(min=1), default=20, show_default=True, help="Files to write.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("data/clicks"), show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--probability", is_flag=True, help="Add the true probability as the column p.")
+@_sentences
+def clicks(rows: int, partitions: int, out: Path, seed: int, probability: bool) -> None:
+    """A synthetic click log of any size, from a known logistic model."""
+    from pipeline.datasets import clicks as dataset
+
+    dataset.write(rows, partitions, out, seed, probability)
+    click.echo(f"{out}: {rows:,} rows in {partitions} files.", err=True)

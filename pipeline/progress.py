@@ -1,6 +1,7 @@
 """What a person sees on stderr while the run goes on, and how long each stage took."""
 
 import contextlib
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -15,7 +16,8 @@ class Monitor:
 
     def __init__(self, started: float, quiet: bool = False):
         self.started = started
-        self.console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+        width = None if sys.stderr.isatty() else 120
+        self.console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True, width=width)
         self.seconds: dict[str, float] = {}
 
     def say(self, text: str) -> None:
