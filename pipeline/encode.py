@@ -72,6 +72,13 @@ class Encoder(TransformerMixin, BaseEstimator):
         DataError
             A column that the encoder learned from is missing.
         """
+        return self.assemble(*self.blocks(X))
+
+    def blocks(self, X: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        """The two halves of `transform`, row by row: numbers float32 (n, d), columns of the ones int32 (n, k), or -1.
+
+        Rows can be chosen from both before `assemble` makes a matrix of them.
+        """
         check_is_fitted(self, "offsets_")
         needed = [*(self.numeric or []), *(self.categorical or []), *(self.datetime or [])]
         absent = [name for name in needed if name not in X.columns]
@@ -80,16 +87,19 @@ class Encoder(TransformerMixin, BaseEstimator):
         dense = np.empty((len(X), len(self.mean_)), dtype=np.float32)
         for j, name in enumerate(self.numeric or []):
             values = (number_values(X[name]) - self.mean_[j]) / self.scale_[j]
-            dense[:, j] = np.where(np.isfinite(values), values, 0.0)
-        if not self.categories_:
-            return dense
+            finite = np.isfinite(values)
+            dense[:, j] = values if finite.all() else np.where(finite, values, 0.0)
         columns = {name: X[name] for name in self.categorical or []}
         for name in self.datetime or []:
             columns |= split_datetime(X[name])
         hot = np.empty((len(X), len(columns)), dtype=np.int32)
         for j, (name, values) in enumerate(columns.items()):
             hot[:, j] = self._positions(name, values, self.offsets_[j])
-        return _assemble(dense, hot, self.offsets_[-1])
+        return dense, hot
+
+    def assemble(self, dense: np.ndarray, hot: np.ndarray) -> Matrix:
+        """A matrix of rows from `blocks`."""
+        return _assemble(dense, hot, self.offsets_[-1]) if self.categories_ else dense
 
     def _positions(self, name: str, values: pd.Series, offset: int) -> np.ndarray:
         """The column of each row's one: int32 (n,), -1 where the value is unseen."""
@@ -161,14 +171,14 @@ def make_encoder(summary: Summary, features: Features, max_categories: int) -> E
 def encode(frame: pd.DataFrame, encoder: Encoder, label: str, classes: np.ndarray | None) -> Encoded:
     """Encode one prepared batch; rows whose label is none of ``classes`` (test rows only) are left out."""
     fate = frame[FATE].to_numpy()
-    sides = []
-    for side in (TRAIN, TEST):
-        rows = frame[fate == side]
-        if classes is None:
-            sides.append(Rows(encoder.transform(rows), number_values(rows[label])))
-            continue
-        codes, distinct = category_codes(rows[label])
-        number = pd.Index(classes).get_indexer(distinct)[codes] if len(rows) else np.zeros(0, dtype=np.int64)
-        known = number >= 0
-        sides.append(Rows(encoder.transform(rows[known]), number[known].astype(np.int64)))
-    return Encoded(*sides)
+    dense, hot = encoder.blocks(frame)
+    if classes is None:
+        y = number_values(frame[label])
+        known = np.full(len(frame), True)
+    else:
+        codes, distinct = category_codes(frame[label])
+        lookup = np.append(pd.Index(classes).get_indexer(distinct), -1)  # code -1, missing, takes the last
+        y = lookup[codes].astype(np.int64)
+        known = y >= 0
+    sides = [np.flatnonzero((fate == side) & known) for side in (TRAIN, TEST)]
+    return Encoded(*(Rows(encoder.assemble(dense[rows], hot[rows]), y[rows]) for rows in sides))

@@ -7,6 +7,7 @@ and copies of a row fall together, so that none leaks from training into the tes
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -55,9 +56,13 @@ def row_hash(frame: pd.DataFrame, columns: Sequence[str], seed: int) -> np.ndarr
     """
     total = np.full(len(frame), np.uint64(seed), dtype=np.uint64)
     for name in columns:
-        salt = pd.util.hash_array(np.array([name], dtype=object))[0]
-        total += _scramble(_value_hash(frame[name]) ^ salt)
+        total += _scramble(_value_hash(frame[name]) ^ _salt(name))
     return _scramble(total)
+
+
+@lru_cache(maxsize=4096)
+def _salt(name: str) -> np.uint64:
+    return np.uint64(pd.util.hash_array(np.array([name], dtype=object))[0])
 
 
 def _value_hash(values: pd.Series) -> np.ndarray:
@@ -76,9 +81,11 @@ def _value_hash(values: pd.Series) -> np.ndarray:
 
 def _scramble(values: np.ndarray) -> np.ndarray:
     """Mix all bits (the finalizer of MurmurHash3, A. Appleby, public domain algorithm)."""
-    values = (values ^ (values >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
-    values = (values ^ (values >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
-    return values ^ (values >> np.uint64(33))
+    values = values ^ (values >> np.uint64(33))
+    for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
+        values *= np.uint64(factor)  # in place: new pages cost more than the arithmetic
+        values ^= values >> np.uint64(33)
+    return values
 
 
 def split_batches(batches: Sequence[Batch], share: float, seed: int) -> tuple[Batch, ...]:

@@ -89,7 +89,6 @@ def summarise(frame: pd.DataFrame, features: Features, label: str, read: int) ->
     if read > len(frame):
         rows[FILTERED] = read - len(frame)
     train = frame[(frame[FATE] == TRAIN).to_numpy()]
-    test = frame[(frame[FATE] == TEST).to_numpy()]
     numeric = {name: Moments.of(number_values(train[name])) for name in features.numeric}
     categorical = {name: Counts.of(*category_codes(train[name])) for name in features.categorical}
     for name in features.datetime:
@@ -98,7 +97,8 @@ def summarise(frame: pd.DataFrame, features: Features, label: str, read: int) ->
     if features.task == "regression":
         none = Counts(pd.Series(dtype=np.int64))
         return Summary(rows, numeric, categorical, Moments.of(number_values(train[label])), none, none)
-    labels = [Counts.of(*category_codes(side[label])) for side in (train, test)]
+    test = frame.loc[(frame[FATE] == TEST).to_numpy(), label]
+    labels = [Counts.of(*category_codes(side)) for side in (train[label], test)]
     return Summary(rows, numeric, categorical, Moments(), *labels)
 
 
