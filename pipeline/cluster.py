@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import dask
 from distributed import Client, LocalCluster
 
 from pipeline import config as cfg
@@ -21,6 +22,19 @@ from pipeline.errors import ClusterError
 
 # What a worker needs to import before it can run a task of ours.
 REQUIRED = ("dask_ml", "fsspec", "msgspec", "numpy", "pandas", "pyarrow", "scipy", "skops", "sklearn", "tomli_w")
+
+
+# Dask has workers give memory back to the system at once, so that every array of every batch is made of
+# new pages; letting glibc reuse up to 256 MiB of them made encoding and training 1.5 times as fast.
+_ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": 256 << 20, "MALLOC_MMAP_THRESHOLD_": 32 << 20}
+
+
+def _environ() -> dict[str, int]:
+    """What the user's own Dask configuration sets for workers, but for Dask's default of the allocator."""
+    configured = dict(dask.config.get("distributed.nanny.pre-spawn-environ"))
+    if configured.get("MALLOC_TRIM_THRESHOLD_") == 65536:
+        del configured["MALLOC_TRIM_THRESHOLD_"]
+    return configured
 
 
 @dataclass(frozen=True)
@@ -53,6 +67,7 @@ def connect(config: cfg.Cluster, function: str | None = None) -> Iterator[Sessio
     """
     with contextlib.ExitStack() as stack:
         if config.scheduler is None:
+            stack.enter_context(dask.config.set({"distributed.nanny.pre-spawn-environ": _ALLOCATOR | _environ()}))
             # Dask's own default would bind the dashboard to every interface.
             cluster = LocalCluster(
                 n_workers=config.workers or os.cpu_count() or 1,

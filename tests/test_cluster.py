@@ -1,5 +1,7 @@
+import os
 import warnings
 
+import dask
 import psutil
 import pytest
 
@@ -51,3 +53,13 @@ def test_a_package_that_a_worker_lacks_is_named_before_anything_runs(session, mo
         connect(cfg.Cluster(scheduler=session.scheduler)),
     ):
         pass
+
+
+def test_workers_reuse_memory_unless_the_user_says_otherwise():
+    with connect(cfg.Cluster(workers=1, dashboard="127.0.0.1:0")) as session:
+        (threshold,) = session.client.run(os.environ.get, "MALLOC_TRIM_THRESHOLD_").values()
+        assert threshold == str(256 << 20)
+    own = {"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 1 << 20}
+    with dask.config.set(own), connect(cfg.Cluster(workers=1, dashboard="127.0.0.1:0")) as session:
+        (threshold,) = session.client.run(os.environ.get, "MALLOC_TRIM_THRESHOLD_").values()
+        assert threshold == str(1 << 20)
