@@ -55,10 +55,13 @@ def test_a_package_that_a_worker_lacks_is_named_before_anything_runs(session, mo
         pass
 
 
-def test_workers_reuse_memory_unless_the_user_says_otherwise():
+def test_workers_reuse_memory_unless_the_user_says_otherwise(monkeypatch):
+    # Dask leaves the first cluster's setting in this process, and takes it from there for the next.
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
     with connect(cfg.Cluster(workers=1, dashboard="127.0.0.1:0")) as session:
         (threshold,) = session.client.run(os.environ.get, "MALLOC_TRIM_THRESHOLD_").values()
         assert threshold == str(256 << 20)
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
     own = {"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 1 << 20}
     with dask.config.set(own), connect(cfg.Cluster(workers=1, dashboard="127.0.0.1:0")) as session:
         (threshold,) = session.client.run(os.environ.get, "MALLOC_TRIM_THRESHOLD_").values()
