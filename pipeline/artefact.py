@@ -5,19 +5,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import skops.io
 from sklearn.pipeline import Pipeline
 
 from pipeline.errors import DataError
 
 FILE = "model.skops"
-# The only class of ours in the file; scikit-learn's own are known to skops.
-TRUSTED = ("pipeline.encode.Encoder",)
+# The classes of ours in the file; scikit-learn's own are known to skops.
+TRUSTED = (
+    "pipeline.adaptive.linear.AdaptiveClassifier",
+    "pipeline.adaptive.linear.AdaptiveRegressor",
+    "pipeline.encode.Encoder",
+)
 
 
 def save(model: Pipeline, path: Path) -> None:
     """Write ``model`` with skops: data and names of classes, no code."""
-    skops.io.dump(model, path)
+    from skops import io  # a second of imports that belongs to the end of a run, not to its start
+
+    io.dump(model, path)
 
 
 def load(path: str | Path, trusted: tuple[str, ...] = ()) -> Pipeline:
@@ -33,14 +38,16 @@ def load(path: str | Path, trusted: tuple[str, ...] = ()) -> Pipeline:
     DataError
         No model there, not a skops file, or a class in it that is not trusted; nothing of it was run.
     """
+    from skops import io
+
     file = Path(path) / FILE if Path(path).is_dir() else Path(path)
     if not file.is_file():
         raise DataError(f"{file}: no model there; give a run folder or its {FILE}.")
     try:
-        unknown = set(skops.io.get_untrusted_types(file=file)) - {*TRUSTED, *trusted}
+        unknown = set(io.get_untrusted_types(file=file)) - {*TRUSTED, *trusted}
         if unknown:
             raise DataError(f"{file}: holds {sorted(unknown)}, not trusted; pass trusted=(…) if you know who made it.")
-        model = skops.io.load(file, trusted=[*TRUSTED, *trusted])
+        model = io.load(file, trusted=[*TRUSTED, *trusted])
     except DataError:
         raise
     except Exception as error:  # skops answers a damaged file with whatever its zip or JSON reader raises

@@ -13,7 +13,7 @@ from typing import Any  # noqa: E402
 
 import click  # noqa: E402
 
-from pipeline import __version__  # noqa: E402
+from pipeline import __version__, forkserver  # noqa: E402
 from pipeline.errors import PipelineError  # noqa: E402
 
 
@@ -60,6 +60,8 @@ def _sentences(command: Callable[..., None]) -> Callable[..., None]:
 @_sentences
 def run(config: Path | None, plan_only: bool, as_json: bool, out: Path | None, **options: Any) -> None:
     """Train and evaluate as CONFIG (TOML) says; without it, the flights demo."""
+    if not (plan_only or options["scheduler"]):
+        forkserver.start()
     from pipeline.run import run as run_job
 
     cluster = {k: options[k] for k in ("scheduler", "workers", "dashboard")}

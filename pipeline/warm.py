@@ -1,0 +1,39 @@
+"""Importing this module imports, and has numba load or compile, what the tasks of a run use."""
+
+import distributed.nanny
+import distributed.worker  # noqa: F401
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from pipeline.config import Model
+from pipeline.encode import Coding, make_encoder
+from pipeline.evaluate import Judge, Target, evaluate_batch
+from pipeline.features import Features
+from pipeline.metrics import metrics_for
+from pipeline.models import make
+from pipeline.pack import Reference
+from pipeline.split import assign_fate
+from pipeline.stages import Recipe, pack_batch, summarise_batch
+from pipeline.train import start, train_batches
+
+
+def rehearse() -> None:
+    """One batch of a few rows through all stages, as a worker would."""
+    rows = 40
+    numbers = np.arange(rows, dtype=np.float64)
+    names = pd.Categorical(np.where(numbers % 3 > 0, "a", "b"))
+    frame = pd.DataFrame({"x": numbers, "c": names, "t": pd.Timestamp("2026-01-01"), "y": numbers.astype(np.int64) % 2})
+    features = Features("classification", ("x",), ("c",), ("t",))
+    reference = Reference.of(frame, features.numeric)
+    recipe = Recipe(pa.schema([]), (), None, (), "y", features, reference, ("x", "c", "t", "y"), 0.5, 0.0, 0)
+    frame = assign_fate(frame, recipe.label, recipe.identity, recipe.test, recipe.seed, None)
+    frame.attrs.update(read=rows, number=0)
+    batch = pack_batch(frame, recipe)
+    coding = Coding(make_encoder(summarise_batch(batch, recipe), features, rows, reference), np.array([0, 1]), 0)
+    target = Target(coding.classes)
+    lane = train_batches(start(make(Model(), features.task, 0)), [batch, batch], coding, target)
+    evaluate_batch(batch, Judge(lane.estimator, coding, target, metrics_for(features.task, rows, rows)))
+
+
+rehearse()
