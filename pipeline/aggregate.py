@@ -5,15 +5,7 @@ task submission on a cluster.
 """
 
 from collections.abc import Callable, Sequence
-from functools import reduce
-from typing import Any, TypeVar
-
-T = TypeVar("T")
-
-
-def merge_all(parts: Sequence[T], merge: Callable[[T, T], T]) -> T:
-    """Merge neighbours from left to right."""
-    return reduce(merge, parts)
+from typing import Any
 
 
 def tree(parts: Sequence[Any], fan_in: int, call: Callable[[list[Any], int, int], Any]) -> Any:

@@ -64,6 +64,10 @@ class Train(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     lanes: Positive = 1
     seed: Annotated[int, Meta(ge=0)] = 0
     round_batches: Positive = 32
+    early_stopping: Literal["off", "progressive", "validation"] = "off"
+    validation_fraction: Share = 0.1
+    tol: Annotated[float, Meta(ge=0)] = 1e-4
+    n_iter_no_change: Positive = 1
 
 
 class Evaluate(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -123,10 +127,6 @@ def parse(raw: dict[str, Any]) -> Config:
         message, _, where = str(error).partition(" - at `$")
         key = where.strip(".`") or "the config"
         raise ConfigError(f"{key}: {message}; see the README's table of keys.") from None
-    if config.train.lanes > 1:
-        raise ConfigError(
-            f"train.lanes: found {config.train.lanes}, but this version trains one lane; set train.lanes = 1."
-        )
     if config.split.by == "group" and not config.split.column:
         raise ConfigError('split.column: missing, but split.by = "group" needs it; name the column of the groups.')
     return config

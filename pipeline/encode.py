@@ -1,20 +1,20 @@
-"""Encoding: a scikit-learn transformer fitted from statistics, and the encoded batch."""
+"""Encoding: a scikit-learn transformer fitted from statistics, and the rows of a packed batch to learn from."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import scipy.sparse as sp
+from numba import njit
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from pipeline.errors import DataError
-from pipeline.features import Features, category_codes, number_values, split_datetime
-from pipeline.split import FATE, TEST, TRAIN
-from pipeline.statistics import Counts, Moments, Summary
-
-Matrix = Any  # np.ndarray | sp.csr_array, float32; neither stub knows the union
+from pipeline.features import Features
+from pipeline.matrix import HotMatrix, Matrix, hot_dtype
+from pipeline.pack import Packed, PackedBatch, Reference, pack
+from pipeline.split import TRAIN
+from pipeline.statistics import Counts, Moments, Summary, summarise
 
 
 class Encoder(TransformerMixin, BaseEstimator):
@@ -47,14 +47,18 @@ class Encoder(TransformerMixin, BaseEstimator):
 
     def fit(self, X: pd.DataFrame, y: Any = None) -> "Encoder":
         """Learn from one DataFrame that fits in memory; `fit_statistics` does it for many batches."""
-        numeric = {name: Moments.of(number_values(X[name])) for name in self.numeric or []}
-        columns = {name: X[name] for name in self.categorical or []}
-        for name in self.datetime or []:
-            columns |= split_datetime(X[name])
-        return self.fit_statistics(numeric, {name: Counts.of(*category_codes(c)) for name, c in columns.items()})
+        numeric, categorical, datetime = self.numeric or [], self.categorical or [], self.datetime or []
+        reference = Reference.of(X, numeric)
+        packed = pack(X, numeric, categorical, datetime, reference)
+        everything = PackedBatch(0, len(X), packed, np.zeros(len(X)), None, np.full(len(X), TRAIN))
+        summary = summarise(everything, numeric, reference)
+        return self.fit_statistics(dict(summary.numeric), dict(summary.categorical), reference)
 
-    def fit_statistics(self, numeric: dict[str, Moments], categorical: dict[str, Counts]) -> "Encoder":
-        """Learn from merged statistics."""
+    def fit_statistics(
+        self, numeric: dict[str, Moments], categorical: dict[str, Counts], reference: Reference
+    ) -> "Encoder":
+        """Learn from merged statistics of batches that were packed about ``reference``."""
+        self.center_, self.unit_ = reference.center, reference.unit
         self.mean_ = np.array([m.mean for m in numeric.values()], dtype=np.float64)
         # As in StandardScaler: a constant column is centred and not scaled.
         self.scale_ = np.array([m.std if m.std > 1e-12 * abs(m.mean) else 1.0 for m in numeric.values()])
@@ -72,43 +76,45 @@ class Encoder(TransformerMixin, BaseEstimator):
         DataError
             A column that the encoder learned from is missing.
         """
-        return self.assemble(*self.blocks(X))
-
-    def blocks(self, X: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-        """The two halves of `transform`, row by row: numbers float32 (n, d), columns of the ones int32 (n, k), or -1.
-
-        Rows can be chosen from both before `assemble` makes a matrix of them.
-        """
         check_is_fitted(self, "offsets_")
         needed = [*(self.numeric or []), *(self.categorical or []), *(self.datetime or [])]
         absent = [name for name in needed if name not in X.columns]
         if absent:
             raise DataError(f"column {absent[0]!r}: missing from the DataFrame; the model was trained with it.")
-        dense = np.empty((len(X), len(self.mean_)), dtype=np.float32)
-        for j, name in enumerate(self.numeric or []):
-            values = (number_values(X[name]) - self.mean_[j]) / self.scale_[j]
-            finite = np.isfinite(values)
-            dense[:, j] = values if finite.all() else np.where(finite, values, 0.0)
-        columns = {name: X[name] for name in self.categorical or []}
-        for name in self.datetime or []:
-            columns |= split_datetime(X[name])
-        hot = np.empty((len(X), len(columns)), dtype=np.int32)
-        for j, (name, values) in enumerate(columns.items()):
-            hot[:, j] = self._positions(name, values, self.offsets_[j])
-        return dense, hot
+        reference = Reference(self.center_, self.unit_)
+        packed = pack(X, self.numeric or [], self.categorical or [], self.datetime or [], reference)
+        return self.encode(packed, np.arange(len(X))).plain()
 
-    def assemble(self, dense: np.ndarray, hot: np.ndarray) -> Matrix:
-        """A matrix of rows from `blocks`."""
-        return _assemble(dense, hot, self.offsets_[-1]) if self.categories_ else dense
+    def encode(self, packed: Packed, rows: np.ndarray) -> HotMatrix:
+        """Some rows of a packed batch, in the order of ``rows``."""
+        width = self.offsets_[-1]
+        dense = np.empty((len(rows), len(self.mean_)), dtype=np.float32)
+        hot = np.empty((len(rows), len(packed.names)), dtype=hot_dtype(width))
+        lookups = [self._positions(*column) for column in zip(packed.names, packed.vocabularies, strict=True)]
+        starts = np.cumsum([0, *(len(lookup) for lookup in lookups)])
+        lookup = np.concatenate([*lookups, np.empty(0, dtype=hot.dtype)])
+        middle, factor = (self.mean_ - self.center_) / self.unit_, self.unit_ / self.scale_
+        _encode(packed.numbers, packed.codes, rows, middle, factor, lookup, starts, dense, hot)
+        return HotMatrix(dense, hot, width)
 
-    def _positions(self, name: str, values: pd.Series, offset: int) -> np.ndarray:
-        """The column of each row's one: int32 (n,), -1 where the value is unseen."""
-        codes, distinct = category_codes(values)
-        known = pd.Index(self.categories_[name])
+    def _positions(self, name: str, values: pd.Index) -> np.ndarray:
+        """The column of the one for each of ``values`` and, last, for missing; the width for unseen."""
+        known = self._index.get(name)
+        if known is None:
+            known = self._index[name] = pd.Index(self.categories_[name])
         missing = len(known) if self.has_missing_[name] else -1
-        lookup = np.append(known.get_indexer(distinct), missing)  # code -1, missing, takes the last
-        position = lookup[codes]
-        return np.where(position >= 0, position + offset, -1)
+        found = np.append(known.get_indexer(values), missing)
+        offset = self.offsets_[list(self.categories_).index(name)]
+        return np.where(found >= 0, found + offset, self.offsets_[-1]).astype(hot_dtype(self.offsets_[-1]))
+
+    @property
+    def _index(self) -> dict[str, pd.Index]:
+        """Indexes of the vocabularies, kept because each builds a hash table at its first use."""
+        return self.__dict__.setdefault("_indexes", {})
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what can be built again."""
+        return {k: v for k, v in super().__getstate__().items() if k != "_indexes"}
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the encoded columns, ``column=value`` for the one-hot ones."""
@@ -127,58 +133,63 @@ def _kept(counts: Counts, most: int) -> np.ndarray:
     return index.to_numpy() if index.dtype.kind in "ifb" else index.to_numpy(dtype=object)
 
 
-def _assemble(dense: np.ndarray, hot: np.ndarray, width: int) -> sp.csr_array:
-    """CSR of the dense columns followed by a one at each ``hot`` column, float32, built without a sort."""
-    n, d = dense.shape
-    indices = np.empty((n, d + hot.shape[1]), dtype=np.int32)
-    indices[:, :d] = np.arange(d)
-    indices[:, d:] = hot
-    data = np.ones(indices.shape, dtype=np.float32)
-    data[:, :d] = dense
-    seen = indices >= 0
-    indptr = np.zeros(n + 1, dtype=np.int32)
-    np.cumsum(seen.sum(axis=1), out=indptr[1:])
-    if not seen.all():
-        indices, data = indices[seen], data[seen]
-    return sp.csr_array((data.ravel(), indices.ravel(), indptr), shape=(n, width))
+@njit(nogil=True, cache=True)
+def _encode(  # type: ignore[no-untyped-def]
+    numbers, codes, rows, middle, factor, lookup, starts, dense, hot
+):
+    """Row by row: numbers about ``middle`` times ``factor``, zero for missing; the columns of the ones."""
+    for i in range(len(rows)):
+        row = rows[i]
+        for j in range(numbers.shape[1]):
+            x = (numbers[row, j] - middle[j]) * factor[j]
+            dense[i, j] = x if x == x else 0.0
+        for j in range(codes.shape[1]):
+            hot[i, j] = lookup[starts[j] + codes[row, j]]
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Encoded rows: X float32 (n, width); y int64 class numbers (n,) or float64 targets (n,)."""
+    """Encoded rows: X (n, width); y int64 class numbers (n,) or float64 targets (n,)."""
 
-    X: Matrix
+    X: HotMatrix
     y: np.ndarray
 
     def __len__(self) -> int:
         return len(self.y)
 
-
-@dataclass(frozen=True)
-class Encoded:
-    """An encoded batch: what trains of it and what tests."""
-
-    train: Rows
-    test: Rows
+    def head(self, count: int) -> "Rows":
+        """The first rows, without a copy."""
+        return Rows(HotMatrix(self.X.dense[:count], self.X.hot[:count], self.X.width), self.y[:count])
 
 
-def make_encoder(summary: Summary, features: Features, max_categories: int) -> Encoder:
+def make_encoder(summary: Summary, features: Features, max_categories: int, reference: Reference) -> Encoder:
     """The encoder that a merged summary determines."""
     encoder = Encoder(list(features.numeric), list(features.categorical), list(features.datetime), max_categories)
-    return encoder.fit_statistics(dict(summary.numeric), dict(summary.categorical))
+    return encoder.fit_statistics(dict(summary.numeric), dict(summary.categorical), reference)
 
 
-def encode(frame: pd.DataFrame, encoder: Encoder, label: str, classes: np.ndarray | None) -> Encoded:
-    """Encode one prepared batch; rows whose label is none of ``classes`` (test rows only) are left out."""
-    fate = frame[FATE].to_numpy()
-    dense, hot = encoder.blocks(frame)
-    if classes is None:
-        y = number_values(frame[label])
-        known = np.full(len(frame), True)
-    else:
-        codes, distinct = category_codes(frame[label])
-        lookup = np.append(pd.Index(classes).get_indexer(distinct), -1)  # code -1, missing, takes the last
-        y = lookup[codes].astype(np.int64)
-        known = y >= 0
-    sides = [np.flatnonzero((fate == side) & known) for side in (TRAIN, TEST)]
-    return Encoded(*(Rows(encoder.assemble(dense[rows], hot[rows]), y[rows]) for rows in sides))
+@dataclass(frozen=True)
+class Coding:
+    """What turns packed batches into rows to learn from: the encoder, the classes in order (None: regression)."""
+
+    encoder: Encoder
+    classes: np.ndarray | None
+    seed: int
+
+    def rows(self, batch: PackedBatch, fate: int) -> Rows:
+        """The rows of one fate; those whose label is none of the classes (no training rows) are left out.
+
+        Training rows come in an order drawn from the seed and the batch's number: files are often sorted,
+        and a learner that sees one class for a thousand rows forgets the other.
+        """
+        chosen = batch.fate == fate
+        if self.classes is None:
+            y = batch.label
+        else:
+            lookup = np.append(pd.Index(self.classes).get_indexer(batch.labels), -1)  # code -1, missing, takes the last
+            y = lookup[batch.label].astype(np.int64)
+            chosen &= y >= 0
+        rows = np.flatnonzero(chosen)
+        if fate == TRAIN:
+            rows = np.random.default_rng([self.seed, batch.number]).permutation(rows)
+        return Rows(self.encoder.encode(batch.features, rows), y[rows])

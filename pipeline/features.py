@@ -15,7 +15,7 @@ from pipeline import config as cfg
 from pipeline.errors import ConfigError
 
 Task = Literal["classification", "regression"]
-DATE_PARTS = ("hour", "weekday", "month")
+CodedColumns = dict[str, tuple[np.ndarray, pd.Index]]
 
 
 @dataclass(frozen=True)
@@ -112,8 +112,10 @@ def _check_named(frame: pd.DataFrame, name: str, kind: str, label: str) -> None:
 
 
 def number_values(values: pd.Series) -> np.ndarray:
-    """Numbers as float64 (n,), NaN for missing."""
-    return values.to_numpy(dtype=np.float64, na_value=np.nan)
+    """Numbers as float64 (n,), read-only, NaN for missing."""
+    numbers = values.to_numpy(dtype=np.float64, na_value=np.nan).view()
+    numbers.flags.writeable = False  # as those that come without a copy: compiled code is typed by it
+    return numbers
 
 
 def category_codes(values: pd.Series) -> tuple[np.ndarray, pd.Index]:
@@ -138,11 +140,35 @@ def category_codes(values: pd.Series) -> tuple[np.ndarray, pd.Index]:
     return codes, distinct.astype(str)
 
 
-def split_datetime(values: pd.Series) -> dict[str, pd.Series]:
-    """Hour, weekday (Monday 0) and month of a datetime column, named ``column.part``; NaN for missing."""
-    name = values.name
-    parts = (values.dt.hour, values.dt.day_of_week, values.dt.month)
-    return {f"{name}.{part}": column.rename(None) for part, column in zip(DATE_PARTS, parts, strict=True)}
+def datetime_codes(values: pd.Series) -> dict[str, tuple[np.ndarray, pd.Index]]:
+    """Hour, weekday (Monday 0) and month of a datetime column, named ``column.part``, as `category_codes` are."""
+    moments = (values if values.dt.tz is None else values.dt.tz_localize(None)).to_numpy()
+    missing = np.isnat(moments)
+    ticks = np.where(missing, 0, moments.view(np.int64))
+    hour = np.int64(np.timedelta64(1, "h").astype(moments.dtype.str.replace("M", "m")).view(np.int64))
+    days = ticks // (24 * hour)
+    first, last = (int(days.min()), int(days.max())) if len(days) else (0, 0)
+    if last - first < len(days) + 100_000:  # the calendar of each day once, not of each row
+        calendar, place = np.arange(first, last + 1), days - first
+    else:
+        calendar, place = days, np.arange(len(days))
+    parts = {  # days count from Thursday 1 January 1970
+        "hour": (ticks // hour % 24, range(24)),
+        "weekday": (((calendar + 3) % 7)[place], range(7)),
+        "month": ((calendar.view("M8[D]").astype("M8[M]").view(np.int64) % 12)[place], range(1, 13)),
+    }
+    return {
+        f"{values.name}.{part}": (np.where(missing, -1, numbers).astype(np.int8), pd.Index(distinct))
+        for part, (numbers, distinct) in parts.items()
+    }
+
+
+def coded_columns(frame: pd.DataFrame, categorical: Sequence[str], datetime: Sequence[str]) -> CodedColumns:
+    """Every categorical column and every part of the datetime columns as (codes, distinct values)."""
+    columns = {name: category_codes(frame[name]) for name in categorical}
+    for name in datetime:
+        columns |= datetime_codes(frame[name])
+    return columns
 
 
 def columns_of(names: Sequence[str]) -> list[str]:

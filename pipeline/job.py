@@ -1,9 +1,5 @@
 """The flow: read, statistics, encode, train, evaluate. Dask's collections and futures appear here."""
 
-import uuid
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
-
 import dask
 import dask.dataframe as dd
 import numpy as np
@@ -11,23 +7,22 @@ from distributed import Client, Future
 from sklearn.pipeline import Pipeline
 
 from pipeline import evaluate, statistics
-from pipeline.aggregate import merge_all, tree
 from pipeline.cluster import Session
-from pipeline.encode import make_encoder
+from pipeline.encode import Coding, make_encoder
 from pipeline.errors import DataError
-from pipeline.evaluate import Target
+from pipeline.evaluate import Judge, Target
 from pipeline.ledger import Ledger
-from pipeline.metrics import metrics_for
+from pipeline.metrics import Metric, metrics_for
 from pipeline.models import make, target_scale
 from pipeline.plan import Plan
-from pipeline.progress import Monitor, Stage
+from pipeline.progress import Monitor
 from pipeline.report import Outcome
-from pipeline.stages import encode_batch, load_batch, summarise_batch
+from pipeline.rounds import Trainer, Training
+from pipeline.stages import load_batch, pack_batch, summarise_batch
 from pipeline.statistics import Summary
-from pipeline.train import Lane, batch_order, fitted, progress, start, train_batch
+from pipeline.tasks import Tasks
+from pipeline.train import Lane, fitted, start
 
-# A scheduler likes a few thousand tasks at a time, not a million.
-WINDOW = 1_000
 # Part of the workers' memory that kept batches may take: the rest is for the work itself.
 KEEP_SHARE = 0.5
 
@@ -38,9 +33,10 @@ class Job:
     def __init__(self, plan: Plan, session: Session, monitor: Monitor):
         self.plan, self.session, self.monitor = plan, session, monitor
         self.client: Client = session.client
+        self.tasks = Tasks(session.client, plan.config.aggregate.fan_in)
         self.recipe = plan.recipe
         self.keep = _decide_keep(plan, session)
-        self._run = uuid.uuid4().hex[:8]  # keys of two runs on one scheduler must not meet
+        self.rows = [batch.rows for batch in plan.batches]
 
     def execute(self) -> Outcome:
         """Run all stages.
@@ -55,141 +51,72 @@ class Job:
             frames = dd.from_map(
                 load_batch, plan.batches, recipe=self.recipe, meta=plan.meta, enforce_metadata=False, label="read"
             )
-        if self.keep:
-            frames = self.client.persist(frames)
-        summary = self._summarise(frames)
+        meta = {"meta": plan.meta, "enforce_metadata": False}  # what a partition holds from here on is no DataFrame
+        source = Source(self.client, frames.map_partitions(pack_batch, self.recipe, **meta), self.keep)
+        summary = self._summarise(source)
         ledger, target = understand(summary, plan)
-        encoder = make_encoder(summary, plan.features, plan.config.features.max_categories)
-        remote_encoder = self._send(encoder)
-        encoded = self._map(frames, encode_batch, self.recipe, dask.delayed(remote_encoder), target.classes)
-        source = Source(self, encoded)
-        lane, progressive = self._train(source, target)
-        del frames  # not before: a release may overtake the graph that still needs it
+        encoder = make_encoder(summary, plan.features, plan.config.features.max_categories, plan.reference)
+        coding = Coding(encoder, target.classes, plan.config.train.seed)
+        training = self._train(source, coding, target)
+        lane: Lane = training.lane.result()
         model = fitted(lane, target)
-        metrics = self._evaluate(source, model, target)
+        metrics = self._evaluate(source, Judge(model, coding, target, self._metrics()))
         artefact = Pipeline([("preprocess", encoder), ("model", model)])
-        return Outcome(ledger, len(plan.batches), metrics, progressive, artefact, self.keep)
+        return Outcome(ledger, len(plan.batches), metrics, training, artefact, self.keep)
 
-    def _map(self, frames: dd.DataFrame, stage: Callable[..., Any], *args: Any) -> dd.DataFrame:
-        """``stage`` of every partition; what it returns need not be a DataFrame."""
-        return frames.map_partitions(stage, *args, meta=self.plan.meta, enforce_metadata=False)
+    def _summarise(self, source: "Source") -> Summary:
+        recipe = self.tasks.send(self.recipe)
 
-    def _send(self, value: Any) -> Future:
-        """Put a value on every worker once, not into each task; under a key that nothing else has."""
-        return self.client.scatter([value], broadcast=True, hash=False)[0]
+        def begin(window: list[int]) -> list[Future]:
+            named = zip(window, source.batches(window), strict=True)
+            return [self.tasks.submit(f"summarise-{n}", summarise_batch, batch, recipe) for n, batch in named]
 
-    def compute(self, partitions: dd.DataFrame, numbers: Sequence[int]) -> list[Future]:
-        return list(self.client.compute(partitions.partitions[list(numbers)].to_delayed()))
-
-    def _reduce(self, futures: Sequence[Future], merge: Callable[[Any, Any], Any], name: str) -> Any:
-        """Merge in a tree of fixed shape on the workers; the result comes to the client."""
-
-        held: list[Future] = []  # a release may overtake the graph that still needs the future
-
-        def call(group: list[Future], level: int, index: int) -> Future:
-            key = f"merge_{name}-{self._run}-{level}-{index}"
-            held.append(self.client.submit(merge_all, group, merge, key=key, priority=10))
-            return held[-1]
-
-        return tree(futures, self.plan.config.aggregate.fan_in, call).result()
-
-    def _rows(self, numbers: Sequence[int]) -> list[int]:
-        return [self.plan.batches[i].rows for i in numbers]
-
-    def _summarise(self, frames: dd.DataFrame) -> Summary:
-        summaries = self._map(frames, summarise_batch, self.recipe)
-        numbers = [b.number for b in self.plan.batches]
-        merged = self._map_reduce(
-            lambda window: self.compute(summaries, window), numbers, statistics.merge, "statistics"
-        )
+        with self.monitor.stage("statistics", len(self.rows)) as stage:
+            merged = self.tasks.map_reduce(stage, self.rows, begin, statistics.merge, "statistics")
         assert isinstance(merged, Summary)
         return merged
 
-    def _map_reduce(
-        self,
-        start: Callable[[list[int]], list[Future]],
-        numbers: list[int],
-        merge: Callable[[Any, Any], Any],
-        name: str,
-    ) -> Any:
-        """Start the tasks of ``numbers`` a window at a time and merge their results in a tree."""
-        futures: list[Future] = []
-        with self.monitor.stage(name, len(numbers)) as stage:
-            for window in chunks(numbers, WINDOW):
-                futures += stage.wait(start(window), self._rows(window))
-            return self._reduce(futures, merge, name)
-
-    def order(self, epoch: int) -> list[int]:
-        """The numbers of the batches that train, in the order of an epoch."""
-        numbers = [b.number for b in self.plan.batches if b.test is not True]
-        return batch_order(numbers, epoch, self.plan.config.train.seed)
-
-    def _train(self, source: "Source", target: Target) -> tuple[Lane, list[dict[str, float]]]:
-        """One lane through all epochs, a round's graph at a time; the next round is encoded meanwhile."""
+    def _train(self, source: "Source", coding: Coding, target: Target) -> Training:
         config = self.plan.config
-        epochs = range(config.train.epochs)
-        rounds = [part for epoch in epochs for part in chunks(self.order(epoch), config.train.round_batches)]
-        remote_target = self._send(target)
-        lane = self._send(start(make(config.model, self.plan.features.task, config.train.seed)))
-        curve: list[dict[str, float]] = []
-        with self.monitor.stage("train", sum(map(len, rounds))) as stage:
-            ready = source.batches(rounds[0])
-            for i, numbers in enumerate(rounds):
-                following = source.batches(rounds[i + 1]) if i + 1 < len(rounds) else []
-                lane = self._train_round(lane, ready, numbers, i, remote_target, stage, curve)
-                ready = following
-            return lane.result(), curve
+        numbers = [b.number for b in self.plan.batches if b.test is not True]
+        lane = start(make(config.model, self.plan.features.task, config.train.seed))
+        trainer = Trainer(self.tasks, config.train, source.batches, coding, target, self.rows)
+        with self.monitor.stage("train", len(numbers) * config.train.epochs) as stage:
+            return trainer.run(lane, numbers, stage)
 
-    def _train_round(
-        self,
-        lane: Future,
-        ready: list[Future],
-        numbers: list[int],
-        index: int,
-        target: Future,
-        stage: Stage,
-        curve: list[dict[str, float]],
-    ) -> Future:
-        chain, losses = [], []
-        for batch, number in zip(ready, numbers, strict=True):
-            # The chain is the critical path: it goes before the encoding of batches to come.
-            key = f"{self._run}-{index}-{number}"
-            lane = self.client.submit(train_batch, lane, batch, target, key=f"train-{key}", priority=10)
-            chain.append(lane)
-            losses.append(self.client.submit(progress, lane, key=f"progress-{key}", priority=10))
-        stage.wait(chain, self._rows(numbers))
-        curve.extend(point for point in self.client.gather(losses) if point)
-        return lane
-
-    def _evaluate(self, source: "Source", model: Any, target: Target) -> dict[str, float]:
+    def _metrics(self) -> tuple[type[Metric], ...]:
         plan = self.plan
-        metrics = metrics_for(plan.features.task, plan.expected_test_rows, plan.config.evaluate.exact_rows)
-        judge = self._send((model, target, metrics))
+        return metrics_for(plan.features.task, plan.expected_test_rows, plan.config.evaluate.exact_rows)
 
-        def start(window: list[int]) -> list[Future]:
-            return [
-                self.client.submit(evaluate.evaluate_batch, batch, judge, key=f"evaluate-{self._run}-{n}", priority=10)
-                for n, batch in zip(window, source.batches(window), strict=True)
-            ]
+    def _evaluate(self, source: "Source", judge: Judge) -> dict[str, float]:
+        sent = self.tasks.send(judge)
+        rows = [0 if batch.test is False else batch.rows for batch in self.plan.batches]
 
-        numbers = [b.number for b in plan.batches if b.test is not False]
-        return evaluate.results(self._map_reduce(start, numbers, evaluate.merge, "evaluate"))
+        def begin(window: list[int]) -> list[Future]:
+            named = zip(window, source.batches(window), strict=True)
+            return [self.tasks.submit(f"evaluate-{n}", evaluate.evaluate_batch, batch, sent) for n, batch in named]
+
+        with self.monitor.stage("evaluate", sum(n > 0 for n in rows)) as stage:
+            return evaluate.results(self.tasks.map_reduce(stage, rows, begin, evaluate.merge, "evaluate"))
 
 
 class Source:
-    """Where training and evaluation get encoded batches from: the workers' memory, or the files again."""
+    """Where every stage gets packed batches from: the workers' memory, or the files again."""
 
-    def __init__(self, job: Job, encoded: dd.DataFrame):
-        self._job, self._encoded = job, encoded
-        self._kept: dict[int, Future] = {}
-        if job.keep:
-            # In the order in which training will ask for them, then what only tests.
-            order = list(dict.fromkeys([*job.order(0), *(b.number for b in job.plan.batches)]))
-            self._kept = dict(zip(order, job.compute(encoded, order), strict=True))
+    def __init__(self, client: Client, packed: dd.DataFrame, keep: bool):
+        self._client = client
+        self._packed = packed.optimize()  # one task from the file to the packed batch; the frame never leaves it
+        self._keep, self._kept = keep, dict[int, Future]()
 
     def batches(self, numbers: list[int]) -> list[Future]:
-        """The encoded batches of these numbers."""
-        return [self._kept[n] for n in numbers] if self._kept else self._job.compute(self._encoded, numbers)
+        """The packed batches of these numbers, in the same order."""
+        wanted = [n for n in numbers if n not in self._kept]
+        # Through `to_delayed` for a list of futures: one for each batch, under its own key.
+        started = self._client.compute(self._packed.partitions[wanted].to_delayed()) if wanted else []
+        fresh = dict(zip(wanted, started, strict=True))
+        if self._keep:
+            self._kept |= fresh
+        return [fresh.get(n) or self._kept[n] for n in numbers]
 
 
 def understand(summary: Summary, plan: Plan) -> tuple[Ledger, Target]:
@@ -221,6 +148,10 @@ def understand(summary: Summary, plan: Plan) -> tuple[Ledger, Target]:
                 "two are needed."
             )
         target = Target(classes.to_numpy() if classes.dtype.kind in "ib" else np.array(classes, dtype=object))
+    if plan.recipe.validation and ledger.validation == 0:
+        raise DataError(
+            f"{plan.config.data.path}: no rows left to stop by ({ledger}); raise train.validation_fraction or add data."
+        )
     if ledger.test == 0:
         raise DataError(f"{plan.config.data.path}: no rows left for testing ({ledger}); raise split.test or add data.")
     return ledger, target
@@ -230,9 +161,4 @@ def _decide_keep(plan: Plan, session: Session) -> bool:
     """Whether batches stay in the workers' memory between the stages, or are read again for each."""
     if plan.config.data.keep != "auto":
         return plan.config.data.keep == "memory"
-    return not session.memory or plan.frame_bytes() + plan.encoded_bytes() <= KEEP_SHARE * session.memory
-
-
-def chunks(items: list[int], size: int) -> Iterator[list[int]]:
-    """Consecutive pieces of at most ``size``."""
-    return (items[i : i + size] for i in range(0, len(items), size))
+    return not session.memory or plan.packed_bytes() <= KEEP_SHARE * session.memory

@@ -9,24 +9,29 @@ from pipeline.statistics import Summary
 
 @dataclass(frozen=True)
 class Ledger:
-    """Rows by fate, and the rejected ones by reason."""
+    """Rows by fate, and the rejected ones by reason.
+
+    ``validation`` counts those training rows that only decided when training ends.
+    """
 
     read: int
     train: int
     test: int
     reasons: dict[str, int] = field(default_factory=dict)
+    validation: int = 0
 
     @classmethod
     def of(cls, summary: Summary) -> "Ledger":
         """From a merged summary; test rows of a class that training lacks cannot be scored and are rejected."""
         counts = dict(summary.rows)
-        train, test = counts.pop("train"), counts.pop("test")
+        validation, test = counts.pop("validation"), counts.pop("test")
+        train = counts.pop("train") + validation
         known = summary.train_labels.values.index
         strange = summary.test_labels.values
         unseen = int(strange[~strange.index.isin(known)].sum())
         if unseen:
             counts[UNSEEN_LABEL] = unseen
-        return cls(train + test - unseen + sum(counts.values()), train, test - unseen, counts)
+        return cls(train + test - unseen + sum(counts.values()), train, test - unseen, counts, validation)
 
     @property
     def rejected(self) -> int:
@@ -55,4 +60,5 @@ class Ledger:
     def __str__(self) -> str:
         reasons = ", ".join(f"{n:,} {reason}" for reason, n in self.reasons.items())
         rejected = f"{self.rejected:,} rejected" + (f": {reasons}" if reasons else "")
-        return f"{self.read:,} read = {self.train:,} train + {self.test:,} test + {rejected}"
+        of_these = f" ({self.validation:,} of them to stop by)" if self.validation else ""
+        return f"{self.read:,} read = {self.train:,} train{of_these} + {self.test:,} test + {rejected}"

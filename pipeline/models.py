@@ -1,24 +1,24 @@
-"""Models: the estimator that a config names, and the default for each task."""
+"""Models: the estimator that a config names, the default for each task, and the matrix it takes."""
 
 import copy
 import importlib
 from typing import Any
 
 from sklearn.base import BaseEstimator, is_classifier, is_regressor
-from sklearn.linear_model import SGDClassifier, SGDRegressor
+from sklearn.utils import get_tags
 
 from pipeline import config as cfg
-from pipeline.errors import ConfigError
+from pipeline.adaptive import AdaptiveClassifier, AdaptiveRegressor
+from pipeline.errors import ConfigError, DataError
 from pipeline.features import Task
+from pipeline.matrix import HotMatrix, Matrix
 from pipeline.statistics import Moments
 
-# A constant rate with averaged weights (B. Polyak and A. Juditsky, 1992) converges in one pass on
-# standardised and one-hot columns, where scikit-learn's default schedule diverges for small alpha.
-_DEFAULTS: dict[Task, tuple[Any, dict[str, Any]]] = {
-    "classification": (SGDClassifier, {"loss": "log_loss", "eta0": 0.05}),
-    "regression": (SGDRegressor, {"eta0": 0.01}),
-}
-_COMMON = {"alpha": 1e-6, "learning_rate": "constant", "average": True}
+_DEFAULTS: dict[Task, Any] = {"classification": AdaptiveClassifier, "regression": AdaptiveRegressor}
+# The encoder has standardised the columns and put the rows of a batch in random order.
+_ENCODED = {"normalize": False, "shuffle": False}
+# Above this a dense copy of a batch for an estimator that takes nothing else is a mistake, not a need.
+_DENSE_BYTES = 2 << 30
 
 
 def make(model: cfg.Model, task: Task, seed: int) -> BaseEstimator:
@@ -30,8 +30,7 @@ def make(model: cfg.Model, task: Task, seed: int) -> BaseEstimator:
         The class cannot be imported, has no ``partial_fit``, does not fit the task or refuses a parameter.
     """
     if model.estimator == "default":
-        cls, defaults = _DEFAULTS[task]
-        params = {**_COMMON, **defaults, **model.params}
+        cls, params = _DEFAULTS[task], {**_ENCODED, **model.params}
     else:
         cls, params = _import(model.estimator), dict(model.params)
     try:
@@ -76,6 +75,27 @@ def _import(name: str) -> Any:
         raise ConfigError(
             f"model.estimator: {name!r} cannot be imported ({error}); write it as sklearn.linear_model.SGDClassifier."
         ) from None
+
+
+def matrix_for(estimator: Any, X: HotMatrix) -> HotMatrix | Matrix:
+    """The encoded rows as ``estimator`` takes them: as they are, CSR, or dense.
+
+    Raises
+    ------
+    DataError
+        The estimator takes dense input only, and that would not fit into memory.
+    """
+    if isinstance(estimator, (AdaptiveClassifier, AdaptiveRegressor)):
+        return X
+    plain = X.plain()
+    if plain is X.dense or get_tags(estimator).input_tags.sparse:
+        return plain
+    if 4 * len(X) * X.width > _DENSE_BYTES:
+        raise DataError(
+            f"model.estimator: {type(estimator).__name__} takes no sparse input, and {X.width:,} encoded columns are "
+            "too many for a dense one; lower features.max_categories or name another estimator."
+        )
+    return plain.toarray()
 
 
 def target_scale(model: cfg.Model, label: Moments) -> tuple[float, float]:

@@ -11,8 +11,10 @@ from pipeline import config as cfg
 from pipeline import models
 from pipeline.errors import ConfigError
 from pipeline.features import Features, choose, choose_task, columns_of
+from pipeline.lanes import share_class
+from pipeline.pack import Reference
 from pipeline.prepare import check_join, prepare
-from pipeline.source import Batch, Dataset, absolute, empty_frame, open_dataset, plain, read_batch
+from pipeline.source import Batch, Dataset, absolute, empty_frame, open_dataset, plain, read_head
 from pipeline.split import separate, split_batches
 from pipeline.stages import Recipe
 
@@ -32,6 +34,7 @@ class Plan:
     """A prepared batch without rows."""
     features: Features
     task_reason: str
+    reference: Reference
 
     @property
     def rows(self) -> int:
@@ -62,21 +65,17 @@ class Plan:
             columns=tuple(columns_of([*self.identity, *self.features.names, config.data.label])),
             label=config.data.label,
             features=replace(self.features, reasons={}),
+            reference=self.reference,
             identity=tuple(self.identity),
             test=config.split.test,
+            validation=config.train.validation_fraction if config.train.early_stopping == "validation" else 0.0,
             seed=config.train.seed,
         )
 
-    def frame_bytes(self) -> int:
-        """Memory of all prepared batches, estimated: 8 bytes a number, 4 a category's code."""
-        row = sum(4 if isinstance(t, pd.CategoricalDtype) else 8 for t in self.meta.dtypes) + 1
-        return self.rows * row
-
-    def encoded_bytes(self) -> int:
-        """Memory of all encoded batches, estimated: a float32 and an index for each stored value."""
-        stored = len(self.features.numeric) + len(self.features.categorical) + 3 * len(self.features.datetime)
-        sparse = self.features.categorical or self.features.datetime
-        return self.rows * (stored * (8 if sparse else 4) + (12 if sparse else 8))
+    def packed_bytes(self) -> int:
+        """Memory of all packed batches, estimated: 4 bytes a number, 2 a category, the label and the fate."""
+        codes = len(self.features.categorical) + 3 * len(self.features.datetime)
+        return self.rows * (4 * len(self.features.numeric) + 2 * codes + 9)
 
     def describe(self) -> list[str]:
         """The plan in lines for a person."""
@@ -91,8 +90,10 @@ class Plan:
             f"prepare     {len(config.data.join)} joins, function {config.prepare.function or 'none'}",
             f"label       {config.data.label}: {features.task}, because {self.task_reason}",
             f"test        {side}, seed {config.train.seed}",
-            f"model       {config.model.estimator}, {config.train.epochs} epochs, {config.train.lanes} lane, "
-            f"merged in trees of fan-in {config.aggregate.fan_in}",
+            f"model       {config.model.estimator}, {config.train.epochs} epochs, "
+            f"early stopping {config.train.early_stopping}",
+            f"lanes       {config.train.lanes}, merged after every {config.train.round_batches} batches, "
+            f"in trees of fan-in {config.aggregate.fan_in}",
             "features",
         ]
         kinds = {n: k for k in ("numeric", "categorical", "datetime") for n in getattr(features, k)}
@@ -129,15 +130,18 @@ def make_plan(config: cfg.Config) -> Plan:
     task, reason = choose_task(dtype, config, models.kind(config.model), few)
     if task == "regression" and not number:
         raise ConfigError(f"data.label: {label!r} is {dtype}; regression needs a number.")
-    models.make(config.model, task, config.train.seed)  # its mistakes belong before the run
+    estimator = models.make(config.model, task, config.train.seed)  # its mistakes belong before the run
+    if config.train.lanes > 1:
+        share_class(estimator)
     features = choose(meta, config, task)
     if not config.prepare.function:  # only what the run uses is read
         used = {*features.names, label, config.split.column, *(c for join in config.data.join for c in join.on)}
         schema = pa.schema([f for f in schema if f.name in used])
         joined = {f"{join.prefix}{c}" for join in config.data.join for c in join.columns}
         meta = meta[[c for c in meta.columns if c in used or c in joined]]
-    batches = _split(config, dataset)
-    return Plan(config, dataset, batches, schema, meta, features, reason)
+    head = prepare(read_head(dataset.batches[0], schema), config.data.join, config.prepare.function)
+    reference = Reference.of(head, features.numeric)
+    return Plan(config, dataset, _split(config, dataset), schema, meta, features, reason, reference)
 
 
 def _columns(config: cfg.Config, schema: pa.Schema) -> pa.Schema:
@@ -156,12 +160,11 @@ def _check_types(config: cfg.Config, schema: pa.Schema) -> None:
 
 
 def _is_class_number(config: cfg.Config, dataset: Dataset, schema: pa.Schema, integer: bool) -> bool:
-    """Whether the first batch's label looks like a class: integers of few values, or floats 0 and 1 alone."""
+    """Whether the label of the first rows looks like a class: integers of few values, or floats 0 and 1 alone."""
     if not config.prepare.function and config.data.label in schema.names:
-        schema = pa.schema([schema.field(config.data.label)])
-        first = read_batch(dataset.batches[0], schema)
+        first = read_head(dataset.batches[0], pa.schema([schema.field(config.data.label)]))
     else:
-        first = prepare(read_batch(dataset.batches[0], schema), config.data.join, config.prepare.function)
+        first = prepare(read_head(dataset.batches[0], schema), config.data.join, config.prepare.function)
     values = first[config.data.label].dropna().unique()
     # By value, not by dtype: an integer column with a missing value is a float by now.
     whole = set(values.tolist())

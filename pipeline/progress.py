@@ -47,13 +47,14 @@ class Stage:
     def __init__(self, bar: Progress, task: TaskID):
         self._bar, self._task, self._rows, self._begin = bar, task, 0, time.perf_counter()
 
-    def wait(self, futures: Sequence[Future], rows: Sequence[int]) -> list[Any]:
-        """Wait for ``futures``, counting one batch of ``rows`` for each; raise the first error as it comes."""
-        weight = {future.key: n for future, n in zip(futures, rows, strict=True)}
+    def wait(self, futures: Sequence[Future], sizes: Sequence[tuple[int, int]]) -> list[Any]:
+        """Wait for ``futures``, counting (batches, rows) for each; raise the first error as it comes."""
+        weight = {future.key: size for future, size in zip(futures, sizes, strict=True)}
         for future in as_completed(futures):
             if future.status == "error":
                 future.result()
-            self._rows += weight[future.key]
+            batches, rows = weight[future.key]
+            self._rows += rows
             speed = self._rows / (time.perf_counter() - self._begin)
-            self._bar.update(self._task, advance=1, speed=f"{speed:,.0f}")
+            self._bar.update(self._task, advance=batches, speed=f"{speed:,.0f}")
         return list(futures)

@@ -19,6 +19,7 @@ from pipeline import artefact
 from pipeline import config as cfg
 from pipeline.errors import ConfigError
 from pipeline.ledger import Ledger
+from pipeline.rounds import Training
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Outcome:
     ledger: Ledger
     batches: int
     metrics: dict[str, float]
-    progressive: list[dict[str, float]]
+    training: Training
     model: Pipeline
     kept: bool
 
@@ -43,13 +44,15 @@ def make_report(
         "rows": {
             "read": ledger.read,
             "train": ledger.train,
+            "validation": ledger.validation,
             "test": ledger.test,
             "rejected": ledger.rejected,
             "rejected_by_reason": ledger.reasons,
         },
         "batches": {"read": outcome.batches, "rejected": 0, "kept_in_memory": outcome.kept},
         "metrics": outcome.metrics,
-        "progressive": outcome.progressive,
+        "training": {"epochs": outcome.training.epochs, "validation": outcome.training.validation},
+        "progressive": outcome.training.progressive,
         "slices": {},
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "cluster": cluster,

@@ -1,6 +1,7 @@
 """The source: Parquet footers in, batches out; and one batch in, one DataFrame out."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -195,29 +196,43 @@ def read_batch(batch: Batch, schema: pa.Schema) -> pd.DataFrame:
     DataError
         The file cannot be decoded, or its rows are not as many as its footer said.
     """
-    strings = [f.name for f in schema if pa.types.is_string(f.type)]
     tables = []
     for path, groups in batch.pieces:
-        try:
-            # Memory maps make local reads cheaper, remote ones go through fsspec.
-            handle = fsspec.open(path, "rb").open() if "://" in path else path
-            with pq.ParquetFile(handle, read_dictionary=strings, memory_map=True) as file:
-                table = file.read_row_groups(list(groups), columns=schema.names, use_threads=False)
-        except (pa.ArrowException, OSError) as error:
-            reason = str(error).splitlines()[0].rstrip(".")
-            raise DataError(f"{path}: cannot be decoded ({reason}); write it again or remove it.") from None
-        tables.append(table.select(schema.names))
+        with _open(path, schema) as file:
+            tables.append(file.read_row_groups(list(groups), columns=schema.names, use_threads=False))
     table = _concatenate(tables, schema)
     if table.num_rows != batch.rows:
         raise DataError(f"{batch}: {table.num_rows} rows, but its footer said {batch.rows}; was it replaced meanwhile?")
     return _to_pandas(table)
 
 
+def read_head(batch: Batch, schema: pa.Schema, rows: int = 50_000) -> pd.DataFrame:
+    """The first rows of a batch, as `read_batch` gives them."""
+    path, groups = batch.pieces[0]
+    with _open(path, schema) as file:
+        some = file.iter_batches(rows, row_groups=list(groups), columns=schema.names, use_threads=False)
+        return _to_pandas(_concatenate([pa.Table.from_batches([next(some)])], schema))
+
+
+@contextlib.contextmanager
+def _open(path: str, schema: pa.Schema) -> Iterator[pq.ParquetFile]:
+    """A Parquet file to read ``schema`` from; what goes wrong names it."""
+    strings = [f.name for f in schema if pa.types.is_string(f.type)]
+    try:
+        # Memory maps make local reads cheaper, remote ones go through fsspec.
+        handle = fsspec.open(path, "rb").open() if "://" in path else path
+        with pq.ParquetFile(handle, read_dictionary=strings, memory_map=True) as file:
+            yield file
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise DataError(f"{path}: cannot be decoded ({reason}); write it again or remove it.") from None
+
+
 def _concatenate(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:
     target = pa.schema(
         [(f.name, pa.dictionary(pa.int32(), pa.string()) if pa.types.is_string(f.type) else f.type) for f in schema]
     )
-    return pa.concat_tables([table.cast(target) for table in tables]).unify_dictionaries()
+    return pa.concat_tables([table.select(schema.names).cast(target) for table in tables]).unify_dictionaries()
 
 
 def empty_frame(schema: pa.Schema) -> pd.DataFrame:

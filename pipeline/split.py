@@ -11,18 +11,26 @@ from functools import lru_cache
 
 import numpy as np
 import pandas as pd
+from numba import njit
 
+from pipeline.features import number_values
 from pipeline.source import Batch
 
 FATE = "__fate__"
-TRAIN, TEST, NO_LABEL, NOT_FINITE = range(4)
+TRAIN, TEST, NO_LABEL, NOT_FINITE, VALIDATION = range(5)
 REASONS = {NO_LABEL: "label missing", NOT_FINITE: "label not finite"}
 FILTERED = "dropped by prepare.function"
 UNSEEN_LABEL = "label not seen in training"
 
 
 def assign_fate(
-    frame: pd.DataFrame, label: str, columns: Sequence[str], share: float, seed: int, test: bool | None
+    frame: pd.DataFrame,
+    label: str,
+    columns: Sequence[str],
+    share: float,
+    seed: int,
+    test: bool | None,
+    validation: float = 0.0,
 ) -> pd.DataFrame:
     """``frame`` with the column `FATE` (int8).
 
@@ -34,13 +42,16 @@ def assign_fate(
         Part of the rows that tests, between 0 and 1.
     test
         The side of the whole batch where the split goes by batch, None where it goes by row.
+    validation
+        Part of the training rows that is kept out of training, to decide when it ends.
     """
-    if test is None:
+    fate = np.full(len(frame), TEST if test else TRAIN, dtype=np.int8)
+    if test is None or (validation and not test):
         # The top 53 bits as a fraction in [0, 1), exact in a double.
-        side = (row_hash(frame, columns, seed) >> np.uint64(11)) * 2.0**-53 < share
-    else:
-        side = np.full(len(frame), test)
-    fate = np.where(side, TEST, TRAIN).astype(np.int8)
+        place = (row_hash(frame, columns, seed) >> np.uint64(11)) * 2.0**-53
+        share = share if test is None else 0.0
+        fate[place < share + (1 - share) * validation] = VALIDATION
+        fate[place < share] = TEST
     values = frame[label]
     if pd.api.types.is_float_dtype(values.dtype):
         fate[np.isinf(values.to_numpy(dtype=float, na_value=np.nan))] = NOT_FINITE
@@ -56,8 +67,10 @@ def row_hash(frame: pd.DataFrame, columns: Sequence[str], seed: int) -> np.ndarr
     """
     total = np.full(len(frame), np.uint64(seed), dtype=np.uint64)
     for name in columns:
-        total += _scramble(_value_hash(frame[name]) ^ _salt(name))
-    return _scramble(total)
+        _add_scrambled(_value_hash(frame[name]), _salt(name), total)
+    out = np.zeros_like(total)
+    _add_scrambled(total, np.uint64(0), out)
+    return out
 
 
 @lru_cache(maxsize=4096)
@@ -67,25 +80,42 @@ def _salt(name: str) -> np.uint64:
 
 def _value_hash(values: pd.Series) -> np.ndarray:
     if isinstance(values.dtype, pd.CategoricalDtype):
-        hashes = np.append(pd.util.hash_array(values.cat.categories.to_numpy(dtype=object)), np.uint64(0))
+        hashes = np.append(
+            pd.util.hash_array(values.cat.categories.to_numpy(dtype=object), categorize=False), np.uint64(0)
+        )
         return hashes[values.cat.codes.to_numpy()]  # -1, missing, takes the last
     if pd.api.types.is_numeric_dtype(values.dtype):
-        floats = values.to_numpy(dtype=np.float64, na_value=np.nan) + 0.0  # -0.0 becomes 0.0
-        floats[np.isnan(floats)] = np.nan  # one bit pattern for all of them
-        return floats.view(np.uint64)
+        return _float_bits(number_values(values))
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
         utc = values.dt.tz_convert("UTC").dt.tz_localize(None) if values.dt.tz is not None else values
         return utc.to_numpy().astype("datetime64[ns]").view(np.uint64)
     return _value_hash(values.astype("category"))
 
 
-def _scramble(values: np.ndarray) -> np.ndarray:
-    """Mix all bits (the finalizer of MurmurHash3, A. Appleby, public domain algorithm)."""
-    values = values ^ (values >> np.uint64(33))
-    for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
-        values *= np.uint64(factor)  # in place: new pages cost more than the arithmetic
-        values ^= values >> np.uint64(33)
-    return values
+@njit(nogil=True, cache=True)
+def _float_bits(values: np.ndarray) -> np.ndarray:
+    """The bits of float64 values, with one pattern for every NaN and for both zeros."""
+    clean = np.empty(len(values), np.float64)
+    for i in range(len(values)):
+        clean[i] = np.nan if np.isnan(values[i]) else values[i] + 0.0
+    return clean.view(np.uint64)
+
+
+@njit(nogil=True, cache=True)
+def _add_scrambled(values: np.ndarray, salt: np.uint64, total: np.ndarray) -> None:
+    """Add to ``total`` the salted values, all their bits mixed.
+
+    The finalizer of MurmurHash3 (A. Appleby, public domain algorithm).
+    """
+    shift = np.uint64(33)
+    for i in range(len(values)):
+        x = values[i] ^ salt
+        x ^= x >> shift
+        x *= np.uint64(0xFF51AFD7ED558CCD)
+        x ^= x >> shift
+        x *= np.uint64(0xC4CEB9FE1A85EC53)
+        x ^= x >> shift
+        total[i] += x
 
 
 def split_batches(batches: Sequence[Batch], share: float, seed: int) -> tuple[Batch, ...]:

@@ -1,22 +1,21 @@
-"""Stages: one batch from its files to prepared rows with their fate, its summary, its encoded form.
+"""Stages: one batch from its files to prepared rows with their fate, its packed form, its summary.
 
 These are the functions that run as tasks; each takes the `Recipe`, which is small, and one batch.
 """
 
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from pipeline import statistics
 from pipeline.config import Join
-from pipeline.encode import Encoded, Encoder, encode
 from pipeline.errors import DataError
-from pipeline.features import Features
+from pipeline.features import Features, category_codes, number_values
+from pipeline.pack import PackedBatch, Reference, pack
 from pipeline.prepare import prepare
 from pipeline.source import Batch, read_batch
-from pipeline.split import assign_fate
+from pipeline.split import FATE, assign_fate
 from pipeline.statistics import Summary
 
 
@@ -32,13 +31,15 @@ class Recipe:
     """The columns of a prepared batch."""
     label: str
     features: Features
+    reference: Reference
     identity: tuple[str, ...]
     test: float
+    validation: float
     seed: int
 
 
 def load_batch(batch: Batch, recipe: Recipe) -> pd.DataFrame:
-    """Read and prepare one batch and decide its rows' fate; ``attrs["read"]`` counts the rows read.
+    """Read and prepare one batch and decide its rows' fate; ``attrs`` hold ``read``, the rows read, and ``number``.
 
     Raises
     ------
@@ -55,16 +56,22 @@ def load_batch(batch: Batch, recipe: Recipe) -> pd.DataFrame:
             f"batch {batch.number} ({batch}): prepare.function left out column {absent[0]!r}; return it always."
         )
     frame = frame[list(recipe.columns)]
-    frame = assign_fate(frame, recipe.label, recipe.identity, recipe.test, recipe.seed, batch.test)
-    frame.attrs["read"] = batch.rows
+    frame = assign_fate(frame, recipe.label, recipe.identity, recipe.test, recipe.seed, batch.test, recipe.validation)
+    frame.attrs.update(read=batch.rows, number=batch.number)
     return frame
 
 
-def summarise_batch(frame: pd.DataFrame, recipe: Recipe) -> Summary:
-    """The statistics of a loaded batch."""
-    return statistics.summarise(frame, recipe.features, recipe.label, frame.attrs["read"])
+def pack_batch(frame: pd.DataFrame, recipe: Recipe) -> PackedBatch:
+    """The compact form of a loaded batch."""
+    features = recipe.features
+    packed = pack(frame, features.numeric, features.categorical, features.datetime, recipe.reference)
+    if features.task == "regression":
+        label, labels = number_values(frame[recipe.label]), None
+    else:
+        label, labels = category_codes(frame[recipe.label])
+    return PackedBatch(frame.attrs["number"], frame.attrs["read"], packed, label, labels, frame[FATE].to_numpy())
 
 
-def encode_batch(frame: pd.DataFrame, recipe: Recipe, encoder: Encoder, classes: np.ndarray | None) -> Encoded:
-    """The encoded form of a loaded batch."""
-    return encode(frame, encoder, recipe.label, classes)
+def summarise_batch(batch: PackedBatch, recipe: Recipe) -> Summary:
+    """The statistics of a packed batch."""
+    return statistics.summarise(batch, recipe.features.numeric, recipe.reference)

@@ -1,17 +1,37 @@
 """Statistics: what the encoding must learn, in one pass over the training rows.
 
-``summarise`` one batch, ``merge`` two summaries; both are plain functions of their arguments. Counts
+``summarise`` one batch, ``merge`` several summaries; both are plain functions of their arguments. Counts
 are exact and moments are merged about their centres, so nothing is lost to cancellation.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import pandas as pd
+from numba import njit
 
-from pipeline.features import Features, category_codes, number_values, split_datetime
-from pipeline.split import FATE, FILTERED, REASONS, TEST, TRAIN
+from pipeline.pack import PackedBatch, Reference
+from pipeline.split import FILTERED, REASONS, TEST, TRAIN, VALIDATION
+
+
+@njit(nogil=True, cache=True)
+def _moments(values: np.ndarray, rows: np.ndarray, center: float, unit: float) -> tuple[int, float, float]:
+    """Count, mean and sum of squared deviations of the finite ``center + unit * values[rows]``, in two passes."""
+    count, total = 0, 0.0
+    for i in rows:
+        x = float(values[i])
+        if np.isfinite(x):
+            count += 1
+            total += x
+    mean = total / count if count else 0.0
+    m2 = 0.0
+    for i in rows:
+        x = float(values[i])
+        if np.isfinite(x):
+            m2 += (x - mean) * (x - mean)
+    return count, center + unit * mean if count else 0.0, m2 * unit * unit
 
 
 @dataclass(frozen=True)
@@ -25,11 +45,7 @@ class Moments:
     @classmethod
     def of(cls, values: np.ndarray) -> "Moments":
         """Of a float64 array of shape (n,); NaN and infinities are passed over."""
-        values = values[np.isfinite(values)]
-        if not len(values):
-            return cls()
-        mean = float(values.mean())
-        return cls(len(values), mean, float(np.square(values - mean).sum()))
+        return cls(*_moments(values, np.arange(len(values)), 0.0, 1.0))
 
     def merge(self, other: "Moments") -> "Moments":
         """Pairwise update of T. Chan, G. Golub and R. LeVeque, *Updating Formulae* (1979), eq. 2.1."""
@@ -55,18 +71,17 @@ class Counts:
 
     @classmethod
     def of(cls, codes: np.ndarray, values: pd.Index) -> "Counts":
-        """Of integer codes (n,) into ``values``, -1 for missing."""
-        present = codes >= 0
-        counts = np.bincount(codes[present], minlength=len(values))
-        seen = counts > 0
-        return cls(pd.Series(counts[seen], index=values[seen], dtype=np.int64), int((~present).sum()))
+        """Of integer codes (n,) into ``values``, whose length stands for missing."""
+        counts = np.bincount(codes, minlength=len(values) + 1)
+        seen = np.flatnonzero(counts[:-1])
+        return cls(pd.Series(counts[seen], index=values[seen], dtype=np.int64), int(counts[-1]))
 
-    def merge(self, other: "Counts") -> "Counts":
-        parts = [c.values for c in (self, other) if len(c.values)]
-        if not parts:
-            return Counts(self.values, self.missing + other.missing)
-        both = pd.concat(parts) if len(parts) > 1 else parts[0]
-        return Counts(both.groupby(level=0, sort=True).sum(), self.missing + other.missing)
+    def merge(self, *others: "Counts") -> "Counts":
+        """Of any number at once: grouping a long vocabulary is what it costs."""
+        every = (self, *others)
+        present = [c.values for c in every if len(c.values)]
+        values = pd.concat(present).groupby(level=0, sort=True).sum() if present else self.values
+        return Counts(values, sum(c.missing for c in every))
 
 
 @dataclass(frozen=True)
@@ -81,34 +96,43 @@ class Summary:
     test_labels: Counts
 
 
-def summarise(frame: pd.DataFrame, features: Features, label: str, read: int) -> Summary:
-    """The summary of one prepared batch; ``read`` is the number of rows its footers state."""
-    fates = np.bincount(frame[FATE], minlength=len(REASONS) + 2)
-    rows = {"train": int(fates[TRAIN]), "test": int(fates[TEST])}
+def summarise(batch: PackedBatch, numeric: Sequence[str], reference: Reference) -> Summary:
+    """The summary of one packed batch."""
+    fates = np.bincount(batch.fate, minlength=VALIDATION + 1)
+    rows = {"train": int(fates[TRAIN]), "validation": int(fates[VALIDATION]), "test": int(fates[TEST])}
     rows |= {reason: int(fates[fate]) for fate, reason in REASONS.items() if fates[fate]}
-    if read > len(frame):
-        rows[FILTERED] = read - len(frame)
-    train = frame[(frame[FATE] == TRAIN).to_numpy()]
-    numeric = {name: Moments.of(number_values(train[name])) for name in features.numeric}
-    categorical = {name: Counts.of(*category_codes(train[name])) for name in features.categorical}
-    for name in features.datetime:
-        for part, values in split_datetime(train[name]).items():
-            categorical[part] = Counts.of(*category_codes(values))
-    if features.task == "regression":
+    if batch.read > len(batch.fate):
+        rows[FILTERED] = batch.read - len(batch.fate)
+    packed = batch.features
+    trains, tests = (np.flatnonzero(batch.fate == side) for side in (TRAIN, TEST))
+    moments = {
+        name: Moments(*_moments(packed.numbers[:, j], trains, reference.center[j], reference.unit[j]))
+        for j, name in enumerate(numeric)
+    }
+    counts = {
+        name: Counts.of(packed.codes[trains, j], values)
+        for j, (name, values) in enumerate(zip(packed.names, packed.vocabularies, strict=True))
+    }
+    if batch.labels is None:
         none = Counts(pd.Series(dtype=np.int64))
-        return Summary(rows, numeric, categorical, Moments.of(number_values(train[label])), none, none)
-    test = frame.loc[(frame[FATE] == TEST).to_numpy(), label]
-    labels = [Counts.of(*category_codes(side)) for side in (train[label], test)]
-    return Summary(rows, numeric, categorical, Moments(), *labels)
+        return Summary(rows, moments, counts, Moments.of(batch.label[trains]), none, none)
+    labels = np.where(batch.label < 0, len(batch.labels), batch.label)
+    sides = [Counts.of(labels[side], batch.labels) for side in (trains, tests)]
+    return Summary(rows, moments, counts, Moments(), *sides)
 
 
-def merge(a: Summary, b: Summary) -> Summary:
-    """Of two summaries, the summary of their rows together; associative."""
+def merge(parts: Sequence[Summary]) -> Summary:
+    """Of summaries in a row, the summary of their rows together; associative."""
+    first, *rest = parts
+    rows: dict[str, int] = {}
+    for part in parts:
+        for fate, count in part.rows.items():
+            rows[fate] = rows.get(fate, 0) + count
     return Summary(
-        {key: a.rows.get(key, 0) + b.rows.get(key, 0) for key in {**a.rows, **b.rows}},
-        {name: a.numeric[name].merge(b.numeric[name]) for name in a.numeric},
-        {name: a.categorical[name].merge(b.categorical[name]) for name in a.categorical},
-        a.label.merge(b.label),
-        a.train_labels.merge(b.train_labels),
-        a.test_labels.merge(b.test_labels),
+        rows,
+        {name: reduce(Moments.merge, [part.numeric[name] for part in parts]) for name in first.numeric},
+        {name: counts.merge(*(p.categorical[name] for p in rest)) for name, counts in first.categorical.items()},
+        reduce(Moments.merge, [part.label for part in parts]),
+        first.train_labels.merge(*(part.train_labels for part in rest)),
+        first.test_labels.merge(*(part.test_labels for part in rest)),
     )

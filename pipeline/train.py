@@ -1,27 +1,45 @@
-"""Training: one batch updates a copy of a lane's model. What strings the batches together is `job`."""
+"""Training: batches update a copy of a lane's model, and lanes merge. What strings the tasks together is `rounds`."""
 
 import copy
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Any
 
 import numpy as np
 from dask_ml.wrappers import Incremental
 from sklearn.base import BaseEstimator
 
-from pipeline.encode import Encoded
+from pipeline.encode import Coding, Rows
 from pipeline.evaluate import Target, predict
-from pipeline.metrics import LogLoss, Metric, Regression
+from pipeline.lanes import Share, share_class
+from pipeline.metrics import Accuracy, LogLoss, Metric, Regression
+from pipeline.models import matrix_for
+from pipeline.pack import PackedBatch
+from pipeline.split import TRAIN
+
+Loss = tuple[int, Metric | None]
+
+# Rows of a batch that are predicted before it is trained on: in random order, so the first are as good as any.
+PREDICTED = 8_192
 
 
 @dataclass(frozen=True)
 class Lane:
-    """A lane after some batches: dask-ml's `Incremental` around the model, and how its last batch went.
+    """A lane after some ``rows``: dask-ml's `Incremental` around the model, and how the last task went.
 
-    ``loss`` is the progressive validation: the metric of the batch predicted *before* it was trained on.
+    ``losses`` is the progressive validation of that task's batches: rows, and the metric of (the first
+    `PREDICTED` of) them predicted *before* they were trained on; None where there was no model or no row.
     """
 
     model: Incremental
     rows: int = 0
-    loss: Metric | None = None
+    losses: tuple[Loss, ...] = ()
+
+    @property
+    def estimator(self) -> Any | None:
+        """The trained estimator, None before the first row."""
+        return getattr(self.model, "estimator_", None)
 
 
 def start(estimator: BaseEstimator) -> Lane:
@@ -29,25 +47,75 @@ def start(estimator: BaseEstimator) -> Lane:
     return Lane(Incremental(estimator))
 
 
-def train_batch(lane: Lane, batch: Encoded, target: Target) -> Lane:
-    """The lane after ``batch``; ``lane`` itself stays as it was.
+def train_batches(lane: Lane, batches: Sequence[PackedBatch], coding: Coding, target: Target) -> Lane:
+    """The lane after ``batches``, in order; ``lane`` itself stays as it was.
 
     `Incremental` trains in place: a task that failed after its update and ran again would train
     twice and say nothing. On a copy, running it again gives the same bits.
     """
-    rows = batch.train
+    after = Lane(copy.deepcopy(lane.model))
+    losses = tuple(_train(after, coding.rows(batch, TRAIN), target) for batch in batches)
+    return replace(after, rows=lane.rows + sum(rows for rows, _ in losses), losses=losses)
+
+
+def _train(lane: Lane, rows: Rows, target: Target) -> Loss:
+    """Predict the batch, then train on it, in place."""
     if not len(rows):
-        return Lane(lane.model, lane.rows, None)
+        return 0, None
     loss: Metric | None = None
-    if hasattr(lane.model, "estimator_"):
-        metric = LogLoss if target.classes is not None else Regression
-        loss = metric.of(predict(target.unscaled(lane.model.estimator_), rows, target))
-    model = copy.deepcopy(lane.model)
+    if lane.estimator is not None:
+        metric = loss_metric(lane.estimator, target)
+        model = target.unscaled(lane.estimator)
+        loss = metric.of(predict(model, rows.head(PREDICTED), target, classes=metric is not LogLoss))
+    X = matrix_for(lane.model.estimator, rows.X)
     if target.classes is not None:
-        model.partial_fit(rows.X, target.classes[rows.y], classes=target.classes)
+        lane.model.partial_fit(X, target.classes[rows.y], classes=target.classes)
     else:
-        model.partial_fit(rows.X, (rows.y - target.centre) / target.scale)
-    return Lane(model, lane.rows + len(rows), loss)
+        lane.model.partial_fit(X, (rows.y - target.centre) / target.scale)
+    return len(rows), loss
+
+
+def loss_metric(estimator: Any, target: Target) -> type[Metric]:
+    """What training is watched by: log-loss, accuracy for a model without probabilities, or the squared error."""
+    if target.classes is None:
+        return Regression
+    return LogLoss if hasattr(estimator, "predict_proba") else Accuracy
+
+
+def loss_value(metric: Metric | None) -> float | None:
+    """The one figure of a `loss_metric` that gets smaller; None where no row was predicted."""
+    figures = metric.result() if metric is not None else {}
+    if "accuracy" in figures:
+        return 1.0 - figures["accuracy"]
+    return figures.get("log_loss", figures.get("mean_squared_error"))
+
+
+def losses_of(lane: Lane) -> tuple[Loss, ...]:
+    """What the client wants of a lane, without the model."""
+    return lane.losses
+
+
+def share_of(lane: Lane, base: Lane) -> Share | None:
+    """What ``lane`` learned since the round began at ``base``; None if there was no row."""
+    if lane.rows == base.rows:
+        return None
+    return share_class(lane.estimator).of(lane.estimator, base.estimator)
+
+
+def merge_shares(parts: Sequence[Share | None]) -> Share | None:
+    """Neighbours from left to right."""
+    some = [part for part in parts if part is not None]
+    return reduce(lambda a, b: a.merge(b), some) if some else None
+
+
+def merged_lane(base: Lane, share: Share | None, lanes: Sequence[Lane]) -> Lane:
+    """The lane that all continue from: ``base`` and the merged share of ``lanes``."""
+    if share is None:
+        return base
+    like = next(lane for lane in lanes if lane.estimator is not None)
+    model = copy.copy(like.model)
+    model.estimator_ = share.onto(base.estimator, like.estimator)
+    return Lane(model, base.rows + sum(lane.rows - base.rows for lane in lanes))
 
 
 def batch_order(batches: list[int], epoch: int, seed: int) -> list[int]:
@@ -60,9 +128,4 @@ def batch_order(batches: list[int], epoch: int, seed: int) -> list[int]:
 
 def fitted(lane: Lane, target: Target) -> BaseEstimator:
     """The trained estimator itself, answering in the label's own values."""
-    return target.unscaled(lane.model.estimator_)
-
-
-def progress(lane: Lane) -> dict[str, float]:
-    """The progressive point of a lane's last batch; empty where nothing was predicted."""
-    return {"rows": lane.rows, **lane.loss.result()} if lane.loss is not None else {}
+    return target.unscaled(lane.estimator)

@@ -7,9 +7,10 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from pipeline.encode import Encoder, encode
+from pipeline.encode import Coding, Encoder
 from pipeline.errors import DataError
-from pipeline.split import FATE
+from pipeline.features import category_codes
+from pipeline.pack import PackedBatch, Reference, pack
 from tests.conftest import table
 
 
@@ -48,8 +49,15 @@ def test_equals_scikit_learns_parts_but_for_the_imputed_rows_in_the_scale(encode
     np.testing.assert_allclose(ours.toarray()[:, 1:], theirs[:, 1:], atol=1e-5)
     # Our variance is that of the present values; SimpleImputer first adds copies of the mean.
     x = train["x"]
-    np.testing.assert_allclose(encoder.mean_[0], x.mean())
-    np.testing.assert_allclose(encoder.scale_[0], StandardScaler().fit(x.to_frame()).scale_[0])
+    np.testing.assert_allclose(encoder.mean_[0], x.mean(), rtol=1e-6)
+    np.testing.assert_allclose(encoder.scale_[0], StandardScaler().fit(x.to_frame()).scale_[0], rtol=1e-6)
+
+
+def test_float32_keeps_what_a_large_offset_would_lose():
+    seconds = pd.DataFrame({"s": 1.7e9 + np.arange(1000.0)})
+    np.testing.assert_allclose(
+        Encoder(["s"]).fit_transform(seconds), StandardScaler().fit_transform(seconds), atol=1e-6
+    )
 
 
 def test_unseen_values_give_zeros_and_seen_missing_ones_their_own_column(encoder):
@@ -91,14 +99,46 @@ def test_missing_column_is_named(encoder):
         encoder.transform(table(3).drop(columns="n"))
 
 
+def packed(frame: pd.DataFrame, encoder: Encoder, label: str, number: int = 0) -> PackedBatch:
+    features = pack(frame, ["x", "n"], ["c"], ["t"], Reference(encoder.center_, encoder.unit_))
+    fate = np.arange(len(frame), dtype=np.int8) % 4
+    return PackedBatch(number, len(frame), features, *category_codes(frame[label]), fate)
+
+
 def test_a_batch_is_parted_by_fate_and_labels_become_class_numbers(encoder):
     frame = table(50)
-    frame[FATE] = np.arange(50, dtype=np.int8) % 4
-    before = frame.copy()
-    encoded = encode(frame, encoder, "three", np.array([10, 12]))
-    pd.testing.assert_frame_equal(frame, before)
-    train = frame[(frame[FATE] == 0) & frame["three"].isin([10, 12])]
-    np.testing.assert_array_equal(encoded.train.y, (train["three"] == 12).astype(int))
-    np.testing.assert_array_equal(encoded.train.X.toarray(), encoder.transform(train).toarray())
-    empty = encode(frame.iloc[:0], encoder, "three", np.array([10, 12]))
-    assert len(empty.train) == len(empty.test) == 0
+    coding = Coding(encoder, np.array([10, 12]), 0)
+    tests = coding.rows(packed(frame, encoder, "three"), 1)
+    wanted = frame[(np.arange(50) % 4 == 1) & frame["three"].isin([10, 12])]
+    np.testing.assert_array_equal(tests.y, (wanted["three"] == 12).astype(int))
+    np.testing.assert_array_equal(tests.X.tocsr().toarray(), encoder.transform(wanted).toarray())
+    empty = coding.rows(packed(frame.iloc[:0], encoder, "three"), 0)
+    assert len(empty) == 0
+    assert empty.X.shape == (0, encoder.offsets_[-1])
+
+
+def test_training_rows_come_in_an_order_of_the_seed_and_the_batch(encoder):
+    frame = table(200)
+    classes = np.array([0, 1])
+    first = Coding(encoder, classes, 0).rows(packed(frame, encoder, "y"), 0)
+    again = Coding(encoder, classes, 0).rows(packed(frame, encoder, "y"), 0)
+    np.testing.assert_array_equal(first.X.dense, again.X.dense)
+    plain = encoder.transform(frame.iloc[::4]).toarray()
+    for other in (
+        Coding(encoder, classes, 1).rows(packed(frame, encoder, "y"), 0),
+        Coding(encoder, classes, 0).rows(packed(frame, encoder, "y", number=1), 0),
+    ):
+        assert not np.array_equal(first.X.dense, other.X.dense)
+        assert sorted(map(tuple, other.X.tocsr().toarray())) == sorted(map(tuple, plain))
+
+
+@pytest.mark.parametrize("values", [70_000, 300])
+def test_a_packed_row_is_small_and_wide_vocabularies_fit(values):
+    frame = pd.DataFrame({"c": [f"v{i}" for i in range(values)] + [None]})
+    encoder = Encoder([], ["c"]).fit(frame)
+    features = pack(frame, [], ["c"], [], Reference(encoder.center_, encoder.unit_))
+    assert features.codes.dtype == (np.uint16 if values == 300 else np.uint32)
+    matrix = encoder.encode(features, np.arange(len(frame)))
+    assert matrix.hot.dtype == features.codes.dtype
+    np.testing.assert_array_equal(matrix.tocsr().sum(axis=1), 1)
+    np.testing.assert_array_equal(matrix.tocsr().sum(axis=0), 1)

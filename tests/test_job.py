@@ -14,7 +14,7 @@ from pipeline import config as cfg
 from pipeline import report
 from pipeline.artefact import fingerprint
 from pipeline.encode import Encoder
-from pipeline.errors import DataError
+from pipeline.errors import ConfigError, DataError
 from pipeline.job import Job
 from pipeline.plan import make_plan
 from pipeline.progress import Monitor
@@ -53,8 +53,10 @@ def test_the_figures_are_scikit_learns_on_the_held_out_rows(session, folder, fra
     assert outcome.metrics["roc_auc"] == pytest.approx(sk.roc_auc_score(test["y"], proba), rel=1e-9)
     assert outcome.metrics["accuracy"] == sk.accuracy_score(test["y"], outcome.model.predict(test))
     assert outcome.metrics["roc_auc"] > 0.8
-    assert [p["rows"] for p in outcome.progressive] == sorted(p["rows"] for p in outcome.progressive)
-    assert len(outcome.progressive) == 3
+    curve = outcome.training.progressive
+    assert [p["rows"] for p in curve] == sorted(p["rows"] for p in curve)
+    assert len(curve) == 3
+    assert curve[-1]["rows"] == len(train)
 
 
 def test_one_batch_is_exactly_partial_fit_on_the_encoded_training_rows(session, folder, frame):
@@ -62,10 +64,14 @@ def test_one_batch_is_exactly_partial_fit_on_the_encoded_training_rows(session, 
     model = {"estimator": "sklearn.linear_model.SGDClassifier", "params": params}
     outcome = execute(session, config(folder, data={"batch_rows": 10_000}, model=model))
     train, _ = sides(frame, "y")
-    encoder = Encoder(["x", "n"], ["c"], ["t"]).fit(train)
+    train = train.iloc[np.random.default_rng([0, 0]).permutation(len(train))]
+    encoder = outcome.model.named_steps["preprocess"]
     plain = SGDClassifier(**params, random_state=0).partial_fit(encoder.transform(train), train["y"], classes=[0, 1])
     np.testing.assert_array_equal(outcome.model.named_steps["model"].coef_, plain.coef_)
-    np.testing.assert_array_equal(outcome.model.named_steps["preprocess"].mean_, encoder.mean_)
+    alone = Encoder(["x", "n"], ["c"], ["t"]).fit(train)
+    np.testing.assert_allclose(encoder.mean_, alone.mean_, rtol=1e-6)
+    np.testing.assert_allclose(encoder.scale_, alone.scale_, rtol=1e-6)
+    np.testing.assert_array_equal(encoder.get_feature_names_out(), alone.get_feature_names_out())
 
 
 def test_kept_or_read_again_small_rounds_or_large_the_model_is_the_same(session, folder):
@@ -77,6 +83,65 @@ def test_kept_or_read_again_small_rounds_or_large_the_model_is_the_same(session,
     assert again.kept is False
     assert fingerprint(kept.model) == fingerprint(again.model) == fingerprint(rounds.model)
     assert kept.metrics == again.metrics == rounds.metrics
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_kept_or_read_again_with_lanes(session, folder, lanes):
+    settings = {"epochs": 2, "lanes": lanes, "round_batches": 3}
+    kept, again = (execute(session, config(folder, data={"keep": k}, train=settings)) for k in ("memory", "reread"))
+    assert fingerprint(kept.model) == fingerprint(again.model)
+    assert kept.training.progressive == again.training.progressive
+
+
+@pytest.mark.parametrize("lanes", [2, 4, 16])
+def test_lanes_train_as_well_as_one_and_every_row_once(session, folder, lanes):
+    one, many = (execute(session, config(folder, train={"lanes": n, "epochs": 3})) for n in (1, lanes))
+    assert many.metrics["log_loss"] == pytest.approx(one.metrics["log_loss"], abs=0.01)
+    assert many.model.named_steps["model"].t_ == one.model.named_steps["model"].t_ == 3 * one.ledger.train
+    assert many.ledger == one.ledger
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    ["linear_model.SGDClassifier", "linear_model.Perceptron", "naive_bayes.BernoulliNB", "naive_bayes.GaussianNB"],
+)
+def test_scikit_learns_own_estimators_in_lanes(session, folder, estimator):
+    model = {"estimator": f"sklearn.{estimator}"}
+    one, two = (execute(session, config(folder, model=model, train={"lanes": n})) for n in (1, 2))
+    assert two.metrics["accuracy"] == pytest.approx(one.metrics["accuracy"], abs=0.1)
+    if "naive_bayes" in estimator:  # exact, by counts
+        assert two.metrics == pytest.approx(one.metrics, rel=1e-6)
+
+
+def test_lanes_of_models_that_cannot_be_merged(session, folder):
+    model = {"estimator": "sklearn.neural_network.MLPClassifier"}
+    with pytest.raises(ConfigError, match=r"train\.lanes: MLPClassifier models cannot be merged"):
+        execute(session, config(folder, model=model, train={"lanes": 2}))
+
+
+@pytest.mark.parametrize("by", ["progressive", "validation"])
+def test_training_stops_once_it_stands_still(session, folder, by):
+    settings = {"epochs": 50, "early_stopping": by, "tol": 1e-3}
+    outcome = execute(session, config(folder, train=settings))
+    assert 2 <= outcome.training.epochs < 50
+    assert outcome.metrics["roc_auc"] > 0.8
+    ledger = outcome.ledger
+    assert ledger.read == ledger.train + ledger.test + ledger.rejected
+    if by == "validation":
+        curve = outcome.training.validation
+        assert [point["epoch"] for point in curve] == list(range(1, outcome.training.epochs + 1))
+        assert 0.05 < ledger.validation / ledger.train < 0.15
+        # The model is that of the best epoch, and it has never seen the validation rows.
+        best = min(curve, key=lambda point: point["log_loss"])["epoch"]
+        assert outcome.model.named_steps["model"].t_ == best * (ledger.train - ledger.validation)
+    else:
+        assert ledger.validation == 0
+
+
+def test_no_rows_to_stop_by(session, folder):
+    settings = {"early_stopping": "validation", "validation_fraction": 1e-9}
+    with pytest.raises(DataError, match=r"no rows left to stop by.*raise train.validation_fraction"):
+        execute(session, config(folder, train=settings))
 
 
 def test_fan_in_changes_no_count_and_hardly_a_figure(session, folder):

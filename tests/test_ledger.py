@@ -9,7 +9,7 @@ from pipeline.statistics import Counts, Moments, Summary
 def summary(train=3, test=2, strange=0, **reasons):
     labels = Counts(pd.Series({0: 1, 1: 2}))
     return Summary(
-        {"train": train, "test": test, **reasons},
+        {"train": train, "validation": 0, "test": test, **reasons},
         {},
         {},
         Moments(),

@@ -1,4 +1,5 @@
 import itertools
+from functools import reduce
 
 import numpy as np
 import pytest
@@ -6,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from pipeline.aggregate import merge_all
 from pipeline.metrics import Accuracy, BinnedRanking, ExactRanking, LogLoss, Prediction, Regression, metrics_for
 
 
@@ -28,7 +28,7 @@ def test_any_partitioning_gives_scikit_learns_figures(classes, seed, edges):
     whole = predictions(80, classes, seed)
     figures = {}
     for metric in (LogLoss, ExactRanking, Accuracy):
-        figures |= merge_all([metric.of(part) for part in cut(whole, edges)], lambda a, b: a.merge(b)).result()
+        figures |= reduce(lambda a, b: a.merge(b), [metric.of(part) for part in cut(whole, edges)]).result()
     assert figures["log_loss"] == pytest.approx(sk.log_loss(whole.y, whole.proba), rel=1e-12)
     assert figures["accuracy"] == sk.accuracy_score(whole.y, whole.predicted)
     expected = sk.roc_auc_score(whole.y, whole.scores, multi_class="ovr")
@@ -39,7 +39,7 @@ def test_any_partitioning_gives_scikit_learns_figures(classes, seed, edges):
 def test_binned_ranking_lies_within_its_own_bound(classes, seed, edges):
     whole = predictions(80, classes, seed)
     whole = Prediction(whole.y, whole.predicted, whole.proba, np.round(whole.scores, 1))  # many ties
-    figures = merge_all([BinnedRanking.of(p) for p in cut(whole, edges)], lambda a, b: a.merge(b)).result()
+    figures = reduce(lambda a, b: a.merge(b), [BinnedRanking.of(p) for p in cut(whole, edges)]).result()
     expected = sk.roc_auc_score(whole.y, whole.scores, multi_class="ovr") if classes == 2 else None
     exact = ExactRanking.of(whole).result()["roc_auc"]
     assert abs(figures["roc_auc"] - exact) <= figures["roc_auc_error"] + 1e-12
@@ -66,7 +66,7 @@ def test_regression_equals_scikit_learn(edges):
     y, p = 1e6 + rng.normal(size=60), 1e6 + rng.normal(size=60)
     edges = [0, *sorted(edges), 60]
     parts = [Regression.of(Prediction(y[a:b], p[a:b])) for a, b in itertools.pairwise(edges)]
-    figures = merge_all(parts, lambda a, b: a.merge(b)).result()
+    figures = reduce(lambda a, b: a.merge(b), parts).result()
     assert figures == pytest.approx(
         {
             "mean_squared_error": sk.mean_squared_error(y, p),

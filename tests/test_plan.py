@@ -82,8 +82,9 @@ def test_a_test_set_of_another_schema_is_refused(folder, tmp_path, frame):
 
 
 def test_the_estimate_of_memory_is_near_the_truth(folder):
-    from pipeline.stages import load_batch
+    from pipeline.stages import load_batch, pack_batch
 
     chosen = plan(folder)
-    real = sum(load_batch(b, chosen.recipe).memory_usage(index=False).sum() for b in chosen.batches)
-    assert np.isclose(chosen.frame_bytes(), real, rtol=0.4)
+    packed = [pack_batch(load_batch(b, chosen.recipe), chosen.recipe) for b in chosen.batches]
+    real = sum(b.features.numbers.nbytes + b.features.codes.nbytes + b.label.nbytes + b.fate.nbytes for b in packed)
+    assert np.isclose(chosen.packed_bytes(), real, rtol=0.1)

@@ -6,17 +6,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pipeline.aggregate import merge_all, tree
-from pipeline.features import Features, category_codes
+from pipeline.aggregate import tree
+from pipeline.features import category_codes, number_values
+from pipeline.pack import PackedBatch, Reference, pack
 from pipeline.split import FATE, assign_fate
 from pipeline.statistics import Counts, Moments, merge, summarise
 from tests.conftest import table
 
-FEATURES = Features("classification", ("x", "n"), ("c",), ("t",))
+NUMERIC = ("x", "n")
+ABOUT = Reference.of(table(100, seed=9), NUMERIC)
 
 
 def prepared(rows: int) -> pd.DataFrame:
     return assign_fate(table(rows), "y", ["x", "n", "c", "t", "y"], 0.25, 0, None)
+
+
+def packed(frame: pd.DataFrame, read: int | None = None) -> PackedBatch:
+    features = pack(frame, NUMERIC, ["c"], ["t"], ABOUT)
+    codes, values = category_codes(frame["y"])
+    return PackedBatch(0, len(frame) if read is None else read, features, codes, values, frame[FATE].to_numpy())
+
+
+def counted(column: pd.Series) -> Counts:
+    codes, values = category_codes(column)
+    return Counts.of(np.where(codes < 0, len(values), codes), values)
 
 
 @given(arrays(np.float64, st.integers(0, 40), elements=st.floats(-1e6, 1e6)), st.integers(0, 40))
@@ -37,9 +50,9 @@ def test_moments_survive_a_large_offset():
 def test_counts_merge_in_any_order_to_value_counts(values, i, j):
     column = pd.Series(values, dtype=object)
     i, j = sorted((i, j))
-    a, b, c = (Counts.of(*category_codes(column.iloc[s])) for s in (slice(0, i), slice(i, j), slice(j, None)))
+    a, b, c = (counted(column.iloc[s]) for s in (slice(0, i), slice(i, j), slice(j, None)))
     expected = dict(column.value_counts().items())
-    for merged in (a.merge(b).merge(c), a.merge(b.merge(c)), c.merge(a).merge(b)):
+    for merged in (a.merge(b, c), a.merge(b).merge(c), a.merge(b.merge(c)), c.merge(a).merge(b)):
         assert merged.values.to_dict() == expected
         assert merged.missing == column.isna().sum()
 
@@ -47,16 +60,18 @@ def test_counts_merge_in_any_order_to_value_counts(values, i, j):
 def test_only_training_rows_count_and_every_row_is_in_the_ledger():
     frame = prepared(500)
     frame.loc[3, FATE] = 2
-    summary = summarise(frame, FEATURES, "y", read=510)
+    summary = summarise(packed(frame, read=510), NUMERIC, ABOUT)
     train = frame[frame[FATE] == 0]
     assert summary.rows == {
         "train": len(train),
+        "validation": 0,
         "test": int((frame[FATE] == 1).sum()),
         "label missing": 1,
         "dropped by prepare.function": 10,
     }
     assert summary.numeric["x"].count == train["x"].notna().sum()
-    np.testing.assert_allclose(summary.numeric["n"].mean, train["n"].mean())
+    np.testing.assert_allclose(summary.numeric["n"].mean, train["n"].mean(), rtol=1e-6)
+    np.testing.assert_allclose(summary.numeric["x"].std, np.nanstd(number_values(train["x"])), rtol=1e-6)
     assert summary.categorical["c"].values.to_dict() == train["c"].value_counts().to_dict()
     assert summary.categorical["t.month"].values.to_dict() == train["t"].dt.month.value_counts().to_dict()
     assert summary.train_labels.values.to_dict() == train["y"].value_counts().to_dict()
@@ -67,9 +82,9 @@ def test_a_tree_over_any_partitioning_gives_the_summary_of_the_whole(cuts, fan_i
     frame = prepared(200)
     edges = [0, *sorted(cuts), 200]
     slices = [frame.iloc[a:b] for a, b in itertools.pairwise(edges)]
-    parts = [summarise(p, FEATURES, "y", len(p)) for p in slices]
-    merged = tree(parts, fan_in, lambda group, level, index: merge_all(group, merge))
-    whole = summarise(frame, FEATURES, "y", 200)
+    parts = [summarise(packed(p), NUMERIC, ABOUT) for p in slices]
+    merged = tree(parts, fan_in, lambda group, level, index: merge(group))
+    whole = summarise(packed(frame), NUMERIC, ABOUT)
     assert merged.rows == whole.rows
     for name, moments in whole.numeric.items():
         assert merged.numeric[name].count == moments.count

@@ -1,62 +1,113 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.linear_model import SGDClassifier
+from sklearn.naive_bayes import GaussianNB
 
 from pipeline import config as cfg
+from pipeline.adaptive import AdaptiveClassifier
 from pipeline.artefact import fingerprint
-from pipeline.encode import Encoded, Encoder, Rows
-from pipeline.errors import ConfigError
+from pipeline.encode import Coding, Encoder
+from pipeline.errors import ConfigError, DataError
 from pipeline.evaluate import Target
-from pipeline.models import kind, make, target_scale, with_target_scale
+from pipeline.features import category_codes
+from pipeline.matrix import HotMatrix
+from pipeline.models import kind, make, matrix_for, target_scale, with_target_scale
+from pipeline.pack import PackedBatch, Reference, pack
+from pipeline.split import TEST, TRAIN
 from pipeline.statistics import Moments
-from pipeline.train import batch_order, fitted, progress, start, train_batch
+from pipeline.train import (
+    batch_order,
+    fitted,
+    loss_value,
+    merge_shares,
+    merged_lane,
+    share_of,
+    start,
+    train_batches,
+)
 from tests.conftest import table
 
 CLASSES = Target(np.array([0, 1]))
+FRAME = table(400)
+ENCODER = Encoder(["x", "n"], ["c"]).fit(FRAME)
+CODING = Coding(ENCODER, np.array([0, 1]), 0)
 
 
-def batches(count: int = 4) -> list[Encoded]:
-    frame = table(400)
-    X = Encoder(["x", "n"], ["c"]).fit_transform(frame)
-    y = frame["y"].to_numpy()
-    nothing = Rows(X[:0], y[:0])
-    return [Encoded(Rows(X[part], y[part]), nothing) for part in np.array_split(np.arange(400), count)]
+def batches(count: int = 4, label: str = "y", fate: int = TRAIN) -> list[PackedBatch]:
+    about = Reference(ENCODER.center_, ENCODER.unit_)
+    made = []
+    for i, part in enumerate(np.array_split(np.arange(400), count)):
+        rows = FRAME.iloc[part]
+        coded = category_codes(rows[label]) if label == "y" else (rows[label].to_numpy(), None)
+        features = pack(rows, ["x", "n"], ["c"], [], about)
+        made.append(PackedBatch(i, len(rows), features, *coded, np.full(len(rows), fate, dtype=np.int8)))
+    return made
 
 
 def test_a_lane_is_the_plain_loop_of_partial_fit():
     plain = SGDClassifier(loss="log_loss", random_state=3)
-    lane = start(clone(plain))
+    lane = train_batches(start(clone(plain)), batches(), CODING, CLASSES)
     for batch in batches():
-        lane = train_batch(lane, batch, CLASSES)
-        plain.partial_fit(batch.train.X, batch.train.y, classes=[0, 1])
+        rows = CODING.rows(batch, TRAIN)
+        plain.partial_fit(rows.X.tocsr(), rows.y, classes=[0, 1])
     np.testing.assert_array_equal(fitted(lane, CLASSES).coef_, plain.coef_)
     assert lane.rows == 400
 
 
-def test_training_again_from_the_same_lane_gives_the_same_bits():
+def test_training_again_from_the_same_lane_gives_the_same_bits_and_leaves_it_as_it_was():
     first, second = batches(2)
-    lane = train_batch(start(SGDClassifier(random_state=0)), first, CLASSES)
-    before = fingerprint(lane.model.estimator_)
-    once, again = (train_batch(lane, second, CLASSES) for _ in range(2))
-    assert fingerprint(lane.model.estimator_) == before
-    assert fingerprint(once.model.estimator_) == fingerprint(again.model.estimator_) != before
+    for estimator in (SGDClassifier(random_state=0), AdaptiveClassifier(random_state=0)):
+        lane = train_batches(start(estimator), [first], CODING, CLASSES)
+        before = fingerprint(lane.estimator)
+        once, again = (train_batches(lane, [second], CODING, CLASSES) for _ in range(2))
+        assert fingerprint(lane.estimator) == before
+        assert fingerprint(once.estimator) == fingerprint(again.estimator) != before
 
 
 def test_progress_is_the_loss_before_training():
     first, second = batches(2)
-    lane = train_batch(start(SGDClassifier(loss="log_loss", random_state=0)), first, CLASSES)
-    assert progress(lane) == {}
-    proba = lane.model.estimator_.predict_proba(second.train.X)
-    after = train_batch(lane, second, CLASSES)
-    expected = -np.log(proba[np.arange(200), second.train.y]).mean()
-    assert progress(after) == {"rows": 400, "log_loss": pytest.approx(expected)}
+    lane = train_batches(start(SGDClassifier(loss="log_loss", random_state=0)), [first], CODING, CLASSES)
+    assert lane.losses == ((200, None),)
+    rows = CODING.rows(second, TRAIN)
+    proba = lane.estimator.predict_proba(rows.X.tocsr())
+    ((count, loss),) = train_batches(lane, [second], CODING, CLASSES).losses
+    expected = -np.log(proba[np.arange(200), rows.y]).mean()
+    assert count == 200
+    assert loss.result() == {"log_loss": pytest.approx(expected)}
+    assert loss_value(loss) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "figure"), [(SGDClassifier(), "accuracy"), (AdaptiveClassifier("hinge"), "accuracy")]
+)
+def test_models_without_probabilities_are_watched_by_their_errors(estimator, figure):
+    lane = train_batches(start(estimator), batches(2), CODING, CLASSES)
+    (_, loss) = lane.losses[1]
+    assert loss_value(loss) == pytest.approx(1 - loss.result()[figure])
 
 
 def test_a_batch_without_training_rows_changes_nothing():
     (batch,) = batches(1)
-    lane = train_batch(start(SGDClassifier(random_state=0)), batch, CLASSES)
-    assert train_batch(lane, Encoded(batch.test, batch.test), CLASSES).model is lane.model
+    lane = train_batches(start(SGDClassifier(random_state=0)), [batch], CODING, CLASSES)
+    (other,) = batches(1, fate=TEST)
+    after = train_batches(lane, [other], CODING, CLASSES)
+    assert fingerprint(after.estimator) == fingerprint(lane.estimator)
+    assert (after.rows, after.losses) == (lane.rows, ((0, None),))
+    assert share_of(after, lane) is None
+    assert merge_shares([None, None]) is None
+    assert merged_lane(lane, None, [after]) is lane
+
+
+def test_lanes_hand_over_a_model_that_knows_all_rows():
+    base = start(AdaptiveClassifier(random_state=0))
+    lanes = [train_batches(base, part, CODING, CLASSES) for part in (batches()[::2], batches()[1::2])]
+    merged = merged_lane(base, merge_shares([share_of(lane, base) for lane in lanes]), lanes)
+    assert merged.rows == 400
+    assert merged.estimator.t_ == 400
+    assert fingerprint(merged.estimator) not in {fingerprint(lane.estimator) for lane in lanes}
 
 
 def test_the_order_of_batches_is_the_seeds_and_the_epochs_alone():
@@ -66,16 +117,25 @@ def test_the_order_of_batches_is_the_seeds_and_the_epochs_alone():
 
 
 def test_a_regression_target_is_trained_scaled_and_answered_in_its_unit():
-    (batch,) = batches(1)
-    y = 1e6 + 1e4 * batch.train.X.toarray()[:, 0]
-    rows = Rows(batch.train.X, y)
+    (batch,) = batches(1, "amount")
+    coding = Coding(ENCODER, None, 0)
+    y = 1e6 + 1e4 * coding.rows(batch, TRAIN).X.dense[:, 0]
     target = Target(None, *target_scale(cfg.Model(), Moments.of(y)))
-    lane = start(make(cfg.Model(), "regression", 0))
-    for _ in range(20):
-        lane = train_batch(lane, Encoded(rows, rows), target)
-    error = fitted(lane, target).predict(rows.X) - y
+    batch = replace(batch, label=1e6 + 1e4 * ENCODER.encode(batch.features, np.arange(400)).dense[:, 0])
+    lane = train_batches(start(make(cfg.Model(), "regression", 0)), [batch] * 20, coding, target)
+    rows = coding.rows(batch, TRAIN)
+    error = fitted(lane, target).predict(rows.X) - rows.y
     assert np.sqrt(np.mean(error**2)) < 0.02 * y.std()
-    assert with_target_scale(lane.model.estimator_, 0.0, 1.0) is lane.model.estimator_
+    assert with_target_scale(lane.estimator, 0.0, 1.0) is lane.estimator
+
+
+def test_an_estimator_that_takes_dense_input_only_gets_it():
+    lane = train_batches(start(GaussianNB()), batches(), CODING, CLASSES)
+    X = ENCODER.transform(FRAME).toarray()
+    np.testing.assert_allclose(lane.estimator.theta_, GaussianNB().fit(X, FRAME["y"]).theta_, rtol=1e-6, atol=1e-7)
+    huge = HotMatrix(np.empty((600, 1), np.float32), np.zeros((600, 1), np.uint32), 1_000_000)
+    with pytest.raises(DataError, match="GaussianNB takes no sparse input, and 1,000,000 encoded columns"):
+        matrix_for(GaussianNB(), huge)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,100 @@
+"""Packing: a prepared batch in the compact form that is kept between the stages.
+
+Numbers become float32, about a reference that is the same for every batch: a float32 holds a value near
+the middle of its column to seven digits of the column's spread, where it would hold 1,700,000,000 seconds
+to two minutes. Categories become 16-bit codes into the batch's own vocabulary. A packed row takes 4
+bytes a number and 2 a category, a fifth of the DataFrame, and says all that the stages after it ask.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numba import njit
+
+from pipeline.features import CodedColumns, coded_columns, number_values
+
+
+@dataclass(frozen=True)
+class Reference:
+    """About which value, and in which unit, each number is packed: float64 (d,) both."""
+
+    center: np.ndarray
+    unit: np.ndarray
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, numeric: Sequence[str]) -> "Reference":
+        """Mean and standard deviation of some rows; which rows does not matter but for rounding."""
+        center, unit = np.zeros(len(numeric)), np.ones(len(numeric))
+        for j, name in enumerate(numeric):
+            values = number_values(frame[name])
+            values = values[np.isfinite(values)]
+            if len(values):
+                center[j] = values.mean()
+                # A spread that is nothing but rounding is none.
+                unit[j] = values.std() if values.std() > 1e-12 * abs(center[j]) else 1.0
+        return cls(center, unit)
+
+
+@dataclass(frozen=True)
+class Packed:
+    """The features of some rows.
+
+    ``numbers`` is float32 (n, d), NaN for missing and non-finite. ``codes`` is unsigned 16 or 32 bits
+    (n, k) into ``vocabularies``, whose length stands for missing; ``names`` are the k columns' names.
+    """
+
+    numbers: np.ndarray
+    codes: np.ndarray
+    names: tuple[str, ...]
+    vocabularies: tuple[pd.Index, ...]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+
+@dataclass(frozen=True)
+class PackedBatch:
+    """A batch as it is kept: features, label, and the fate of each row.
+
+    ``label`` holds the target, float64 (n,), or codes (n,) into ``labels``, -1 for missing.
+    """
+
+    number: int
+    read: int
+    features: Packed
+    label: np.ndarray
+    labels: pd.Index | None
+    fate: np.ndarray
+
+
+def pack(
+    frame: pd.DataFrame,
+    numeric: Sequence[str],
+    categorical: Sequence[str],
+    datetime: Sequence[str],
+    reference: Reference,
+) -> Packed:
+    """Pack the features of a DataFrame."""
+    numbers = np.empty((len(frame), len(numeric)), dtype=np.float32)
+    for j, name in enumerate(numeric):
+        _pack_numbers(number_values(frame[name]), reference.center[j], reference.unit[j], numbers[:, j])
+    coded = coded_columns(frame, categorical, datetime)
+    vocabularies = tuple(values for _, values in coded.values())
+    return Packed(numbers, _pack_codes(coded, len(frame)), tuple(coded), vocabularies)
+
+
+def _pack_codes(coded: CodedColumns, rows: int) -> np.ndarray:
+    longest = max((len(values) for _, values in coded.values()), default=0)
+    out = np.empty((rows, len(coded)), dtype=np.uint16 if longest <= np.iinfo(np.uint16).max else np.uint32)
+    for j, (codes, values) in enumerate(coded.values()):
+        out[:, j] = np.where(codes < 0, len(values), codes)
+    return out
+
+
+@njit(nogil=True, cache=True)
+def _pack_numbers(values: np.ndarray, center: float, unit: float, out: np.ndarray) -> None:
+    for i in range(len(values)):
+        x = np.float32((values[i] - center) / unit)
+        out[i] = x if np.isfinite(x) else np.nan

@@ -1,0 +1,167 @@
+"""Rounds: lanes train side by side, merge, and go on from what they merged; a graph for each round."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from distributed import Future
+
+from pipeline import config as cfg
+from pipeline import evaluate
+from pipeline.encode import Coding
+from pipeline.evaluate import Judge, States, Target
+from pipeline.pack import PackedBatch
+from pipeline.progress import Stage
+from pipeline.split import VALIDATION
+from pipeline.tasks import Tasks, chunks
+from pipeline.train import (
+    Lane,
+    Loss,
+    batch_order,
+    loss_metric,
+    loss_value,
+    losses_of,
+    merge_shares,
+    merged_lane,
+    share_of,
+    train_batches,
+)
+
+# Batches that one task trains on: enough to hide a hop between workers, few enough to fit beside each other.
+SEGMENT = 8
+
+Batches = Callable[[list[int]], list[Future]]
+
+
+@dataclass
+class Training:
+    """What training leaves: the lane, its learning curve, and how it ended."""
+
+    lane: Future
+    epochs: int = 0
+    progressive: list[dict[str, float]] = field(default_factory=list)
+    validation: list[dict[str, float]] = field(default_factory=list)
+
+
+class Trainer:
+    """Trains one lane or several through all epochs; the next round's batches are read meanwhile.
+
+    Everything that is merged is merged by its place in the round, so the bits do not depend on which
+    worker did what or when.
+
+    Parameters
+    ----------
+    batches
+        Gives the packed batches of some numbers.
+    rows
+        Rows of each batch, by number.
+    """
+
+    def __init__(
+        self, tasks: Tasks, config: cfg.Train, batches: Batches, coding: Coding, target: Target, rows: Sequence[int]
+    ):
+        self._tasks, self._config, self._batches, self._rows = tasks, config, batches, rows
+        self._coding, self._target = tasks.send(coding), tasks.send(target)
+
+    def run(self, lane: Lane, numbers: list[int], stage: Stage) -> Training:
+        """From ``lane`` through all epochs over the batches of ``numbers``."""
+        config = self._config
+        done = Training(self._tasks.send(lane))
+        best, best_loss, still = done.lane, float("inf"), 0
+        rounds = [
+            (epoch, i, part)
+            for epoch in range(config.epochs)
+            for i, part in enumerate(chunks(batch_order(numbers, epoch, config.seed), config.round_batches))
+        ]
+        ready = self._batches(rounds[0][2])
+        epoch_losses: list[Loss] = []
+        for (epoch, i, part), following in zip(rounds, [*rounds[1:], None], strict=True):
+            coming = self._batches(following[2]) if following else []
+            done.lane, losses = self._round(done.lane, dict(zip(part, ready, strict=True)), f"{epoch}-{i}", stage)
+            self._note(done, losses)
+            epoch_losses += losses
+            ready = coming
+            if following and following[0] == epoch:
+                continue
+            done.epochs = epoch + 1
+            if config.early_stopping == "off":
+                continue
+            if config.early_stopping == "validation":
+                loss = self._validate(done, numbers, epoch)
+            else:
+                loss = _mean(epoch_losses)
+            epoch_losses = []
+            still = still + 1 if best_loss - loss < config.tol * abs(best_loss) else 0
+            if loss < best_loss:
+                best, best_loss = done.lane, loss
+            if still >= config.n_iter_no_change:
+                break
+        if config.early_stopping == "validation":
+            done.lane = best
+        return done
+
+    def _round(self, base: Future, ready: dict[int, Future], name: str, stage: Stage) -> tuple[Future, list[Loss]]:
+        """All lanes over their batches of the round, and what they merge to; the losses in order of the batches."""
+        numbers, count = list(ready), min(self._config.lanes, len(ready))
+        lanes, trained, parts = [], [], []
+        for k in range(count):
+            lane = base
+            for s, part in enumerate(chunks(numbers[k::count], SEGMENT)):
+                batches = [ready[n] for n in part]
+                lane = self._tasks.submit(
+                    f"train-{name}-{k}-{s}", train_batches, lane, batches, self._coding, self._target
+                )
+                trained.append(lane)
+                parts.append(part)
+            lanes.append(lane)
+        losses = [self._tasks.submit(f"losses-{lane.key}", losses_of, lane) for lane in trained]
+        after = self._merge(base, lanes, name) if self._config.lanes > 1 else lanes[0]
+        stage.wait(trained, [(len(part), sum(self._rows[n] for n in part)) for part in parts])
+        found = self._tasks.client.gather(losses)
+        by_number = {
+            n: loss for part, some in zip(parts, found, strict=True) for n, loss in zip(part, some, strict=True)
+        }
+        return after, [by_number[n] for n in numbers]
+
+    def _merge(self, base: Future, lanes: list[Future], name: str) -> Future:
+        shares = [self._tasks.submit(f"share-{name}-{k}", share_of, lane, base) for k, lane in enumerate(lanes)]
+        share = self._tasks.reduce(shares, merge_shares, f"lanes-{name}")
+        merged = self._tasks.submit(f"hand_over-{name}", merged_lane, base, share, lanes)
+        merged.held = (share, lanes, base)
+        return merged
+
+    def _note(self, done: Training, losses: list[Loss]) -> None:
+        """Go on with the learning curve."""
+        before = done.progressive[-1]["rows"] if done.progressive else self._unpredicted
+        for rows, loss in losses:
+            before += rows
+            if loss is not None:
+                done.progressive.append({"rows": before, **loss.result()})
+            elif not done.progressive:
+                self._unpredicted = before
+
+    _unpredicted = 0.0
+
+    def _validate(self, done: Training, numbers: list[int], epoch: int) -> float:
+        """The loss on the rows kept out of training, and a point of its curve."""
+        states = [
+            self._tasks.submit(f"validate-{epoch}-{n}", validate_batch, batch, done.lane, self._coding, self._target)
+            for n, batch in zip(numbers, self._batches(numbers), strict=True)
+        ]
+        merged: States = self._tasks.reduce(states, evaluate.merge, f"validate-{epoch}").result()
+        loss = loss_value(merged[0])
+        assert loss is not None, "the ledger has seen validation rows"
+        done.validation.append({"epoch": epoch + 1, **merged[0].result()})
+        return loss
+
+
+def validate_batch(batch: PackedBatch, lane: Lane, coding: Coding, target: Target) -> States:
+    """The `loss_metric` of a batch's validation rows."""
+    model = target.unscaled(lane.estimator)
+    return evaluate.evaluate_batch(batch, Judge(model, coding, target, (loss_metric(model, target),)), VALIDATION)
+
+
+def _mean(losses: list[Loss]) -> float:
+    """The mean over rows of what was predicted before training."""
+    values = [(rows, loss_value(metric)) for rows, metric in losses]
+    some = [(rows, value) for rows, value in values if value is not None]
+    return sum(rows * value for rows, value in some) / max(sum(rows for rows, _ in some), 1)

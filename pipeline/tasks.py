@@ -1,0 +1,74 @@
+"""The ways in which the flow uses a client: send a value, start tasks, reduce their results."""
+
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from distributed import Client, Future
+
+from pipeline.aggregate import tree
+from pipeline.progress import Stage
+
+T = TypeVar("T")
+
+# A scheduler likes a few thousand tasks at a time, not a million.
+WINDOW = 1_000
+# What waits on the critical path, or frees memory, goes before the encoding of batches to come.
+AHEAD = 10
+
+
+class Tasks:
+    """A client whose keys are those of one run: two runs on one scheduler must not meet."""
+
+    def __init__(self, client: Client, fan_in: int):
+        self.client, self._fan_in, self._run = client, fan_in, uuid.uuid4().hex[:8]
+
+    def send(self, value: Any) -> Future:
+        """Put a value on every worker once, not into each task; under a key that nothing else has."""
+        return self.client.scatter([value], broadcast=True, hash=False)[0]
+
+    def submit(self, name: str, function: Callable[..., Any], *args: Any) -> Future:
+        """One task. ``name`` must be its own in the run; the dashboard shows what stands before its first ``-``."""
+        head, _, tail = name.partition("-")
+        return self.client.submit(function, *args, key=f"{head}-{self._run}-{tail}", priority=AHEAD)
+
+    def reduce(self, parts: Sequence[Future], merge: Callable[[list[Any]], Any], name: str) -> Future:
+        """Merge in a tree of fixed shape on the workers, each group as soon as its parts are there."""
+        # A release may overtake the graph that still needs the future: the result keeps all of them.
+        held: list[Future] = list(parts)
+
+        def call(group: list[Future], level: int, index: int) -> Future:
+            held.append(self.submit(f"merge_{name}-{level}-{index}", merge, group))
+            return held[-1]
+
+        result = tree(parts, self._fan_in, call) if len(parts) > 1 else call(list(parts), 0, 0)
+        result.held = held
+        return result
+
+    def map_reduce(
+        self,
+        stage: Stage,
+        sizes: Sequence[int],
+        begin: Callable[[list[int]], list[Future]],
+        merge: Callable[[list[Any]], Any],
+        name: str,
+    ) -> Any:
+        """The merged results of the tasks that ``begin`` starts for some numbers, a window of them at a time.
+
+        Parameters
+        ----------
+        sizes
+            Rows by number; numbers whose rows are none are left out.
+        """
+        numbers = [number for number, rows in enumerate(sizes) if rows]
+        merged = []
+        for i, window in enumerate(chunks(numbers, WINDOW)):
+            futures = begin(window)
+            merged.append(self.reduce(futures, merge, f"{name}-{i}"))
+            stage.wait(futures, [(1, sizes[n]) for n in window])
+        return self.reduce(merged, merge, name).result()
+
+
+def chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:
+    """Consecutive pieces of at most ``size``."""
+    return (list(items[i : i + size]) for i in range(0, len(items), size))
