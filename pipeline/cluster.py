@@ -23,7 +23,19 @@ from pipeline import forkserver
 from pipeline.errors import ClusterError
 
 # What a worker needs to import before it can run a task of ours.
-REQUIRED = ("dask_ml", "fsspec", "msgspec", "numba", "numpy", "pandas", "pyarrow", "scipy", "skops", "sklearn", "tomli_w")
+REQUIRED = (
+    "dask_ml",
+    "fsspec",
+    "msgspec",
+    "numba",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "scipy",
+    "skops",
+    "sklearn",
+    "tomli_w",
+)
 
 
 def _local_settings() -> dict[str, Any]:
@@ -135,6 +147,11 @@ def _send_code(client: Client, function: str | None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for package in packages:
             client.upload_file(str(_zip_module(package, Path(folder))))
+
+    def warm() -> None:
+        import pipeline.warm  # noqa: F401
+
+    client.run(warm)  # imports and compiles on all workers at once, and not inside their first tasks
 
 
 def _zip_module(name: str, folder: Path) -> Path:

@@ -7,8 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from distributed import Client, LocalCluster
+from hypothesis import settings
 
 from pipeline.cluster import Session
+
+# A first call may compile for a second.
+settings.register_profile("compiled", deadline=None)
+settings.load_profile("compiled")
 
 
 def table(rows: int, seed: int = 0) -> pd.DataFrame:
