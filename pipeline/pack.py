@@ -68,6 +68,11 @@ class PackedBatch:
     labels: pd.Index | None
     fate: np.ndarray
 
+    def __sizeof__(self) -> int:
+        """What Dask weighs when it chooses between moving a batch and waiting for its worker."""
+        values = sum(index.memory_usage(deep=True) for index in self.features.vocabularies)
+        return self.features.numbers.nbytes + self.features.codes.nbytes + self.label.nbytes + self.fate.nbytes + values
+
 
 def pack(
     frame: pd.DataFrame,
