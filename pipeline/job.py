@@ -72,7 +72,8 @@ class Job:
             return [self.tasks.submit(f"summarise-{n}", summarise_batch, batch, recipe) for n, batch in named]
 
         with self.monitor.stage("statistics", len(self.rows)) as stage:
-            merged = self.tasks.map_reduce(stage, self.rows, begin, statistics.merge, "statistics")
+            sizes = {number: (1, rows) for number, rows in enumerate(self.rows)}
+            merged = self.tasks.map_reduce(stage, sizes, begin, statistics.merge, "statistics")
         assert isinstance(merged, Summary)
         return merged
 
@@ -90,14 +91,14 @@ class Job:
 
     def _evaluate(self, source: "Source", judge: Judge) -> dict[str, float]:
         sent = self.tasks.send(judge)
-        rows = [0 if batch.test is False else batch.rows for batch in self.plan.batches]
+        sizes = {batch.number: (1, batch.rows) for batch in self.plan.batches if batch.test is not False}
 
         def begin(window: list[int]) -> list[Future]:
             named = zip(window, source.batches(window), strict=True)
             return [self.tasks.submit(f"evaluate-{n}", evaluate.evaluate_batch, batch, sent) for n, batch in named]
 
-        with self.monitor.stage("evaluate", sum(n > 0 for n in rows)) as stage:
-            return evaluate.results(self.tasks.map_reduce(stage, rows, begin, evaluate.merge, "evaluate"))
+        with self.monitor.stage("evaluate", len(sizes)) as stage:
+            return evaluate.results(self.tasks.map_reduce(stage, sizes, begin, evaluate.merge, "evaluate"))
 
 
 class Source:

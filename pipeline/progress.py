@@ -4,7 +4,6 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from distributed import Future, as_completed
 from rich.console import Console
@@ -47,14 +46,17 @@ class Stage:
     def __init__(self, bar: Progress, task: TaskID):
         self._bar, self._task, self._rows, self._begin = bar, task, 0, time.perf_counter()
 
-    def wait(self, futures: Sequence[Future], sizes: Sequence[tuple[int, int]]) -> list[Any]:
-        """Wait for ``futures``, counting (batches, rows) for each; raise the first error as it comes."""
-        weight = {future.key: size for future, size in zip(futures, sizes, strict=True)}
+    def wait(self, futures: Sequence[Future], sizes: Sequence[tuple[int, int]] = ()) -> None:
+        """Wait for ``futures``, counting (batches, rows) for each; raise the first error as it comes.
+
+        What a future held for its task (`Tasks.submit`) is let go as soon as the task is done.
+        """
+        weight = {future.key: size for future, size in zip(futures, sizes, strict=bool(sizes))}
         for future in as_completed(futures):
             if future.status == "error":
                 future.result()
-            batches, rows = weight[future.key]
+            future.held = None
+            batches, rows = weight.get(future.key, (0, 0))
             self._rows += rows
             speed = self._rows / (time.perf_counter() - self._begin)
             self._bar.update(self._task, advance=batches, speed=f"{speed:,.0f}")
-        return list(futures)

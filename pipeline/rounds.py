@@ -37,9 +37,17 @@ class Training:
     """What training leaves: the lane, its learning curve, and how it ended."""
 
     lane: Future
+    rows: int = 0
     epochs: int = 0
     progressive: list[dict[str, float]] = field(default_factory=list)
     validation: list[dict[str, float]] = field(default_factory=list)
+
+    def note(self, losses: Sequence[Loss]) -> None:
+        """Go on with the learning curve: a point for every batch that was predicted."""
+        for rows, loss in losses:
+            self.rows += rows
+            if loss is not None:
+                self.progressive.append({"rows": self.rows, **loss.result()})
 
 
 class Trainer:
@@ -77,7 +85,7 @@ class Trainer:
         for (epoch, i, part), following in zip(rounds, [*rounds[1:], None], strict=True):
             coming = self._batches(following[2]) if following else []
             done.lane, losses = self._round(done.lane, dict(zip(part, ready, strict=True)), f"{epoch}-{i}", stage)
-            self._note(done, losses)
+            done.note(losses)
             epoch_losses += losses
             ready = coming
             if following and following[0] == epoch:
@@ -86,7 +94,7 @@ class Trainer:
             if config.early_stopping == "off":
                 continue
             if config.early_stopping == "validation":
-                loss = self._validate(done, numbers, epoch)
+                loss = self._validate(done, numbers, epoch, stage)
             else:
                 loss = _mean(epoch_losses)
             epoch_losses = []
@@ -116,6 +124,7 @@ class Trainer:
         losses = [self._tasks.submit(f"losses-{lane.key}", losses_of, lane) for lane in trained]
         after = self._merge(base, lanes, name) if self._config.lanes > 1 else lanes[0]
         stage.wait(trained, [(len(part), sum(self._rows[n] for n in part)) for part in parts])
+        stage.wait([after])
         found = self._tasks.client.gather(losses)
         by_number = {
             n: loss for part, some in zip(parts, found, strict=True) for n, loss in zip(part, some, strict=True)
@@ -125,29 +134,20 @@ class Trainer:
     def _merge(self, base: Future, lanes: list[Future], name: str) -> Future:
         shares = [self._tasks.submit(f"share-{name}-{k}", share_of, lane, base) for k, lane in enumerate(lanes)]
         share = self._tasks.reduce(shares, merge_shares, f"lanes-{name}")
-        merged = self._tasks.submit(f"hand_over-{name}", merged_lane, base, share, lanes)
-        merged.held = (share, lanes, base)
-        return merged
+        return self._tasks.submit(f"hand_over-{name}", merged_lane, base, share, lanes)
 
-    def _note(self, done: Training, losses: list[Loss]) -> None:
-        """Go on with the learning curve."""
-        before = done.progressive[-1]["rows"] if done.progressive else self._unpredicted
-        for rows, loss in losses:
-            before += rows
-            if loss is not None:
-                done.progressive.append({"rows": before, **loss.result()})
-            elif not done.progressive:
-                self._unpredicted = before
-
-    _unpredicted = 0.0
-
-    def _validate(self, done: Training, numbers: list[int], epoch: int) -> float:
+    def _validate(self, done: Training, numbers: list[int], epoch: int, stage: Stage) -> float:
         """The loss on the rows kept out of training, and a point of its curve."""
-        states = [
-            self._tasks.submit(f"validate-{epoch}-{n}", validate_batch, batch, done.lane, self._coding, self._target)
-            for n, batch in zip(numbers, self._batches(numbers), strict=True)
-        ]
-        merged: States = self._tasks.reduce(states, evaluate.merge, f"validate-{epoch}").result()
+
+        def begin(window: list[int]) -> list[Future]:
+            named = zip(window, self._batches(window), strict=True)
+            arguments = (done.lane, self._coding, self._target)
+            return [
+                self._tasks.submit(f"validate-{epoch}-{n}", validate_batch, batch, *arguments) for n, batch in named
+            ]
+
+        uncounted = dict.fromkeys(numbers, (0, 0))
+        merged: States = self._tasks.map_reduce(stage, uncounted, begin, evaluate.merge, f"validate-{epoch}")
         loss = loss_value(merged[0])
         assert loss is not None, "the ledger has seen validation rows"
         done.validation.append({"epoch": epoch + 1, **merged[0].result()})

@@ -1,7 +1,7 @@
 """The ways in which the flow uses a client: send a value, start tasks, reduce their results."""
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from distributed import Client, Future
@@ -28,27 +28,28 @@ class Tasks:
         return self.client.scatter([value], broadcast=True, hash=False)[0]
 
     def submit(self, name: str, function: Callable[..., Any], *args: Any) -> Future:
-        """One task. ``name`` must be its own in the run; the dashboard shows what stands before its first ``-``."""
+        """One task. ``name`` must be its own in the run; the dashboard shows what stands before its first ``-``.
+
+        The future holds its arguments until `Stage.wait` has seen it done: a future that is let go right
+        after it was used is sometimes released before the scheduler has the task that needs it.
+        """
         head, _, tail = name.partition("-")
-        return self.client.submit(function, *args, key=f"{head}-{self._run}-{tail}", priority=AHEAD)
+        future = self.client.submit(function, *args, key=f"{head}-{self._run}-{tail}", priority=AHEAD)
+        future.held = args
+        return future
 
     def reduce(self, parts: Sequence[Future], merge: Callable[[list[Any]], Any], name: str) -> Future:
         """Merge in a tree of fixed shape on the workers, each group as soon as its parts are there."""
-        # A release may overtake the graph that still needs the future: the result keeps all of them.
-        held: list[Future] = list(parts)
 
         def call(group: list[Future], level: int, index: int) -> Future:
-            held.append(self.submit(f"merge_{name}-{level}-{index}", merge, group))
-            return held[-1]
+            return self.submit(f"merge_{name}-{level}-{index}", merge, group)
 
-        result = tree(parts, self._fan_in, call) if len(parts) > 1 else call(list(parts), 0, 0)
-        result.held = held
-        return result
+        return tree(parts, self._fan_in, call) if len(parts) > 1 else call(list(parts), 0, 0)
 
     def map_reduce(
         self,
         stage: Stage,
-        sizes: Sequence[int],
+        sizes: Mapping[int, tuple[int, int]],
         begin: Callable[[list[int]], list[Future]],
         merge: Callable[[list[Any]], Any],
         name: str,
@@ -58,14 +59,14 @@ class Tasks:
         Parameters
         ----------
         sizes
-            Rows by number; numbers whose rows are none are left out.
+            The numbers, and the batches and rows that each counts for in the progress.
         """
-        numbers = [number for number, rows in enumerate(sizes) if rows]
         merged = []
-        for i, window in enumerate(chunks(numbers, WINDOW)):
+        for i, window in enumerate(chunks(list(sizes), WINDOW)):
             futures = begin(window)
             merged.append(self.reduce(futures, merge, f"{name}-{i}"))
-            stage.wait(futures, [(1, sizes[n]) for n in window])
+            stage.wait(futures, [sizes[n] for n in window])
+            stage.wait(merged[-1:])
         return self.reduce(merged, merge, name).result()
 
 
