@@ -71,7 +71,7 @@ class Train(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Evaluate(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    exact_rows: Positive = 10_000_000
+    exact_rows: Positive = 2_000_000
 
 
 class Aggregate(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

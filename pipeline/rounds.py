@@ -83,11 +83,10 @@ class Trainer:
         ready = self._batches(rounds[0][2])
         epoch_losses: list[Loss] = []
         for (epoch, i, part), following in zip(rounds, [*rounds[1:], None], strict=True):
-            coming = self._batches(following[2]) if following else []
-            done.lane, losses = self._round(done.lane, dict(zip(part, ready, strict=True)), f"{epoch}-{i}", stage)
+            here, ready = dict(zip(part, ready, strict=True)), self._batches(following[2]) if following else []
+            done.lane, losses = self._round(done.lane, here, f"{epoch}-{i}", stage)
             done.note(losses)
             epoch_losses += losses
-            ready = coming
             if following and following[0] == epoch:
                 continue
             done.epochs = epoch + 1
@@ -114,10 +113,11 @@ class Trainer:
         for k in range(count):
             lane = base
             for s, part in enumerate(chunks(numbers[k::count], SEGMENT)):
-                batches = [ready[n] for n in part]
+                batches = [ready.pop(n) for n in part]  # held by the task alone, so that it frees them when it is done
                 lane = self._tasks.submit(
                     f"train-{name}-{k}-{s}", train_batches, lane, batches, self._coding, self._target
                 )
+                del batches
                 trained.append(lane)
                 parts.append(part)
             lanes.append(lane)

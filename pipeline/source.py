@@ -14,11 +14,12 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import DataError
 
-# A batch should be big enough to hide the scheduler's millisecond per task, small enough that a few
-# fit into a worker, and there should be enough of them for the workers of a small cluster. The target
-# depends on the data alone: were it to depend on the workers, so would the model.
-AUTO_BATCHES = 64
-AUTO_BYTES = (1 << 20, 64 << 20)
+# A batch should be big enough to hide what a task costs besides its work (with 50,000 rows a fifth of the
+# time, with 200,000 hardly any), small enough that a few fit into a worker, and there should be enough of
+# them for the workers of a small cluster. The target depends on the data alone: were it to depend on the
+# workers, so would the model. From a gigabyte on it is the same for all, and so is a worker's memory.
+AUTO_BATCHES = 32
+AUTO_BYTES = (1 << 20, 32 << 20)
 
 
 @dataclass(frozen=True)

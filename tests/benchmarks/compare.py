@@ -175,8 +175,7 @@ def pipeline(folder: Path, *settings: str) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as work:
         config = Path(work) / "c.toml"
         config.write_text(
-            f'[data]\npath = "{folder.resolve()}"\nlabel = "y"\nbatch_rows = "file"\n[split]\nby = "batch"\n'
-            "[cluster]\nworkers = 2\n"
+            f'[data]\npath = "{folder.resolve()}"\nlabel = "y"\n[split]\nby = "batch"\n[cluster]\nworkers = 2\n'
         )
         command = [sys.executable, "-m", "pipeline", "run", str(config), "--out", f"{work}/out", "--json", *settings]
         report = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
