@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,9 @@ from pipeline.matrix import HotMatrix, Matrix, hot_dtype
 from pipeline.pack import Packed, PackedBatch, Reference, pack
 from pipeline.split import TRAIN
 from pipeline.statistics import Counts, Moments, Summary, summarise
+
+# Indexes of the vocabularies of each encoder: an index builds a hash table at its first use, and keeps it.
+_INDEXES: WeakKeyDictionary["Encoder", dict[str, pd.Index]] = WeakKeyDictionary()
 
 
 class Encoder(TransformerMixin, BaseEstimator):
@@ -58,6 +62,7 @@ class Encoder(TransformerMixin, BaseEstimator):
         self, numeric: dict[str, Moments], categorical: dict[str, Counts], reference: Reference
     ) -> "Encoder":
         """Learn from merged statistics of batches that were packed about ``reference``."""
+        _INDEXES.pop(self, None)
         self.center_, self.unit_ = reference.center, reference.unit
         self.mean_ = np.array([m.mean for m in numeric.values()], dtype=np.float64)
         # As in StandardScaler: a constant column is centred and not scaled.
@@ -99,22 +104,14 @@ class Encoder(TransformerMixin, BaseEstimator):
 
     def _positions(self, name: str, values: pd.Index) -> np.ndarray:
         """The column of the one for each of ``values`` and, last, for missing; the width for unseen."""
-        known = self._index.get(name)
-        if known is None:
-            known = self._index[name] = pd.Index(self.categories_[name])
+        indexes = _INDEXES.setdefault(self, {})
+        if name not in indexes:
+            indexes[name] = pd.Index(self.categories_[name])
+        known = indexes[name]
         missing = len(known) if self.has_missing_[name] else -1
         found = np.append(known.get_indexer(values), missing)
         offset = self.offsets_[list(self.categories_).index(name)]
         return np.where(found >= 0, found + offset, self.offsets_[-1]).astype(hot_dtype(self.offsets_[-1]))
-
-    @property
-    def _index(self) -> dict[str, pd.Index]:
-        """Indexes of the vocabularies, kept because each builds a hash table at its first use."""
-        return self.__dict__.setdefault("_indexes", {})
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Without what can be built again."""
-        return {k: v for k, v in super().__getstate__().items() if k != "_indexes"}
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the encoded columns, ``column=value`` for the one-hot ones."""

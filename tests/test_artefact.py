@@ -7,6 +7,7 @@ from sklearn.linear_model import SGDClassifier
 from sklearn.pipeline import Pipeline
 
 import pipeline
+from pipeline.adaptive import AdaptiveClassifier, AdaptiveRegressor
 from pipeline.artefact import fingerprint, save
 from pipeline.encode import Encoder
 from pipeline.errors import DataError
@@ -70,3 +71,22 @@ def test_the_fingerprint_tells_models_apart(model):
     coef = model.named_steps["model"].coef_
     coef[0, 0] = np.nextafter(coef[0, 0], 9e9, dtype=coef.dtype)
     assert fingerprint(model) != before
+
+
+def test_using_a_model_does_not_change_its_fingerprint():
+    frame = table(200)
+    model = Pipeline([("preprocess", Encoder(["x"], ["c"], ["t"])), ("model", AdaptiveClassifier(random_state=0))])
+    before = fingerprint(model.fit(frame, frame["y"]))
+    model.predict_proba(table(50, seed=1))
+    assert fingerprint(model) == before
+
+
+@pytest.mark.parametrize("model", [AdaptiveClassifier(l1=1.0), AdaptiveClassifier("hinge"), AdaptiveRegressor("huber")])
+def test_the_adaptive_models_are_saved_and_go_on_learning(model, tmp_path):
+    frame = table(300)
+    X = Encoder(["x", "n"], ["c"]).fit_transform(frame)
+    model.fit(X, frame["y"])
+    save(Pipeline([("model", model)]), tmp_path / "m.skops")
+    loaded = pipeline.load(tmp_path / "m.skops").named_steps["model"]
+    assert fingerprint(loaded) == fingerprint(model)
+    assert fingerprint(loaded.partial_fit(X, frame["y"])) == fingerprint(model.partial_fit(X, frame["y"]))

@@ -165,7 +165,7 @@ def test_the_plan_runs_nothing_and_gives_reasons(here):
 def test_bare_workers_on_a_scheduler_give_the_local_fingerprint(here, tmp_path_factory):
     """Workers in an empty folder, isolated from the source tree and the installed project: code is sent to them."""
     (here / "mine.py").write_text("def keep(frame):\n    return frame[frame['n'] > 3]\n")
-    arguments = ["--set", "prepare.function=mine:keep", "--json"]
+    arguments = ["--set", "prepare.function=mine:keep", "--set", "train.lanes=2", "--json"]
     local = pipeline("run", "c.toml", "--out", "local", *arguments)
     away = tmp_path_factory.mktemp("away")
     hide = "import sys, importlib.abc as a\n"

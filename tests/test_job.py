@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from distributed import Client, LocalCluster
 from sklearn import metrics as sk
 from sklearn.linear_model import SGDClassifier
 
@@ -13,6 +14,7 @@ import pipeline
 from pipeline import config as cfg
 from pipeline import report
 from pipeline.artefact import fingerprint
+from pipeline.cluster import Session
 from pipeline.encode import Encoder
 from pipeline.errors import ConfigError, DataError
 from pipeline.job import Job
@@ -253,3 +255,21 @@ def test_a_file_that_breaks_under_the_run_is_named(session, folder):
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"part-002\.parquet.*cannot be decoded"):
         Job(plan, session, Monitor(0.0, quiet=True)).execute()
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_the_same_bits_on_any_cluster(session, folder, lanes):
+    """Workers, threads, and late or shuffled arrivals decide nothing."""
+    settings = config(folder, data={"batch_rows": 100}, train={"lanes": lanes, "epochs": 2, "round_batches": 7})
+    expected = execute(session, settings)
+    for workers, threads in ((1, 1), (3, 1), (1, 4), (2, 2)):
+        with (
+            LocalCluster(
+                n_workers=workers, threads_per_worker=threads, processes=False, dashboard_address=None
+            ) as cluster,
+            Client(cluster) as client,
+        ):
+            outcome = execute(Session(client, workers, workers * threads, 0), settings)
+        assert fingerprint(outcome.model) == fingerprint(expected.model)
+        assert outcome.metrics == expected.metrics
+        assert outcome.training.progressive == expected.training.progressive
