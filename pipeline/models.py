@@ -46,6 +46,11 @@ def make(model: cfg.Model, task: Task, seed: int) -> BaseEstimator:
             f"model.estimator: {model.estimator} cannot learn batch by batch with these parameters (no partial_fit); "
             "name an estimator that can."
         )
+    if hasattr(estimator, "_validate_params"):  # scikit-learn's own check, which `fit` would only make on the cluster
+        try:
+            estimator._validate_params()
+        except ValueError as error:
+            raise ConfigError(f"model.params: {str(error).rstrip('.')}; correct the value.") from None
     if "random_state" in known and known["random_state"] is None:
         estimator.set_params(random_state=seed)
     fits = is_classifier(estimator) if task == "classification" else is_regressor(estimator)

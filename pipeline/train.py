@@ -11,6 +11,7 @@ from dask_ml.wrappers import Incremental
 from sklearn.base import BaseEstimator
 
 from pipeline.encode import Coding, Rows
+from pipeline.errors import DataError
 from pipeline.evaluate import Target, predict
 from pipeline.lanes import Share, share_class
 from pipeline.metrics import Accuracy, LogLoss, Metric, Regression
@@ -68,10 +69,17 @@ def _train(lane: Lane, rows: Rows, target: Target) -> Loss:
         model = target.unscaled(lane.estimator)
         loss = metric.of(predict(model, rows.head(PREDICTED), target, classes=metric is not LogLoss))
     X = matrix_for(lane.model.estimator, rows.X)
-    if target.classes is not None:
-        lane.model.partial_fit(X, target.classes[rows.y], classes=target.classes)
-    else:
-        lane.model.partial_fit(X, (rows.y - target.centre) / target.scale)
+    try:
+        if target.classes is not None:
+            lane.model.partial_fit(X, target.classes[rows.y], classes=target.classes)
+        else:
+            lane.model.partial_fit(X, (rows.y - target.centre) / target.scale)
+    except ValueError as error:
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise DataError(
+            f"model.estimator: {type(lane.model.estimator).__name__} refused to train ({reason}); correct model.params "
+            "or name another estimator."
+        ) from error
     return len(rows), loss
 
 

@@ -196,6 +196,8 @@ def test_wrong_input_is_named():
         model.partial_fit(X, y + 1)
     with pytest.raises(ValueError, match="X has 7 features, but AdaptiveClassifier is expecting 212"):
         model.predict(HotMatrix(X.dense, X.hot, 7))
-    with pytest.raises(ValueError, match="loss: found 'log'; known are log_loss, hinge"):
+    with pytest.raises(ValueError, match="The 'loss' parameter of AdaptiveClassifier must be a str among"):
         AdaptiveClassifier("log").fit(X, y)
+    with pytest.raises(ValueError, match="'learning_rate' parameter of AdaptiveRegressor"):
+        AdaptiveRegressor(learning_rate=-1).fit(X, y)
     assert not hasattr(AdaptiveClassifier("hinge"), "predict_proba")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.linear_model import SGDClassifier
-from sklearn.naive_bayes import GaussianNB
+from sklearn.naive_bayes import GaussianNB, MultinomialNB
 
 from pipeline import config as cfg
 from pipeline.adaptive import AdaptiveClassifier
@@ -129,6 +129,18 @@ def test_a_regression_target_is_trained_scaled_and_answered_in_its_unit():
     assert with_target_scale(lane.estimator, 0.0, 1.0) is lane.estimator
 
 
+@pytest.mark.parametrize(
+    ("estimator", "message"),
+    [
+        (AdaptiveClassifier(class_weight="balanced"), "needs all rows at once"),
+        (MultinomialNB(), "Negative values in data"),
+    ],
+)
+def test_an_estimator_that_refuses_the_rows_is_named(estimator, message):
+    with pytest.raises(DataError, match=f"{type(estimator).__name__} refused to train .*{message}.*correct model"):
+        train_batches(start(estimator), batches(1), CODING, CLASSES)
+
+
 def test_an_estimator_that_takes_dense_input_only_gets_it():
     lane = train_batches(start(GaussianNB()), batches(), CODING, CLASSES)
     X = ENCODER.transform(FRAME).toarray()
@@ -146,6 +158,8 @@ def test_an_estimator_that_takes_dense_input_only_gets_it():
         ("sklearn.linear_model.LogisticRegression", {}, "no partial_fit"),
         ("sklearn.linear_model.SGDClassifier", {"alhpa": 1}, "does not take them"),
         ("sklearn.linear_model.SGDRegressor", {}, "is not for classification"),
+        ("sklearn.linear_model.SGDClassifier", {"alpha": -1}, "'alpha' parameter of SGDClassifier must be"),
+        ("default", {"learning_rate": 0}, "'learning_rate' parameter of AdaptiveClassifier must be"),
     ],
 )
 def test_estimators_that_cannot_serve(estimator, params, message):

@@ -1,11 +1,13 @@
 """The estimators: scikit-learn's interface around the compiled loops."""
 
-from typing import Any, Self
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
@@ -30,6 +32,19 @@ _DENSE = _read_only(np.empty(0, dtype=np.int32))  # the row pointers of a matrix
 
 class _AdaptiveLinear(BaseEstimator):
     """What both tasks share: state, passes over rows, merging."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "l1": [Interval(Real, 0, None, closed="left")],
+        "l2": [Interval(Real, 0, None, closed="left")],
+        "fit_intercept": ["boolean"],
+        "normalize": ["boolean"],
+        "shuffle": ["boolean"],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
+    }
 
     def _parts(self, X: Any, reset: bool, y: Any = "no_validation") -> tuple[Parts, Any, int]:
         """The kernels' three arrays of ``X``, ``y`` checked with it where given, and the number of rows."""
@@ -180,6 +195,12 @@ class AdaptiveClassifier(ClassifierMixin, _AdaptiveLinear):
     t_ : float, rows trained on
     """
 
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **_AdaptiveLinear._parameter_constraints,
+        "loss": [StrOptions({"log_loss", "hinge"})],
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+    }
+
     def __init__(
         self,
         loss: str = "log_loss",
@@ -210,10 +231,7 @@ class AdaptiveClassifier(ClassifierMixin, _AdaptiveLinear):
         self.random_state = random_state
 
     def _loss(self) -> tuple[int, float]:
-        known = {"log_loss": kernels.LOG_LOSS, "hinge": kernels.HINGE}
-        if self.loss not in known:
-            raise ValueError(f"loss: found {self.loss!r}; known are {', '.join(known)}.")
-        return known[self.loss], 0.0
+        return {"log_loss": kernels.LOG_LOSS, "hinge": kernels.HINGE}[self.loss], 0.0
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "AdaptiveClassifier":
         """Train from the beginning, in passes until the loss stands still."""
@@ -233,6 +251,7 @@ class AdaptiveClassifier(ClassifierMixin, _AdaptiveLinear):
     def _train(
         self, X: Any, y: Any, classes: Any, sample_weight: Any, reset: bool, epochs: int
     ) -> "AdaptiveClassifier":
+        self._validate_params()
         loss, _ = self._loss()
         parts, y, n = self._parts(X, reset, y)
         check_classification_targets(y)
@@ -303,6 +322,12 @@ class AdaptiveRegressor(RegressorMixin, _AdaptiveLinear):
     t_ : float, rows trained on
     """
 
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **_AdaptiveLinear._parameter_constraints,
+        "loss": [StrOptions({"squared_error", "huber"})],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+    }
+
     def __init__(
         self,
         loss: str = "squared_error",
@@ -333,10 +358,7 @@ class AdaptiveRegressor(RegressorMixin, _AdaptiveLinear):
         self.random_state = random_state
 
     def _loss(self) -> tuple[int, float]:
-        known = {"squared_error": kernels.SQUARED, "huber": kernels.HUBER}
-        if self.loss not in known:
-            raise ValueError(f"loss: found {self.loss!r}; known are {', '.join(known)}.")
-        return known[self.loss], float(self.epsilon)
+        return {"squared_error": kernels.SQUARED, "huber": kernels.HUBER}[self.loss], float(self.epsilon)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "AdaptiveRegressor":
         """Train from the beginning, in passes until the loss stands still."""
@@ -347,7 +369,7 @@ class AdaptiveRegressor(RegressorMixin, _AdaptiveLinear):
         return self._train(X, y, sample_weight, not hasattr(self, "squares_"), 1)
 
     def _train(self, X: Any, y: Any, sample_weight: Any, reset: bool, epochs: int) -> "AdaptiveRegressor":
-        self._loss()
+        self._validate_params()
         parts, y, n = self._parts(X, reset, y)
         y = np.asarray(y, dtype=np.float64)
         weight = np.ones(n) if sample_weight is None else _check_sample_weight(sample_weight, y, dtype=np.float64)
