@@ -61,11 +61,11 @@ def test_one_pass_is_as_good_as_a_converged_solver():
     assert log_loss(truth, ours.predict_proba(unseen)) < log_loss(truth, best.predict_proba(unseen.tocsr())) + 0.004
 
 
-@pytest.mark.parametrize("penalty", [{}, {"l1": 1.0}, {"l2": 1.0}])
+@pytest.mark.parametrize("penalty", [{}, {"l1": 1.0}, {"l2": 1.0}, {"normalize": True, "l1": 1.0}])
 @pytest.mark.parametrize("lanes", [2, 4, 8, 16])
 def test_lanes_lose_nothing_however_many(lanes, penalty):
     (X, y), (unseen, truth) = clicks(40_000), clicks(seed=1)
-    model = AdaptiveClassifier(normalize=False, random_state=0, **penalty)
+    model = AdaptiveClassifier(random_state=0, **{"normalize": False, **penalty})
     merged = {1: None, lanes: None}
     for rows in np.array_split(np.arange(len(y)), 4):
         for count, base in merged.items():
@@ -183,6 +183,18 @@ def test_regression_without_tuning_and_huber_against_outliers():
     plain, robust = AdaptiveRegressor(random_state=0).fit(X, y), AdaptiveRegressor("huber", random_state=0).fit(X, y)
     off = [np.abs(m.coef_ - coef).max() for m in (plain, robust, HuberRegressor(max_iter=1000).fit(X, y))]
     assert off[1] < 0.5 * off[0]
+
+
+@pytest.mark.parametrize("penalty", [{}, {"l1": 0.1}])
+def test_regressors_that_know_nothing_of_each_other_merge(penalty):
+    X, y = make_regression(400, 5, noise=1, random_state=0)
+    X, y = X * [1, 1e3, 1e-3, 1, 1], 1e4 + y
+    models = [AdaptiveRegressor(random_state=0, **penalty).partial_fit(X[r], y[r]) for r in np.split(np.arange(400), 4)]
+    whole = AdaptiveRegressor(random_state=0, **penalty).partial_fit(X, y)
+    merged = reduce(lambda a, b: a.merge(b), models)
+    assert np.isscalar(merged.intercept_)
+    assert merged.coef_.shape == (5,)
+    assert merged.score(X, y) > whole.score(X, y) - 0.1
 
 
 def test_wrong_input_is_named():

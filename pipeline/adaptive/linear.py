@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from pipeline.adaptive import kernels
-from pipeline.adaptive.share import INITIAL, AdaptiveShare
+from pipeline.adaptive.share import INITIAL, AdaptiveShare, units
 from pipeline.matrix import HotMatrix
 
 Parts = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -83,14 +83,14 @@ class _AdaptiveLinear(BaseEstimator):
 
         ``targets`` is one array for each output, or class numbers for the multinomial loss.
         """
-        scale = np.ones(self.n_features_in_)
-        if self.normalize:
-            used = self.column_counts_ > 0
-            scale[used] = np.sqrt(self.column_squares_[used] / self.column_counts_[used])
-        unit = np.append(scale, 1.0)
+        unit = units(self)
         weights = np.column_stack([self.coef_, self.intercept_]) * unit
-        duals = getattr(self, "duals_", None)
-        duals = np.zeros_like(weights) if duals is None else duals
+        duals = np.zeros_like(weights)
+        if self.l1 or self.l2:
+            # FTRL takes weights from dual sums: those that give the weights there are, whose unit may be a new one.
+            stiffness = np.sqrt(self.squares_) / self.learning_rate + self.l2
+            given = -np.copysign(self.l1, weights) - weights * stiffness
+            self.duals_ = duals = np.where(weights == 0.0, self.duals_, given)
         settings = (float(self.learning_rate), float(self.l1), float(self.l2), bool(self.fit_intercept), track)
         common = (weight, order, 1.0 / unit)
         if isinstance(targets, np.ndarray):

@@ -86,23 +86,33 @@ class AdaptiveShare:
         some = np.where(self.squares > 0, self.squares, 1.0)
         reached = _reached(self.rate, self.curvature, self.slopes, start.squares, self.squares)
         weights = start.weights + reached * self.goals / some
-        if self.duals is not None:
-            # Where every lane stayed at zero the dual sums are sums of gradients and simply add up; elsewhere
-            # they are those that give the merged weights. The intercept, last, has no penalty and no use for them.
-            stiffness = np.sqrt(start.squares + self.squares) / self.rate + like.l2
-            duals = start.duals + self.duals
-            still = (weights == 0.0) & (self.goals == 0.0)
-            freed = -np.copysign(np.maximum(np.abs(duals) - like.l1, 0.0), duals) / stiffness
-            weights[:, :-1] = np.where(still, freed, weights)[:, :-1]
-            merged.duals_ = np.where(still, duals, -np.copysign(like.l1, weights) - weights * stiffness)
-        merged.coef_, merged.intercept_ = weights[:, :-1].copy(), weights[:, -1].copy()
+        merged.coef_ = weights[:, :-1].reshape(like.coef_.shape)
+        merged.intercept_ = weights[:, -1].copy() if np.ndim(like.intercept_) else weights[0, -1]
         merged.squares_ = start.squares + self.squares
         merged.t_ = start.rows + self.rows
         merged.curvature_, merged.slopes_ = start.curvature + self.curvature, start.slopes + self.slopes
         if self.column_squares is not None:
             merged.column_squares_ = start.column_squares + self.column_squares
             merged.column_counts_ = start.column_counts + self.column_counts
+        if self.duals is not None:
+            merged.duals_ = start.duals + self.duals
+            # Where every lane stayed at zero the dual sums are sums of gradients and simply add up: together
+            # they may pass the penalty that none has passed alone.
+            stiffness = np.sqrt(merged.squares_) / self.rate + like.l2
+            free = -np.copysign(np.maximum(np.abs(merged.duals_) - like.l1, 0.0), merged.duals_) / stiffness
+            free *= getattr(like, "target_scale_", 1.0) / units(merged)
+            still = (weights == 0.0) & (self.goals == 0.0)
+            merged.coef_ = np.where(still, free, weights)[:, :-1].reshape(merged.coef_.shape)
         return merged
+
+
+def units(model: Any) -> np.ndarray:
+    """What each column is divided by before it is learned from, and 1 for the intercept: float64 (width + 1,)."""
+    scale = np.ones(model.n_features_in_ + 1)
+    if model.normalize:
+        used = np.flatnonzero(model.column_counts_)
+        scale[used] = np.sqrt(model.column_squares_[used] / model.column_counts_[used])
+    return scale
 
 
 def _reached(rate: float, curvature: float, slopes: float, before: np.ndarray, squares: np.ndarray) -> np.ndarray:
@@ -138,6 +148,8 @@ class _State:
                 getattr(model, "column_counts_", None),
             )
         shape = like.squares_.shape
+        weights = np.zeros(shape)
+        weights[:, -1] = getattr(like, "target_mean_", 0.0)
         columns = np.zeros(shape[1] - 1) if hasattr(like, "column_squares_") else None
         duals = np.zeros(shape) if hasattr(like, "duals_") else None
-        return cls(np.zeros(shape), np.full(shape, INITIAL), duals, 0.0, 0.0, 0.0, columns, columns)
+        return cls(weights, np.full(shape, INITIAL), duals, 0.0, 0.0, 0.0, columns, columns)
