@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 # A scheduler likes a few thousand tasks at a time, not a million.
 WINDOW = 1_000
-# What waits on the critical path, or frees memory, goes before the encoding of batches to come.
+# What waits on the critical path, or frees memory, goes before the reading of batches to come.
 AHEAD = 10
 
 
