@@ -16,13 +16,17 @@ Positive = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(gt=0, lt=1)]
 
 
+Operator = Literal["==", "!=", "<", "<=", ">", ">=", "in", "not in"]
+
+
 class Join(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A small table joined to every batch by equality of ``on``; unmatched rows get missing values."""
+    """A table joined to every batch by equality of ``on``."""
 
     path: str
     on: list[str]
     columns: list[str]
     prefix: str = ""
+    how: Literal["left", "inner"] = "left"
 
 
 class Data(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -31,12 +35,15 @@ class Data(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     batch_rows: Literal["auto", "file"] | Positive = "auto"
     on_bad_batch: Literal["fail"] = "fail"
     keep: Literal["auto", "memory", "reread"] = "auto"
+    filters: list[tuple[str, Operator, Any]] = field(default_factory=list)
     join: list[Join] = field(default_factory=list)
 
 
 class Prepare(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     function: str | None = None
     columns: list[str] | None = None
+    derive: dict[str, str] = field(default_factory=dict)
+    filter: dict[str, str] = field(default_factory=dict)
 
 
 class Split(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -1,13 +1,19 @@
 """The flow: read, statistics, encode, train, evaluate. Dask's collections and futures appear here."""
 
+import uuid
+from collections.abc import Sequence
+
 import dask
 import dask.dataframe as dd
 import numpy as np
+from dask import delayed
+from dask.delayed import Delayed
 from distributed import Client, Future
 from sklearn.pipeline import Pipeline
 
 from pipeline import evaluate, statistics
 from pipeline.cluster import Session
+from pipeline.cut import Batch, spans
 from pipeline.encode import Coding, make_encoder
 from pipeline.errors import DataError
 from pipeline.evaluate import Judge, Target
@@ -18,7 +24,7 @@ from pipeline.plan import Plan
 from pipeline.progress import Monitor
 from pipeline.report import Outcome
 from pipeline.rounds import Trainer, Training
-from pipeline.stages import load_batch, pack_batch, summarise_batch
+from pipeline.stages import pack_span, pick, summarise_batch
 from pipeline.statistics import Summary
 from pipeline.tasks import Tasks
 from pipeline.train import Lane, fitted, start
@@ -48,11 +54,10 @@ class Job:
         """
         plan = self.plan
         with dask.config.set({"dataframe.convert-string": False}):  # would turn any Python object into text
-            frames = dd.from_map(
-                load_batch, plan.batches, recipe=self.recipe, meta=plan.meta, enforce_metadata=False, label="read"
-            )
-        meta = {"meta": plan.meta, "enforce_metadata": False}  # what a partition holds from here on is no DataFrame
-        source = Source(self.client, frames.map_partitions(pack_batch, self.recipe, **meta), self.keep)
+            # What a partition holds is no DataFrame: what to read, then what was read, packed.
+            meta = {"meta": plan.meta, "enforce_metadata": False}
+            partitions = dd.from_map(list, spans(plan.batches), label="read", **meta)
+        source = Source(self.client, partitions.map_partitions(pack_span, self.recipe, **meta), plan.batches, self.keep)
         summary = self._summarise(source)
         ledger, target = understand(summary, plan)
         encoder = make_encoder(summary, plan.features, plan.config.features.max_categories, plan.reference)
@@ -62,7 +67,16 @@ class Job:
         model = fitted(lane, target)
         metrics = self._evaluate(source, Judge(model, coding, target, self._metrics()))
         artefact = Pipeline([("preprocess", encoder), ("model", model)])
-        return Outcome(ledger, len(plan.batches), metrics, training, artefact, self.keep)
+        return Outcome(
+            ledger,
+            len(plan.batches),
+            metrics,
+            training,
+            artefact,
+            self.keep,
+            plan.dataset.pruned,
+            dict(summary.unmatched),
+        )
 
     def _summarise(self, source: "Source") -> Summary:
         recipe = self.tasks.send(self.recipe)
@@ -79,11 +93,12 @@ class Job:
 
     def _train(self, source: "Source", coding: Coding, target: Target) -> Training:
         config = self.plan.config
-        numbers = [b.number for b in self.plan.batches if b.test is not True]
+        trains = [[b.number for b in span if b.test is not True] for span in spans(self.plan.batches)]
         lane = start(make(config.model, self.plan.features.task, config.train.seed))
         trainer = Trainer(self.tasks, config.train, source.batches, coding, target, self.rows)
-        with self.monitor.stage("train", len(numbers) * config.train.epochs) as stage:
-            return trainer.run(lane, numbers, stage)
+        trains = [span for span in trains if span]
+        with self.monitor.stage("train", sum(map(len, trains)) * config.train.epochs) as stage:
+            return trainer.run(lane, trains, stage)
 
     def _metrics(self) -> tuple[type[Metric], ...]:
         plan = self.plan
@@ -104,20 +119,29 @@ class Job:
 class Source:
     """Where every stage gets packed batches from: the workers' memory, or the files again."""
 
-    def __init__(self, client: Client, packed: dd.DataFrame, keep: bool):
-        self._client = client
-        self._packed = packed.optimize()  # one task from the file to the packed batch; the frame never leaves it
+    def __init__(self, client: Client, packed: dd.DataFrame, batches: Sequence[Batch], keep: bool):
+        self._client, self._run = client, uuid.uuid4().hex[:8]
+        self._packed = packed.optimize()  # one task from the files to the packed batches; no frame leaves it
+        self._spans = [[batch.number for batch in span] for span in spans(batches)]
+        self._span_of = {number: s for s, span in enumerate(self._spans) for number in span}
         self._keep, self._kept = keep, dict[int, Future]()
 
     def batches(self, numbers: list[int]) -> list[Future]:
         """The packed batches of these numbers, in the same order."""
         wanted = [n for n in numbers if n not in self._kept]
+        read = list(dict.fromkeys(self._span_of[n] for n in wanted))
         # Through `to_delayed` for a list of futures: one for each batch, under its own key.
-        started = self._client.compute(self._packed.partitions[wanted].to_delayed()) if wanted else []
-        fresh = dict(zip(wanted, started, strict=True))
+        parts = self._packed.partitions[read].to_delayed() if read else []
+        fresh: dict[int, Delayed] = {}
+        for s, part in zip(read, parts, strict=True):
+            span = self._spans[s]
+            for n in span if self._keep else [n for n in wanted if self._span_of[n] == s]:
+                key = f"pick-{self._run}-{n}"
+                fresh[n] = part if len(span) == 1 else delayed(pick)(part, span.index(n), dask_key_name=key)
+        futures = dict(zip(fresh, self._client.compute(list(fresh.values())), strict=True)) if fresh else {}
         if self._keep:
-            self._kept |= fresh
-        return [fresh.get(n) or self._kept[n] for n in numbers]
+            self._kept |= futures
+        return [futures.get(n) or self._kept[n] for n in numbers]
 
 
 def understand(summary: Summary, plan: Plan) -> tuple[Ledger, Target]:

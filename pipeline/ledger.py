@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from pipeline.errors import DataError
-from pipeline.split import FILTERED, NO_LABEL, REASONS, UNSEEN_LABEL
+from pipeline.split import NOT_FINITE, REASONS, UNSEEN_LABEL
 from pipeline.statistics import Summary
 
 
@@ -40,7 +40,7 @@ class Ledger:
     @property
     def labelled(self) -> int:
         """Rows that have a label."""
-        return self.read - sum(self.reasons.get(r, 0) for r in (FILTERED, REASONS[NO_LABEL]))
+        return self.train + self.test + sum(self.reasons.get(r, 0) for r in (REASONS[NOT_FINITE], UNSEEN_LABEL))
 
     def balanced(self, stated: int) -> "Ledger":
         """The ledger itself, if it accounts for all the rows that the footers state.
@@ -52,8 +52,8 @@ class Ledger:
         """
         if self.read != stated:
             raise DataError(
-                f"ledger: {self.read:,} rows accounted for, but the footers state {stated:,}; "
-                "prepare.function must not add rows."
+                f"ledger: {self.read:,} rows accounted for, but the footers state {stated:,}; was the data written "
+                "meanwhile?"
             )
         return self
 

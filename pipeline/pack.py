@@ -6,8 +6,8 @@ to two minutes. Categories become 16-bit codes into the batch's own vocabulary. 
 bytes a number and 2 a category, a fifth of the DataFrame, and says all that the stages after it ask.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -67,6 +67,10 @@ class PackedBatch:
     label: np.ndarray
     labels: pd.Index | None
     fate: np.ndarray
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    """Rows that were read and are not here, by reason."""
+    unmatched: Mapping[str, int] = field(default_factory=dict)
+    """Rows without a match, by joined table."""
 
     def __sizeof__(self) -> int:
         """What Dask weighs when it chooses between moving a batch and waiting for its worker."""

@@ -9,12 +9,15 @@ from msgspec import structs
 
 from pipeline import config as cfg
 from pipeline import models
+from pipeline.cut import Batch, form_batches, target_rows
 from pipeline.errors import ConfigError
+from pipeline.expressions import names_in
 from pipeline.features import Features, choose, choose_task, columns_of
 from pipeline.lanes import share_class
 from pipeline.pack import Reference
-from pipeline.prepare import check_join, prepare
-from pipeline.source import Batch, Dataset, absolute, empty_frame, open_dataset, plain, read_head
+from pipeline.prepare import Steps, check_join, prepare
+from pipeline.read import Selection, empty_frame, read_head
+from pipeline.source import Dataset, absolute, open_dataset, plain
 from pipeline.split import separate, split_batches
 from pipeline.stages import Recipe
 
@@ -59,9 +62,8 @@ class Plan:
         """The part of the plan that travels with every task."""
         config = self.config
         return Recipe(
-            schema=self.columns,
-            joins=tuple(structs.replace(join, path=absolute(join.path)) for join in config.data.join),
-            function=config.prepare.function,
+            selection=_selection(self.dataset, self.columns),
+            steps=steps(config),
             columns=tuple(columns_of([*self.identity, *self.features.names, config.data.label])),
             label=config.data.label,
             features=replace(self.features, reasons={}),
@@ -82,12 +84,13 @@ class Plan:
         config, features = self.config, self.features
         side = f"path {config.split.path}" if config.split.path else f"{config.split.test:g} by {config.split.by}"
         lines = [
-            f"data        {config.data.path}: {self.rows:,} rows in {self.dataset.files} files, "
-            f"{self.dataset.bytes / 2**20:,.1f} MiB decoded",
+            f"data        {config.data.path}: {self.rows:,} rows in {len(self.dataset.files)} files"
+            + (f", {self.dataset.pruned:,} more pruned by data.filters" if self.dataset.filters else ""),
             f"batches     {len(self.batches)} of {min(b.rows for b in self.batches):,} to "
-            f"{max(b.rows for b in self.batches):,} rows (data.batch_rows = {config.data.batch_rows})",
-            f"columns     {len(self.columns)} of {len(self.dataset.schema)} read",
-            f"prepare     {len(config.data.join)} joins, function {config.prepare.function or 'none'}",
+            f"{max(b.rows for b in self.batches):,} rows: {self._why_batches()}",
+            f"columns     {len(self.columns)} read",
+            f"prepare     {len(config.data.join)} joins, {len(config.prepare.derive)} derived columns, "
+            f"{len(config.prepare.filter)} conditions, function {config.prepare.function or 'none'}",
             f"label       {config.data.label}: {features.task}, because {self.task_reason}",
             f"test        {side}, seed {config.train.seed}",
             f"model       {config.model.estimator}, {config.train.epochs} epochs, "
@@ -99,6 +102,29 @@ class Plan:
         kinds = {n: k for k in ("numeric", "categorical", "datetime") for n in getattr(features, k)}
         return lines + [f"  {name:<20} {kinds.get(name, '-'):<12} {why}" for name, why in features.reasons.items()]
 
+    def _why_batches(self) -> str:
+        rule = self.config.data.batch_rows
+        if rule != "auto":
+            return f"data.batch_rows = {rule}"
+        width, rows = self.dataset.row_bytes(self.columns), target_rows(self.dataset, self.columns)
+        return f"about {rows:,}, or {rows * width / 2**20:.1f} MiB of {width} bytes a row, suit {self.rows:,} rows"
+
+
+def steps(config: cfg.Config) -> Steps:
+    """The preparation that a config asks for."""
+    return Steps(
+        tuple(structs.replace(join, path=absolute(join.path)) for join in config.data.join),
+        tuple(config.prepare.derive.items()),
+        tuple(config.prepare.filter.items()),
+        config.prepare.function,
+    )
+
+
+def _selection(dataset: Dataset, schema: pa.Schema) -> Selection:
+    looked_at = {column for column, _, _ in dataset.filters}
+    by = pa.schema([f for f in dataset.schema if f.name in looked_at])
+    return Selection(schema, dataset.folders, dataset.filters, by)
+
 
 def make_plan(config: cfg.Config) -> Plan:
     """Read the footers, run the preparation on an empty frame, and decide.
@@ -108,12 +134,15 @@ def make_plan(config: cfg.Config) -> Plan:
     PipelineError
         Anything that can be known to be wrong before a row is read.
     """
-    dataset = open_dataset(config.data.path, config.data.batch_rows)
+    dataset = open_dataset(config.data.path, config.data.filters)
+    untreated = {f.name: str(f.type) for f in dataset.schema if _untreated(f.type)}
+    _refuse_named(config, untreated)
     schema = _columns(config, dataset.schema)
+    first = form_batches(dataset, config.data.batch_rows, schema)[0]
     _check_types(config, schema)
     for join in config.data.join:
         check_join(join, schema.names)
-    meta = prepare(empty_frame(schema), config.data.join, config.prepare.function)
+    meta, _ = prepare(empty_frame(schema), steps(config))
     label = config.data.label
     if label not in meta.columns:
         raise ConfigError(f"data.label: no file has a column {label!r}{cfg.suggest(label, meta.columns)}.")
@@ -126,7 +155,8 @@ def make_plan(config: cfg.Config) -> Plan:
         dtype, pd.CategoricalDtype | pd.StringDtype | pd.BooleanDtype | np.dtypes.BoolDType
     ):
         raise ConfigError(f"data.label: {label!r} is {dtype}; a label is a number, a boolean or a string.")
-    few = number and _is_class_number(config, dataset, schema, pd.api.types.is_integer_dtype(dtype))
+    head, _ = prepare(read_head(first, _selection(dataset, schema)), steps(config))
+    few = number and _is_class_number(head[label], pd.api.types.is_integer_dtype(dtype))
     task, reason = choose_task(dtype, config, models.kind(config.model), few)
     if task == "regression" and not number:
         raise ConfigError(f"data.label: {label!r} is {dtype}; regression needs a number.")
@@ -134,19 +164,20 @@ def make_plan(config: cfg.Config) -> Plan:
     if config.train.lanes > 1:
         share_class(estimator)
     features = choose(meta, config, task)
+    for name in untreated.keys() - set(features.reasons):
+        features.reasons[name] = f"left out: {untreated[name]} has no treatment; make columns of it in prepare.function"
     if not config.prepare.function:  # only what the run uses is read
         used = {*features.names, label, config.split.column, *(c for join in config.data.join for c in join.on)}
+        expressions = (*config.prepare.derive.values(), *config.prepare.filter.values())
+        used = used.union(*map(names_in, expressions))
         schema = pa.schema([f for f in schema if f.name in used])
-        joined = {f"{join.prefix}{c}" for join in config.data.join for c in join.columns}
-        meta = meta[[c for c in meta.columns if c in used or c in joined]]
-    head = prepare(read_head(dataset.batches[0], schema), config.data.join, config.prepare.function)
     reference = Reference.of(head, features.numeric)
-    return Plan(config, dataset, _split(config, dataset), schema, meta, features, reason, reference)
+    return Plan(config, dataset, _split(config, dataset, schema), schema, meta, features, reason, reference)
 
 
 def _columns(config: cfg.Config, schema: pa.Schema) -> pa.Schema:
     if config.prepare.columns is None:
-        return pa.schema([f for f in schema if not pa.types.is_nested(f.type)])
+        return pa.schema([f for f in schema if not _untreated(f.type)])
     for column in config.prepare.columns:
         if column not in schema.names:
             raise ConfigError(f"prepare.columns: no file has a column {column!r}{cfg.suggest(column, schema.names)}.")
@@ -159,22 +190,44 @@ def _check_types(config: cfg.Config, schema: pa.Schema) -> None:
         raise ConfigError(f"data.label: {label!r} has no value in any file; name a column that has.")
 
 
-def _is_class_number(config: cfg.Config, dataset: Dataset, schema: pa.Schema, integer: bool) -> bool:
+def _untreated(dtype: pa.DataType) -> bool:
+    """Types that only a function of the user's can make something of."""
+    return bool(
+        pa.types.is_nested(dtype)
+        or pa.types.is_binary(dtype)
+        or pa.types.is_large_binary(dtype)
+        or pa.types.is_fixed_size_binary(dtype)
+        or pa.types.is_interval(dtype)
+    )
+
+
+def _refuse_named(config: cfg.Config, untreated: dict[str, str]) -> None:
+    """That no column is asked for that nothing can be made of."""
+    if config.prepare.function:
+        return
+    asked = {
+        f"features.{kind}": getattr(config.features, kind) or [] for kind in ("numeric", "categorical", "datetime")
+    }
+    for key, names in {**asked, "data.label": [config.data.label]}.items():
+        for name in names:
+            if name in untreated:
+                raise ConfigError(
+                    f"{key}: column {name!r} is {untreated[name]}; make columns of it in prepare.function."
+                )
+
+
+def _is_class_number(label: pd.Series, integer: bool) -> bool:
     """Whether the label of the first rows looks like a class: integers of few values, or floats 0 and 1 alone."""
-    if not config.prepare.function and config.data.label in schema.names:
-        first = read_head(dataset.batches[0], pa.schema([schema.field(config.data.label)]))
-    else:
-        first = prepare(read_head(dataset.batches[0], schema), config.data.join, config.prepare.function)
-    values = first[config.data.label].dropna().unique()
     # By value, not by dtype: an integer column with a missing value is a float by now.
-    whole = set(values.tolist())
+    whole = set(label.dropna().unique().tolist())
     return whole <= {0, 1} or (integer and len(whole) <= FEW_INTEGERS)
 
 
-def _split(config: cfg.Config, dataset: Dataset) -> tuple[Batch, ...]:
+def _split(config: cfg.Config, dataset: Dataset, columns: pa.Schema) -> tuple[Batch, ...]:
+    batches = form_batches(dataset, config.data.batch_rows, columns)
     if config.split.path is not None:
-        test = open_dataset(config.split.path, config.data.batch_rows)
-        for column in dataset.schema:
+        test = open_dataset(config.split.path, config.data.filters)
+        for column in columns:
             if column.name in test.schema.names and plain(test.schema.field(column.name).type) != plain(column.type):
                 raise ConfigError(
                     f"split.path: column {column.name!r} is {test.schema.field(column.name).type} in {test.path}, "
@@ -184,9 +237,14 @@ def _split(config: cfg.Config, dataset: Dataset) -> tuple[Batch, ...]:
                 raise ConfigError(
                     f"split.path: {test.path} has no column {column.name!r}; give a test set like the data."
                 )
-        return separate(dataset.batches, test.batches)
+        if test.folders != dataset.folders:
+            raise ConfigError(
+                f"split.path: the folders of {test.path} name {list(test.folders)}, those of the data "
+                f"{list(dataset.folders)}; lay out both alike."
+            )
+        return separate(batches, form_batches(test, config.data.batch_rows, columns))
     if config.split.by == "batch":
-        if len(dataset.batches) < 2:
+        if len(batches) < 2:
             raise ConfigError('split.by: "batch" needs two batches, found 1; set split.by = "row" or data.batch_rows.')
-        return split_batches(dataset.batches, config.split.test, config.train.seed)
-    return tuple(replace(batch, test=None) for batch in dataset.batches)
+        return split_batches(batches, config.split.test, config.train.seed)
+    return batches

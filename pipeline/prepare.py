@@ -1,47 +1,103 @@
-"""Preparation: joins with small tables, then the user's own function, one batch at a time."""
+"""Preparation, one batch at a time: joins, derived columns, conditions on rows, then the user's own function."""
 
 import importlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import PurePosixPath
 
 import fsspec
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline import expressions
 from pipeline.config import Join, suggest
 from pipeline.errors import ConfigError, DataError
 
 
-def prepare(frame: pd.DataFrame, joins: Sequence[Join], function: str | None) -> pd.DataFrame:
-    """Join the small tables, then call ``function``; ``frame`` itself is left as it was.
+@dataclass(frozen=True)
+class Steps:
+    """What a batch goes through, in this order."""
+
+    joins: tuple[Join, ...] = ()
+    derive: tuple[tuple[str, str], ...] = ()
+    """(new column, expression)."""
+    filter: tuple[tuple[str, str], ...] = ()
+    """(name, condition): rows that do not meet it are dropped, and counted under the name."""
+    function: str | None = None
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Rows that the steps dropped, by reason, and rows without a match, by joined table."""
+
+    dropped: dict[str, int] = field(default_factory=dict)
+    unmatched: dict[str, int] = field(default_factory=dict)
+
+
+def prepare(frame: pd.DataFrame, steps: Steps) -> tuple[pd.DataFrame, Tally]:
+    """``frame`` after all steps; it is itself left as it was.
 
     Raises
     ------
     DataError
-        A join's key is not unique in its table, or the function failed or returned no DataFrame.
+        A join's key is not unique in its table, an expression cannot be computed, or the function
+        failed or returned no DataFrame.
+    ConfigError
+        An expression that cannot be read or names a column that is not there.
     """
-    for join in joins:
-        frame = join_table(frame, small_table(join.path, tuple(join.on), tuple(join.columns), join.prefix), join.on)
-    if function is None:
-        return frame
-    call = resolve(function)
+    tally = Tally()
+    for join in steps.joins:
+        table = small_table(join.path, tuple(join.on), tuple(join.columns), join.prefix)
+        frame, matched = join_table(frame, table, join.on)
+        name = PurePosixPath(join.path).name
+        tally.unmatched[name] = tally.unmatched.get(name, 0) + int((~matched).sum())
+        if join.how == "inner":
+            frame = _drop(frame, matched, f"no match in {name}", tally)
+    for name, expression in steps.derive:
+        frame = frame.assign(**{name: expressions.evaluate(frame, expression, f"prepare.derive.{name}")})
+    for name, expression in steps.filter:
+        met = expressions.condition(frame, expression, f"prepare.filter.{name}")
+        frame = _drop(frame, met, f"prepare.filter.{name}", tally)
+    if steps.function is None:
+        return frame, tally
+    call = resolve(steps.function)
     try:
         result = call(frame.copy(deep=False))
     except Exception as error:
-        raise DataError(f"prepare.function {function}: raised {type(error).__name__}: {error}; correct it.") from error
+        raise DataError(
+            f"prepare.function {steps.function}: raised {type(error).__name__}: {error}; correct it."
+        ) from error
     if not isinstance(result, pd.DataFrame):
-        raise DataError(f"prepare.function {function}: returned {type(result).__name__}; return a DataFrame.")
-    return result
+        raise DataError(f"prepare.function {steps.function}: returned {type(result).__name__}; return a DataFrame.")
+    return result, tally
 
 
-def join_table(frame: pd.DataFrame, table: pd.DataFrame, on: Sequence[str]) -> pd.DataFrame:
-    """A left join that keeps every row of ``frame``, in order; ``table`` is indexed by ``on``."""
-    keys = [frame[c].astype(table.index.get_level_values(c).dtype) for c in on]
+def _drop(frame: pd.DataFrame, keep: pd.Series, reason: str, tally: Tally) -> pd.DataFrame:
+    dropped = int((~keep).sum())
+    if dropped:
+        tally.dropped[reason] = tally.dropped.get(reason, 0) + dropped
+        frame = frame[keep.to_numpy()]
+    return frame
+
+
+def join_table(frame: pd.DataFrame, table: pd.DataFrame, on: Sequence[str]) -> tuple[pd.DataFrame, pd.Series]:
+    """A left join that keeps every row of ``frame``, in order, and whether each found a match.
+
+    ``table`` is indexed by ``on``.
+    """
+    keys = [_key(frame[c], table.index.get_level_values(c).dtype) for c in on]
     wanted = pd.Index(keys[0]) if len(on) == 1 else pd.MultiIndex.from_arrays(keys, names=list(on))
     rows = table.index.get_indexer(wanted)
     found = table.reset_index(drop=True).reindex(rows).set_axis(frame.index)  # row -1, unmatched, is not there
-    return pd.concat([frame, found], axis=1)
+    return pd.concat([frame, found], axis=1), pd.Series(rows >= 0, index=frame.index)
+
+
+def _key(values: pd.Series, dtype: object) -> pd.Series:
+    if pd.api.types.is_integer_dtype(dtype) and values.isna().any():
+        return values.astype("Int64")
+    return values.astype(dtype)
 
 
 @lru_cache(maxsize=16)

@@ -7,7 +7,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,10 @@ class Outcome:
     training: Training
     model: Pipeline
     kept: bool
+    pruned: int = 0
+    """Rows that data.filters ruled out before they were read."""
+    unmatched: dict[str, int] = field(default_factory=dict)
+    """Rows without a match, by joined table."""
 
 
 def make_report(
@@ -48,6 +52,8 @@ def make_report(
             "test": ledger.test,
             "rejected": ledger.rejected,
             "rejected_by_reason": ledger.reasons,
+            "pruned": outcome.pruned,
+            "unmatched": outcome.unmatched,
         },
         "batches": {"read": outcome.batches, "rejected": 0, "kept_in_memory": outcome.kept},
         "metrics": outcome.metrics,

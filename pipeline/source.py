@@ -1,87 +1,129 @@
-"""The source: Parquet footers in, batches out; and one batch in, one DataFrame out."""
+"""The source: what the Parquet footers tell of a data set, before a row is read."""
 
-import contextlib
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from urllib.parse import unquote
 
 import fsspec
-import pandas as pd
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
+from pyarrow.fs import FSSpecHandler, PyFileSystem
 
-from pipeline.errors import DataError
+from pipeline.errors import ConfigError, DataError
 
-# A batch should be big enough to hide what a task costs besides its work (with 50,000 rows a fifth of the
-# time, with 200,000 hardly any), small enough that a few fit into a worker, and there should be enough of
-# them for the workers of a small cluster. The target depends on the data alone: were it to depend on the
-# workers, so would the model. From a gigabyte on it is the same for all, and so is a worker's memory.
-AUTO_BATCHES = 32
-AUTO_BYTES = (1 << 20, 32 << 20)
+Filter = tuple[str, str, object]
+NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # how Hive writes a missing value into a folder's name
 
 
 @dataclass(frozen=True)
-class Batch:
-    """What one task reads: row groups of one or several files, in order, and their number of rows."""
+class File:
+    """A Parquet file: the rows of its row groups, and the values that its folders' names give (``year=2026``)."""
 
-    number: int
-    pieces: tuple[tuple[str, tuple[int, ...]], ...]
-    rows: int
-    test: bool | None = None
-    """True or False where the split goes by batch, None where it goes by row."""
+    path: str
+    groups: tuple[tuple[int, int], ...]
+    """(index, rows) of each row group that the filters leave."""
+    values: tuple[object, ...] = ()
 
-    def __str__(self) -> str:
-        path, groups = self.pieces[0]
-        more = f" and {len(self.pieces) - 1} more files" if len(self.pieces) > 1 else ""
-        return f"{path} (row groups {groups[0]} to {groups[-1]}){more}"
+    @property
+    def rows(self) -> int:
+        return sum(rows for _, rows in self.groups)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Everything the footers tell, without a single row read."""
+    """Everything the footers tell."""
 
     path: str
     schema: pa.Schema
-    batches: tuple[Batch, ...]
-    files: int
-    bytes: int
-    """Decoded size as the footers state it, all columns."""
+    """Columns in the types they are read as, those of the folders' names last."""
+    folders: tuple[str, ...]
+    """The columns that are not in the files but in their folders' names."""
+    files: tuple[File, ...]
+    lengths: dict[str, float]
+    """Average bytes of a value of each text column."""
+    filters: tuple[Filter, ...] = ()
+    pruned: int = 0
+    """Rows of the files and row groups that the filters rule out: nobody reads them."""
 
     @property
     def rows(self) -> int:
-        return sum(batch.rows for batch in self.batches)
+        return sum(file.rows for file in self.files)
+
+    def row_bytes(self, columns: pa.Schema) -> int:
+        """Bytes of a row of some columns, from the types; a long text's from the footers, to the next power of two.
+
+        It hardly depends on how the rows are cut into files, so neither do the batches.
+        """
+        return max(sum(_width(f.type, self.lengths.get(f.name, 0.0)) for f in columns), 1)
 
 
 @dataclass(frozen=True)
 class _Footer:
     path: str
     schema: pa.Schema
-    groups: tuple[tuple[int, int], ...]  # (rows, bytes) of each row group
+    groups: tuple[int, ...]
+    texts: dict[str, int]  # bytes of each text column
 
 
-def open_dataset(path: str, batch_rows: Literal["auto", "file"] | int = "auto") -> Dataset:
-    """List the Parquet files of ``path`` (file, folder, glob or URL) and form batches.
+def open_dataset(path: str, filters: Sequence[Filter] = ()) -> Dataset:
+    """List the Parquet files of ``path`` (file, folder, glob or URL) and read their footers.
+
+    Parameters
+    ----------
+    filters
+        (column, operator, value) that all must hold: files and row groups of which the folders' names
+        or the footers' statistics tell that no row can pass are left out.
 
     Raises
     ------
     DataError
         Nothing there, no Parquet, a file that is not Parquet or is truncated, or files whose
         schemas disagree; the file, and the column with both types, are named.
+    ConfigError
+        A filter names a column that is not there.
     """
-    files = _list_files(path)
+    files, root = _list_files(path)
     with ThreadPoolExecutor(8) as pool:
         footers = list(pool.map(_read_footer, files))
     schema = _common_schema(footers)
-    batches = _form_batches(footers, batch_rows)
-    if not batches:
-        raise DataError(f"{path}: the Parquet files hold no rows; check what wrote them.")
-    size = sum(size for footer in footers for _, size in footer.groups)
-    return Dataset(path, schema, tuple(batches), len(files), size)
+    folders, values = _folder_columns(files, root)
+    twice = next((name for name in folders.names if name in schema.names), None)
+    if twice:
+        raise DataError(f"{path}: column {twice!r} stands in the files and in the folders' names; keep one of them.")
+    schema = pa.schema([*schema, *folders])
+    found = [
+        File(footer.path, tuple(enumerate(footer.groups)), value) for footer, value in zip(footers, values, strict=True)
+    ]
+    rows = sum(file.rows for file in found)
+    if filters:
+        found = _prune(found, schema, folders, filters)
+    lengths = {
+        name: sum(footer.texts.get(name, 0) for footer in footers) / max(rows, 1)
+        for name in {name for footer in footers for name in footer.texts}
+    }
+    left = tuple(file for file in found if file.rows)
+    if not left:
+        why = "data.filters leave no row group of it" if rows else "the Parquet files hold no rows"
+        raise DataError(f"{path}: {why}; check what wrote them{' or widen the filters' if rows else ''}.")
+    kept = sum(file.rows for file in left)
+    return Dataset(path, schema, tuple(folders.names), left, lengths, tuple(filters), rows - kept)
 
 
-def _list_files(path: str) -> list[str]:
+def _width(dtype: pa.DataType, length: float) -> int:
+    if length > 128:
+        return int(2 ** (int(length).bit_length()))
+    try:
+        return max(dtype.bit_width // 8, 1)
+    except ValueError:  # text and what is nested has no width
+        return 24
+
+
+def _list_files(path: str) -> tuple[list[str], str]:
+    """The files in order, and the part of their paths in which no column is looked for."""
     try:
         fs, root = fsspec.core.url_to_fs(path)
         if any(c in root for c in "*?["):
@@ -97,7 +139,10 @@ def _list_files(path: str) -> list[str]:
         raise DataError(f"{path}: cannot be listed ({error}); correct the path.") from None
     if not found:
         raise DataError(f"{path}: no Parquet file there (*.parquet); correct the path or write the data first.")
-    return [fs.unstrip_protocol(p) if "://" in path else p for p in sorted(found)]
+    base = root if fs.isdir(root) else root[: re.search(r"[*?\[]|$", root).start()].rpartition("/")[0]  # type: ignore[union-attr]
+    if "://" not in path:
+        return sorted(found), base
+    return [fs.unstrip_protocol(p) for p in sorted(found)], fs.unstrip_protocol(base)
 
 
 def absolute(path: str) -> str:
@@ -107,8 +152,11 @@ def absolute(path: str) -> str:
 
 def _read_footer(path: str) -> _Footer:
     try:
-        with fsspec.open(path, "rb") as handle:
-            meta = pq.read_metadata(handle)
+        if "://" in path:
+            with fsspec.open(path, "rb") as handle:
+                meta = pq.read_metadata(handle)
+        else:
+            meta = pq.read_metadata(path)
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise DataError(
@@ -118,18 +166,38 @@ def _read_footer(path: str) -> _Footer:
     twice = next((n for n in schema.names if schema.names.count(n) > 1), None)
     if twice is not None:
         raise DataError(f"{path}: column {twice!r} stands there twice; write it once.")
+    if any(pa.types.is_timestamp(f.type) and f.type.unit == "ns" for f in schema):  # as read: see `read`
+        leaves = [meta.schema.column(i) for i in range(len(meta.schema))]
+        old = {leaf.path for leaf in leaves if leaf.physical_type == "INT96"}
+        schema = pa.schema([f.with_type(pa.timestamp("us")) if f.name in old else f for f in schema])
     groups = [meta.row_group(i) for i in range(meta.num_row_groups)]
-    return _Footer(path, schema, tuple((g.num_rows, g.total_byte_size) for g in groups))
+    texts = {}
+    if not any(pa.types.is_nested(f.type) for f in schema):  # else columns and leaves are not the same
+        for i, f in enumerate(schema):
+            if _is_text(f.type):
+                texts[f.name] = sum(group.column(i).total_uncompressed_size for group in groups)
+    return _Footer(path, schema, tuple(group.num_rows for group in groups), texts)
+
+
+def _is_text(dtype: pa.DataType) -> bool:
+    plain_type = plain(dtype)
+    return bool(pa.types.is_string(plain_type) or pa.types.is_binary(plain_type))
 
 
 def plain(dtype: pa.DataType) -> pa.DataType:
-    """The type a column is read as: strings in any encoding are one, decimals are floats, dates timestamps."""
+    """The type a column is read as.
+
+    Strings in any encoding are one, decimals and half floats are floats, dates are timestamps, durations
+    and times of day are float seconds.
+    """
     if pa.types.is_dictionary(dtype):
         return plain(dtype.value_type)
     if pa.types.is_large_string(dtype) or pa.types.is_string_view(dtype):
         return pa.string()
-    if pa.types.is_decimal(dtype):
+    if pa.types.is_decimal(dtype) or pa.types.is_duration(dtype) or pa.types.is_time(dtype):
         return pa.float64()
+    if pa.types.is_float16(dtype):
+        return pa.float32()
     if pa.types.is_date(dtype):
         return pa.timestamp("ms")
     return dtype
@@ -139,7 +207,11 @@ def _common_schema(footers: Sequence[_Footer]) -> pa.Schema:
     """The columns that every file must share, typed; the first file decides the order."""
     first = footers[0]
     fields = {f.name: plain(f.type) for f in first.schema}
+    known = first.schema
     for footer in footers[1:]:
+        if footer.schema.equals(known):
+            continue
+        known = footer.schema
         types = {f.name: plain(f.type) for f in footer.schema}
         for name, dtype in fields.items():
             if name not in types:
@@ -154,94 +226,80 @@ def _common_schema(footers: Sequence[_Footer]) -> pa.Schema:
     return pa.schema(list(fields.items()))
 
 
-def _form_batches(footers: Sequence[_Footer], batch_rows: Literal["auto", "file"] | int) -> list[Batch]:
-    """Put consecutive row groups together up to a target of rows or bytes; never reorder them."""
-    total = sum(size for footer in footers for _, size in footer.groups)
-    target = min(max(total // AUTO_BATCHES, AUTO_BYTES[0]), AUTO_BYTES[1])
-    batches: list[Batch] = []
-    pieces: list[tuple[str, list[int]]] = []
-    rows = weight = 0
-
-    def close() -> None:
-        nonlocal pieces, rows, weight
-        if rows:
-            batches.append(Batch(len(batches), tuple((p, tuple(g)) for p, g in pieces), rows))
-        pieces, rows, weight = [], 0, 0
-
-    for footer in footers:
-        for index, (n, size) in enumerate(footer.groups):
-            if batch_rows == "auto":
-                full = weight + size > target
-            elif batch_rows == "file":
-                full = not pieces or pieces[-1][0] != footer.path
-            else:
-                full = rows + n > batch_rows
-            if full:
-                close()
-            if not pieces or pieces[-1][0] != footer.path:
-                pieces.append((footer.path, []))
-            pieces[-1][1].append(index)
-            rows, weight = rows + n, weight + size
-    close()
-    return batches
+def _folder_columns(files: Sequence[str], root: str) -> tuple[pa.Schema, list[tuple[object, ...]]]:
+    """The columns in Hive's folder names below ``root``, and their values for each file: integers or text."""
+    pairs = [
+        [part.partition("=")[::2] for part in file[len(root) :].split("/")[:-1] if "=" in part[1:]] for file in files
+    ]
+    names = [key for key, _ in pairs[0]]
+    for file, found in zip(files, pairs, strict=True):
+        if [key for key, _ in found] != names:
+            raise DataError(
+                f"{file}: its folders name the columns {[key for key, _ in found]}, those of {files[0]} {names}; "
+                "lay out both alike."
+            )
+    columns: list[list[str | None]] = [
+        [None if found[j][1] == NO_VALUE else unquote(found[j][1]) for found in pairs] for j in range(len(names))
+    ]
+    whole = [all(v is None or re.fullmatch(r"-?\d{1,18}", v) for v in column) for column in columns]
+    schema = pa.schema([(n, pa.int64() if w else pa.string()) for n, w in zip(names, whole, strict=True)])
+    typed = [[int(v) if w and v is not None else v for v in column] for column, w in zip(columns, whole, strict=True)]
+    return schema, [tuple(column[i] for column in typed) for i in range(len(files))]
 
 
-def read_batch(batch: Batch, schema: pa.Schema) -> pd.DataFrame:
-    """One batch as a DataFrame, with only the columns of ``schema``; strings become categories.
-
-    Dictionary-encoded columns are read as dictionaries, so a string is decoded once per batch and
-    not once per row.
+def condition(filters: Sequence[Filter], schema: pa.Schema) -> ds.Expression:
+    """The filters as one Arrow expression over columns of ``schema``.
 
     Raises
     ------
-    DataError
-        The file cannot be decoded, or its rows are not as many as its footer said.
+    ConfigError
+        A column that is not there, or a value that its type cannot be compared with.
     """
-    tables = []
-    for path, groups in batch.pieces:
-        with _open(path, schema) as file:
-            tables.append(file.read_row_groups(list(groups), columns=schema.names, use_threads=False))
-    table = _concatenate(tables, schema)
-    if table.num_rows != batch.rows:
-        raise DataError(f"{batch}: {table.num_rows} rows, but its footer said {batch.rows}; was it replaced meanwhile?")
-    return _to_pandas(table)
+    total = None
+    for column, operator, value in filters:
+        if column not in schema.names:
+            raise ConfigError(f"data.filters: no file has a column {column!r}; name one of {', '.join(schema.names)}.")
+        try:
+            one = _comparison(ds.field(column), operator, value, schema.field(column).type)
+        except (pa.ArrowException, TypeError, ValueError) as error:
+            raise ConfigError(
+                f"data.filters: {value!r} does not compare with column {column!r}, {schema.field(column).type} "
+                f"({error}); correct the value."
+            ) from None
+        total = one if total is None else total & one
+    return total
 
 
-def read_head(batch: Batch, schema: pa.Schema, rows: int = 50_000) -> pd.DataFrame:
-    """The first rows of a batch, as `read_batch` gives them."""
-    path, groups = batch.pieces[0]
-    with _open(path, schema) as file:
-        some = file.iter_batches(rows, row_groups=list(groups), columns=schema.names, use_threads=False)
-        return _to_pandas(_concatenate([pa.Table.from_batches([next(some)])], schema))
+def _comparison(field: ds.Expression, operator: str, value: object, dtype: pa.DataType) -> ds.Expression:
+    if operator in ("in", "not in"):
+        found = field.isin(pa.array(value, dtype))
+        return found if operator == "in" else ~found & field.is_valid()
+    scalar = pa.scalar(value).cast(dtype)
+    comparisons = {
+        "==": field == scalar,
+        "!=": field != scalar,
+        "<": field < scalar,
+        "<=": field <= scalar,
+        ">": field > scalar,
+        ">=": field >= scalar,
+    }
+    return comparisons[operator]
 
 
-@contextlib.contextmanager
-def _open(path: str, schema: pa.Schema) -> Iterator[pq.ParquetFile]:
-    """A Parquet file to read ``schema`` from; what goes wrong names it."""
-    strings = [f.name for f in schema if pa.types.is_string(f.type)]
-    try:
-        # Memory maps make local reads cheaper, remote ones go through fsspec.
-        handle = fsspec.open(path, "rb").open() if "://" in path else path
-        with pq.ParquetFile(handle, read_dictionary=strings, memory_map=True) as file:
-            yield file
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise DataError(f"{path}: cannot be decoded ({reason}); write it again or remove it.") from None
+def _prune(files: Sequence[File], schema: pa.Schema, folders: pa.Schema, filters: Sequence[Filter]) -> list[File]:
+    """Without the files and row groups that hold no row for the filters, by names and footers."""
+    wanted = condition(filters, schema)
+    fs, _ = fsspec.core.url_to_fs(files[0].path)
+    arrow_fs = PyFileSystem(FSSpecHandler(fs))
 
+    def left(file: File) -> File:
+        here = ds.scalar(True)
+        for field, value in zip(folders, file.values, strict=True):
+            here &= ds.field(field.name) == pa.scalar(value, field.type) if value is not None else here
+        path = fs._strip_protocol(file.path)
+        fragment = ds.ParquetFileFormat().make_fragment(path, arrow_fs, partition_expression=here)
+        kept = {group.id for group in fragment.subset(wanted, schema=schema).row_groups}
+        return File(file.path, tuple(group for group in file.groups if group[0] in kept), file.values)
 
-def _concatenate(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:
-    target = pa.schema(
-        [(f.name, pa.dictionary(pa.int32(), pa.string()) if pa.types.is_string(f.type) else f.type) for f in schema]
-    )
-    return pa.concat_tables([table.select(schema.names).cast(target) for table in tables]).unify_dictionaries()
-
-
-def empty_frame(schema: pa.Schema) -> pd.DataFrame:
-    """A DataFrame without rows, typed as `read_batch` would type it."""
-    return _to_pandas(_concatenate([schema.empty_table()], schema))
-
-
-def _to_pandas(table: pa.Table) -> pd.DataFrame:
-    # A nullable boolean in every batch: otherwise those with a missing value would be Python objects.
-    types = {pa.bool_(): pd.BooleanDtype()}.get
-    return table.to_pandas(split_blocks=True, use_threads=False, types_mapper=types, ignore_metadata=True)
+    with ThreadPoolExecutor(8) as pool:
+        return list(pool.map(left, files))

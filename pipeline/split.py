@@ -13,13 +13,14 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
+from pipeline.cut import Batch
 from pipeline.features import number_values
-from pipeline.source import Batch
 
 FATE = "__fate__"
 TRAIN, TEST, NO_LABEL, NOT_FINITE, VALIDATION = range(5)
 REASONS = {NO_LABEL: "label missing", NOT_FINITE: "label not finite"}
 FILTERED = "dropped by prepare.function"
+OUTSIDE = "outside data.filters"
 UNSEEN_LABEL = "label not seen in training"
 
 
@@ -127,5 +128,6 @@ def split_batches(batches: Sequence[Batch], share: float, seed: int) -> tuple[Ba
 
 def separate(train: Sequence[Batch], test: Sequence[Batch]) -> tuple[Batch, ...]:
     """Batches of the training data, then those of a test set of its own, numbered through."""
-    both = [replace(b, test=False) for b in train] + [replace(b, test=True) for b in test]
+    first = train[-1].span + 1
+    both = [replace(b, test=False) for b in train] + [replace(b, test=True, span=first + b.span) for b in test]
     return tuple(replace(batch, number=i) for i, batch in enumerate(both))

@@ -3,19 +3,19 @@
 These are the functions that run as tasks; each takes the `Recipe`, which is small, and one batch.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
-import pyarrow as pa
 
 from pipeline import statistics
-from pipeline.config import Join
-from pipeline.errors import DataError
+from pipeline.cut import Batch
+from pipeline.errors import ConfigError, DataError
 from pipeline.features import Features, category_codes, number_values
 from pipeline.pack import PackedBatch, Reference, pack
-from pipeline.prepare import prepare
-from pipeline.source import Batch, read_batch
-from pipeline.split import FATE, assign_fate
+from pipeline.prepare import Steps, prepare
+from pipeline.read import Selection, read_span
+from pipeline.split import FATE, FILTERED, OUTSIDE, assign_fate
 from pipeline.statistics import Summary
 
 
@@ -23,10 +23,8 @@ from pipeline.statistics import Summary
 class Recipe:
     """What every batch goes through: the same for all, decided before the first row is read."""
 
-    schema: pa.Schema
-    """The columns to read."""
-    joins: tuple[Join, ...]
-    function: str | None
+    selection: Selection
+    steps: Steps
     columns: tuple[str, ...]
     """The columns of a prepared batch."""
     label: str
@@ -38,27 +36,54 @@ class Recipe:
     seed: int
 
 
-def load_batch(batch: Batch, recipe: Recipe) -> pd.DataFrame:
-    """Read and prepare one batch and decide its rows' fate; ``attrs`` hold ``read``, the rows read, and ``number``.
+def load_span(batches: Sequence[Batch], recipe: Recipe) -> Iterator[pd.DataFrame]:
+    """Read and prepare the batches of a span one after the other and decide their rows' fate.
+
+    ``attrs`` hold ``number``, ``read`` (the rows read), ``dropped`` (rows by reason) and ``unmatched``.
 
     Raises
     ------
     DataError
         The batch, with its file, and what went wrong with it.
     """
-    try:
-        frame = prepare(read_batch(batch, recipe.schema), recipe.joins, recipe.function)
-    except DataError as error:
-        raise DataError(f"batch {batch.number} ({batch}): {error}") from error
-    absent = [c for c in recipe.columns if c not in frame.columns]
-    if absent:
-        raise DataError(
-            f"batch {batch.number} ({batch}): prepare.function left out column {absent[0]!r}; return it always."
+    frames = read_span(batches, recipe.selection)
+    for batch in batches:
+        try:
+            read = next(frames)
+            frame, tally = prepare(read, recipe.steps)
+        except (ConfigError, DataError) as error:
+            raise DataError(f"batch {batch.number} ({batch}): {error}") from error
+        absent = [c for c in recipe.columns if c not in frame.columns]
+        if absent:
+            raise DataError(
+                f"batch {batch.number} ({batch}): prepare.function left out column {absent[0]!r}; return it always."
+            )
+        outside = read.attrs["read"] - len(read)
+        filtered = len(read) - sum(tally.dropped.values()) - len(frame)
+        if filtered < 0:
+            raise DataError(
+                f"batch {batch.number} ({batch}): prepare.function returned {-filtered:,} rows more than it got; it must "
+                "not add rows."
+            )
+        dropped = {OUTSIDE: outside, **tally.dropped, FILTERED: filtered}
+        frame = frame[list(recipe.columns)]
+        frame = assign_fate(
+            frame, recipe.label, recipe.identity, recipe.test, recipe.seed, batch.test, recipe.validation
         )
-    frame = frame[list(recipe.columns)]
-    frame = assign_fate(frame, recipe.label, recipe.identity, recipe.test, recipe.seed, batch.test, recipe.validation)
-    frame.attrs.update(read=batch.rows, number=batch.number)
-    return frame
+        dropped = {reason: count for reason, count in dropped.items() if count}
+        frame.attrs.update(number=batch.number, read=read.attrs["read"], dropped=dropped, unmatched=tally.unmatched)
+        yield frame
+
+
+def pack_span(batches: Sequence[Batch], recipe: Recipe) -> PackedBatch | tuple[PackedBatch, ...]:
+    """The packed batches of a span, of which one at a time exists as a DataFrame; a lone batch comes by itself."""
+    packed = tuple(pack_batch(frame, recipe) for frame in load_span(batches, recipe))
+    return packed if len(packed) > 1 else packed[0]
+
+
+def pick(packed: Sequence[PackedBatch], index: int) -> PackedBatch:
+    """One batch of a packed span."""
+    return packed[index]
 
 
 def pack_batch(frame: pd.DataFrame, recipe: Recipe) -> PackedBatch:
@@ -69,7 +94,8 @@ def pack_batch(frame: pd.DataFrame, recipe: Recipe) -> PackedBatch:
         label, labels = number_values(frame[recipe.label]), None
     else:
         label, labels = category_codes(frame[recipe.label])
-    return PackedBatch(frame.attrs["number"], frame.attrs["read"], packed, label, labels, frame[FATE].to_numpy())
+    told = {key: frame.attrs[key] for key in ("number", "read", "dropped", "unmatched")}
+    return PackedBatch(features=packed, label=label, labels=labels, fate=frame[FATE].to_numpy(), **told)
 
 
 def summarise_batch(batch: PackedBatch, recipe: Recipe) -> Summary:

@@ -13,7 +13,7 @@ import pandas as pd
 from numba import njit
 
 from pipeline.pack import PackedBatch, Reference
-from pipeline.split import FILTERED, REASONS, TEST, TRAIN, VALIDATION
+from pipeline.split import REASONS, TEST, TRAIN, VALIDATION
 
 
 @njit(nogil=True, cache=True)
@@ -94,6 +94,7 @@ class Summary:
     label: Moments
     train_labels: Counts
     test_labels: Counts
+    unmatched: Mapping[str, int]
 
 
 def summarise(batch: PackedBatch, numeric: Sequence[str], reference: Reference) -> Summary:
@@ -101,8 +102,7 @@ def summarise(batch: PackedBatch, numeric: Sequence[str], reference: Reference) 
     fates = np.bincount(batch.fate, minlength=VALIDATION + 1)
     rows = {"train": int(fates[TRAIN]), "validation": int(fates[VALIDATION]), "test": int(fates[TEST])}
     rows |= {reason: int(fates[fate]) for fate, reason in REASONS.items() if fates[fate]}
-    if batch.read > len(batch.fate):
-        rows[FILTERED] = batch.read - len(batch.fate)
+    rows |= batch.dropped
     packed = batch.features
     trains, tests = (np.flatnonzero(batch.fate == side) for side in (TRAIN, TEST))
     moments = {
@@ -115,24 +115,29 @@ def summarise(batch: PackedBatch, numeric: Sequence[str], reference: Reference) 
     }
     if batch.labels is None:
         none = Counts(pd.Series(dtype=np.int64))
-        return Summary(rows, moments, counts, Moments.of(batch.label[trains]), none, none)
+        return Summary(rows, moments, counts, Moments.of(batch.label[trains]), none, none, batch.unmatched)
     labels = np.where(batch.label < 0, len(batch.labels), batch.label)
     sides = [Counts.of(labels[side], batch.labels) for side in (trains, tests)]
-    return Summary(rows, moments, counts, Moments(), *sides)
+    return Summary(rows, moments, counts, Moments(), sides[0], sides[1], batch.unmatched)
 
 
 def merge(parts: Sequence[Summary]) -> Summary:
     """Of summaries in a row, the summary of their rows together; associative."""
     first, *rest = parts
-    rows: dict[str, int] = {}
-    for part in parts:
-        for fate, count in part.rows.items():
-            rows[fate] = rows.get(fate, 0) + count
     return Summary(
-        rows,
+        _added([part.rows for part in parts]),
         {name: reduce(Moments.merge, [part.numeric[name] for part in parts]) for name in first.numeric},
         {name: counts.merge(*(p.categorical[name] for p in rest)) for name, counts in first.categorical.items()},
         reduce(Moments.merge, [part.label for part in parts]),
         first.train_labels.merge(*(part.train_labels for part in rest)),
         first.test_labels.merge(*(part.test_labels for part in rest)),
+        _added([part.unmatched for part in parts]),
     )
+
+
+def _added(parts: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for part in parts:
+        for key, count in part.items():
+            total[key] = total.get(key, 0) + count
+    return total

@@ -126,12 +126,12 @@ def merged_lane(base: Lane, share: Share | None, lanes: Sequence[Lane]) -> Lane:
     return Lane(model, base.rows + sum(lane.rows - base.rows for lane in lanes))
 
 
-def batch_order(batches: list[int], epoch: int, seed: int) -> list[int]:
-    """The order of an epoch: a permutation that the seed and the epoch alone decide.
+def batch_order(spans: list[list[int]], epoch: int, seed: int) -> list[int]:
+    """The order of an epoch: a permutation of the spans that the seed and the epoch alone decide.
 
     Files sorted by time or label would otherwise leave the model with the taste of the last ones.
     """
-    return [batches[i] for i in np.random.default_rng([seed, epoch]).permutation(len(batches))]
+    return [n for i in np.random.default_rng([seed, epoch]).permutation(len(spans)) for n in spans[i]]
 
 
 def fitted(lane: Lane, target: Target) -> BaseEstimator:

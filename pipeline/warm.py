@@ -13,6 +13,8 @@ from pipeline.features import Features
 from pipeline.metrics import metrics_for
 from pipeline.models import make
 from pipeline.pack import Reference
+from pipeline.prepare import Steps
+from pipeline.read import Selection
 from pipeline.split import assign_fate
 from pipeline.stages import Recipe, pack_batch, summarise_batch
 from pipeline.train import start, train_batches
@@ -26,9 +28,10 @@ def rehearse() -> None:
     frame = pd.DataFrame({"x": numbers, "c": names, "t": pd.Timestamp("2026-01-01"), "y": numbers.astype(np.int64) % 2})
     features = Features("classification", ("x",), ("c",), ("t",))
     reference = Reference.of(frame, features.numeric)
-    recipe = Recipe(pa.schema([]), (), None, (), "y", features, reference, ("x", "c", "t", "y"), 0.5, 0.0, 0)
+    read = Selection(pa.schema([]))
+    recipe = Recipe(read, Steps(), (), "y", features, reference, ("x", "c", "t", "y"), 0.5, 0.0, 0)
     frame = assign_fate(frame, recipe.label, recipe.identity, recipe.test, recipe.seed, None)
-    frame.attrs.update(read=rows, number=0)
+    frame.attrs.update(number=0, read=rows, dropped={}, unmatched={})
     batch = pack_batch(frame, recipe)
     coding = Coding(make_encoder(summarise_batch(batch, recipe), features, rows, reference), np.array([0, 1]), 0)
     target = Target(coding.classes)

@@ -43,10 +43,11 @@ def test_the_config_and_the_estimator_overrule_the_label(folder):
 
 
 def test_features_are_found_by_type_and_each_has_a_reason(tmp_path):
-    frame = table(40)[["x", "c", "t", "y"]].assign(flag=True, nested=[[1]] * 40, span=pd.Timedelta("1s"))
+    frame = table(40)[["x", "c", "t", "y"]].assign(flag=True, nested=[[1]] * 40, raw=b"1")
     found = plan(write(frame, tmp_path / "d", 1)).features
     assert (found.numeric, found.categorical, found.datetime) == (("x", "flag"), ("c",), ("t",))
-    assert "no treatment" in found.reasons["span"]
+    assert "list" in found.reasons["nested"]
+    assert "binary" in found.reasons["raw"]
 
 
 def test_only_the_columns_that_are_used_are_read(folder):
@@ -82,9 +83,9 @@ def test_a_test_set_of_another_schema_is_refused(folder, tmp_path, frame):
 
 
 def test_the_estimate_of_memory_is_near_the_truth(folder):
-    from pipeline.stages import load_batch, pack_batch
+    from pipeline.stages import pack_span
 
     chosen = plan(folder)
-    packed = [pack_batch(load_batch(b, chosen.recipe), chosen.recipe) for b in chosen.batches]
+    packed = [pack_span([b], chosen.recipe) for b in chosen.batches]
     real = sum(b.features.numbers.nbytes + b.features.codes.nbytes + b.label.nbytes + b.fate.nbytes for b in packed)
     assert np.isclose(chosen.packed_bytes(), real, rtol=0.1)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.source import Batch
+from pipeline.cut import Batch, Piece
 from pipeline.split import FATE, NO_LABEL, NOT_FINITE, TEST, assign_fate, row_hash, separate, split_batches
 from tests.conftest import table
 
@@ -58,13 +58,13 @@ def test_rows_without_a_usable_label_are_neither():
 
 @pytest.mark.parametrize(("share", "expected"), [(0.2, 2), (0.001, 1), (0.5, 5)])
 def test_whole_batches(share, expected):
-    batches = [Batch(i, (("f", (i,)),), 10) for i in range(10)]
+    batches = [Batch(i, (Piece("f", (i,)),), 10, span=i) for i in range(10)]
     split = split_batches(batches, share, seed=3)
     assert sum(b.test for b in split) == expected
     assert split == split_batches(batches, share, seed=3)
 
 
 def test_a_separate_test_set_is_numbered_through():
-    batches = [Batch(i, (("f", (i,)),), 10) for i in range(2)]
+    batches = [Batch(i, (Piece("f", (i,)),), 10, span=i) for i in range(2)]
     both = separate(batches, batches)
     assert [(b.number, b.test) for b in both] == [(0, False), (1, False), (2, True), (3, True)]

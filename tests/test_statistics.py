@@ -24,7 +24,8 @@ def prepared(rows: int) -> pd.DataFrame:
 def packed(frame: pd.DataFrame, read: int | None = None) -> PackedBatch:
     features = pack(frame, NUMERIC, ["c"], ["t"], ABOUT)
     codes, values = category_codes(frame["y"])
-    return PackedBatch(0, len(frame) if read is None else read, features, codes, values, frame[FATE].to_numpy())
+    dropped = {} if read is None else {"dropped by prepare.function": read - len(frame)}
+    return PackedBatch(0, read or len(frame), features, codes, values, frame[FATE].to_numpy(), dropped, {"p": 1})
 
 
 def counted(column: pd.Series) -> Counts:

@@ -17,7 +17,7 @@ from pipeline.encode import Coding, make_encoder
 from pipeline.evaluate import Judge, Target, evaluate_batch
 from pipeline.metrics import metrics_for
 from pipeline.plan import make_plan
-from pipeline.source import read_batch
+from pipeline.read import read_batch
 from pipeline.split import TRAIN, row_hash
 
 ROWS = 50_000
@@ -32,7 +32,7 @@ def plan(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def frame(plan):
-    return stages.load_batch(plan.batches[0], plan.recipe)
+    return next(stages.load_span(plan.batches[:1], plan.recipe))
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def model(coding, packed):
 
 
 def test_read(benchmark, plan):
-    benchmark(read_batch, plan.batches[0], plan.recipe.schema)
+    benchmark(read_batch, plan.batches[0], plan.recipe.selection)
 
 
 def test_hash_rows(benchmark, plan, frame):

@@ -1,0 +1,165 @@
+"""Reading: one batch, or all batches of a span, from their files to DataFrames."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import fsspec
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.cut import Batch, Piece
+from pipeline.errors import DataError
+from pipeline.source import Filter, condition
+
+STREAM_ROWS = 65_536
+EXACT_FLOAT = 2**53
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What of every row is read: the columns of ``schema``, of which ``folders`` stand in the folders' names."""
+
+    schema: pa.Schema
+    folders: tuple[str, ...] = ()
+    """All columns of the folders' names, in their order."""
+    filters: tuple[Filter, ...] = ()
+    filter_schema: pa.Schema | None = None
+    """The columns that the filters look at."""
+
+    @property
+    def every(self) -> pa.Schema:
+        """The columns to read and those to filter by."""
+        extra = [f for f in self.filter_schema or () if f.name not in self.schema.names]
+        return pa.schema([*self.schema, *extra])
+
+
+def read_span(batches: Sequence[Batch], selection: Selection) -> Iterator[pd.DataFrame]:
+    """Each batch as a DataFrame, in order; a row group that several batches are cut from is decoded once.
+
+    Strings become categories: dictionary-encoded columns are read as dictionaries, so a string is decoded once per
+    batch and not once per row. ``attrs["read"]`` is the number of rows before the filters.
+
+    Raises
+    ------
+    DataError
+        The file cannot be decoded, or its rows are not as many as its footer said.
+    """
+    whole = len(batches) == 1 and not batches[0].skip and not batches[0].rest
+    tables = _stream(_joined(batches), selection, None if whole else STREAM_ROWS)
+    pending: list[pa.Table] = []
+    have, skip = 0, batches[0].skip
+    for batch in batches:
+        while have < batch.rows and (table := next(tables, None)) is not None:
+            table, skip = table.slice(min(skip, len(table))), max(skip - len(table), 0)
+            pending.append(table)
+            have += len(table)
+        if have < batch.rows or (whole and have > batch.rows):
+            raise DataError(f"{batch}: {have} rows, but its footer said {batch.rows}; was it replaced meanwhile?")
+        joined = _concatenate(pending, selection.every)
+        yield _frame(joined.slice(0, batch.rows), selection)
+        pending, have = [joined.slice(batch.rows)], have - batch.rows
+
+
+def read_batch(batch: Batch, selection: Selection) -> pd.DataFrame:
+    """One batch; see `read_span`."""
+    return next(read_span([batch], selection))
+
+
+def read_head(batch: Batch, selection: Selection, rows: int = 50_000) -> pd.DataFrame:
+    """The first rows of a batch, as `read_batch` gives them."""
+    some = replace(batch, rows=min(rows, batch.rows), rest=1)
+    return read_batch(some, selection)
+
+
+def empty_frame(schema: pa.Schema) -> pd.DataFrame:
+    """A DataFrame without rows, typed as `read_batch` would type it."""
+    return _to_pandas(_concatenate([schema.empty_table()], schema))
+
+
+def _joined(batches: Sequence[Batch]) -> list[Piece]:
+    """The pieces of consecutive batches, a row group that two of them share once."""
+    pieces: list[Piece] = []
+    for piece in (piece for batch in batches for piece in batch.pieces):
+        if pieces and pieces[-1].path == piece.path:
+            last = pieces.pop()
+            more = piece.groups[1:] if piece.groups[0] == last.groups[-1] else piece.groups
+            piece = Piece(piece.path, (*last.groups, *more), piece.values)
+        pieces.append(piece)
+    return pieces
+
+
+def _stream(pieces: Sequence[Piece], selection: Selection, rows: int | None) -> Iterator[pa.Table]:
+    """Tables of at most ``rows`` rows (None: a file's row groups at once); a file is open only while it is read."""
+    schema = selection.every
+    for piece in pieces:
+        values = dict(zip(selection.folders, piece.values, strict=True))
+        with _open(piece.path, schema, selection.folders) as file:
+            inside = [name for name in schema.names if name not in values]
+            if rows is None:
+                tables = iter([file.read_row_groups(list(piece.groups), columns=inside, use_threads=False)])
+            else:
+                some = file.iter_batches(rows, row_groups=list(piece.groups), columns=inside, use_threads=False)
+                tables = (pa.Table.from_batches([batch]) for batch in some)
+            for table in tables:
+                for field in (f for f in schema if f.name in values):
+                    constant = pa.repeat(pa.scalar(values[field.name], field.type), len(table))
+                    table = table.append_column(field, constant)
+                yield table
+
+
+@contextlib.contextmanager
+def _open(path: str, schema: pa.Schema, folders: Sequence[str]) -> Iterator[pq.ParquetFile]:
+    """A Parquet file to read ``schema`` from; what goes wrong names it."""
+    strings = [f.name for f in schema if pa.types.is_string(f.type) and f.name not in folders]
+    try:
+        # Memory maps make local reads cheaper, remote ones go through fsspec.
+        handle = fsspec.open(path, "rb").open() if "://" in path else path
+        # Old Spark's 96-bit timestamps: in microseconds none of them overflows.
+        with pq.ParquetFile(handle, read_dictionary=strings, memory_map=True, coerce_int96_timestamp_unit="us") as file:
+            yield file
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise DataError(f"{path}: cannot be decoded ({reason}); write it again or remove it.") from None
+
+
+def _concatenate(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:
+    target = pa.schema(
+        [(f.name, pa.dictionary(pa.int32(), pa.string()) if pa.types.is_string(f.type) else f.type) for f in schema]
+    )
+    return pa.concat_tables([_cast(table.select(schema.names), target) for table in tables]).unify_dictionaries()
+
+
+def _cast(table: pa.Table, target: pa.Schema) -> pa.Table:
+    for i, f in enumerate(table.schema):
+        if pa.types.is_duration(f.type) or pa.types.is_time(f.type):
+            per_second = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}[f.type.unit]
+            counts = table.column(i).cast(pa.int32() if pa.types.is_time32(f.type) else pa.int64())
+            table = table.set_column(i, f.name, pc.divide(counts.cast(pa.float64()), per_second))
+    return table.cast(target)
+
+
+def _frame(table: pa.Table, selection: Selection) -> pd.DataFrame:
+    read = len(table)
+    if selection.filters:
+        table = table.filter(condition(selection.filters, selection.every))
+    frame = _to_pandas(table.select(selection.schema.names))
+    frame.attrs["read"] = read
+    return frame
+
+
+def _to_pandas(table: pa.Table) -> pd.DataFrame:
+    # A nullable boolean in every batch: otherwise those with a missing value would be Python objects.
+    types = {pa.bool_(): pd.BooleanDtype()}.get
+    frame = table.to_pandas(split_blocks=True, use_threads=False, types_mapper=types, ignore_metadata=True)
+    for f in table.schema:
+        column = table.column(f.name)
+        if f.type in (pa.int64(), pa.uint64()) and column.null_count:
+            extremes = pc.min_max(column)
+            if max(abs(extremes[k].as_py() or 0) for k in ("min", "max")) > EXACT_FLOAT:
+                # As floats, which pandas makes of integers with gaps, neighbours would become one.
+                dtype = pd.Int64Dtype() if f.type == pa.int64() else pd.UInt64Dtype()
+                frame[f.name] = table.select([f.name]).to_pandas(types_mapper={f.type: dtype}.get)[f.name]
+    return frame
