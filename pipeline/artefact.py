@@ -14,7 +14,7 @@ FILE = "model.skops"
 TRUSTED = (
     "pipeline.adaptive.linear.AdaptiveClassifier",
     "pipeline.adaptive.linear.AdaptiveRegressor",
-    "pipeline.encode.Encoder",
+    "pipeline.encode.encoder.Encoder",
 )
 
 

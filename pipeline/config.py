@@ -14,6 +14,7 @@ from pipeline.errors import ConfigError
 
 Positive = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(gt=0, lt=1)]
+Unit = Annotated[float, Meta(ge=0, le=1)]
 
 
 Operator = Literal["==", "!=", "<", "<=", ">", ">=", "in", "not in"]
@@ -47,17 +48,57 @@ class Prepare(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Split(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    by: Literal["row", "batch", "group"] = "row"
+    by: Literal["row", "batch", "group", "time"] = "row"
     test: Share = 0.2
     column: str | None = None
+    after: Any = None
     path: str | None = None
+    folds: Annotated[int, Meta(ge=2, le=50)] | None = None
 
 
-class Features(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Treatment(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a column is encoded; each kind of column looks at its own keys."""
+
+    impute: Literal["mean", "median"] | float = "mean"
+    indicator: bool = False
+    scale: Literal["standard", "robust", "none"] = "standard"
+    log1p: bool = False
+    clip: tuple[Unit, Unit] | None = None
+    bins: Annotated[int, Meta(ge=2, le=10_000)] | None = None
+    encode: Literal["onehot", "ordinal", "target", "hash"] = "onehot"
+    min_frequency: Positive = 1
+    max_categories: Annotated[int, Meta(ge=1, le=200_000)] = 100_000
+    hash_above: Positive | None = None
+    buckets: Annotated[int, Meta(ge=2, le=2**24)] = 2**12
+    smooth: Annotated[float, Meta(ge=0)] = 10.0
+    parts: list[Literal["hour", "weekday", "month", "age"]] = field(
+        default_factory=lambda: ["hour", "weekday", "month"]
+    )
+    cyclical: bool = False
+
+    @property
+    def ranked(self) -> bool:
+        """Whether the column's quantiles must be learned."""
+        return self.impute == "median" or self.scale == "robust" or bool(self.clip) or bool(self.bins)
+
+    def options(self) -> dict[str, Any]:
+        """The keys that are not the default."""
+        plain, own = msgspec.to_builtins(Treatment()), msgspec.to_builtins(self)
+        return {key: own[key] for key in plain if own[key] != plain[key]}
+
+
+class Features(Treatment, frozen=True, forbid_unknown_fields=True, kw_only=True):
     numeric: list[str] | None = None
     categorical: list[str] | None = None
     datetime: list[str] | None = None
-    max_categories: Positive = 100_000
+    text: list[str] | None = None
+    cross: list[Annotated[list[str], Meta(min_length=2)]] = field(default_factory=list)
+    exclude: list[str] = field(default_factory=list)
+    columns: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def of(self, column: str) -> Treatment:
+        """The treatment of one column: what all have, and what `columns` says of it."""
+        return _treatment(column, {**msgspec.to_builtins(self), **self.columns.get(column, {})})
 
 
 class Model(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -134,9 +175,30 @@ def parse(raw: dict[str, Any]) -> Config:
         message, _, where = str(error).partition(" - at `$")
         key = where.strip(".`") or "the config"
         raise ConfigError(f"{key}: {message}; see the README's table of keys.") from None
+    for column, own in config.features.columns.items():
+        for key in own:
+            if key not in get_type_hints(Treatment):
+                known = suggest(key, get_type_hints(Treatment))
+                raise ConfigError(f"features.columns.{column}.{key}: unknown config key{known}.")
+        treatment = config.features.of(column)
+        if treatment.clip and treatment.clip[0] >= treatment.clip[1]:
+            raise ConfigError(f"features.columns.{column}.clip: {treatment.clip}; write the lower quantile first.")
     if config.split.by == "group" and not config.split.column:
         raise ConfigError('split.column: missing, but split.by = "group" needs it; name the column of the groups.')
+    if config.split.by == "time" and not config.split.column:
+        raise ConfigError('split.column: missing, but split.by = "time" needs it; name the column of the time.')
+    if config.split.by == "time" and config.split.folds:
+        raise ConfigError('split.folds: folds of random rows would train on the future of split.by = "time"; drop one.')
     return config
+
+
+def _treatment(column: str, raw: dict[str, Any]) -> Treatment:
+    known = get_type_hints(Treatment)
+    try:
+        return msgspec.convert({key: value for key, value in raw.items() if key in known}, Treatment)
+    except msgspec.ValidationError as error:
+        message, _, where = str(error).partition(" - at `$")
+        raise ConfigError(f"features.columns.{column}{where.rstrip('`')}: {message}; see the README.") from None
 
 
 def dump(config: Config) -> str:

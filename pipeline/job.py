@@ -1,5 +1,6 @@
 """The flow: read, statistics, encode, train, evaluate. Dask's collections and futures appear here."""
 
+import copy
 import uuid
 from collections.abc import Sequence
 
@@ -24,7 +25,7 @@ from pipeline.plan import Plan
 from pipeline.progress import Monitor
 from pipeline.report import Outcome
 from pipeline.rounds import Trainer, Training
-from pipeline.stages import pack_span, pick, summarise_batch
+from pipeline.stages import held_out, pack_span, pick, summarise_batch
 from pipeline.statistics import Summary
 from pipeline.tasks import Tasks
 from pipeline.train import Lane, fitted, start
@@ -60,12 +61,14 @@ class Job:
         source = Source(self.client, partitions.map_partitions(pack_span, self.recipe, **meta), plan.batches, self.keep)
         summary = self._summarise(source)
         ledger, target = understand(summary, plan)
-        encoder = make_encoder(summary, plan.features, plan.config.features.max_categories, plan.reference)
+        columns = plan.features.columns
+        encoder = make_encoder(summary, columns, plan.reference, target.classes, self.recipe.folds or 1)
         coding = Coding(encoder, target.classes, plan.config.train.seed)
         training = self._train(source, coding, target)
         lane: Lane = training.lane.result()
         model = fitted(lane, target)
         metrics = self._evaluate(source, Judge(model, coding, target, self._metrics()))
+        folds = [self._over().fold(source, fold) for fold in range(plan.config.split.folds or 0)]
         artefact = Pipeline([("preprocess", encoder), ("model", model)])
         return Outcome(
             ledger,
@@ -76,9 +79,27 @@ class Job:
             self.keep,
             plan.dataset.pruned,
             dict(summary.unmatched),
+            folds,
         )
 
-    def _summarise(self, source: "Source") -> Summary:
+    def _over(self) -> "Job":
+        """The same job once more on the same session, under keys of its own."""
+        other = copy.copy(self)
+        other.tasks = Tasks(self.client, self.plan.config.aggregate.fan_in)
+        return other
+
+    def fold(self, source: "Source", fold: int) -> dict[str, float]:
+        """The figures on one fold of the training rows, of statistics and a model learned from the others."""
+        held = Fold(self.tasks, source, fold)
+        summary = self._summarise(held)
+        target = target_of(summary, self.plan)
+        columns = self.plan.features.columns
+        encoder = make_encoder(summary, columns, self.plan.reference, target.classes, self.recipe.folds)
+        coding = Coding(encoder, target.classes, self.plan.config.train.seed)
+        lane: Lane = self._train(held, coding, target).lane.result()
+        return self._evaluate(held, Judge(fitted(lane, target), coding, target, self._metrics()))
+
+    def _summarise(self, source: "Source | Fold") -> Summary:
         recipe = self.tasks.send(self.recipe)
 
         def begin(window: list[int]) -> list[Future]:
@@ -91,7 +112,7 @@ class Job:
         assert isinstance(merged, Summary)
         return merged
 
-    def _train(self, source: "Source", coding: Coding, target: Target) -> Training:
+    def _train(self, source: "Source | Fold", coding: Coding, target: Target) -> Training:
         config = self.plan.config
         trains = [[b.number for b in span if b.test is not True] for span in spans(self.plan.batches)]
         lane = start(make(config.model, self.plan.features.task, config.train.seed))
@@ -104,7 +125,7 @@ class Job:
         plan = self.plan
         return metrics_for(plan.features.task, plan.expected_test_rows, plan.config.evaluate.exact_rows)
 
-    def _evaluate(self, source: "Source", judge: Judge) -> dict[str, float]:
+    def _evaluate(self, source: "Source | Fold", judge: Judge) -> dict[str, float]:
         sent = self.tasks.send(judge)
         sizes = {batch.number: (1, batch.rows) for batch in self.plan.batches if batch.test is not False}
 
@@ -144,6 +165,20 @@ class Source:
         return [futures.get(n) or self._kept[n] for n in numbers]
 
 
+class Fold:
+    """The batches of a source as one fold of cross-validation sees them."""
+
+    def __init__(self, tasks: Tasks, source: Source, fold: int):
+        self._tasks, self._source, self._fold, self._asked = tasks, source, fold, 0
+
+    def batches(self, numbers: list[int]) -> list[Future]:
+        """The packed batches of these numbers, in the same order, the rows of the fold held out."""
+        self._asked += 1  # what was let go must not come back under the same key
+        named = zip(numbers, self._source.batches(numbers), strict=True)
+        key = f"fold-{self._fold}-{self._asked}"
+        return [self._tasks.submit(f"{key}-{n}", held_out, batch, self._fold) for n, batch in named]
+
+
 def understand(summary: Summary, plan: Plan) -> tuple[Ledger, Target]:
     """The ledger and the target that a merged summary determines.
 
@@ -159,20 +194,7 @@ def understand(summary: Summary, plan: Plan) -> tuple[Ledger, Target]:
         raise DataError(f"{plan.config.data.path}: label {label!r} has no value in any row; name a column that has.")
     if ledger.train == 0:
         raise DataError(f"{plan.config.data.path}: no rows left for training ({ledger}); lower split.test or add data.")
-    if plan.features.task == "regression":
-        if summary.label.m2 == 0:
-            raise DataError(
-                f"{plan.config.data.path}: label {label!r} has a single value; nothing can be learned from it."
-            )
-        target = Target(None, *target_scale(plan.config.model, summary.label))
-    else:
-        classes = summary.train_labels.values.sort_index().index
-        if len(classes) < 2:
-            raise DataError(
-                f"{plan.config.data.path}: label {label!r} has the single class {classes[0]} in the training rows; "
-                "two are needed."
-            )
-        target = Target(classes.to_numpy() if classes.dtype.kind in "ib" else np.array(classes, dtype=object))
+    target = target_of(summary, plan)
     if plan.recipe.validation and ledger.validation == 0:
         raise DataError(
             f"{plan.config.data.path}: no rows left to stop by ({ledger}); raise train.validation_fraction or add data."
@@ -180,6 +202,30 @@ def understand(summary: Summary, plan: Plan) -> tuple[Ledger, Target]:
     if ledger.test == 0:
         raise DataError(f"{plan.config.data.path}: no rows left for testing ({ledger}); raise split.test or add data.")
     return ledger, target
+
+
+def target_of(summary: Summary, plan: Plan) -> Target:
+    """What there is to predict, by the training rows.
+
+    Raises
+    ------
+    DataError
+        The label has a single value.
+    """
+    label = plan.config.data.label
+    if plan.features.task == "regression":
+        if summary.label.m2 == 0:
+            raise DataError(
+                f"{plan.config.data.path}: label {label!r} has a single value; nothing can be learned from it."
+            )
+        return Target(None, *target_scale(plan.config.model, summary.label))
+    classes = summary.train_labels.values.sort_index().index
+    if len(classes) < 2:
+        raise DataError(
+            f"{plan.config.data.path}: label {label!r} has the single class {classes[0]} in the training rows; "
+            "two are needed."
+        )
+    return Target(classes.to_numpy() if classes.dtype.kind in "ib" else np.array(classes, dtype=object))
 
 
 def _decide_keep(plan: Plan, session: Session) -> bool:

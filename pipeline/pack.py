@@ -6,14 +6,15 @@ to two minutes. Categories become 16-bit codes into the batch's own vocabulary. 
 bytes a number and 2 a category, a fifth of the DataFrame, and says all that the stages after it ask.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 from numba import njit
 
-from pipeline.features import CodedColumns, coded_columns, number_values
+from pipeline.columns import CodedColumns, Columns, coded_columns, numeric_columns
+from pipeline.tokens import Tokens, tokenise
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,10 @@ class Reference:
     unit: np.ndarray
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, numeric: Sequence[str]) -> "Reference":
+    def of(cls, frame: pd.DataFrame, columns: Columns) -> "Reference":
         """Mean and standard deviation of some rows; which rows does not matter but for rounding."""
-        center, unit = np.zeros(len(numeric)), np.ones(len(numeric))
-        for j, name in enumerate(numeric):
-            values = number_values(frame[name])
+        center, unit = np.zeros(len(columns.numbers)), np.ones(len(columns.numbers))
+        for j, values in enumerate(numeric_columns(frame, columns)):
             values = values[np.isfinite(values)]
             if len(values):
                 center[j] = values.mean()
@@ -49,6 +49,8 @@ class Packed:
     codes: np.ndarray
     names: tuple[str, ...]
     vocabularies: tuple[pd.Index, ...]
+    texts: tuple[Tokens, ...] = ()
+    """The hashed tokens of each text column."""
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -71,27 +73,25 @@ class PackedBatch:
     """Rows that were read and are not here, by reason."""
     unmatched: Mapping[str, int] = field(default_factory=dict)
     """Rows without a match, by joined table."""
+    fold: np.ndarray | None = None
+    """The fold of each row, int8 (n,), where folds are asked for."""
 
     def __sizeof__(self) -> int:
         """What Dask weighs when it chooses between moving a batch and waiting for its worker."""
         values = sum(index.memory_usage(deep=True) for index in self.features.vocabularies)
+        values += sum(text.nbytes for text in self.features.texts)
         return self.features.numbers.nbytes + self.features.codes.nbytes + self.label.nbytes + self.fate.nbytes + values
 
 
-def pack(
-    frame: pd.DataFrame,
-    numeric: Sequence[str],
-    categorical: Sequence[str],
-    datetime: Sequence[str],
-    reference: Reference,
-) -> Packed:
+def pack(frame: pd.DataFrame, columns: Columns, reference: Reference) -> Packed:
     """Pack the features of a DataFrame."""
-    numbers = np.empty((len(frame), len(numeric)), dtype=np.float32)
-    for j, name in enumerate(numeric):
-        _pack_numbers(number_values(frame[name]), reference.center[j], reference.unit[j], numbers[:, j])
-    coded = coded_columns(frame, categorical, datetime)
+    numbers = np.empty((len(frame), len(columns.numbers)), dtype=np.float32)
+    for j, values in enumerate(numeric_columns(frame, columns)):
+        _pack_numbers(values, reference.center[j], reference.unit[j], numbers[:, j])
+    coded = coded_columns(frame, columns)
     vocabularies = tuple(values for _, values in coded.values())
-    return Packed(numbers, _pack_codes(coded, len(frame)), tuple(coded), vocabularies)
+    texts = tuple(tokenise(frame[name], columns.treatment(name).buckets) for name in columns.text)
+    return Packed(numbers, _pack_codes(coded, len(frame)), tuple(coded), vocabularies, texts)
 
 
 def _pack_codes(coded: CodedColumns, rows: int) -> np.ndarray:

@@ -9,19 +9,22 @@ from msgspec import structs
 
 from pipeline import config as cfg
 from pipeline import models
+from pipeline.columns import CROSS, columns_of
 from pipeline.cut import Batch, form_batches, target_rows
 from pipeline.errors import ConfigError
 from pipeline.expressions import names_in
-from pipeline.features import Features, choose, choose_task, columns_of
+from pipeline.features import KINDS, Features, choose, choose_task
 from pipeline.lanes import share_class
 from pipeline.pack import Reference
 from pipeline.prepare import Steps, check_join, prepare
 from pipeline.read import Selection, empty_frame, read_head
-from pipeline.source import Dataset, absolute, open_dataset, plain
+from pipeline.source import Dataset, absolute, open_dataset, plain, time_at
 from pipeline.split import separate, split_batches
 from pipeline.stages import Recipe
 
 FEW_INTEGERS = 20
+# Folds of target encoding, where none are asked for: as in scikit-learn's TargetEncoder.
+TARGET_FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Plan:
     features: Features
     task_reason: str
     reference: Reference
+    after: tuple[str, object] | None = None
+    """Column and value from which on rows test, where the split goes by time."""
 
     @property
     def rows(self) -> int:
@@ -49,7 +54,7 @@ class Plan:
         if self.config.split.by == "group":
             assert self.config.split.column is not None
             return [self.config.split.column]
-        return columns_of([*self.features.names, self.config.data.label])
+        return columns_of([*self.features.columns.names, self.config.data.label])
 
     @property
     def expected_test_rows(self) -> int:
@@ -61,10 +66,11 @@ class Plan:
     def recipe(self) -> Recipe:
         """The part of the plan that travels with every task."""
         config = self.config
+        time = [] if self.after is None else [self.after[0]]
         return Recipe(
             selection=_selection(self.dataset, self.columns),
             steps=steps(config),
-            columns=tuple(columns_of([*self.identity, *self.features.names, config.data.label])),
+            columns=tuple(columns_of([*self.identity, *self.features.columns.names, config.data.label, *time])),
             label=config.data.label,
             features=replace(self.features, reasons={}),
             reference=self.reference,
@@ -72,17 +78,26 @@ class Plan:
             test=config.split.test,
             validation=config.train.validation_fraction if config.train.early_stopping == "validation" else 0.0,
             seed=config.train.seed,
+            folds=config.split.folds or (TARGET_FOLDS if self.features.columns.needs_folds else 0),
+            after=self.after,
         )
 
     def packed_bytes(self) -> int:
         """Memory of all packed batches, estimated: 4 bytes a number, 2 a category, the label and the fate."""
-        codes = len(self.features.categorical) + 3 * len(self.features.datetime)
-        return self.rows * (4 * len(self.features.numeric) + 2 * codes + 9)
+        columns = self.features.columns
+        codes = len(columns.categorical) + 3 * len(columns.datetime) + len(columns.cross)
+        texts = sum(2 * int(self.dataset.lengths.get(name, 0.0)) for name in columns.text)
+        return self.rows * (4 * len(columns.numbers) + 2 * codes + texts + 9)
 
     def describe(self) -> list[str]:
         """The plan in lines for a person."""
         config, features = self.config, self.features
         side = f"path {config.split.path}" if config.split.path else f"{config.split.test:g} by {config.split.by}"
+        if self.after is not None:
+            about = "" if config.split.after is not None else f", about {config.split.test:g} of them by the footers"
+            side = f"rows with {self.after[0]} >= {self.after[1]}{about}"
+        if config.split.folds:
+            side += f", and {config.split.folds} folds of the training rows"
         lines = [
             f"data        {config.data.path}: {self.rows:,} rows in {len(self.dataset.files)} files"
             + (f", {self.dataset.pruned:,} more pruned by data.filters" if self.dataset.filters else ""),
@@ -99,7 +114,8 @@ class Plan:
             f"in trees of fan-in {config.aggregate.fan_in}",
             "features",
         ]
-        kinds = {n: k for k in ("numeric", "categorical", "datetime") for n in getattr(features, k)}
+        kinds = {n: k for k in KINDS for n in getattr(features.columns, k)}
+        kinds |= {CROSS.join(names): "cross" for names in features.columns.cross}
         return lines + [f"  {name:<20} {kinds.get(name, '-'):<12} {why}" for name, why in features.reasons.items()]
 
     def _why_batches(self) -> str:
@@ -146,7 +162,7 @@ def make_plan(config: cfg.Config) -> Plan:
     label = config.data.label
     if label not in meta.columns:
         raise ConfigError(f"data.label: no file has a column {label!r}{cfg.suggest(label, meta.columns)}.")
-    if config.split.by == "group" and config.split.column not in meta.columns:
+    if config.split.by in ("group", "time") and config.split.column not in meta.columns:
         column = config.split.column or ""
         raise ConfigError(f"split.column: no file has a column {column!r}{cfg.suggest(column, meta.columns)}.")
     dtype = meta[label].dtype
@@ -167,12 +183,13 @@ def make_plan(config: cfg.Config) -> Plan:
     for name in untreated.keys() - set(features.reasons):
         features.reasons[name] = f"left out: {untreated[name]} has no treatment; make columns of it in prepare.function"
     if not config.prepare.function:  # only what the run uses is read
-        used = {*features.names, label, config.split.column, *(c for join in config.data.join for c in join.on)}
+        used = {*features.columns.names, label, config.split.column, *(c for join in config.data.join for c in join.on)}
         expressions = (*config.prepare.derive.values(), *config.prepare.filter.values())
         used = used.union(*map(names_in, expressions))
         schema = pa.schema([f for f in schema if f.name in used])
-    reference = Reference.of(head, features.numeric)
-    return Plan(config, dataset, _split(config, dataset, schema), schema, meta, features, reason, reference)
+    reference = Reference.of(head, features.columns)
+    after = _after(config, dataset, meta)
+    return Plan(config, dataset, _split(config, dataset, schema), schema, meta, features, reason, reference, after)
 
 
 def _columns(config: cfg.Config, schema: pa.Schema) -> pa.Schema:
@@ -205,9 +222,7 @@ def _refuse_named(config: cfg.Config, untreated: dict[str, str]) -> None:
     """That no column is asked for that nothing can be made of."""
     if config.prepare.function:
         return
-    asked = {
-        f"features.{kind}": getattr(config.features, kind) or [] for kind in ("numeric", "categorical", "datetime")
-    }
+    asked = {f"features.{kind}": getattr(config.features, kind) or [] for kind in KINDS}
     for key, names in {**asked, "data.label": [config.data.label]}.items():
         for name in names:
             if name in untreated:
@@ -221,6 +236,34 @@ def _is_class_number(label: pd.Series, integer: bool) -> bool:
     # By value, not by dtype: an integer column with a missing value is a float by now.
     whole = set(label.dropna().unique().tolist())
     return whole <= {0, 1} or (integer and len(whole) <= FEW_INTEGERS)
+
+
+def _after(config: cfg.Config, dataset: Dataset, meta: pd.DataFrame) -> tuple[str, object] | None:
+    """The column and the value from which on rows test, where the split goes by time."""
+    if config.split.by != "time" or config.split.path is not None:
+        return None
+    column = config.split.column or ""
+    values = meta[column]
+    moment = pd.api.types.is_datetime64_any_dtype(values.dtype)
+    if not moment and not pd.api.types.is_numeric_dtype(values.dtype):
+        raise ConfigError(f"split.column: {column!r} is {values.dtype}; a split by time needs a time or a number.")
+    value = config.split.after
+    if value is None:
+        if column not in dataset.schema.names:
+            raise ConfigError(
+                f"split.after: missing, and column {column!r} is made by prepare; say from when rows test."
+            )
+        value = time_at(dataset, column, 1 - config.split.test)
+    if not moment:
+        return column, value
+    try:
+        when = pd.Timestamp(value)
+        zone = values.dt.tz
+        when = when.tz_localize(zone) if zone is not None and when.tz is None else when
+        when = when.tz_convert(None) if zone is None and when.tz is not None else when
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"split.after: {value!r} is no time ({error}); write 2026-11-23.") from None
+    return column, when
 
 
 def _split(config: cfg.Config, dataset: Dataset, columns: pa.Schema) -> tuple[Batch, ...]:

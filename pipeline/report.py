@@ -5,6 +5,7 @@ import datetime
 import json
 import os
 import shutil
+import statistics
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -36,6 +37,8 @@ class Outcome:
     """Rows that data.filters ruled out before they were read."""
     unmatched: dict[str, int] = field(default_factory=dict)
     """Rows without a match, by joined table."""
+    folds: list[dict[str, float]] = field(default_factory=list)
+    """The figures on each fold of cross-validation."""
 
 
 def make_report(
@@ -57,6 +60,7 @@ def make_report(
         },
         "batches": {"read": outcome.batches, "rejected": 0, "kept_in_memory": outcome.kept},
         "metrics": outcome.metrics,
+        "cross_validation": _over_folds(outcome.folds),
         "training": {"epochs": outcome.training.epochs, "validation": outcome.training.validation},
         "progressive": outcome.training.progressive,
         "slices": {},
@@ -64,6 +68,18 @@ def make_report(
         "cluster": cluster,
         "model": {"path": str(model_path), "fingerprint": artefact.fingerprint(outcome.model)},
     }
+
+
+def _over_folds(folds: list[dict[str, float]]) -> dict[str, Any]:
+    """Each figure's mean and sample standard deviation over the folds, and the figures themselves."""
+    if not folds:
+        return {}
+    metrics = {}
+    for name in folds[0]:
+        values = [fold[name] for fold in folds if name in fold]
+        spread = statistics.stdev(values) if len(values) > 1 else 0.0
+        metrics[name] = {"mean": statistics.mean(values), "std": spread, "values": values}
+    return {"folds": len(folds), "metrics": metrics}
 
 
 def default_folder(name: str) -> Path:
@@ -111,7 +127,9 @@ def show(console: Console, report: dict[str, Any], ledger: Ledger, folder: Path)
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_row("rows", str(ledger))
     for name, value in report["metrics"].items():
-        table.add_row(name, f"{value:.4f}")
+        fold = report["cross_validation"].get("metrics", {}).get(name)
+        over = f" ({fold['mean']:.4f} ± {fold['std']:.4f} over {len(fold['values'])} folds)" if fold else ""
+        table.add_row(name, f"{value:.4f}{over}")
     parts = ", ".join(f"{name} {value:.1f}" for name, value in report["seconds"].items() if name != "total")
     table.add_row("seconds", f"{report['seconds']['total']:.1f} ({parts})")
     table.add_row("model", f"{report['model']['fingerprint'][:16]}")

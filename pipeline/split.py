@@ -13,12 +13,13 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
+from pipeline.columns import number_values
 from pipeline.cut import Batch
-from pipeline.features import number_values
 
 FATE = "__fate__"
-TRAIN, TEST, NO_LABEL, NOT_FINITE, VALIDATION = range(5)
-REASONS = {NO_LABEL: "label missing", NOT_FINITE: "label not finite"}
+FOLD = "__fold__"
+TRAIN, TEST, NO_LABEL, NOT_FINITE, VALIDATION, NO_TIME, ASIDE = range(7)
+REASONS = {NO_LABEL: "label missing", NOT_FINITE: "label not finite", NO_TIME: "time of the split missing"}
 FILTERED = "dropped by prepare.function"
 OUTSIDE = "outside data.filters"
 UNSEEN_LABEL = "label not seen in training"
@@ -32,8 +33,10 @@ def assign_fate(
     seed: int,
     test: bool | None,
     validation: float = 0.0,
+    folds: int = 0,
+    after: tuple[str, object] | None = None,
 ) -> pd.DataFrame:
-    """``frame`` with the column `FATE` (int8).
+    """``frame`` with the column `FATE` (int8), and `FOLD` (int8) where folds are asked for.
 
     Parameters
     ----------
@@ -45,19 +48,33 @@ def assign_fate(
         The side of the whole batch where the split goes by batch, None where it goes by row.
     validation
         Part of the training rows that is kept out of training, to decide when it ends.
+    folds
+        Number of folds that the rows are parted in, by the same hash.
+    after
+        A column, and the value from which on rows test: the split by time.
     """
+    added: dict[str, np.ndarray] = {}
+    if after is not None:
+        test, share = False, 0.0
+    hashes = row_hash(frame, columns, seed) if test is None or folds or (validation and not test) else None
     fate = np.full(len(frame), TEST if test else TRAIN, dtype=np.int8)
-    if test is None or (validation and not test):
+    if hashes is not None and (test is None or (validation and not test)):
         # The top 53 bits as a fraction in [0, 1), exact in a double.
-        place = (row_hash(frame, columns, seed) >> np.uint64(11)) * 2.0**-53
+        place = (hashes >> np.uint64(11)) * 2.0**-53
         share = share if test is None else 0.0
         fate[place < share + (1 - share) * validation] = VALIDATION
         fate[place < share] = TEST
+    if hashes is not None and folds:
+        added[FOLD] = ((hashes & np.uint64(2**11 - 1)) * np.uint64(folds) >> np.uint64(11)).astype(np.int8)
+    if after is not None:
+        times = frame[after[0]]
+        fate[(times >= after[1]).fillna(False).to_numpy(dtype=bool)] = TEST
+        fate[times.isna().to_numpy()] = NO_TIME
     values = frame[label]
     if pd.api.types.is_float_dtype(values.dtype):
         fate[np.isinf(values.to_numpy(dtype=float, na_value=np.nan))] = NOT_FINITE
     fate[values.isna().to_numpy()] = NO_LABEL
-    return frame.assign(**{FATE: fate})
+    return frame.assign(**{FATE: fate}, **added)
 
 
 def row_hash(frame: pd.DataFrame, columns: Sequence[str], seed: int) -> np.ndarray:

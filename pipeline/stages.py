@@ -4,18 +4,20 @@ These are the functions that run as tasks; each takes the `Recipe`, which is sma
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 
 from pipeline import statistics
+from pipeline.columns import category_codes, number_values
 from pipeline.cut import Batch
 from pipeline.errors import ConfigError, DataError
-from pipeline.features import Features, category_codes, number_values
+from pipeline.features import Features
 from pipeline.pack import PackedBatch, Reference, pack
 from pipeline.prepare import Steps, prepare
 from pipeline.read import Selection, read_span
-from pipeline.split import FATE, FILTERED, OUTSIDE, assign_fate
+from pipeline.split import ASIDE, FATE, FILTERED, FOLD, OUTSIDE, TEST, TRAIN, VALIDATION, assign_fate
 from pipeline.statistics import Summary
 
 
@@ -34,6 +36,9 @@ class Recipe:
     test: float
     validation: float
     seed: int
+    folds: int = 0
+    after: tuple[str, object] | None = None
+    """Column and value from which on rows test, where the split goes by time."""
 
 
 def load_span(batches: Sequence[Batch], recipe: Recipe) -> Iterator[pd.DataFrame]:
@@ -62,13 +67,21 @@ def load_span(batches: Sequence[Batch], recipe: Recipe) -> Iterator[pd.DataFrame
         filtered = len(read) - sum(tally.dropped.values()) - len(frame)
         if filtered < 0:
             raise DataError(
-                f"batch {batch.number} ({batch}): prepare.function returned {-filtered:,} rows more than it got; it must "
-                "not add rows."
+                f"batch {batch.number} ({batch}): prepare.function returned {-filtered:,} rows more than it got; "
+                "it must not add rows."
             )
         dropped = {OUTSIDE: outside, **tally.dropped, FILTERED: filtered}
         frame = frame[list(recipe.columns)]
         frame = assign_fate(
-            frame, recipe.label, recipe.identity, recipe.test, recipe.seed, batch.test, recipe.validation
+            frame,
+            recipe.label,
+            recipe.identity,
+            recipe.test,
+            recipe.seed,
+            batch.test,
+            recipe.validation,
+            recipe.folds,
+            recipe.after,
         )
         dropped = {reason: count for reason, count in dropped.items() if count}
         frame.attrs.update(number=batch.number, read=read.attrs["read"], dropped=dropped, unmatched=tally.unmatched)
@@ -89,15 +102,24 @@ def pick(packed: Sequence[PackedBatch], index: int) -> PackedBatch:
 def pack_batch(frame: pd.DataFrame, recipe: Recipe) -> PackedBatch:
     """The compact form of a loaded batch."""
     features = recipe.features
-    packed = pack(frame, features.numeric, features.categorical, features.datetime, recipe.reference)
+    packed = pack(frame, features.columns, recipe.reference)
     if features.task == "regression":
         label, labels = number_values(frame[recipe.label]), None
     else:
         label, labels = category_codes(frame[recipe.label])
+    fold = frame[FOLD].to_numpy() if FOLD in frame else None
     told = {key: frame.attrs[key] for key in ("number", "read", "dropped", "unmatched")}
-    return PackedBatch(features=packed, label=label, labels=labels, fate=frame[FATE].to_numpy(), **told)
+    return PackedBatch(features=packed, label=label, labels=labels, fate=frame[FATE].to_numpy(), fold=fold, **told)
+
+
+def held_out(batch: PackedBatch, fold: int) -> PackedBatch:
+    """The batch as one fold of cross-validation sees it: the fold's training rows test, the test rows are aside."""
+    assert batch.fold is not None
+    fate = np.where(batch.fate == TEST, ASIDE, batch.fate)
+    fate[np.isin(batch.fate, (TRAIN, VALIDATION)) & (batch.fold == fold)] = TEST
+    return replace(batch, fate=fate.astype(np.int8))
 
 
 def summarise_batch(batch: PackedBatch, recipe: Recipe) -> Summary:
     """The statistics of a packed batch."""
-    return statistics.summarise(batch, recipe.features.numeric, recipe.reference)
+    return statistics.summarise(batch, recipe.features.columns, recipe.reference)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from pipeline.columns import Columns
 from pipeline.config import Model
 from pipeline.encode import Coding, make_encoder
 from pipeline.evaluate import Judge, Target, evaluate_batch
@@ -26,14 +27,15 @@ def rehearse() -> None:
     numbers = np.arange(rows, dtype=np.float64)
     names = pd.Categorical(np.where(numbers % 3 > 0, "a", "b"))
     frame = pd.DataFrame({"x": numbers, "c": names, "t": pd.Timestamp("2026-01-01"), "y": numbers.astype(np.int64) % 2})
-    features = Features("classification", ("x",), ("c",), ("t",))
-    reference = Reference.of(frame, features.numeric)
+    features = Features("classification", Columns(("x",), ("c",), ("t",)))
+    reference = Reference.of(frame, features.columns)
     read = Selection(pa.schema([]))
     recipe = Recipe(read, Steps(), (), "y", features, reference, ("x", "c", "t", "y"), 0.5, 0.0, 0)
     frame = assign_fate(frame, recipe.label, recipe.identity, recipe.test, recipe.seed, None)
     frame.attrs.update(number=0, read=rows, dropped={}, unmatched={})
     batch = pack_batch(frame, recipe)
-    coding = Coding(make_encoder(summarise_batch(batch, recipe), features, rows, reference), np.array([0, 1]), 0)
+    encoder = make_encoder(summarise_batch(batch, recipe), features.columns, reference)
+    coding = Coding(encoder, np.array([0, 1]), 0)
     target = Target(coding.classes)
     lane = train_batches(start(make(Model(), features.task, 0)), [batch, batch], coding, target)
     evaluate_batch(batch, Judge(lane.estimator, coding, target, metrics_for(features.task, rows, rows)))

@@ -7,9 +7,9 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from pipeline.columns import category_codes
 from pipeline.encode import Coding, Encoder
 from pipeline.errors import DataError
-from pipeline.features import category_codes
 from pipeline.pack import PackedBatch, Reference, pack
 from tests.conftest import table
 
@@ -90,8 +90,8 @@ def test_numbers_alone_stay_dense_and_bad_ones_become_the_mean():
 
 
 def test_only_the_most_frequent_categories_are_kept():
-    encoder = Encoder([], ["c"], max_categories=2).fit(pd.DataFrame({"c": list("aabbbc")}))
-    assert encoder.get_feature_names_out().tolist() == ["c=a", "c=b"]
+    encoder = Encoder([], ["c"], options={"c": {"max_categories": 2}}).fit(pd.DataFrame({"c": list("aabbbc")}))
+    assert encoder.get_feature_names_out().tolist() == ["c=a", "c=b", "c=other"]
 
 
 def test_missing_column_is_named(encoder):
@@ -100,7 +100,7 @@ def test_missing_column_is_named(encoder):
 
 
 def packed(frame: pd.DataFrame, encoder: Encoder, label: str, number: int = 0) -> PackedBatch:
-    features = pack(frame, ["x", "n"], ["c"], ["t"], Reference(encoder.center_, encoder.unit_))
+    features = pack(frame, encoder.columns, Reference(encoder.center_, encoder.unit_))
     fate = np.arange(len(frame), dtype=np.int8) % 4
     return PackedBatch(number, len(frame), features, *category_codes(frame[label]), fate)
 
@@ -114,7 +114,7 @@ def test_a_batch_is_parted_by_fate_and_labels_become_class_numbers(encoder):
     np.testing.assert_array_equal(tests.X.tocsr().toarray(), encoder.transform(wanted).toarray())
     empty = coding.rows(packed(frame.iloc[:0], encoder, "three"), 0)
     assert len(empty) == 0
-    assert empty.X.shape == (0, encoder.offsets_[-1])
+    assert empty.X.shape == (0, encoder.width_)
 
 
 def test_training_rows_come_in_an_order_of_the_seed_and_the_batch(encoder):
@@ -136,7 +136,7 @@ def test_training_rows_come_in_an_order_of_the_seed_and_the_batch(encoder):
 def test_a_packed_row_is_small_and_wide_vocabularies_fit(values):
     frame = pd.DataFrame({"c": [f"v{i}" for i in range(values)] + [None]})
     encoder = Encoder([], ["c"]).fit(frame)
-    features = pack(frame, [], ["c"], [], Reference(encoder.center_, encoder.unit_))
+    features = pack(frame, encoder.columns, Reference(encoder.center_, encoder.unit_))
     assert features.codes.dtype == (np.uint16 if values == 300 else np.uint32)
     matrix = encoder.encode(features, np.arange(len(frame)))
     assert matrix.hot.dtype == features.codes.dtype

@@ -45,7 +45,7 @@ def test_the_config_and_the_estimator_overrule_the_label(folder):
 def test_features_are_found_by_type_and_each_has_a_reason(tmp_path):
     frame = table(40)[["x", "c", "t", "y"]].assign(flag=True, nested=[[1]] * 40, raw=b"1")
     found = plan(write(frame, tmp_path / "d", 1)).features
-    assert (found.numeric, found.categorical, found.datetime) == (("x", "flag"), ("c",), ("t",))
+    assert (found.columns.numeric, found.columns.categorical, found.columns.datetime) == (("x", "flag"), ("c",), ("t",))
     assert "list" in found.reasons["nested"]
     assert "binary" in found.reasons["raw"]
 

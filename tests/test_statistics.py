@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from pipeline.aggregate import tree
-from pipeline.features import category_codes, number_values
+from pipeline.columns import Columns, category_codes, number_values
 from pipeline.pack import PackedBatch, Reference, pack
 from pipeline.split import FATE, assign_fate
 from pipeline.statistics import Counts, Moments, merge, summarise
 from tests.conftest import table
 
-NUMERIC = ("x", "n")
-ABOUT = Reference.of(table(100, seed=9), NUMERIC)
+COLUMNS = Columns(("x", "n"), ("c",), ("t",))
+ABOUT = Reference.of(table(100, seed=9), COLUMNS)
 
 
 def prepared(rows: int) -> pd.DataFrame:
@@ -22,7 +22,7 @@ def prepared(rows: int) -> pd.DataFrame:
 
 
 def packed(frame: pd.DataFrame, read: int | None = None) -> PackedBatch:
-    features = pack(frame, NUMERIC, ["c"], ["t"], ABOUT)
+    features = pack(frame, COLUMNS, ABOUT)
     codes, values = category_codes(frame["y"])
     dropped = {} if read is None else {"dropped by prepare.function": read - len(frame)}
     return PackedBatch(0, read or len(frame), features, codes, values, frame[FATE].to_numpy(), dropped, {"p": 1})
@@ -61,7 +61,7 @@ def test_counts_merge_in_any_order_to_value_counts(values, i, j):
 def test_only_training_rows_count_and_every_row_is_in_the_ledger():
     frame = prepared(500)
     frame.loc[3, FATE] = 2
-    summary = summarise(packed(frame, read=510), NUMERIC, ABOUT)
+    summary = summarise(packed(frame, read=510), COLUMNS, ABOUT)
     train = frame[frame[FATE] == 0]
     assert summary.rows == {
         "train": len(train),
@@ -70,9 +70,9 @@ def test_only_training_rows_count_and_every_row_is_in_the_ledger():
         "label missing": 1,
         "dropped by prepare.function": 10,
     }
-    assert summary.numeric["x"].count == train["x"].notna().sum()
-    np.testing.assert_allclose(summary.numeric["n"].mean, train["n"].mean(), rtol=1e-6)
-    np.testing.assert_allclose(summary.numeric["x"].std, np.nanstd(number_values(train["x"])), rtol=1e-6)
+    assert summary.numeric["x"].moments.count == train["x"].notna().sum()
+    np.testing.assert_allclose(summary.numeric["n"].moments.mean, train["n"].mean(), rtol=1e-6)
+    np.testing.assert_allclose(summary.numeric["x"].moments.std, np.nanstd(number_values(train["x"])), rtol=1e-6)
     assert summary.categorical["c"].values.to_dict() == train["c"].value_counts().to_dict()
     assert summary.categorical["t.month"].values.to_dict() == train["t"].dt.month.value_counts().to_dict()
     assert summary.train_labels.values.to_dict() == train["y"].value_counts().to_dict()
@@ -83,14 +83,14 @@ def test_a_tree_over_any_partitioning_gives_the_summary_of_the_whole(cuts, fan_i
     frame = prepared(200)
     edges = [0, *sorted(cuts), 200]
     slices = [frame.iloc[a:b] for a, b in itertools.pairwise(edges)]
-    parts = [summarise(packed(p), NUMERIC, ABOUT) for p in slices]
+    parts = [summarise(packed(p), COLUMNS, ABOUT) for p in slices]
     merged = tree(parts, fan_in, lambda group, level, index: merge(group))
-    whole = summarise(packed(frame), NUMERIC, ABOUT)
+    whole = summarise(packed(frame), COLUMNS, ABOUT)
     assert merged.rows == whole.rows
-    for name, moments in whole.numeric.items():
-        assert merged.numeric[name].count == moments.count
-        np.testing.assert_allclose(merged.numeric[name].mean, moments.mean, rtol=1e-12)
-        np.testing.assert_allclose(merged.numeric[name].std, moments.std, rtol=1e-10)
+    for name, moments in ((name, number.moments) for name, number in whole.numeric.items()):
+        assert merged.numeric[name].moments.count == moments.count
+        np.testing.assert_allclose(merged.numeric[name].moments.mean, moments.mean, rtol=1e-12)
+        np.testing.assert_allclose(merged.numeric[name].moments.std, moments.std, rtol=1e-10)
     for name, counts in whole.categorical.items():
         assert merged.categorical[name].values.to_dict() == counts.values.to_dict()
         assert merged.categorical[name].missing == counts.missing

@@ -9,10 +9,10 @@ from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from pipeline import config as cfg
 from pipeline.adaptive import AdaptiveClassifier
 from pipeline.artefact import fingerprint
+from pipeline.columns import category_codes
 from pipeline.encode import Coding, Encoder
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluate import Target
-from pipeline.features import category_codes
 from pipeline.matrix import HotMatrix
 from pipeline.models import kind, make, matrix_for, target_scale, with_target_scale
 from pipeline.pack import PackedBatch, Reference, pack
@@ -42,7 +42,7 @@ def batches(count: int = 4, label: str = "y", fate: int = TRAIN) -> list[PackedB
     for i, part in enumerate(np.array_split(np.arange(400), count)):
         rows = FRAME.iloc[part]
         coded = category_codes(rows[label]) if label == "y" else (rows[label].to_numpy(), None)
-        features = pack(rows, ["x", "n"], ["c"], [], about)
+        features = pack(rows, ENCODER.columns, about)
         made.append(PackedBatch(i, len(rows), features, *coded, np.full(len(rows), fate, dtype=np.int8)))
     return made
 

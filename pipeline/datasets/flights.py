@@ -9,11 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 CONFIG = Path(__file__).with_name("flights.toml")
-LATE_MINUTES = 15
 
 
 def write(out: Path) -> int:
     """Write ``out``/flights (a file for each month) and the small tables beside it; the number of flights.
+
+    ``time_hour`` becomes the time in New York that its text stands for.
 
     The folder appears whole or not at all; an older one is replaced.
     """
@@ -34,18 +35,6 @@ def write(out: Path) -> int:
 
 
 def _write(table: pd.DataFrame, path: Path) -> None:
+    if "time_hour" in table:
+        table = table.assign(time_hour=pd.to_datetime(table["time_hour"], utc=True).dt.tz_convert("America/New_York"))
     pq.write_table(pa.Table.from_pandas(table, preserve_index=False), path, compression="zstd")
-
-
-def prepare(flights: pd.DataFrame) -> pd.DataFrame:
-    """Add the label ``late``, missing where the flight has no arrival delay, and the scheduled hours.
-
-    Everything known only after departure (times, delays, air time) is left out.
-    """
-    late = (flights["arr_delay"] > LATE_MINUTES).astype("boolean").mask(flights["arr_delay"].isna())
-    date = pd.to_datetime(flights[["year", "month", "day"]])
-    return flights.assign(
-        late=late,
-        weekday=date.dt.day_of_week,
-        arrival_hour=flights["sched_arr_time"] // 100,
-    ).drop(columns=["arr_delay", "sched_arr_time", "time_hour", "tailnum", "year"])

@@ -27,7 +27,7 @@ ROWS = 50_000
 def plan(tmp_path_factory):
     path = str(tmp_path_factory.mktemp("clicks") / "part.parquet")
     clicks.write_partition(path, 0, ROWS, 0, probability=False)
-    return make_plan(cfg.parse({"data": {"path": path, "label": "y"}}))
+    return make_plan(cfg.parse({"data": {"path": path, "label": "y", "batch_rows": ROWS}}))
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def packed(plan, frame):
 @pytest.fixture(scope="module")
 def coding(plan, packed):
     summary = stages.summarise_batch(packed, plan.recipe)
-    return Coding(make_encoder(summary, plan.features, 100_000, plan.reference), np.array([0, 1]), 0)
+    return Coding(make_encoder(summary, plan.features.columns, plan.reference), np.array([0, 1]), 0)
 
 
 @pytest.fixture(scope="module")

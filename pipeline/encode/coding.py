@@ -1,0 +1,71 @@
+"""Coding: packed batches in, rows to learn from out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from pipeline.columns import Columns
+from pipeline.encode.encoder import Encoder
+from pipeline.matrix import HotMatrix
+from pipeline.pack import PackedBatch, Reference
+from pipeline.split import TRAIN
+from pipeline.statistics import Summary
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Encoded rows: X (n, width); y int64 class numbers (n,) or float64 targets (n,)."""
+
+    X: HotMatrix
+    y: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def head(self, count: int) -> "Rows":
+        """The first rows, without a copy."""
+        return Rows(HotMatrix(self.X.dense[:count], self.X.hot[:count], self.X.width), self.y[:count])
+
+
+def make_encoder(
+    summary: Summary, columns: Columns, reference: Reference, classes: np.ndarray | None = None, folds: int = 1
+) -> Encoder:
+    """The encoder that a merged summary determines; ``folds`` is the number of those that the rows are parted in."""
+    encoder = Encoder(
+        list(columns.numeric),
+        list(columns.categorical),
+        list(columns.datetime),
+        list(columns.text),
+        [list(names) for names in columns.cross],
+        {name: dict(options) for name, options in columns.options.items()},
+    )
+    return encoder.fit_statistics(summary, reference, classes, folds)
+
+
+@dataclass(frozen=True)
+class Coding:
+    """What turns packed batches into rows to learn from: the encoder, the classes in order (None: regression)."""
+
+    encoder: Encoder
+    classes: np.ndarray | None
+    seed: int
+
+    def rows(self, batch: PackedBatch, fate: int) -> Rows:
+        """The rows of one fate; those whose label is none of the classes (no training rows) are left out.
+
+        Training rows come in an order drawn from the seed and the batch's number: files are often sorted,
+        and a learner that sees one class for a thousand rows forgets the other.
+        """
+        chosen = batch.fate == fate
+        if self.classes is None:
+            y = batch.label
+        else:
+            lookup = np.append(pd.Index(self.classes).get_indexer(batch.labels), -1)  # code -1, missing, takes the last
+            y = lookup[batch.label].astype(np.int64)
+            chosen &= y >= 0
+        rows = np.flatnonzero(chosen)
+        if fate == TRAIN:
+            rows = np.random.default_rng([self.seed, batch.number]).permutation(rows)
+        folds = batch.fold[rows] if fate == TRAIN and batch.fold is not None else None
+        return Rows(self.encoder.encode(batch.features, rows, folds), y[rows])

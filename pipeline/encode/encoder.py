@@ -1,0 +1,272 @@
+"""The encoder: a scikit-learn transformer that is fitted from statistics."""
+
+from itertools import pairwise
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from pipeline.columns import Columns, category_codes, number_values
+from pipeline.encode.categories import cyclical_table, hashed, known_values, ordinal_table, target_table
+from pipeline.encode.kernel import encode_bent, encode_plain, encode_rest
+from pipeline.encode.numbers import fit_edges, fit_scaling
+from pipeline.errors import DataError
+from pipeline.matrix import HotMatrix, Matrix, hot_dtype
+from pipeline.pack import Packed, PackedBatch, Reference, pack
+from pipeline.split import TRAIN
+from pipeline.statistics import Summary, summarise
+from pipeline.tokens import spread
+
+# Indexes of the vocabularies of each encoder: an index builds a hash table at its first use, and keeps it.
+_INDEXES: WeakKeyDictionary["Encoder", dict[str, pd.Index]] = WeakKeyDictionary()
+
+
+class Encoder(TransformerMixin, BaseEstimator):
+    """A DataFrame to float32, dense or CSR: numbers scaled, categories one-hot, and more by ``options``.
+
+    By default a number is standardised and the mean imputed, and a category has a column for each training value
+    in sorted order, one for missing where training had any, and zeros for a value that training had not (equal to
+    scikit-learn's StandardScaler, SimpleImputer and OneHotEncoder); datetimes become one-hot hour, weekday and
+    month, texts the hashed words they hold.
+
+    Parameters
+    ----------
+    numeric, categorical, datetime, text : list of str
+        Column names.
+    cross : list of list of str
+        Columns (or parts of datetimes, ``time.hour``) of which the combinations are a category.
+    options : dict
+        By column, the keys of `pipeline.config.Treatment` that are not the default.
+    """
+
+    def __init__(
+        self,
+        numeric: list[str] | None = None,
+        categorical: list[str] | None = None,
+        datetime: list[str] | None = None,
+        text: list[str] | None = None,
+        cross: list[list[str]] | None = None,
+        options: dict[str, dict[str, Any]] | None = None,
+    ):
+        self.numeric = numeric
+        self.categorical = categorical
+        self.datetime = datetime
+        self.text = text
+        self.cross = cross
+        self.options = options
+
+    @property
+    def columns(self) -> Columns:
+        """The parameters as the stages take them."""
+        numeric, categorical, datetime, text = (
+            tuple(names or ()) for names in (self.numeric, self.categorical, self.datetime, self.text)
+        )
+        crosses = tuple(tuple(names) for names in self.cross or [])
+        return Columns(numeric, categorical, datetime, text, crosses, dict(self.options or {}))
+
+    def fit(self, X: pd.DataFrame, y: Any = None) -> "Encoder":
+        """Learn from one DataFrame that fits in memory; `fit_statistics` does it for many batches.
+
+        ``y`` is needed for target encoding alone; floats are taken for a number to predict, all else for classes.
+        """
+        columns = self.columns
+        reference = Reference.of(X, columns)
+        label, labels = np.zeros(len(X)), None
+        if y is not None:
+            target = pd.Series(np.asarray(y))
+            number = pd.api.types.is_float_dtype(target.dtype)
+            label, labels = (number_values(target), None) if number else category_codes(target)
+        batch = PackedBatch(0, len(X), pack(X, columns, reference), label, labels, np.full(len(X), TRAIN))
+        classes = None if labels is None else np.array(sorted(labels), dtype=labels.to_numpy().dtype)
+        return self.fit_statistics(summarise(batch, columns, reference), reference, classes)
+
+    def fit_statistics(
+        self, summary: Summary, reference: Reference, classes: np.ndarray | None = None, folds: int = 1
+    ) -> "Encoder":
+        """Learn from the merged statistics of batches that were packed about ``reference``."""
+        _INDEXES.pop(self, None)
+        columns = self.columns
+        self.center_, self.unit_, self.folds_ = reference.center, reference.unit, folds
+        self._fit_numbers(columns, summary)
+        self.categories_, self.has_missing_, self.has_other_, self.hashed_, self.tables_ = {}, {}, {}, {}, {}
+        for name, counts in summary.categorical.items():
+            t, how = columns.treatment(name), columns.encoding(name)
+            if how == "hash" or (how == "onehot" and t.hash_above and len(counts.values) > t.hash_above):
+                self.hashed_[name] = t.buckets
+                continue
+            part = name.rpartition(".")[2]
+            if how == "cyclical":
+                known = np.arange(1, 13) if part == "month" else np.arange(24 if part == "hour" else 7)
+                self.tables_[name] = cyclical_table(part, known)
+            else:
+                known = known_values(counts, t.max_categories, t.min_frequency)
+                if how == "ordinal":
+                    self.tables_[name] = ordinal_table(counts, known, t)
+                elif how == "target":
+                    self.tables_[name] = target_table(summary.targets[name], known, classes, folds, t)
+            self.categories_[name] = known
+            self.has_missing_[name] = bool(counts.missing)
+            self.has_other_[name] = len(known) < len(counts.values) or bool(counts.short)
+        self._lay_out(columns)
+        return self
+
+    def _fit_numbers(self, columns: Columns, summary: Summary) -> None:
+        scalings, self.edges_, self.indicated_, self.bin_missing_ = {}, {}, [], {}
+        for name, number in summary.numeric.items():
+            t = columns.treatment(name)
+            if t.indicator and number.missing:
+                self.indicated_.append(name)
+            if t.bins:
+                self.edges_[name] = fit_edges(number, t.bins)
+                self.bin_missing_[name] = bool(number.missing)
+            else:
+                scalings[name] = fit_scaling(number, t)
+        self.scaled_ = list(scalings)
+        self.low_, self.high_, self.mean_, self.scale_, self.fill_ = (
+            np.array([getattr(s, key) for s in scalings.values()], dtype=np.float64)
+            for key in ("low", "high", "center", "scale", "fill")
+        )
+
+    def _lay_out(self, columns: Columns) -> None:
+        """Where the blocks of columns begin: dense ones first, then one-hot ones; and the name of every column."""
+        names = [*self.scaled_, *(f"{name}=missing" for name in self.indicated_)]
+        for name, table in self.tables_.items():
+            parts = ["sin", "cos"] if columns.encoding(name) == "cyclical" else [""]
+            outputs = [""] if table.shape[1] == 1 else parts if len(parts) > 1 else map(str, range(table.shape[1]))
+            names += [f"{name}.{output}" if output else name for output in outputs]
+        self.dense_ = len(names)
+        self.starts_: dict[str, int] = {}
+        for name, values in self.categories_.items():
+            if name not in self.tables_:
+                self.starts_[name] = len(names)
+                extra = ["missing"] * self.has_missing_[name] + ["other"] * self.has_other_[name]
+                names += [f"{name}={value}" for value in [*values, *extra]]
+        for name, buckets in self.hashed_.items():
+            self.starts_[name] = len(names)
+            names += [f"{name}#{bucket}" for bucket in range(buckets)]
+        for name, edges in self.edges_.items():
+            self.starts_[name] = len(names)
+            bounds = [-np.inf, *edges, np.inf]
+            names += [f"{name}=[{low:g}, {high:g})" for low, high in pairwise(bounds)]
+            names += [f"{name}=missing"] * self.bin_missing_[name]
+        for name in columns.text:
+            self.starts_[name] = len(names)
+            names += [f"{name}#{bucket}" for bucket in range(columns.treatment(name).buckets)]
+        self.width_ = len(names)
+        self.names_ = np.array(names, dtype=object)
+
+    def transform(self, X: pd.DataFrame) -> Matrix:
+        """Encode: float32 of shape (n, width), CSR if there are one-hot columns, else dense.
+
+        Raises
+        ------
+        DataError
+            A column that the encoder learned from is missing.
+        """
+        check_is_fitted(self, "width_")
+        columns = self.columns
+        absent = [name for name in columns.names if name not in X.columns]
+        if absent:
+            raise DataError(f"column {absent[0]!r}: missing from the DataFrame; the model was trained with it.")
+        packed = pack(X, columns, Reference(self.center_, self.unit_))
+        return self.encode(packed, np.arange(len(X))).plain()
+
+    def encode(self, packed: Packed, rows: np.ndarray, folds: np.ndarray | None = None) -> HotMatrix:
+        """Some rows of a packed batch, in the order of ``rows``; ``folds`` are those of rows that are trained on."""
+        columns, none = self.columns, self.width_
+        at = {name: j for j, name in enumerate(columns.numbers)}
+        lookups, hots, starts = [np.empty(0, hot_dtype(none))], [], []
+        for j, (name, values) in enumerate(zip(packed.names, packed.vocabularies, strict=True)):
+            if name not in self.tables_:
+                hots.append(j)
+                starts.append(sum(map(len, lookups)))
+                lookups.append(self._positions(name, values))
+        lengths = [text.longest(rows) for text in packed.texts]
+        bins = len(self.edges_)
+        dense = np.empty((len(rows), self.dense_), dtype=np.float32)
+        hot = np.empty((len(rows), len(hots) + bins + sum(lengths)), dtype=hot_dtype(none))
+        scaled = _integers([at[name] for name in self.scaled_])
+        logged = np.array([columns.treatment(name).log1p for name in self.scaled_], dtype=np.bool_)
+        center, unit = self.center_[scaled], self.unit_[scaled]
+        middle = np.where(logged, self.mean_, (self.mean_ - center) / unit)
+        factor = np.where(logged, 1.0, unit) / self.scale_
+        encode_plain(
+            *(packed.numbers, packed.codes, rows, scaled, middle, factor, self.fill_),
+            *(_integers(hots), _integers(starts), np.concatenate(lookups), dense, hot),
+        )
+        bounds = np.column_stack([(self.low_ - center) / unit, (self.high_ - center) / unit])
+        special = np.flatnonzero(np.isfinite(bounds).any(axis=1) | logged)
+        if len(special):
+            places = np.column_stack([scaled[special], special])
+            units = np.column_stack([center, unit])[special]
+            encode_bent(
+                *(packed.numbers, rows, places, bounds[special], units, logged[special]),
+                *(middle, factor, self.fill_, dense),
+            )
+        if bins or self.tables_ or self.indicated_:
+            self._encode_rest(packed, rows, folds, dense, hot, len(hots))
+        place = len(hots) + bins
+        for name, text, length in zip(columns.text, packed.texts, lengths, strict=True):
+            out = hot[:, place : place + length]
+            spread(text.codes, text.indptr, text.buckets, rows, self.starts_[name], none, out)
+            place += length
+        return HotMatrix(dense, hot, self.width_)
+
+    def _encode_rest(
+        self, packed: Packed, rows: np.ndarray, folds: np.ndarray | None, dense: np.ndarray, hot: np.ndarray, hots: int
+    ) -> None:
+        """Fill the columns of indicators, of looked-up figures, and of bins."""
+        at = {name: j for j, name in enumerate(self.columns.numbers)}
+        if folds is None:
+            folds = np.full(len(rows), self.folds_, dtype=np.int8)
+        tables, table = [], [np.empty(0, np.float32)]
+        for name, figures in self.tables_.items():
+            j = packed.names.index(name)
+            found = figures[:, :, self._slots(name, packed.vocabularies[j])].astype(np.float32)
+            for k in range(found.shape[1]):
+                step = found.shape[2] if len(found) > 1 else 0  # the same table for all folds
+                tables.append((j, sum(map(len, table)), step))
+                table.append(found[:, k].ravel())
+        binned, edges = [], [np.empty(0)]
+        for name, inner in self.edges_.items():
+            begin, first = sum(map(len, edges)), self.starts_[name]
+            missing = first + len(inner) + 1 if self.bin_missing_[name] else self.width_
+            binned.append((at[name], begin, begin + len(inner), first, missing))
+            edges.append(inner)
+        units = np.array([(self.center_[b[0]], self.unit_[b[0]]) for b in binned]).reshape(-1, 2)
+        encode_rest(
+            *(packed.numbers, packed.codes, rows, folds, _integers([at[name] for name in self.indicated_])),
+            *(_integers(tables).reshape(-1, 3), np.concatenate(table), _integers(binned).reshape(-1, 5), units),
+            *(np.concatenate(edges), _integers([len(self.scaled_), hots]), dense, hot),
+        )
+
+    def _slots(self, name: str, values: pd.Index) -> np.ndarray:
+        """The slot of each of ``values`` and, last, of missing."""
+        indexes = _INDEXES.setdefault(self, {})
+        if name not in indexes:
+            indexes[name] = pd.Index(self.categories_[name])
+        known = indexes[name]
+        found = known.get_indexer(values)
+        return np.append(np.where(found >= 0, found, len(known) + 1), len(known))
+
+    def _positions(self, name: str, values: pd.Index) -> np.ndarray:
+        """The column of the one for each of ``values`` and, last, for missing; the width for none."""
+        start, dtype = self.starts_[name], hot_dtype(self.width_)
+        if name in self.hashed_:
+            return np.append(start + hashed(values, self.hashed_[name]), self.width_).astype(dtype)
+        count = len(self.categories_[name])
+        missing = start + count if self.has_missing_[name] else self.width_
+        other = start + count + self.has_missing_[name] if self.has_other_[name] else self.width_
+        slots = self._slots(name, values)
+        return np.where(slots < count, start + slots, np.where(slots == count, missing, other)).astype(dtype)
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the encoded columns: ``column=value`` for one-hot ones, ``column#bucket`` for hashed ones."""
+        return self.names_
+
+
+def _integers(values: list[Any]) -> np.ndarray:
+    return np.array(values, dtype=np.int64)

@@ -1,0 +1,74 @@
+"""The kernel: packed rows to dense and one-hot columns, a row at a time, without the interpreter's lock."""
+
+import numpy as np
+from numba import njit
+
+
+@njit(nogil=True, cache=True)
+def encode_plain(numbers, codes, rows, scaled, middle, factor, fill, hots, starts, lookup, dense, hot):  # type: ignore[no-untyped-def]
+    """What every table has: numbers ``scaled`` about ``middle`` times ``factor``, and the columns of the ones.
+
+    The j-th one-hot column is that of the codes' column ``hots[j]``, looked up from ``starts[j]``.
+    """
+    for i in range(len(rows)):
+        row = rows[i]
+        for j in range(len(scaled)):
+            x = (numbers[row, scaled[j]] - middle[j]) * factor[j]
+            dense[i, j] = x if x == x else fill[j]
+        for j in range(len(hots)):
+            hot[i, j] = lookup[starts[j] + codes[row, hots[j]]]
+
+
+@njit(nogil=True, cache=True)
+def encode_bent(numbers, rows, special, bounds, units, logged, middle, factor, fill, dense):  # type: ignore[no-untyped-def]
+    """Numbers that are clipped or logged, in place of what `encode_plain` wrote.
+
+    ``special`` is the column of ``numbers`` and of ``dense`` for each, ``bounds`` its least and greatest packed
+    value, ``units`` the center and unit of its packed values.
+    """
+    for i in range(len(rows)):
+        for j in range(len(special)):
+            source, place = special[j]
+            x = float(numbers[rows[i], source])
+            if x < bounds[j, 0]:
+                x = bounds[j, 0]
+            elif x > bounds[j, 1]:
+                x = bounds[j, 1]
+            if logged[j]:
+                x = units[j, 0] + units[j, 1] * x
+                x = np.log1p(x) if x > -1 else np.nan
+            x = (x - middle[place]) * factor[place]
+            dense[i, place] = x if x == x else fill[place]
+
+
+@njit(nogil=True, cache=True)
+def encode_rest(numbers, codes, rows, folds, absent, tables, table, binned, units, edges, first, dense, hot):  # type: ignore[no-untyped-def]
+    """Indicators of missing values, looked-up figures, and bins.
+
+    Parameters
+    ----------
+    absent
+        Columns of numbers with an indicator.
+    tables, table
+        For each column of figures: codes' column, start in ``table``, step from fold to fold.
+    binned, units, edges
+        For each binned column: numbers' column, start and stop in ``edges``, first column of the bins, and the
+        column for missing; center and unit of its packed values.
+    first
+        Where the indicators begin in ``dense``, and the bins in ``hot``.
+    """
+    for i in range(len(rows)):
+        row = rows[i]
+        for j in range(len(absent)):
+            dense[i, first[0] + j] = 1.0 if np.isnan(numbers[row, absent[j]]) else 0.0
+        for j in range(len(tables)):
+            place = tables[j, 1] + tables[j, 2] * folds[i] + codes[row, tables[j, 0]]
+            dense[i, first[0] + len(absent) + j] = table[place]
+        for j in range(len(binned)):
+            x = float(numbers[row, binned[j, 0]])
+            if np.isnan(x):
+                hot[i, first[1] + j] = binned[j, 4]
+            else:
+                start, stop = binned[j, 1], binned[j, 2]
+                x = units[j, 0] + units[j, 1] * x
+                hot[i, first[1] + j] = binned[j, 3] + np.searchsorted(edges[start:stop], x, side="right")

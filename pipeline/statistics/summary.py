@@ -1,0 +1,81 @@
+"""Summary: all statistics of one batch, or of many merged."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+
+import numpy as np
+import pandas as pd
+
+from pipeline.columns import Columns
+from pipeline.pack import PackedBatch, Reference
+from pipeline.split import REASONS, TEST, TRAIN, VALIDATION
+from pipeline.statistics.counts import Counts
+from pipeline.statistics.numbers import Moments, Number
+from pipeline.statistics.targets import Targets
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Rows by fate, labels, and each column's statistics."""
+
+    rows: Mapping[str, int]
+    numeric: Mapping[str, Number]
+    categorical: Mapping[str, Counts]
+    label: Moments
+    train_labels: Counts
+    test_labels: Counts
+    unmatched: Mapping[str, int] = field(default_factory=dict)
+    targets: Mapping[str, Targets] = field(default_factory=dict)
+
+
+def summarise(batch: PackedBatch, columns: Columns, reference: Reference) -> Summary:
+    """The summary of one packed batch."""
+    fates = np.bincount(batch.fate, minlength=VALIDATION + 1)
+    rows = {"train": int(fates[TRAIN]), "validation": int(fates[VALIDATION]), "test": int(fates[TEST])}
+    rows |= {reason: int(fates[fate]) for fate, reason in REASONS.items() if len(fates) > fate and fates[fate]}
+    rows |= batch.dropped
+    packed = batch.features
+    trains, tests = (np.flatnonzero(batch.fate == side) for side in (TRAIN, TEST))
+    numbers = {}
+    for j, name in enumerate(columns.numbers):
+        t = columns.treatment(name)
+        column = packed.numbers[:, j]
+        numbers[name] = Number.of(column, trains, reference.center[j], reference.unit[j], t.log1p, t.ranked)
+    counts, targets = {}, {}
+    for j, (name, values) in enumerate(zip(packed.names, packed.vocabularies, strict=True)):
+        codes = packed.codes[trains, j]
+        counts[name] = Counts.of(codes, values)
+        if columns.encoding(name) == "target":
+            folds = batch.fold[trains] if batch.fold is not None else np.zeros(len(trains), dtype=np.int8)
+            targets[name] = Targets.of(codes, values, folds, batch.label[trains], batch.labels)
+    if batch.labels is None:
+        none = Counts(pd.Series(dtype=np.int64))
+        label, sides = Moments.of(batch.label[trains]), [none, none]
+    else:
+        labels = np.where(batch.label < 0, len(batch.labels), batch.label)
+        label, sides = Moments(), [Counts.of(labels[side], batch.labels) for side in (trains, tests)]
+    return Summary(rows, numbers, counts, label, sides[0], sides[1], batch.unmatched, targets)
+
+
+def merge(parts: Sequence[Summary]) -> Summary:
+    """Of summaries in a row, the summary of their rows together; associative."""
+    first, *rest = parts
+    return Summary(
+        _added([part.rows for part in parts]),
+        {name: Number.merge([part.numeric[name] for part in parts]) for name in first.numeric},
+        {name: counts.merge(*(p.categorical[name] for p in rest)) for name, counts in first.categorical.items()},
+        reduce(Moments.merge, [part.label for part in parts]),
+        first.train_labels.merge(*(part.train_labels for part in rest)),
+        first.test_labels.merge(*(part.test_labels for part in rest)),
+        _added([part.unmatched for part in parts]),
+        {name: Targets.merge([part.targets[name] for part in parts]) for name in first.targets},
+    )
+
+
+def _added(parts: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for part in parts:
+        for key, count in part.items():
+            total[key] = total.get(key, 0) + count
+    return total

@@ -1,0 +1,51 @@
+"""Targets: how the label is spread over a column's values, in each fold, for target encoding without leakage."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+SUM, COUNT = "sum", "count"
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Rows (and sums of a numeric label) by value, fold and class.
+
+    ``table`` is float64, indexed by value, its columns (fold, class), or (fold, "sum") and (fold, "count") for a
+    numeric label; ``missing`` is the same row for missing values. Counts are exact to 2**53.
+    """
+
+    table: pd.DataFrame
+    missing: pd.DataFrame
+
+    @classmethod
+    def of(
+        cls, codes: np.ndarray, values: pd.Index, folds: np.ndarray, label: np.ndarray, labels: pd.Index | None
+    ) -> "Targets":
+        """Of codes (n,) into ``values``, whose length stands for missing; folds (n,); the label as in `PackedBatch`."""
+        count, number = len(values) + 1, int(folds.max(initial=0)) + 1
+        place = folds.astype(np.int64) * count + codes
+        columns: dict[tuple[int, object], np.ndarray] = {}
+        if labels is None:
+            for kind, weights in ((SUM, label), (COUNT, None)):
+                totals = np.bincount(place, weights, minlength=number * count).reshape(number, count)
+                columns |= {(fold, kind): totals[fold].astype(np.float64) for fold in range(number)}
+        else:
+            totals = np.bincount(place * len(labels) + label, minlength=number * count * len(labels))
+            by_class = totals.reshape(number, count, len(labels)).astype(np.float64)
+            columns = {(fold, name): by_class[fold, :, k] for fold in range(number) for k, name in enumerate(labels)}
+        frame = pd.DataFrame(columns)
+        frame.columns = pd.MultiIndex.from_tuples(list(columns), names=["fold", "class"])
+        return cls(frame.iloc[:-1].set_axis(values), frame.iloc[-1:].reset_index(drop=True))
+
+    @classmethod
+    def merge(cls, parts: Sequence["Targets"]) -> "Targets":
+        """Of neighbours, in order."""
+        return cls(_added([part.table for part in parts]), _added([part.missing for part in parts]))
+
+
+def _added(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    present = [table for table in tables if len(table)] or tables[:1]
+    return pd.concat(present).fillna(0.0).groupby(level=0, sort=True).sum().sort_index(axis=1)
