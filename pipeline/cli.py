@@ -48,15 +48,24 @@ def _sentences(command: Callable[..., None]) -> Callable[..., None]:
     return click.option("--debug", is_flag=True, help="Show the traceback of an error.")(wrapped)
 
 
+def _cluster_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of every command that runs on a cluster."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on stdout, nothing else there."),
+        click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override section.key; TOML."),
+        click.option("--dashboard", metavar="ADDRESS", help="Where a local cluster's dashboard listens."),
+        click.option("--workers", type=click.IntRange(min=1), help="Workers to start, or to wait for on a scheduler."),
+        click.option("--scheduler", metavar="ADDRESS", help="Run on this Dask scheduler, like tcp://host:8786."),
+    ):
+        command = option(command)
+    return command
+
+
 @main.command()
 @click.argument("config", required=False, type=click.Path(path_type=Path))
-@click.option("--scheduler", metavar="ADDRESS", help="Run on this Dask scheduler, for example tcp://host:8786.")
-@click.option("--workers", type=click.IntRange(min=1), help="Workers to start, or to wait for on a scheduler.")
-@click.option("--dashboard", metavar="ADDRESS", help="Where a local cluster's dashboard listens [127.0.0.1:8787].")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override section.key; a TOML value.")
+@_cluster_options
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder to make [runs/NAME-DATE-TIME].")
 @click.option("--plan", "plan_only", is_flag=True, help="Say what would be done, and why; run nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print report.json on stdout, and nothing else there.")
 @_sentences
 def run(config: Path | None, plan_only: bool, as_json: bool, out: Path | None, **options: Any) -> None:
     """Train and evaluate as CONFIG (TOML) says; without it, the flights demo."""
@@ -66,6 +75,38 @@ def run(config: Path | None, plan_only: bool, as_json: bool, out: Path | None, *
 
     cluster = {k: options[k] for k in ("scheduler", "workers", "dashboard")}
     result = run_job(config, options["overrides"], cluster, out, plan_only, STARTED)
+    if as_json:
+        click.echo(json.dumps(result, indent=2))
+
+
+@main.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("--all", "every", is_flag=True, help="Evaluate on every row, not on those that the split holds out.")
+@_cluster_options
+@_sentences
+def evaluate(model: Path, config: Path, as_json: bool, every: bool, overrides: tuple[str, ...], **options: Any) -> None:
+    """Metrics of an existing MODEL (a run folder) on the data of CONFIG, and how far that has drifted."""
+    if not options["scheduler"]:
+        forkserver.start()
+    from pipeline.assess import evaluate as evaluate_model
+
+    result = evaluate_model(model, config, overrides, options, every, STARTED)
+    if as_json:
+        click.echo(json.dumps(result, indent=2))
+
+
+@main.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@_cluster_options
+@_sentences
+def check(config: Path, as_json: bool, overrides: tuple[str, ...], **options: Any) -> None:
+    """Look at the data of CONFIG without training: types, gaps, cardinalities, labels, suspected leakage."""
+    if not options["scheduler"]:
+        forkserver.start()
+    from pipeline.check import check as check_data
+
+    result = check_data(config, overrides, options, STARTED)
     if as_json:
         click.echo(json.dumps(result, indent=2))
 

@@ -120,6 +120,7 @@ class Train(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 class Evaluate(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     exact_rows: Positive = 2_000_000
+    on_drift: Literal["fail", "report"] = "fail"
 
 
 class Aggregate(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -46,7 +46,7 @@ def choose(frame: pd.DataFrame, config: cfg.Config, task: Task) -> Features:
                 kind: str | None = "text"
                 reasons[name] = "named in features.text"
             else:
-                kind = None if name in named.exclude else _kind(frame[name].dtype)
+                kind = None if name in named.exclude else kind_of(frame[name].dtype)
                 why = "features.exclude" if name in named.exclude else f"{frame[name].dtype} has no treatment"
                 reasons[name] = f"{frame[name].dtype} column" if kind else f"left out: {why}"
             if kind:
@@ -102,7 +102,8 @@ def choose_task(dtype: object, config: cfg.Config, estimator_kind: str | None, f
     return "classification", f"the label is {dtype}"
 
 
-def _kind(dtype: object) -> str | None:
+def kind_of(dtype: object) -> str | None:
+    """The kind of feature that a dtype makes, None where it makes none."""
     if pd.api.types.is_bool_dtype(dtype) or (pd.api.types.is_numeric_dtype(dtype) and not _is_complex(dtype)):
         return "numeric"
     if isinstance(dtype, (pd.CategoricalDtype, pd.StringDtype)):
@@ -122,7 +123,7 @@ def _check_named(frame: pd.DataFrame, name: str, kind: str, label: str) -> None:
     if name == label:
         raise ConfigError(f"features.{kind}: {name!r} is the label; a feature must not be.")
     dtype = frame[name].dtype
-    found = _kind(dtype)
+    found = kind_of(dtype)
     takes: dict[str, Sequence[str]] = {"categorical": ("categorical", "numeric"), "text": ("categorical",)}
     takes["cross"] = takes["categorical"]
     fits = found in takes.get(kind, (kind,))

@@ -3,16 +3,18 @@
 import copy
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
 import dask
 import dask.dataframe as dd
 import numpy as np
+import pandas as pd
 from dask import delayed
 from dask.delayed import Delayed
 from distributed import Client, Future
 from sklearn.pipeline import Pipeline
 
-from pipeline import evaluate, statistics
+from pipeline import drift, evaluate, statistics
 from pipeline.cluster import Session
 from pipeline.cut import Batch, spans
 from pipeline.encode import Coding, make_encoder
@@ -25,6 +27,7 @@ from pipeline.plan import Plan
 from pipeline.progress import Monitor
 from pipeline.report import Outcome
 from pipeline.rounds import Trainer, Training
+from pipeline.split import TEST, TRAIN
 from pipeline.stages import held_out, pack_span, pick, summarise_batch
 from pipeline.statistics import Summary
 from pipeline.tasks import Tasks
@@ -43,6 +46,7 @@ class Job:
         self.tasks = Tasks(session.client, plan.config.aggregate.fan_in)
         self.recipe = plan.recipe
         self.keep = _decide_keep(plan, session)
+        self.folds = self.recipe.folds if plan.features.columns.needs_folds else 1
         self.rows = [batch.rows for batch in plan.batches]
 
     def execute(self) -> Outcome:
@@ -54,15 +58,12 @@ class Job:
             The data cannot be trained on, or the ledger does not balance.
         """
         plan = self.plan
-        with dask.config.set({"dataframe.convert-string": False}):  # would turn any Python object into text
-            # What a partition holds is no DataFrame: what to read, then what was read, packed.
-            meta = {"meta": plan.meta, "enforce_metadata": False}
-            partitions = dd.from_map(list, spans(plan.batches), label="read", **meta)
-        source = Source(self.client, partitions.map_partitions(pack_span, self.recipe, **meta), plan.batches, self.keep)
+        source = self._source()
         summary = self._summarise(source)
         ledger, target = understand(summary, plan)
         columns = plan.features.columns
-        encoder = make_encoder(summary, columns, plan.reference, target.classes, self.recipe.folds or 1)
+        encoder = make_encoder(summary, columns, plan.reference, target.classes, self.folds)
+        encoder.profile_ = drift.profile(summary, columns)
         coding = Coding(encoder, target.classes, plan.config.train.seed)
         training = self._train(source, coding, target)
         lane: Lane = training.lane.result()
@@ -94,17 +95,54 @@ class Job:
         summary = self._summarise(held)
         target = target_of(summary, self.plan)
         columns = self.plan.features.columns
-        encoder = make_encoder(summary, columns, self.plan.reference, target.classes, self.recipe.folds)
+        encoder = make_encoder(summary, columns, self.plan.reference, target.classes, self.folds)
         coding = Coding(encoder, target.classes, self.plan.config.train.seed)
         lane: Lane = self._train(held, coding, target).lane.result()
         return self._evaluate(held, Judge(fitted(lane, target), coding, target, self._metrics()))
 
-    def _summarise(self, source: "Source | Fold") -> Summary:
+    def _source(self) -> "Source":
+        plan = self.plan
+        with dask.config.set({"dataframe.convert-string": False}):  # would turn any Python object into text
+            # What a partition holds is no DataFrame: what to read, then what was read, packed.
+            meta = {"meta": plan.meta, "enforce_metadata": False}
+            partitions = dd.from_map(list, spans(plan.batches), label="read", **meta)
+        packed = partitions.map_partitions(pack_span, self.recipe, **meta)
+        return Source(self.client, packed, plan.batches, self.keep)
+
+    def assess(self, model: Pipeline) -> tuple[Ledger, dict[str, float], dict[str, Any]]:
+        """Evaluate a model that exists: the ledger, its figures on the rows that test, and their drift.
+
+        Raises
+        ------
+        DataError
+            The rows are none, or so far from the training data that figures would mean nothing.
+        """
+        encoder, estimator = model.named_steps["preprocess"], model.named_steps["model"]
+        source = self._source()
+        summary = self._summarise(source, TEST)
+        classes = getattr(estimator, "classes_", None)
+        known = np.array([]) if classes is None else classes
+        ledger = Ledger.of(summary, pd.Index(known) if classes is not None else None).balanced(self.plan.rows)
+        if not ledger.test:
+            raise DataError(f"{self.plan.config.data.path}: no rows to evaluate on ({ledger}); give --all.")
+        found = drift.compare(encoder.profile_, encoder.categories_, summary)
+        problem = drift.severe(found)
+        if problem and self.plan.config.evaluate.on_drift == "fail":
+            raise DataError(f'{problem}; is it the right table? set evaluate.on_drift = "report" to go on.')
+        coding = Coding(encoder, classes, self.plan.config.train.seed)
+        metrics = self._evaluate(source, Judge(estimator, coding, Target(classes), self._metrics()))
+        return ledger, metrics, found
+
+    def explore(self) -> Summary:
+        """The statistics of all rows, as far as they have a label."""
+        return self._summarise(self._source())
+
+    def _summarise(self, source: "Source | Fold", side: int = TRAIN) -> Summary:
         recipe = self.tasks.send(self.recipe)
 
         def begin(window: list[int]) -> list[Future]:
             named = zip(window, source.batches(window), strict=True)
-            return [self.tasks.submit(f"summarise-{n}", summarise_batch, batch, recipe) for n, batch in named]
+            return [self.tasks.submit(f"summarise-{n}", summarise_batch, batch, recipe, side) for n, batch in named]
 
         with self.monitor.stage("statistics", len(self.rows)) as stage:
             sizes = {number: (1, rows) for number, rows in enumerate(self.rows)}
@@ -114,12 +152,11 @@ class Job:
 
     def _train(self, source: "Source | Fold", coding: Coding, target: Target) -> Training:
         config = self.plan.config
-        trains = [[b.number for b in span if b.test is not True] for span in spans(self.plan.batches)]
+        numbers = [b.number for b in self.plan.batches if b.test is not True]
         lane = start(make(config.model, self.plan.features.task, config.train.seed))
         trainer = Trainer(self.tasks, config.train, source.batches, coding, target, self.rows)
-        trains = [span for span in trains if span]
-        with self.monitor.stage("train", sum(map(len, trains)) * config.train.epochs) as stage:
-            return trainer.run(lane, trains, stage)
+        with self.monitor.stage("train", len(numbers) * config.train.epochs) as stage:
+            return trainer.run(lane, numbers, stage)
 
     def _metrics(self) -> tuple[type[Metric], ...]:
         plan = self.plan

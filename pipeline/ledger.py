@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+import pandas as pd
+
 from pipeline.errors import DataError
 from pipeline.split import NOT_FINITE, REASONS, UNSEEN_LABEL
 from pipeline.statistics import Summary
@@ -21,12 +23,15 @@ class Ledger:
     validation: int = 0
 
     @classmethod
-    def of(cls, summary: Summary) -> "Ledger":
-        """From a merged summary; test rows of a class that training lacks cannot be scored and are rejected."""
+    def of(cls, summary: Summary, classes: pd.Index | None = None) -> "Ledger":
+        """From a merged summary; test rows of a class that training lacks cannot be scored and are rejected.
+
+        ``classes`` are those of a model that exists; None: those of the training rows.
+        """
         counts = dict(summary.rows)
         validation, test = counts.pop("validation"), counts.pop("test")
         train = counts.pop("train") + validation
-        known = summary.train_labels.values.index
+        known = summary.train_labels.values.index if classes is None else classes
         strange = summary.test_labels.values
         unseen = int(strange[~strange.index.isin(known)].sum())
         if unseen:

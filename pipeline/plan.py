@@ -1,6 +1,7 @@
 """The plan: everything decided before the first row is read, and why."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,8 +10,9 @@ from msgspec import structs
 
 from pipeline import config as cfg
 from pipeline import models
-from pipeline.columns import CROSS, columns_of
+from pipeline.columns import CROSS, Columns, columns_of
 from pipeline.cut import Batch, form_batches, target_rows
+from pipeline.drift import check_schema
 from pipeline.errors import ConfigError
 from pipeline.expressions import names_in
 from pipeline.features import KINDS, Features, choose, choose_task
@@ -43,6 +45,8 @@ class Plan:
     reference: Reference
     after: tuple[str, object] | None = None
     """Column and value from which on rows test, where the split goes by time."""
+    exploring: bool = False
+    """Whether the data is only looked at."""
 
     @property
     def rows(self) -> int:
@@ -78,8 +82,9 @@ class Plan:
             test=config.split.test,
             validation=config.train.validation_fraction if config.train.early_stopping == "validation" else 0.0,
             seed=config.train.seed,
-            folds=config.split.folds or (TARGET_FOLDS if self.features.columns.needs_folds else 0),
+            folds=config.split.folds or (TARGET_FOLDS if self.features.columns.needs_folds or self.exploring else 0),
             after=self.after,
+            explore=self.exploring,
         )
 
     def packed_bytes(self) -> int:
@@ -142,8 +147,13 @@ def _selection(dataset: Dataset, schema: pa.Schema) -> Selection:
     return Selection(schema, dataset.folders, dataset.filters, by)
 
 
-def make_plan(config: cfg.Config) -> Plan:
+def make_plan(config: cfg.Config, trained: Columns | None = None, remembered: dict[str, Any] | None = None) -> Plan:
     """Read the footers, run the preparation on an empty frame, and decide.
+
+    Parameters
+    ----------
+    trained, remembered
+        The columns and the profile of a model that exists, in place of [features].
 
     Raises
     ------
@@ -179,7 +189,11 @@ def make_plan(config: cfg.Config) -> Plan:
     estimator = models.make(config.model, task, config.train.seed)  # its mistakes belong before the run
     if config.train.lanes > 1:
         share_class(estimator)
-    features = choose(meta, config, task)
+    if trained is None:
+        features = choose(meta, config, task)
+    else:
+        check_schema(remembered or {}, trained, meta)
+        features = Features(task, trained, dict.fromkeys(trained.names, "the model was trained with it"))
     for name in untreated.keys() - set(features.reasons):
         features.reasons[name] = f"left out: {untreated[name]} has no treatment; make columns of it in prepare.function"
     if not config.prepare.function:  # only what the run uses is read

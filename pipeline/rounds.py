@@ -70,15 +70,15 @@ class Trainer:
         self._tasks, self._config, self._batches, self._rows = tasks, config, batches, rows
         self._coding, self._target = tasks.send(coding), tasks.send(target)
 
-    def run(self, lane: Lane, spans: list[list[int]], stage: Stage) -> Training:
-        """From ``lane`` through all epochs over the batches of ``spans``: those read together train together."""
+    def run(self, lane: Lane, numbers: list[int], stage: Stage) -> Training:
+        """From ``lane`` through all epochs over the batches of ``numbers``."""
         config = self._config
         done = Training(self._tasks.send(lane))
         best, best_loss, still = done.lane, float("inf"), 0
         rounds = [
             (epoch, i, part)
             for epoch in range(config.epochs)
-            for i, part in enumerate(chunks(batch_order(spans, epoch, config.seed), config.round_batches))
+            for i, part in enumerate(chunks(batch_order(numbers, epoch, config.seed), config.round_batches))
         ]
         ready = self._batches(rounds[0][2])
         epoch_losses: list[Loss] = []
@@ -93,7 +93,7 @@ class Trainer:
             if config.early_stopping == "off":
                 continue
             if config.early_stopping == "validation":
-                loss = self._validate(done, sorted(n for span in spans for n in span), epoch, stage)
+                loss = self._validate(done, numbers, epoch, stage)
             else:
                 loss = _mean(epoch_losses)
             epoch_losses = []

@@ -1,7 +1,9 @@
 """One run from its config to its run folder."""
 
+import contextlib
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +40,7 @@ def run(
         In one sentence; nothing is left in the run folder's place.
     """
     monitor = Monitor(time.perf_counter() if started is None else started)
-    if "" not in sys.path:  # the user's own modules, as `python` itself would find them
-        sys.path.insert(0, "")
-    chosen = {f"cluster.{k}={v}" for k, v in (options or {}).items() if v is not None}
-    settings = cfg.load(config or flights.CONFIG, (*overrides, *sorted(chosen)))
+    settings = settings_of(config or flights.CONFIG, overrides, options)
     folder = out or report.default_folder(config.stem if config else "flights")
     report.check_folder(folder)
     if config is None and not Path(settings.data.path).exists():
@@ -53,10 +52,7 @@ def run(
             monitor.say(line)
         return {"plan": plan.describe()}
     plan = make_plan(settings)
-    with cluster.connect(settings.cluster, settings.prepare.function) as session:
-        monitor.say(f"dashboard   {session.dashboard}")
-        monitor.say(f"cluster     {session.scheduler}, {session.workers} workers, {session.threads} threads")
-        monitor.seconds["startup"] = time.perf_counter() - monitor.started
+    with connected(settings, monitor) as session:
         outcome = Job(plan, session, monitor).execute()
         described = {
             "scheduler": session.scheduler,
@@ -70,3 +66,21 @@ def run(
     report.write(folder, settings, result, outcome.model)
     report.show(monitor.console, result, outcome.ledger, folder)
     return result
+
+
+def settings_of(config: Path, overrides: tuple[str, ...], options: dict[str, Any] | None) -> cfg.Config:
+    """The config that a command runs with; the user's own modules can be imported from here on."""
+    if "" not in sys.path:  # as `python` itself would find them
+        sys.path.insert(0, "")
+    chosen = {f"cluster.{k}={v}" for k, v in (options or {}).items() if v is not None}
+    return cfg.load(config, (*overrides, *sorted(chosen)))
+
+
+@contextlib.contextmanager
+def connected(settings: cfg.Config, monitor: Monitor) -> Iterator[cluster.Session]:
+    """A session on the cluster that the settings name, and the first lines that a command prints."""
+    with cluster.connect(settings.cluster, settings.prepare.function) as session:
+        monitor.say(f"dashboard   {session.dashboard}")
+        monitor.say(f"cluster     {session.scheduler}, {session.workers} workers, {session.threads} threads")
+        monitor.seconds["startup"] = time.perf_counter() - monitor.started
+        yield session

@@ -39,6 +39,8 @@ class Recipe:
     folds: int = 0
     after: tuple[str, object] | None = None
     """Column and value from which on rows test, where the split goes by time."""
+    explore: bool = False
+    """Whether to learn how each column alone goes with the label."""
 
 
 def load_span(batches: Sequence[Batch], recipe: Recipe) -> Iterator[pd.DataFrame]:
@@ -120,6 +122,6 @@ def held_out(batch: PackedBatch, fold: int) -> PackedBatch:
     return replace(batch, fate=fate.astype(np.int8))
 
 
-def summarise_batch(batch: PackedBatch, recipe: Recipe) -> Summary:
-    """The statistics of a packed batch."""
-    return statistics.summarise(batch, recipe.features.columns, recipe.reference)
+def summarise_batch(batch: PackedBatch, recipe: Recipe, side: int = TRAIN) -> Summary:
+    """The statistics of a packed batch, of its rows of one fate."""
+    return statistics.summarise(batch, recipe.features.columns, recipe.reference, side, recipe.explore)

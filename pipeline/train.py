@@ -24,6 +24,8 @@ Loss = tuple[int, Metric | None]
 # Rows of a batch that are predicted before it is trained on: in random order, so the first are as good as any.
 PREDICTED = 8_192
 
+BLOCK = 8
+
 
 @dataclass(frozen=True)
 class Lane:
@@ -126,12 +128,16 @@ def merged_lane(base: Lane, share: Share | None, lanes: Sequence[Lane]) -> Lane:
     return Lane(model, base.rows + sum(lane.rows - base.rows for lane in lanes))
 
 
-def batch_order(spans: list[list[int]], epoch: int, seed: int) -> list[int]:
-    """The order of an epoch: a permutation of the spans that the seed and the epoch alone decide.
+def batch_order(batches: list[int], epoch: int, seed: int) -> list[int]:
+    """The order of an epoch: a permutation that the seed and the epoch alone decide.
 
-    Files sorted by time or label would otherwise leave the model with the taste of the last ones.
+    Files sorted by time or label would otherwise leave the model with the taste of the last ones. Many batches
+    are permuted in blocks of neighbours, up to `BLOCK`: neighbours may be cut from one row group, which is
+    decoded once for all that are wanted at a time.
     """
-    return [n for i in np.random.default_rng([seed, epoch]).permutation(len(spans)) for n in spans[i]]
+    size = min(max(len(batches) // 64, 1), BLOCK)
+    blocks = [batches[i : i + size] for i in range(0, len(batches), size)]
+    return [n for i in np.random.default_rng([seed, epoch]).permutation(len(blocks)) for n in blocks[i]]
 
 
 def fitted(lane: Lane, target: Target) -> BaseEstimator:

@@ -273,3 +273,100 @@ def test_the_same_bits_on_any_cluster(session, folder, lanes):
         assert fingerprint(outcome.model) == fingerprint(expected.model)
         assert outcome.metrics == expected.metrics
         assert outcome.training.progressive == expected.training.progressive
+
+
+def fingerprint_of(session, path, **sections) -> tuple[str, dict[str, float]]:
+    outcome = execute(session, config(path, data={"batch_rows": "auto"}, **sections))
+    return fingerprint(outcome.model), outcome.metrics
+
+
+def test_a_thousand_tiny_files_and_one_large_file_give_the_same_bits(session, tmp_path):
+    frame = table(60_000)
+    tiny, one = write(frame, tmp_path / "tiny", 1_000), write(frame, tmp_path / "one", 1)
+    (tmp_path / "groups").mkdir()
+    frame.to_parquet(tmp_path / "groups" / "a.parquet", index=False, row_group_size=25_000)
+    found = [fingerprint_of(session, path, train={"lanes": 2}) for path in (tiny, one, tmp_path / "groups")]
+    assert found[0] == found[1] == found[2]
+    reread = fingerprint_of(session, one, train={"lanes": 2}, evaluate={"exact_rows": 2_000_000})
+    assert reread == found[0]
+
+
+def test_a_large_row_group_read_again_gives_the_same_bits(session, tmp_path):
+    write(table(60_000), tmp_path / "one", 1)
+    found = [
+        fingerprint(execute(session, config(tmp_path / "one", data={"batch_rows": 7_000, "keep": keep})).model)
+        for keep in ("memory", "reread")
+    ]
+    assert found[0] == found[1]
+
+
+def test_a_split_by_time_tests_what_came_after(session, folder, frame):
+    split = {"by": "time", "column": "t", "after": "2026-03-01"}
+    outcome = execute(session, config(folder, split=split))
+    assert outcome.ledger.test == (frame["t"] >= "2026-03-01").sum()
+    assert outcome.ledger.train == (frame["t"] < "2026-03-01").sum()
+    tests = frame[frame["t"] >= "2026-03-01"]
+    figure = sk.roc_auc_score(tests["y"], outcome.model.predict_proba(tests)[:, 1])
+    assert outcome.metrics["roc_auc"] == pytest.approx(figure, rel=1e-9)
+
+
+def test_without_a_date_the_footers_tell_about_where_to_cut(session, tmp_path, frame):
+    frame = frame.assign(t=lambda f: f["t"].mask(f.index == 5))
+    in_order = write(frame.sort_values("t"), tmp_path / "sorted", 10)
+    outcome = execute(session, config(in_order, split={"by": "time", "column": "t", "test": 0.25}))
+    assert abs(outcome.ledger.test / 2_000 - 0.25) < 0.03
+    assert outcome.ledger.reasons == {"time of the split missing": 1}
+
+
+def test_cross_validation_holds_out_every_training_row_once(session, folder, frame):
+    plain = execute(session, config(folder))
+    outcome = execute(session, config(folder, split={"folds": 4}))
+    assert fingerprint(outcome.model) == fingerprint(plain.model)
+    assert outcome.metrics == plain.metrics
+    assert len(outcome.folds) == 4
+    assert len({fold["log_loss"] for fold in outcome.folds}) == 4
+    found = report.make_report(outcome, "classification", {}, {}, Path("m"))["cross_validation"]["metrics"]["log_loss"]
+    assert found["mean"] == pytest.approx(np.mean([fold["log_loss"] for fold in outcome.folds]))
+    assert found["std"] == pytest.approx(np.std([fold["log_loss"] for fold in outcome.folds], ddof=1))
+    assert abs(found["mean"] - plain.metrics["log_loss"]) < 0.1
+
+
+def test_a_fold_is_judged_by_what_was_learned_without_it(session, tmp_path):
+    """A target-encoded identifier of random labels: worth nothing to honest figures, everything to leaking ones."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"id": [f"u{i % 700}" for i in range(1_400)], "y": rng.integers(0, 2, 1_400)})
+    frame["row"] = np.arange(1_400)
+    write(frame, tmp_path / "d", 3)
+    raw = {
+        "data": {"path": str(tmp_path / "d"), "label": "y"},
+        "features": {"categorical": ["id"], "numeric": ["row"], "encode": "target", "smooth": 1.0},
+        "split": {"folds": 3},
+        "train": {"epochs": 5},
+    }
+    outcome = execute(session, cfg.parse(raw))
+    assert outcome.metrics["roc_auc"] < 0.6
+    assert all(fold["roc_auc"] < 0.6 for fold in outcome.folds)
+    last = outcome.training.progressive
+    assert not last or min(point["log_loss"] for point in last) > 0.6  # training rows were not told their own label
+
+
+def test_the_ledger_counts_what_preparation_dropped(session, folder, frame, tmp_path):
+    pd.DataFrame({"c": ["red", "green"], "k": [1.0, 2.0]}).to_parquet(tmp_path / "colours.parquet")
+    settings = config(
+        folder,
+        data={
+            "filters": [["n", "<", 40]],
+            "join": [{"path": str(tmp_path / "colours.parquet"), "on": ["c"], "columns": ["k"], "how": "inner"}],
+        },
+        prepare={"derive": {"twice": "x * 2"}, "filter": {"small": "twice < 20"}},
+        features={"numeric": ["twice", "k"]},
+    )
+    outcome = execute(session, settings)
+    kept = frame[(frame["n"] < 40) & frame["c"].isin(["red", "green"])]
+    assert outcome.ledger.reasons == {
+        "outside data.filters": (frame["n"] >= 40).sum(),
+        "no match in colours.parquet": ((frame["n"] < 40) & ~frame["c"].isin(["red", "green"])).sum(),
+        "prepare.filter.small": (~(2 * kept["x"] < 20)).sum(),
+    }
+    assert outcome.unmatched == {"colours.parquet": outcome.ledger.reasons["no match in colours.parquet"]}
+    assert outcome.ledger.read == 2_000

@@ -22,6 +22,7 @@ ORDER = [
     "statistics",
     "stages",
     "encode",
+    "drift",
     "adaptive",
     "lanes",
     "metrics",
@@ -41,6 +42,8 @@ ORDER = [
     "job",
     "datasets",
     "run",
+    "assess",
+    "check",
     "cli",
 ]
 PACKAGE = Path(__file__).parent.parent / "pipeline"

@@ -1,3 +1,4 @@
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -111,11 +112,17 @@ def test_lanes_hand_over_a_model_that_knows_all_rows():
 
 
 def test_the_order_of_batches_is_the_seeds_and_the_epochs_alone():
-    spans = [[2], [3, 5], [7], [11, 13], [17], [19]]
-    order = batch_order(spans, 0, 1)
-    assert sorted(order) == [2, 3, 5, 7, 11, 13, 17, 19]
-    assert order.index(5) == order.index(3) + 1  # what is read together is trained on together
-    assert order == batch_order(spans, 0, 1) != batch_order(spans, 1, 1)
+    numbers = [2, 3, 5, 7, 11, 13]
+    assert sorted(batch_order(numbers, 0, 1)) == numbers
+    assert batch_order(numbers, 0, 1) == batch_order(numbers, 0, 1) != batch_order(numbers, 1, 1)
+
+
+def test_many_batches_are_permuted_in_blocks_of_neighbours():
+    order = batch_order(list(range(1_000)), 0, 1)
+    assert sorted(order) == list(range(1_000))
+    assert sum(b != a + 1 for a, b in itertools.pairwise(order)) < 1_000 / 8
+    assert len({n // 8 for n in order[:64]}) <= 9
+    assert max(order[:64]) - min(order[:64]) > 300
 
 
 def test_a_regression_target_is_trained_scaled_and_answered_in_its_unit():

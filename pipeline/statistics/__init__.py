@@ -7,6 +7,6 @@ from pipeline.statistics.counts import Counts
 from pipeline.statistics.numbers import Moments, Number
 from pipeline.statistics.quantiles import Quantiles
 from pipeline.statistics.summary import Summary, merge, summarise
-from pipeline.statistics.targets import Targets
+from pipeline.statistics.targets import Targets, predictive_power
 
-__all__ = ["Counts", "Moments", "Number", "Quantiles", "Summary", "Targets", "merge", "summarise"]
+__all__ = ["Counts", "Moments", "Number", "Quantiles", "Summary", "Targets", "merge", "predictive_power", "summarise"]

@@ -1,10 +1,12 @@
 """Numbers: moments, range, missing values and a histogram of a numeric column, in two passes over a batch."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 
 import numpy as np
+import pandas as pd
 from numba import njit
 
 from pipeline.statistics.quantiles import Quantiles
@@ -50,6 +52,13 @@ def _moments(
     return count, mean, m2, center + unit * low, center + unit * high
 
 
+def binned(values: np.ndarray) -> tuple[np.ndarray, pd.Index]:
+    """Packed values, float32 (n,), as codes into the bins of the histogram, their number standing for missing."""
+    present = np.isfinite(values)
+    place = np.floor((np.where(present, values, 0.0) + REACH) * (BINS / (2 * REACH)))
+    return np.where(present, np.clip(place, 0, BINS - 1), BINS).astype(np.int64), pd.RangeIndex(BINS)
+
+
 @dataclass(frozen=True)
 class Moments:
     """Count, mean and sum of squared deviations of one column's finite values."""
@@ -84,6 +93,7 @@ class Number:
     """What is learned of a numeric column.
 
     ``moments`` are those of log(1 + value) where the column is treated so; everything else is of the values.
+    ``low`` and ``high`` are as exact as packed values are.
     ``histogram`` is int64 (`BINS`,); ``quantiles`` are None where no treatment asks for them.
     """
 
@@ -106,8 +116,9 @@ class Number:
             chosen = values[rows].astype(np.float64)
             quantiles = Quantiles.of(center + unit * chosen[np.isfinite(chosen)])
         present = int(histogram.sum())
-        if not present:
-            low, high = np.inf, -np.inf
+        low, high = (
+            (round(end, 5 - math.floor(math.log10(unit))) for end in (low, high)) if present else (np.inf, -np.inf)
+        )
         return cls(Moments(count, mean, m2), len(rows) - present, low, high, histogram, quantiles)
 
     @classmethod

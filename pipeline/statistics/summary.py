@@ -11,7 +11,7 @@ from pipeline.columns import Columns
 from pipeline.pack import PackedBatch, Reference
 from pipeline.split import REASONS, TEST, TRAIN, VALIDATION
 from pipeline.statistics.counts import Counts
-from pipeline.statistics.numbers import Moments, Number
+from pipeline.statistics.numbers import Moments, Number, binned
 from pipeline.statistics.targets import Targets
 
 
@@ -29,32 +29,40 @@ class Summary:
     targets: Mapping[str, Targets] = field(default_factory=dict)
 
 
-def summarise(batch: PackedBatch, columns: Columns, reference: Reference) -> Summary:
-    """The summary of one packed batch."""
+def summarise(
+    batch: PackedBatch, columns: Columns, reference: Reference, side: int = TRAIN, explore: bool = False
+) -> Summary:
+    """The summary of one packed batch, its statistics those of the rows of one fate.
+
+    With ``explore``, how the label's classes are spread over the values of every column, too.
+    """
     fates = np.bincount(batch.fate, minlength=VALIDATION + 1)
     rows = {"train": int(fates[TRAIN]), "validation": int(fates[VALIDATION]), "test": int(fates[TEST])}
     rows |= {reason: int(fates[fate]) for fate, reason in REASONS.items() if len(fates) > fate and fates[fate]}
     rows |= batch.dropped
     packed = batch.features
-    trains, tests = (np.flatnonzero(batch.fate == side) for side in (TRAIN, TEST))
+    trains, tests = (np.flatnonzero(batch.fate == fate) for fate in (side, TEST))
     numbers = {}
     for j, name in enumerate(columns.numbers):
         t = columns.treatment(name)
         column = packed.numbers[:, j]
         numbers[name] = Number.of(column, trains, reference.center[j], reference.unit[j], t.log1p, t.ranked)
+    folds = batch.fold[trains] if batch.fold is not None else np.zeros(len(trains), dtype=np.int8)
     counts, targets = {}, {}
+    if explore and batch.labels is not None:
+        for j, name in enumerate(columns.numbers):
+            targets[name] = Targets.of(*binned(packed.numbers[trains, j]), folds, batch.label[trains], batch.labels)
     for j, (name, values) in enumerate(zip(packed.names, packed.vocabularies, strict=True)):
         codes = packed.codes[trains, j]
         counts[name] = Counts.of(codes, values)
-        if columns.encoding(name) == "target":
-            folds = batch.fold[trains] if batch.fold is not None else np.zeros(len(trains), dtype=np.int8)
+        if columns.encoding(name) == "target" or (explore and batch.labels is not None):
             targets[name] = Targets.of(codes, values, folds, batch.label[trains], batch.labels)
     if batch.labels is None:
         none = Counts(pd.Series(dtype=np.int64))
         label, sides = Moments.of(batch.label[trains]), [none, none]
     else:
         labels = np.where(batch.label < 0, len(batch.labels), batch.label)
-        label, sides = Moments(), [Counts.of(labels[side], batch.labels) for side in (trains, tests)]
+        label, sides = Moments(), [Counts.of(labels[chosen], batch.labels) for chosen in (trains, tests)]
     return Summary(rows, numbers, counts, label, sides[0], sides[1], batch.unmatched, targets)
 
 

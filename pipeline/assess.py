@@ -1,0 +1,70 @@
+"""Evaluating a model that exists: its figures on other data, and how far that is from the data it knows."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+from sklearn.base import is_classifier
+
+from pipeline import artefact
+from pipeline.errors import DataError
+from pipeline.features import Task
+from pipeline.job import Job
+from pipeline.pack import Reference
+from pipeline.plan import make_plan
+from pipeline.progress import Monitor
+from pipeline.run import connected, settings_of
+
+SHOWN = 10
+
+
+def evaluate(
+    model: Path,
+    config: Path,
+    overrides: tuple[str, ...] = (),
+    options: dict[str, Any] | None = None,
+    every: bool = False,
+    started: float | None = None,
+) -> dict[str, Any]:
+    """Metrics and drift of ``model`` on the rows of ``config`` that test; with ``every``, on all of them.
+
+    Raises
+    ------
+    PipelineError
+        No model, data that it cannot read, or data that is nothing like what it was trained on.
+    """
+    monitor = Monitor(time.perf_counter() if started is None else started)
+    settings = settings_of(config, overrides, options)
+    trained = artefact.load(model)
+    encoder, estimator = trained.named_steps["preprocess"], trained.named_steps["model"]
+    if not hasattr(encoder, "profile_"):
+        raise DataError(f"{model}: does not remember its training data; train it again with `pipeline run`.")
+    plan = make_plan(settings, encoder.columns, encoder.profile_)
+    task: Task = "classification" if is_classifier(estimator) else "regression"
+    features = replace(plan.features, task=task)
+    plan = replace(plan, features=features, reference=Reference(encoder.center_, encoder.unit_))
+    if every:
+        plan = replace(plan, after=None, batches=tuple(replace(batch, test=True) for batch in plan.batches))
+    with connected(settings, monitor) as session:
+        ledger, metrics, drift = Job(plan, session, monitor).assess(trained)
+    seconds = {"total": time.perf_counter() - monitor.started, **monitor.seconds}
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_row("rows", f"{ledger.test:,} evaluated of {ledger.read:,} read, {ledger.rejected:,} rejected")
+    for name, value in metrics.items():
+        table.add_row(name, f"{value:.4f}")
+    for name, change in sorted(drift.items(), key=lambda item: -item[1]["score"])[:SHOWN]:
+        then, now = change["missing"]
+        unseen = f", {change['unseen']:.1%} unseen" if change["unseen"] else ""
+        missing = f", missing {then:.1%} then, {now:.1%} now" if abs(now - then) > 0.001 else ""
+        table.add_row(f"drift {name}", f"{change['score']:.4f}{unseen}{missing}")
+    monitor.console.print(table)
+    return {
+        "task": task,
+        "rows": {"read": ledger.read, "test": ledger.test, "rejected": ledger.rejected} | {"by_reason": ledger.reasons},
+        "metrics": metrics,
+        "drift": drift,
+        "seconds": {name: round(value, 3) for name, value in seconds.items()},
+        "model": {"path": str(Path(model).resolve()), "fingerprint": artefact.fingerprint(trained)},
+    }
