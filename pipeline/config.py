@@ -28,6 +28,7 @@ class Join(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     columns: list[str]
     prefix: str = ""
     how: Literal["left", "inner"] = "left"
+    large: Literal["auto"] | bool = "auto"
 
 
 class Data(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

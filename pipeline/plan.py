@@ -18,13 +18,15 @@ from pipeline.expressions import names_in
 from pipeline.features import KINDS, Features, choose, choose_task
 from pipeline.lanes import share_class
 from pipeline.pack import Reference
-from pipeline.prepare import Steps, check_join, prepare
+from pipeline.prepare import MATCHED, Steps, check_join, prepare
 from pipeline.read import Selection, empty_frame, read_head
 from pipeline.source import Dataset, absolute, open_dataset, plain, time_at
 from pipeline.split import separate, split_batches
 from pipeline.stages import Recipe
 
 FEW_INTEGERS = 20
+# A joined table that every worker holds as a whole may be so large.
+LARGE_BYTES = 256 << 20
 # Folds of target encoding, where none are asked for: as in scikit-learn's TargetEncoder.
 TARGET_FOLDS = 5
 
@@ -117,6 +119,7 @@ class Plan:
             f"early stopping {config.train.early_stopping}",
             f"lanes       {config.train.lanes}, merged after every {config.train.round_batches} batches, "
             f"in trees of fan-in {config.aggregate.fan_in}",
+            *(f"shuffle     {join.path}: both tables, by {join.on}" for join in config.data.join if join.large is True),
             "features",
         ]
         kinds = {n: k for k in KINDS for n in getattr(features.columns, k)}
@@ -160,6 +163,7 @@ def make_plan(config: cfg.Config, trained: Columns | None = None, remembered: di
     PipelineError
         Anything that can be known to be wrong before a row is read.
     """
+    config = _sized(config)
     dataset = open_dataset(config.data.path, config.data.filters)
     untreated = {f.name: str(f.type) for f in dataset.schema if _untreated(f.type)}
     _refuse_named(config, untreated)
@@ -200,10 +204,22 @@ def make_plan(config: cfg.Config, trained: Columns | None = None, remembered: di
         used = {*features.columns.names, label, config.split.column, *(c for join in config.data.join for c in join.on)}
         expressions = (*config.prepare.derive.values(), *config.prepare.filter.values())
         used = used.union(*map(names_in, expressions))
-        schema = pa.schema([f for f in schema if f.name in used])
+        schema = pa.schema([f for f in schema if f.name in used or f.name.startswith(MATCHED)])
     reference = Reference.of(head, features.columns)
     after = _after(config, dataset, meta)
     return Plan(config, dataset, _split(config, dataset, schema), schema, meta, features, reason, reference, after)
+
+
+def _sized(config: cfg.Config) -> cfg.Config:
+    """With every join's `large` decided, by the size of its table."""
+    joins = []
+    for join in config.data.join:
+        if join.large == "auto":
+            table = open_dataset(join.path)
+            wanted = pa.schema([f for f in table.schema if f.name in (*join.on, *join.columns)])
+            join = structs.replace(join, large=table.rows * table.row_bytes(wanted) > LARGE_BYTES)
+        joins.append(join)
+    return structs.replace(config, data=structs.replace(config.data, join=joins))
 
 
 def _columns(config: cfg.Config, schema: pa.Schema) -> pa.Schema:

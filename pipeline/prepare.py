@@ -6,14 +6,17 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import PurePosixPath
 
-import fsspec
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline import expressions
 from pipeline.config import Join, suggest
+from pipeline.cut import form_batches
 from pipeline.errors import ConfigError, DataError
+from pipeline.read import Selection, empty_frame, read_batch
+from pipeline.source import open_dataset
+
+MATCHED = "__matched_"
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,12 @@ def prepare(frame: pd.DataFrame, steps: Steps) -> tuple[pd.DataFrame, Tally]:
     """
     tally = Tally()
     for join in steps.joins:
-        table = small_table(join.path, tuple(join.on), tuple(join.columns), join.prefix)
-        frame, matched = join_table(frame, table, join.on)
+        if matched_column(join) in frame.columns:  # `shuffle` has been there
+            matched = frame[matched_column(join)].fillna(False).astype(bool)
+            frame = frame.drop(columns=matched_column(join))
+        else:
+            table = small_table(join.path, tuple(join.on), tuple(join.columns), join.prefix, join.large is True)
+            frame, matched = join_table(frame, table, join.on)
         name = PurePosixPath(join.path).name
         tally.unmatched[name] = tally.unmatched.get(name, 0) + int((~matched).sum())
         if join.how == "inner":
@@ -72,6 +79,11 @@ def prepare(frame: pd.DataFrame, steps: Steps) -> tuple[pd.DataFrame, Tally]:
     if not isinstance(result, pd.DataFrame):
         raise DataError(f"prepare.function {steps.function}: returned {type(result).__name__}; return a DataFrame.")
     return result, tally
+
+
+def matched_column(join: Join) -> str:
+    """The column that says, after a large join, which rows found a match."""
+    return f"{MATCHED}{join.prefix}{'_'.join(join.columns)}__"
 
 
 def _drop(frame: pd.DataFrame, keep: pd.Series, reason: str, tally: Tally) -> pd.DataFrame:
@@ -101,13 +113,20 @@ def _key(values: pd.Series, dtype: object) -> pd.Series:
 
 
 @lru_cache(maxsize=16)
-def small_table(path: str, on: tuple[str, ...], columns: tuple[str, ...], prefix: str) -> pd.DataFrame:
-    """A join's table, indexed by its key: read once in each worker, not sent with each task."""
-    try:
-        with fsspec.open(path, "rb") as handle:
-            table = pq.read_table(handle, columns=[*on, *columns]).to_pandas()
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: the table of a data.join cannot be read ({error}); correct its path.") from None
+def small_table(
+    path: str, on: tuple[str, ...], columns: tuple[str, ...], prefix: str, empty: bool = False
+) -> pd.DataFrame:
+    """A join's table, indexed by its key: read once in each worker, not sent with each task.
+
+    With ``empty`` none of its rows: what a large table looks like before it is joined.
+    """
+    dataset = open_dataset(path)
+    selection = Selection(pa.schema([dataset.schema.field(c) for c in [*on, *columns]]), dataset.folders)
+    parts = [empty_frame(selection.schema)]
+    if not empty:
+        parts = [read_batch(batch, selection) for batch in form_batches(dataset, "file")]
+    texts = [name for name, dtype in parts[0].dtypes.items() if isinstance(dtype, pd.CategoricalDtype)]
+    table = pd.concat([part.astype(dict.fromkeys(texts, "str")) for part in parts])
     table = table.dropna(subset=list(on)).set_index(list(on)).add_prefix(prefix)
     if not table.index.is_unique:
         twice = table.index[table.index.duplicated()][0]
@@ -117,11 +136,7 @@ def small_table(path: str, on: tuple[str, ...], columns: tuple[str, ...], prefix
 
 def check_join(join: Join, known: Sequence[str]) -> None:
     """That the join's table has its columns and the batches have its key."""
-    try:
-        with fsspec.open(join.path, "rb") as handle:
-            names = pq.read_schema(handle).names
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{join.path}: the table of a data.join cannot be read ({error}); correct its path.") from None
+    names = open_dataset(join.path).schema.names
     for column in [*join.on, *join.columns]:
         if column not in names:
             raise ConfigError(f"data.join: {join.path} has no column {column!r}{suggest(column, names)}.")

@@ -4,10 +4,11 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline import cluster, report
+from pipeline import cluster, report, shuffle
 from pipeline import config as cfg
 from pipeline.datasets import flights
 from pipeline.job import Job
@@ -53,7 +54,11 @@ def run(
         return {"plan": plan.describe()}
     plan = make_plan(settings)
     with connected(settings, monitor) as session:
-        outcome = Job(plan, session, monitor).execute()
+        with shuffle.joined(session.client, plan, folder) as (going_on, dropped):
+            if going_on is not plan.config:
+                plan = make_plan(going_on)
+            outcome = Job(plan, session, monitor).execute()
+            outcome = replace(outcome, pruned=outcome.pruned + dropped)
         described = {
             "scheduler": session.scheduler,
             "workers": session.workers,

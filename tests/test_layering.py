@@ -40,6 +40,7 @@ ORDER = [
     "artefact",
     "report",
     "job",
+    "shuffle",
     "datasets",
     "run",
     "assess",
@@ -73,7 +74,7 @@ def test_every_module_has_its_place_and_imports_only_what_lies_upstream():
 
 
 def test_only_the_edges_know_dask():
-    edges = {"cluster.py", "job.py", "progress.py", "rounds.py", "tasks.py", "train.py", "warm.py"}
+    edges = {"cluster.py", "job.py", "progress.py", "rounds.py", "shuffle.py", "tasks.py", "train.py", "warm.py"}
     for path in PACKAGE.rglob("*.py"):
         names = {
             name.split(".")[0]
