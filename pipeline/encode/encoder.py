@@ -194,11 +194,11 @@ class Encoder(TransformerMixin, BaseEstimator):
         middle = np.where(logged, self.mean_, (self.mean_ - center) / unit)
         factor = np.where(logged, 1.0, unit) / self.scale_
         encode_plain(
-            *(packed.numbers, packed.codes, rows, scaled, middle, factor, self.fill_),
-            *(_integers(hots), _integers(starts), np.concatenate(lookups), dense, hot),
+            *(_chosen(packed.numbers, scaled), _chosen(packed.codes, _integers(hots)), rows, middle, factor),
+            *(_integers(starts), np.concatenate(lookups), dense, hot),
         )
         bounds = np.column_stack([(self.low_ - center) / unit, (self.high_ - center) / unit])
-        special = np.flatnonzero(np.isfinite(bounds).any(axis=1) | logged)
+        special = np.flatnonzero(np.isfinite(bounds).any(axis=1) | logged | (self.fill_ != 0))
         if len(special):
             places = np.column_stack([scaled[special], special])
             units = np.column_stack([center, unit])[special]
@@ -266,6 +266,11 @@ class Encoder(TransformerMixin, BaseEstimator):
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the encoded columns: ``column=value`` for one-hot ones, ``column#bucket`` for hashed ones."""
         return self.names_
+
+
+def _chosen(columns: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Some columns; without a copy where they are all."""
+    return columns if len(wanted) == columns.shape[1] else np.ascontiguousarray(columns[:, wanted])
 
 
 def _integers(values: list[Any]) -> np.ndarray:

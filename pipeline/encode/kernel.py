@@ -5,23 +5,23 @@ from numba import njit
 
 
 @njit(nogil=True, cache=True)
-def encode_plain(numbers, codes, rows, scaled, middle, factor, fill, hots, starts, lookup, dense, hot):  # type: ignore[no-untyped-def]
-    """What every table has: numbers ``scaled`` about ``middle`` times ``factor``, and the columns of the ones.
+def encode_plain(numbers, codes, rows, middle, factor, starts, lookup, dense, hot):  # type: ignore[no-untyped-def]
+    """What every table has: numbers about ``middle`` times ``factor``, zero for missing; and columns of the ones.
 
-    The j-th one-hot column is that of the codes' column ``hots[j]``, looked up from ``starts[j]``.
+    The codes of the j-th column are looked up from ``starts[j]``.
     """
     for i in range(len(rows)):
         row = rows[i]
-        for j in range(len(scaled)):
-            x = (numbers[row, scaled[j]] - middle[j]) * factor[j]
-            dense[i, j] = x if x == x else fill[j]
-        for j in range(len(hots)):
-            hot[i, j] = lookup[starts[j] + codes[row, hots[j]]]
+        for j in range(numbers.shape[1]):
+            x = (numbers[row, j] - middle[j]) * factor[j]
+            dense[i, j] = x if x == x else 0.0
+        for j in range(codes.shape[1]):
+            hot[i, j] = lookup[starts[j] + codes[row, j]]
 
 
 @njit(nogil=True, cache=True)
 def encode_bent(numbers, rows, special, bounds, units, logged, middle, factor, fill, dense):  # type: ignore[no-untyped-def]
-    """Numbers that are clipped or logged, in place of what `encode_plain` wrote.
+    """Numbers that are clipped, logged or imputed with another value than the mean, over what `encode_plain` wrote.
 
     ``special`` is the column of ``numbers`` and of ``dense`` for each, ``bounds`` its least and greatest packed
     value, ``units`` the center and unit of its packed values.
