@@ -42,7 +42,7 @@ def check(
     for heading in ("column", "type", "missing", "values", "predicts", "warning"):
         table.add_column(heading)
     for name, column in found["columns"].items():
-        power = f"{column['predicts']:.3f}" if column["predicts"] is not None else ""
+        power = f"{column['predicts']:.3f}"
         warning = "; ".join(column["warnings"])
         table.add_row(name, column["type"], f"{column['missing']:.1%}", column["shown"], power, warning)
     monitor.say(f"rows        {found['rows']['read']:,}, {found['rows']['rejected']:,} of them rejected")
@@ -82,8 +82,9 @@ def findings(summary: Summary, plan: Plan) -> dict[str, Any]:
 def _column(
     kind: str, missing: int, count: int, shown: str, summary: Summary, name: str, warnings: list[str]
 ) -> dict[str, Any]:
-    power = predictive_power(summary.targets[name]) if name in summary.targets else None
-    if power is not None and power > LEAK:
+    number = summary.label if summary.label.count else None
+    power = predictive_power(summary.targets[name], number)
+    if power > LEAK:
         warnings.append("predicts the label almost perfectly: is it known beforehand?")
     rate = missing / (missing + count) if missing + count else 0.0
     return {"type": kind, "missing": rate, "shown": shown, "predicts": power, "warnings": warnings}

@@ -23,7 +23,10 @@ from pipeline import forkserver
 from pipeline.errors import ClusterError
 
 # What a worker needs to import before it can run a task of ours.
-REQUIRED = ("dask_ml", "fsspec", "msgspec", "numba", "numpy", "pandas", "pyarrow", "scipy", "sklearn", "tomli_w")
+REQUIRED = (
+    *("dask_ml", "datasketches", "fsspec", "msgspec", "numba", "numpy", "pandas", "pyarrow", "scipy", "sklearn"),
+    "tomli_w",
+)
 
 
 def _local_settings() -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pipeline import assess, check, drift
 from pipeline.encode import Encoder
 from pipeline.errors import DataError
 from pipeline.run import run
-from pipeline.statistics import Counts, Number, Summary, Targets, predictive_power
+from pipeline.statistics import Counts, Moments, Number, Summary, Targets, predictive_power
 from tests.conftest import table, write
 
 OPTIONS = {"workers": 1, "dashboard": "127.0.0.1:0"}
@@ -142,5 +142,10 @@ def test_predictive_power_is_lambda_of_other_folds():
     fold = np.arange(200) % 2
     values, labels = pd.Index(["a", "b"]), pd.Index([0, 1])
     assert predictive_power(Targets.of(codes, values, fold, codes, labels)) == 1
+    amount = np.where(codes == 0, 3.0, 8.0) + np.tile([0.0, 1.0, -1.0, 0.5], 50)
+    means = pd.Series(amount).groupby([codes, 1 - fold]).mean()
+    guessed = np.array([means[c, f] for c, f in zip(codes, fold, strict=True)])
+    found = predictive_power(Targets.of(codes, values, fold, amount, None), Moments.of(amount))
+    assert found == pytest.approx(sk.r2_score(amount, guessed))
     noise = np.arange(200) // 2 % 2 ^ np.arange(200) // 100
     assert predictive_power(Targets.of(codes, values, fold, noise, labels)) <= 0.05

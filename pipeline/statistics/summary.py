@@ -49,13 +49,13 @@ def summarise(
         numbers[name] = Number.of(column, trains, reference.center[j], reference.unit[j], t.log1p, t.ranked)
     folds = batch.fold[trains] if batch.fold is not None else np.zeros(len(trains), dtype=np.int8)
     counts, targets = {}, {}
-    if explore and batch.labels is not None:
+    if explore:
         for j, name in enumerate(columns.numbers):
             targets[name] = Targets.of(*binned(packed.numbers[trains, j]), folds, batch.label[trains], batch.labels)
     for j, (name, values) in enumerate(zip(packed.names, packed.vocabularies, strict=True)):
         codes = packed.codes[trains, j]
         counts[name] = Counts.of(codes, values)
-        if columns.encoding(name) == "target" or (explore and batch.labels is not None):
+        if columns.encoding(name) == "target" or explore:
             targets[name] = Targets.of(codes, values, folds, batch.label[trains], batch.labels)
     if batch.labels is None:
         none = Counts(pd.Series(dtype=np.int64))

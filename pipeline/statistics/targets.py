@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from pipeline.statistics.numbers import Moments
+
 SUM, COUNT = "sum", "count"
 
 
@@ -46,14 +48,17 @@ class Targets:
         return cls(_added([part.table for part in parts]), _added([part.missing for part in parts]))
 
 
-def predictive_power(targets: Targets) -> float:
+def predictive_power(targets: Targets, label: Moments | None = None) -> float:
     """How well the column alone predicts the label, each fold by the others: 1 perfectly, 0 like a constant.
 
-    The share of the constant guess's errors that is avoided: L. Goodman and W. Kruskal's lambda (1954).
+    For classes the share of the constant guess's errors that is avoided (L. Goodman and W. Kruskal's lambda, 1954);
+    for a number, of which ``label`` holds the moments, R² of the means of the values.
     """
     every = pd.concat([targets.table.reset_index(drop=True), targets.missing]).fillna(0.0)
     folds = every.columns.get_level_values("fold").unique()
     total = every.T.groupby(level="class").sum().T
+    if label is not None:
+        return _explained(every, total, label)
     constant = total.sum().max()
     right = 0.0
     for fold in folds:
@@ -63,6 +68,19 @@ def predictive_power(targets: Targets) -> float:
         right += here.to_numpy()[np.arange(len(here)), guess].sum()
     errors = total.to_numpy().sum() - constant
     return float((right - constant) / errors) if errors else 0.0
+
+
+def _explained(every: pd.DataFrame, total: pd.DataFrame, label: Moments) -> float:
+    """R² of the means of a value's other folds; sums of squares are about the label's mean, to lose no digits."""
+    gained = 0.0
+    for fold in every.columns.get_level_values("fold").unique():
+        n = every[fold][COUNT].to_numpy()
+        s = every[fold][SUM].to_numpy() - n * label.mean
+        others = total[COUNT].to_numpy() - n
+        means = (total[SUM].to_numpy() - every[fold][SUM].to_numpy()) / np.where(others > 0, others, 1) - label.mean
+        means = np.where(others > 0, means, 0.0)
+        gained += float((2 * means * s - n * means**2).sum())
+    return gained / label.m2 if label.m2 else 0.0
 
 
 def _added(tables: list[pd.DataFrame]) -> pd.DataFrame:
