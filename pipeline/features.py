@@ -12,6 +12,16 @@ from pipeline.errors import ConfigError
 
 Task = Literal["classification", "regression"]
 KINDS = ("numeric", "categorical", "datetime", "text")
+# The keys of a `Treatment` that each kind of column looks at.
+_SCALED = ("impute", "indicator", "scale", "log1p", "clip", "bins")
+_CODED = ("encode", "scale", "min_frequency", "max_categories", "hash_above", "buckets", "smooth")
+TREATED_BY = {
+    "numeric": _SCALED,
+    "categorical": _CODED,
+    "cross": _CODED,
+    "datetime": ("parts", "cyclical", "min_frequency", *_SCALED),
+    "text": ("buckets",),
+}
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,7 @@ def choose(frame: pd.DataFrame, config: cfg.Config, task: Task) -> Features:
             if name == label or (name == config.split.column and config.split.by == "group"):
                 continue
             if name in (named.text or []):
+                _check_named(frame, name, "text", label)
                 kind: str | None = "text"
                 reasons[name] = "named in features.text"
             else:
@@ -73,12 +84,19 @@ def choose(frame: pd.DataFrame, config: cfg.Config, task: Task) -> Features:
                 _check_named(frame, name, "cross", label)
         reasons[CROSS.join(cross)] = "named in features.cross"
     crosses = tuple(tuple(cross) for cross in named.cross)
-    treated = [*names, *(CROSS.join(cross) for cross in crosses)]
-    for name in named.columns:
+    treated = {name: kind for kind, group in groups.items() for name in group}
+    treated |= {CROSS.join(cross): "cross" for cross in crosses}
+    for name, own in named.columns.items():
         if name not in treated:
             raise ConfigError(f"features.columns.{name}: no feature has this name{cfg.suggest(name, treated)}.")
-    options = {name: named.of(name).options() for name in treated}
-    for name, changed in options.items():
+        vain = next((key for key in own if key not in TREATED_BY[treated[name]]), None)
+        if vain:
+            known = ", ".join(TREATED_BY[treated[name]])
+            raise ConfigError(f"features.columns.{name}.{vain}: {name!r} is {treated[name]}, which knows {known}.")
+    options = {}
+    for name, kind in treated.items():
+        changed = {key: value for key, value in named.of(name).options().items() if key in TREATED_BY[kind]}
+        options[name] = changed
         if changed:
             reasons[name] += "; " + ", ".join(f"{key} {value}" for key, value in changed.items())
     numeric, categorical, datetime, text = (tuple(groups[kind]) for kind in KINDS)

@@ -20,8 +20,8 @@ from pipeline.lanes import share_class
 from pipeline.pack import Reference
 from pipeline.prepare import MATCHED, Steps, check_join, prepare
 from pipeline.read import Selection, empty_frame, read_head
-from pipeline.source import Dataset, absolute, open_dataset, plain, time_at
-from pipeline.split import separate, split_batches
+from pipeline.sides import batches_of, first_test_value
+from pipeline.source import Dataset, absolute, open_dataset
 from pipeline.stages import Recipe
 
 FEW_INTEGERS = 20
@@ -206,8 +206,8 @@ def make_plan(config: cfg.Config, trained: Columns | None = None, remembered: di
         used = used.union(*map(names_in, expressions))
         schema = pa.schema([f for f in schema if f.name in used or f.name.startswith(MATCHED)])
     reference = Reference.of(head, features.columns)
-    after = _after(config, dataset, meta)
-    return Plan(config, dataset, _split(config, dataset, schema), schema, meta, features, reason, reference, after)
+    after = first_test_value(config, dataset, meta)
+    return Plan(config, dataset, batches_of(config, dataset, schema), schema, meta, features, reason, reference, after)
 
 
 def _sized(config: cfg.Config) -> cfg.Config:
@@ -266,58 +266,3 @@ def _is_class_number(label: pd.Series, integer: bool) -> bool:
     # By value, not by dtype: an integer column with a missing value is a float by now.
     whole = set(label.dropna().unique().tolist())
     return whole <= {0, 1} or (integer and len(whole) <= FEW_INTEGERS)
-
-
-def _after(config: cfg.Config, dataset: Dataset, meta: pd.DataFrame) -> tuple[str, object] | None:
-    """The column and the value from which on rows test, where the split goes by time."""
-    if config.split.by != "time" or config.split.path is not None:
-        return None
-    column = config.split.column or ""
-    values = meta[column]
-    moment = pd.api.types.is_datetime64_any_dtype(values.dtype)
-    if not moment and not pd.api.types.is_numeric_dtype(values.dtype):
-        raise ConfigError(f"split.column: {column!r} is {values.dtype}; a split by time needs a time or a number.")
-    value = config.split.after
-    if value is None:
-        if column not in dataset.schema.names:
-            raise ConfigError(
-                f"split.after: missing, and column {column!r} is made by prepare; say from when rows test."
-            )
-        value = time_at(dataset, column, 1 - config.split.test)
-    if not moment:
-        return column, value
-    try:
-        when = pd.Timestamp(value)
-        zone = values.dt.tz
-        when = when.tz_localize(zone) if zone is not None and when.tz is None else when
-        when = when.tz_convert(None) if zone is None and when.tz is not None else when
-    except (ValueError, TypeError) as error:
-        raise ConfigError(f"split.after: {value!r} is no time ({error}); write 2026-11-23.") from None
-    return column, when
-
-
-def _split(config: cfg.Config, dataset: Dataset, columns: pa.Schema) -> tuple[Batch, ...]:
-    batches = form_batches(dataset, config.data.batch_rows, columns)
-    if config.split.path is not None:
-        test = open_dataset(config.split.path, config.data.filters)
-        for column in columns:
-            if column.name in test.schema.names and plain(test.schema.field(column.name).type) != plain(column.type):
-                raise ConfigError(
-                    f"split.path: column {column.name!r} is {test.schema.field(column.name).type} in {test.path}, "
-                    f"but {column.type} in {dataset.path}; write both with one type."
-                )
-            if column.name not in test.schema.names:
-                raise ConfigError(
-                    f"split.path: {test.path} has no column {column.name!r}; give a test set like the data."
-                )
-        if test.folders != dataset.folders:
-            raise ConfigError(
-                f"split.path: the folders of {test.path} name {list(test.folders)}, those of the data "
-                f"{list(dataset.folders)}; lay out both alike."
-            )
-        return separate(batches, form_batches(test, config.data.batch_rows, columns))
-    if config.split.by == "batch":
-        if len(batches) < 2:
-            raise ConfigError('split.by: "batch" needs two batches, found 1; set split.by = "row" or data.batch_rows.')
-        return split_batches(batches, config.split.test, config.train.seed)
-    return batches

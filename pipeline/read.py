@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from pipeline.cut import Batch, Piece
 from pipeline.errors import DataError
-from pipeline.source import Filter, condition
+from pipeline.filters import Filter, condition
 
 STREAM_ROWS = 65_536
 EXACT_FLOAT = 2**53

@@ -8,16 +8,14 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import fsspec
-import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow.fs import FSSpecHandler, PyFileSystem
 
-from pipeline.errors import ConfigError, DataError
+from pipeline.errors import DataError
+from pipeline.filters import Filter, condition
 
-Filter = tuple[str, str, object]
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # how Hive writes a missing value into a folder's name
 
 
@@ -250,83 +248,6 @@ def _folder_columns(files: Sequence[str], root: str) -> tuple[pa.Schema, list[tu
     schema = pa.schema([(n, pa.int64() if w else pa.string()) for n, w in zip(names, whole, strict=True)])
     typed = [[int(v) if w and v is not None else v for v in column] for column, w in zip(columns, whole, strict=True)]
     return schema, [tuple(column[i] for column in typed) for i in range(len(files))]
-
-
-def condition(filters: Sequence[Filter], schema: pa.Schema) -> ds.Expression:
-    """The filters as one Arrow expression over columns of ``schema``.
-
-    Raises
-    ------
-    ConfigError
-        A column that is not there, or a value that its type cannot be compared with.
-    """
-    total = None
-    for column, operator, value in filters:
-        if column not in schema.names:
-            raise ConfigError(f"data.filters: no file has a column {column!r}; name one of {', '.join(schema.names)}.")
-        try:
-            one = _comparison(ds.field(column), operator, value, schema.field(column).type)
-        except (pa.ArrowException, TypeError, ValueError) as error:
-            raise ConfigError(
-                f"data.filters: {value!r} does not compare with column {column!r}, {schema.field(column).type} "
-                f"({error}); correct the value."
-            ) from None
-        total = one if total is None else total & one
-    return total
-
-
-def _comparison(field: ds.Expression, operator: str, value: object, dtype: pa.DataType) -> ds.Expression:
-    if operator in ("in", "not in"):
-        found = field.isin(pa.array(value, dtype))
-        return found if operator == "in" else ~found & field.is_valid()
-    scalar = pa.scalar(value).cast(dtype)
-    comparisons = {
-        "==": field == scalar,
-        "!=": field != scalar,
-        "<": field < scalar,
-        "<=": field <= scalar,
-        ">": field > scalar,
-        ">=": field >= scalar,
-    }
-    return comparisons[operator]
-
-
-def time_at(dataset: Dataset, column: str, share: float) -> object:
-    """About the value that a ``share`` of the rows does not reach, from the footers' statistics alone.
-
-    Within a row group the values are taken for evenly spread between its least and its greatest.
-
-    Raises
-    ------
-    DataError
-        The footers do not tell.
-    """
-    ranges = [found for file in dataset.files for found in _ranges(file, dataset.folders, column)]
-    if not ranges:
-        raise DataError(f"{dataset.path}: the footers hold no range of column {column!r}; set split.after.")
-    bounds = pd.DataFrame(ranges, columns=["low", "high", "rows"])
-    if moment := not pd.api.types.is_numeric_dtype(bounds["low"].dtype):
-        for side in ("low", "high"):
-            bounds[side] = pd.to_datetime(bounds[side], utc=True).astype("datetime64[ns, UTC]").astype(np.int64)
-    low, width = bounds["low"], (bounds["high"] - bounds["low"]).clip(lower=1)
-    first, last = float(low.min()), float(bounds["high"].max())
-    for _ in range(64):
-        middle = (first + last) / 2
-        below = ((middle - low) / width).clip(0, 1) @ bounds["rows"] / bounds["rows"].sum()
-        first, last = (middle, last) if below < share else (first, middle)
-    return pd.Timestamp(int(last), tz="UTC").floor("s") if moment else last
-
-
-def _ranges(file: File, folders: tuple[str, ...], column: str) -> list[tuple[object, object, int]]:
-    """Least and greatest value of a column in each row group, and its rows."""
-    if column in folders:
-        value = file.values[folders.index(column)]
-        return [(value, value, file.rows)]
-    with fsspec.open(file.path, "rb") as handle:
-        meta = pq.read_metadata(handle)
-    index = meta.schema.to_arrow_schema().names.index(column)
-    found = [(meta.row_group(group).column(index).statistics, rows) for group, rows in file.groups]
-    return [(stats.min, stats.max, rows) for stats, rows in found if stats is not None and stats.has_min_max]
 
 
 def _prune(files: Sequence[File], schema: pa.Schema, folders: pa.Schema, filters: Sequence[Filter]) -> list[File]:

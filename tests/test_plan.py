@@ -63,6 +63,18 @@ def test_only_the_columns_that_are_used_are_read(folder):
         ({"split": {"by": "batch"}}, '"batch" needs two batches'),
         ({"prepare": {"columns": ["xx"]}}, "prepare.columns: no file has a column 'xx'; did you mean x"),
         ({"features": {"numeric": ["x", "x"]}}, "column 'x' is named twice"),
+        (
+            {"features": {"columns": {"c": {"log1p": True}}}},
+            "features.columns.c.log1p: 'c' is categorical, which knows",
+        ),
+        ({"features": {"columns": {"cc": {}}}}, "features.columns.cc: no feature has this name; did you mean c"),
+        ({"features": {"columns": {"x": {"clp": 1}}}}, "features.columns.x.clp: unknown config key; did you mean clip"),
+        ({"features": {"cross": [["c", "zz"]]}}, "features.cross: no file has a column 'zz'"),
+        ({"features": {"text": ["n"]}}, "features.text: column 'n' is int64"),
+        ({"features": {"exclude": ["zz"]}}, "features.exclude: no file has a column 'zz'"),
+        ({"split": {"by": "time", "column": "c"}}, "a split by time needs a time or a number"),
+        ({"split": {"by": "time", "column": "t", "after": "soon"}}, "'soon' is no time"),
+        ({"split": {"by": "time", "column": "t", "folds": 3}}, "would train on the future"),
         ({"features": {"numeric": []}}, "no column is left"),
         ({"features": {"datetime": ["x"]}}, "column 'x' is float64; name it under numeric"),
         ({"features": {"categorical": ["x"]}}, "name it under numeric"),
@@ -89,3 +101,28 @@ def test_the_estimate_of_memory_is_near_the_truth(folder):
     packed = [pack_span([b], chosen.recipe) for b in chosen.batches]
     real = sum(b.features.numbers.nbytes + b.features.codes.nbytes + b.label.nbytes + b.fate.nbytes for b in packed)
     assert np.isclose(chosen.packed_bytes(), real, rtol=0.1)
+
+
+def test_treatments_of_all_columns_go_to_those_they_suit_and_the_plan_says_so(folder):
+    features = {"scale": "robust", "encode": "hash", "cyclical": True, "cross": [["c", "t.hour"]], "exclude": ["n"]}
+    chosen = plan(folder, features={**features, "columns": {"x": {"scale": "none", "log1p": True}}})
+    assert chosen.features.columns.options == {
+        "x": {"scale": "none", "log1p": True},
+        "c": {"scale": "robust", "encode": "hash"},
+        "t": {"scale": "robust", "cyclical": True},
+        "amount": {"scale": "robust"},
+        "three": {"scale": "robust"},
+        "c:t.hour": {"scale": "robust", "encode": "hash"},
+    }
+    lines = "\n".join(chosen.describe())
+    assert "scale none, log1p True" in lines
+    assert "left out: features.exclude" in lines
+
+
+def test_what_nothing_can_be_made_of_is_refused_by_name(tmp_path):
+    write(table(40).assign(raw=b"1", many=[[1]] * 40), tmp_path / "d", 1)
+    for key, column, kind in (("numeric", "raw", "binary"), ("categorical", "many", "list")):
+        with pytest.raises(ConfigError, match=rf"features\.{key}: column '{column}' is {kind}.*prepare\.function"):
+            plan(tmp_path / "d", features={key: [column]})
+    with pytest.raises(ConfigError, match=r"data\.label: column 'raw' is binary"):
+        plan(tmp_path / "d", "raw")

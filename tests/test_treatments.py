@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction import FeatureHasher
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.impute import SimpleImputer
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
     KBinsDiscretizer,
@@ -21,7 +21,8 @@ from sklearn.preprocessing import (
     TargetEncoder,
 )
 
-from pipeline import statistics
+from pipeline import artefact, statistics
+from pipeline.adaptive import AdaptiveClassifier
 from pipeline.aggregate import tree
 from pipeline.columns import category_codes
 from pipeline.encode import Coding, Encoder, make_encoder
@@ -283,3 +284,12 @@ def test_above_their_size_counts_keep_the_frequent_values(monkeypatch):
     assert set(top.index) == set(range(20))
     assert (top <= 500).all()
     assert (top + merged.short >= 500).all()
+
+
+def test_a_saved_encoder_answers_the_same(tmp_path):
+    model = Pipeline([("preprocess", everything()), ("model", AdaptiveClassifier(random_state=0))])
+    model.fit(FRAME, FRAME["y"])
+    artefact.save(model, tmp_path / "m.skops")
+    loaded = artefact.load(tmp_path / "m.skops")
+    np.testing.assert_array_equal(loaded.predict_proba(NEW), model.predict_proba(NEW))
+    assert artefact.fingerprint(loaded) == artefact.fingerprint(model)
