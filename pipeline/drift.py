@@ -8,7 +8,7 @@ import pandas as pd
 
 from pipeline.columns import Columns
 from pipeline.errors import DataError
-from pipeline.features import kind_of
+from pipeline.features import KINDS, kind_of
 from pipeline.statistics import Counts, Number, Summary
 
 GROUPS = 10
@@ -39,7 +39,7 @@ def profile(summary: Summary, columns: Columns) -> dict[str, Any]:
             "counts": [int(n) for n in top],
             "rest": total - int(top.sum()),
         }
-    kinds = {name: kind for kind in ("numeric", "categorical", "datetime", "text") for name in getattr(columns, kind)}
+    kinds = {name: kind for kind in KINDS for name in getattr(columns, kind)}
     return {"numbers": numbers, "codes": codes, "kinds": kinds}
 
 

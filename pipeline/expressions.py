@@ -37,7 +37,7 @@ def evaluate(frame: pd.DataFrame, expression: str, key: str) -> pd.Series:
     except pd.errors.UndefinedVariableError as error:
         name = str(error).split("'")[1]
         raise ConfigError(f"{key}: no column {name!r}{suggest(name, frame.columns)}.") from None
-    except (SyntaxError, NotImplementedError) as error:
+    except (SyntaxError, NotImplementedError) as error:  # the second is how pandas refuses syntax, a lambda say
         reason = str(error).partition("\n")[0]
         raise ConfigError(f"{key}: {expression!r} is not an expression ({reason}); see pandas.eval.") from None
     except Exception as error:

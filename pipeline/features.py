@@ -96,12 +96,11 @@ def choose(frame: pd.DataFrame, config: cfg.Config, task: Task) -> Features:
     options = {}
     for name, kind in treated.items():
         changed = {key: value for key, value in named.of(name).options().items() if key in TREATED_BY[kind]}
-        options[name] = changed
         if changed:
+            options[name] = changed
             reasons[name] += "; " + ", ".join(f"{key} {value}" for key, value in changed.items())
     numeric, categorical, datetime, text = (tuple(groups[kind]) for kind in KINDS)
-    changed_options = {name: changed for name, changed in options.items() if changed}
-    return Features(task, Columns(numeric, categorical, datetime, text, crosses, changed_options), reasons)
+    return Features(task, Columns(numeric, categorical, datetime, text, crosses, options), reasons)
 
 
 def choose_task(dtype: object, config: cfg.Config, estimator_kind: str | None, few_values: bool) -> tuple[Task, str]:

@@ -1,6 +1,5 @@
 """The flow: read, statistics, encode, train, evaluate. Dask's collections and futures appear here."""
 
-import copy
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -61,16 +60,11 @@ class Job:
         source = self._source()
         summary = self._summarise(source)
         ledger, target = understand(summary, plan)
-        columns = plan.features.columns
-        encoder = make_encoder(summary, columns, plan.reference, target.classes, self.folds)
-        encoder.profile_ = drift.profile(summary, columns)
-        coding = Coding(encoder, target.classes, plan.config.train.seed)
-        training = self._train(source, coding, target)
-        lane: Lane = training.lane.result()
-        model = fitted(lane, target)
-        metrics = self._evaluate(source, Judge(model, coding, target, self._metrics()))
-        folds = [self._over().fold(source, fold) for fold in range(plan.config.split.folds or 0)]
-        artefact = Pipeline([("preprocess", encoder), ("model", model)])
+        judge, training = self._learn(source, summary, target)
+        metrics = self._evaluate(source, judge)
+        folds = [self._fold(source, fold) for fold in range(plan.config.split.folds or 0)]
+        judge.coding.encoder.profile_ = drift.profile(summary, plan.features.columns)
+        artefact = Pipeline([("preprocess", judge.coding.encoder), ("model", judge.model)])
         return Outcome(
             ledger,
             len(plan.batches),
@@ -83,22 +77,21 @@ class Job:
             folds,
         )
 
-    def _over(self) -> "Job":
-        """The same job once more on the same session, under keys of its own."""
-        other = copy.copy(self)
-        other.tasks = Tasks(self.client, self.plan.config.aggregate.fan_in)
-        return other
-
-    def fold(self, source: "Source", fold: int) -> dict[str, float]:
+    def _fold(self, source: "Source", fold: int) -> dict[str, float]:
         """The figures on one fold of the training rows, of statistics and a model learned from the others."""
         held = Fold(self.tasks, source, fold)
         summary = self._summarise(held)
-        target = target_of(summary, self.plan)
-        columns = self.plan.features.columns
-        encoder = make_encoder(summary, columns, self.plan.reference, target.classes, self.folds)
-        coding = Coding(encoder, target.classes, self.plan.config.train.seed)
-        lane: Lane = self._train(held, coding, target).lane.result()
-        return self._evaluate(held, Judge(fitted(lane, target), coding, target, self._metrics()))
+        judge, _ = self._learn(held, summary, target_of(summary, self.plan))
+        return self._evaluate(held, judge)
+
+    def _learn(self, source: "Source | Fold", summary: Summary, target: Target) -> tuple[Judge, Training]:
+        """Encoder and model, as they judge other rows, and how training went."""
+        plan = self.plan
+        encoder = make_encoder(summary, plan.features.columns, plan.reference, target.classes, self.folds)
+        coding = Coding(encoder, target.classes, plan.config.train.seed)
+        training = self._train(source, coding, target)
+        lane: Lane = training.lane.result()
+        return Judge(fitted(lane, target), coding, target, self._metrics()), training
 
     def _source(self) -> "Source":
         plan = self.plan
@@ -121,8 +114,7 @@ class Job:
         source = self._source()
         summary = self._summarise(source, TEST)
         classes = getattr(estimator, "classes_", None)
-        known = np.array([]) if classes is None else classes
-        ledger = Ledger.of(summary, pd.Index(known) if classes is not None else None).balanced(self.plan.rows)
+        ledger = Ledger.of(summary, None if classes is None else pd.Index(classes)).balanced(self.plan.rows)
         if not ledger.test:
             raise DataError(f"{self.plan.config.data.path}: no rows to evaluate on ({ledger}); give --all.")
         found = drift.compare(encoder.profile_, encoder.categories_, summary)
@@ -206,14 +198,12 @@ class Fold:
     """The batches of a source as one fold of cross-validation sees them."""
 
     def __init__(self, tasks: Tasks, source: Source, fold: int):
-        self._tasks, self._source, self._fold, self._asked = tasks, source, fold, 0
+        self._tasks, self._source, self._fold = tasks, source, fold
 
     def batches(self, numbers: list[int]) -> list[Future]:
         """The packed batches of these numbers, in the same order, the rows of the fold held out."""
-        self._asked += 1  # what was let go must not come back under the same key
         named = zip(numbers, self._source.batches(numbers), strict=True)
-        key = f"fold-{self._fold}-{self._asked}"
-        return [self._tasks.submit(f"{key}-{n}", held_out, batch, self._fold) for n, batch in named]
+        return [self._tasks.submit(f"fold-{self._fold}-{n}", held_out, batch, self._fold) for n, batch in named]
 
 
 def understand(summary: Summary, plan: Plan) -> tuple[Ledger, Target]:

@@ -163,15 +163,13 @@ def make_plan(config: cfg.Config, trained: Columns | None = None, remembered: di
     PipelineError
         Anything that can be known to be wrong before a row is read.
     """
-    config = _sized(config)
     dataset = open_dataset(config.data.path, config.data.filters)
     untreated = {f.name: str(f.type) for f in dataset.schema if _untreated(f.type)}
     _refuse_named(config, untreated)
     schema = _columns(config, dataset.schema)
     first = form_batches(dataset, config.data.batch_rows, schema)[0]
     _check_types(config, schema)
-    for join in config.data.join:
-        check_join(join, schema.names)
+    config = _sized(config, schema.names)
     meta, _ = prepare(empty_frame(schema), steps(config))
     label = config.data.label
     if label not in meta.columns:
@@ -210,12 +208,12 @@ def make_plan(config: cfg.Config, trained: Columns | None = None, remembered: di
     return Plan(config, dataset, batches_of(config, dataset, schema), schema, meta, features, reason, reference, after)
 
 
-def _sized(config: cfg.Config) -> cfg.Config:
-    """With every join's `large` decided, by the size of its table."""
+def _sized(config: cfg.Config, known: list[str]) -> cfg.Config:
+    """With every join checked against the columns ``known``, and its `large` decided by the size of its table."""
     joins = []
     for join in config.data.join:
+        table = check_join(join, known)
         if join.large == "auto":
-            table = open_dataset(join.path)
             wanted = pa.schema([f for f in table.schema if f.name in (*join.on, *join.columns)])
             join = structs.replace(join, large=table.rows * table.row_bytes(wanted) > LARGE_BYTES)
         joins.append(join)

@@ -13,8 +13,8 @@ from pipeline import expressions
 from pipeline.config import Join, suggest
 from pipeline.cut import form_batches
 from pipeline.errors import ConfigError, DataError
-from pipeline.read import Selection, empty_frame, read_batch
-from pipeline.source import open_dataset
+from pipeline.read import Selection, empty_frame, read_batch, without_categories
+from pipeline.source import Dataset, open_dataset
 
 MATCHED = "__matched_"
 
@@ -125,8 +125,7 @@ def small_table(
     parts = [empty_frame(selection.schema)]
     if not empty:
         parts = [read_batch(batch, selection) for batch in form_batches(dataset, "file")]
-    texts = [name for name, dtype in parts[0].dtypes.items() if isinstance(dtype, pd.CategoricalDtype)]
-    table = pd.concat([part.astype(dict.fromkeys(texts, "str")) for part in parts])
+    table = pd.concat([without_categories(part) for part in parts])
     table = table.dropna(subset=list(on)).set_index(list(on)).add_prefix(prefix)
     if not table.index.is_unique:
         twice = table.index[table.index.duplicated()][0]
@@ -134,15 +133,17 @@ def small_table(
     return table
 
 
-def check_join(join: Join, known: Sequence[str]) -> None:
-    """That the join's table has its columns and the batches have its key."""
-    names = open_dataset(join.path).schema.names
+def check_join(join: Join, known: Sequence[str]) -> Dataset:
+    """The join's table, if it has its columns and the batches have its key."""
+    table = open_dataset(join.path)
+    names = table.schema.names
     for column in [*join.on, *join.columns]:
         if column not in names:
             raise ConfigError(f"data.join: {join.path} has no column {column!r}{suggest(column, names)}.")
     for column in join.on:
         if column not in known:
             raise ConfigError(f"data.join.on: the data has no column {column!r}{suggest(column, known)}.")
+    return table
 
 
 def resolve(reference: str) -> Callable[[pd.DataFrame], pd.DataFrame]:

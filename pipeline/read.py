@@ -79,6 +79,12 @@ def empty_frame(schema: pa.Schema) -> pd.DataFrame:
     return _to_pandas(_concatenate([schema.empty_table()], schema))
 
 
+def without_categories(frame: pd.DataFrame) -> pd.DataFrame:
+    """With texts as they are: the categories of two batches are not the same."""
+    texts = [name for name, dtype in frame.dtypes.items() if isinstance(dtype, pd.CategoricalDtype)]
+    return frame.astype(dict.fromkeys(texts, "str"))
+
+
 def _joined(batches: Sequence[Batch]) -> list[Piece]:
     """The pieces of consecutive batches, a row group that two of them share once."""
     pieces: list[Piece] = []

@@ -24,7 +24,7 @@ from pipeline.cut import Batch, form_batches
 from pipeline.errors import DataError
 from pipeline.plan import Plan
 from pipeline.prepare import matched_column
-from pipeline.read import Selection, empty_frame, read_batch
+from pipeline.read import Selection, empty_frame, read_batch, without_categories
 from pipeline.source import open_dataset
 
 ORDER = "__order__"
@@ -45,7 +45,7 @@ def joined(client: Client, plan: Plan, beside: Path) -> Iterator[tuple[cfg.Confi
     if not large:
         yield plan.config, 0
         return
-    folder = (beside.resolve().parent / f".joined.{uuid.uuid4().hex[:8]}").absolute()
+    folder = beside.resolve().parent / f".joined.{uuid.uuid4().hex[:8]}"
     folder.mkdir(parents=True)
     try:
         with dask.config.set({"dataframe.convert-string": False}):
@@ -74,22 +74,16 @@ def _shuffle(client: Client, plan: Plan, joins: Sequence[cfg.Join], folder: Path
 
 
 def _frames(batches: Sequence[Batch], selection: Selection, numbered: bool) -> dd.DataFrame:
-    meta = _plain(empty_frame(selection.schema))
+    meta = without_categories(empty_frame(selection.schema))
     if numbered:
         meta = meta.assign(**{ORDER: pd.Series(dtype="int64")})
     return dd.from_map(_read, list(batches), selection=selection, numbered=numbered, meta=meta, label="read")
 
 
 def _read(batch: Batch, selection: Selection, numbered: bool) -> pd.DataFrame:
-    frame = _plain(read_batch(batch, selection))
+    frame = without_categories(read_batch(batch, selection))
     first = batch.number << ROW_BITS
     return frame.assign(**{ORDER: np.arange(first, first + len(frame))}) if numbered else frame
-
-
-def _plain(frame: pd.DataFrame) -> pd.DataFrame:
-    """Without categories: those of two batches are not the same."""
-    texts = [name for name in frame.columns if isinstance(frame[name].dtype, pd.CategoricalDtype)]
-    return frame.astype(dict.fromkeys(texts, "str"))
 
 
 def _write(frame: pd.DataFrame, path: str, matched: Sequence[str]) -> int:

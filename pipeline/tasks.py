@@ -1,5 +1,6 @@
 """The ways in which the flow uses a client: send a value, start tasks, reduce their results."""
 
+import itertools
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
@@ -22,19 +23,25 @@ class Tasks:
 
     def __init__(self, client: Client, fan_in: int):
         self.client, self._fan_in, self._run = client, fan_in, uuid.uuid4().hex[:8]
+        self._count = itertools.count()
 
     def send(self, value: Any) -> Future:
         """Put a value on every worker once, not into each task; under a key that nothing else has."""
         return self.client.scatter([value], broadcast=True, hash=False)[0]
 
     def submit(self, name: str, function: Callable[..., Any], *args: Any) -> Future:
-        """One task. ``name`` must be its own in the run; the dashboard shows what stands before its first ``-``.
+        """One task; the dashboard shows what stands before the first ``-`` of ``name``.
+
+        No key is used twice: one that was let go and comes back before the scheduler has forgotten it is waited
+        for in vain.
 
         The future holds its arguments until `Stage.wait` has seen it done: a future that is let go right
         after it was used is sometimes released before the scheduler has the task that needs it.
         """
         head, _, tail = name.partition("-")
-        future = self.client.submit(function, *args, key=f"{head}-{self._run}-{tail}", priority=AHEAD)
+        future = self.client.submit(
+            function, *args, key=f"{head}-{self._run}-{next(self._count)}-{tail}", priority=AHEAD
+        )
         future.held = args
         return future
 
