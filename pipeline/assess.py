@@ -1,7 +1,7 @@
 """Evaluating a model that exists: its figures on other data, and how far that is from the data it knows."""
 
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +48,11 @@ def evaluate(
     if every:
         plan = replace(plan, after=None, batches=tuple(replace(batch, test=True) for batch in plan.batches))
     with connected(settings, monitor) as session:
-        ledger, metrics, drift = Job(plan, session, monitor).assess(trained)
+        ledger, findings, drift = Job(plan, session, monitor).assess(trained)
     seconds = {"total": time.perf_counter() - monitor.started, **monitor.seconds}
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_row("rows", f"{ledger.test:,} evaluated of {ledger.read:,} read, {ledger.rejected:,} rejected")
-    for name, value in metrics.items():
+    for name, value in findings.metrics.items():
         table.add_row(name, f"{value:.4f}")
     for name, change in sorted(drift.items(), key=lambda item: -item[1]["score"])[:SHOWN]:
         then, now = change["missing"]
@@ -63,7 +63,7 @@ def evaluate(
     return {
         "task": task,
         "rows": {"read": ledger.read, "test": ledger.test, "rejected": ledger.rejected} | {"by_reason": ledger.reasons},
-        "metrics": metrics,
+        **asdict(findings),
         "drift": drift,
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "model": {"path": str(Path(model).resolve()), "fingerprint": artefact.fingerprint(trained)},

@@ -10,7 +10,7 @@ import logging
 import os
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,7 @@ class Session:
 
 
 @contextlib.contextmanager
-def connect(config: cfg.Cluster, function: str | None = None) -> Iterator[Session]:
+def connect(config: cfg.Cluster, modules: Sequence[str] = ()) -> Iterator[Session]:
     """A session on ``config.scheduler``, or on a `LocalCluster` that is closed on every way out.
 
     Raises
@@ -84,7 +84,7 @@ def connect(config: cfg.Cluster, function: str | None = None) -> Iterator[Sessio
             client = stack.enter_context(Client(cluster, timeout=config.timeout))
         else:
             client = stack.enter_context(_join(config))
-            _send_code(client, function)
+            _send_code(client, modules)
         workers = client.scheduler_info(n_workers=-1)["workers"].values()
         threads = sum(w["nthreads"] for w in workers)
         yield Session(client, len(workers), threads, sum(w["memory_limit"] or 0 for w in workers))
@@ -110,8 +110,8 @@ def _join(config: cfg.Cluster) -> Client:
     return client
 
 
-def _send_code(client: Client, function: str | None) -> None:
-    """Put this package, and the user's module, on workers that have only the dependencies.
+def _send_code(client: Client, modules: Sequence[str]) -> None:
+    """Put this package, and the user's modules, on workers that have only the dependencies.
 
     The probe and the clearing are nested functions, so they travel by value: nothing of ours is there yet.
     """
@@ -125,8 +125,7 @@ def _send_code(client: Client, function: str | None) -> None:
     for worker, names in client.run(missing).items():
         if names:
             raise ClusterError(f"worker {worker}: lacks the package {names[0]}; install it there.")
-    user = function.partition(":")[0].partition(".")[0] if function else None
-    packages = [p for p in dict.fromkeys(["pipeline", user]) if p]
+    packages = list(dict.fromkeys(["pipeline", *(module.partition(".")[0] for module in modules)]))
 
     def forget() -> None:
         import sys

@@ -48,6 +48,12 @@ class Columns:
         ages = [f"{name}.age" for name in self.datetime if "age" in self.treatment(name).parts]
         return (*self.numeric, *ages)
 
+    @property
+    def coded(self) -> tuple[str, ...]:
+        """The coded columns of a packed batch: categorical ones, parts of datetimes, crosses."""
+        parts = [f"{name}.{part}" for name in self.datetime for part in self.treatment(name).parts if part in PARTS]
+        return (*self.categorical, *parts, *(CROSS.join(names) for names in self.cross))
+
     def treatment(self, name: str) -> Treatment:
         """How a column, or a part of it, or a cross, is treated."""
         options = self.options.get(name)

@@ -120,6 +120,13 @@ class Train(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Evaluate(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    slices: list[str | Annotated[list[str], Meta(min_length=2, max_length=2)]] = field(default_factory=list)
+    slice_rows: Positive = 100
+    bootstrap: Annotated[int, Meta(ge=0, le=10_000)] = 500
+    threshold: Share | None = None
+    baseline: str | None = None
+    importance_rows: Annotated[int, Meta(ge=0)] = 8_000
+    metrics: list[str] = field(default_factory=list)
     exact_rows: Positive = 2_000_000
     on_drift: Literal["fail", "report"] = "fail"
 

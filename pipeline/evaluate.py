@@ -1,18 +1,22 @@
-"""Evaluation: predict the held-out rows of a batch and turn them into mergeable metric states."""
+"""Evaluation: predict the held-out rows of a batch and turn them into mergeable states."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import reduce
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from pipeline.encode import Coding, Rows
-from pipeline.metrics import Metric, Prediction
+from pipeline.encode import Coding
+from pipeline.errors import DataError
+from pipeline.importance import Importance
+from pipeline.matrix import HotMatrix
+from pipeline.metrics import Cells, Metric, Prediction
 from pipeline.models import matrix_for, with_target_scale
 from pipeline.pack import PackedBatch
-from pipeline.split import TEST
+from pipeline.slices import Slicing
+from pipeline.split import GROUPS, TEST
 
 States = tuple[Metric, ...]
 
@@ -24,51 +28,162 @@ class Target:
     classes: np.ndarray | None = None
     centre: float = 0.0
     scale: float = 1.0
+    shares: np.ndarray | None = None
+    """How often each class is in the training rows, (classes,)."""
+    mean: float = 0.0
+    std: float = 1.0
+    """Of a number, in the training rows."""
 
     def unscaled(self, estimator: BaseEstimator) -> BaseEstimator:
         """The estimator answering in the label's own unit."""
         return with_target_scale(estimator, self.centre, self.scale) if self.classes is None else estimator
 
 
-def predict(model: Any, rows: Rows, target: Target, classes: bool = True) -> Prediction:
-    """The model's word on encoded rows; the rows must not be none. Without ``classes``, probabilities alone."""
-    X = matrix_for(model, rows.X)
+def predict(
+    model: Any,
+    X: HotMatrix,
+    y: np.ndarray,
+    target: Target,
+    cells: Cells | None = None,
+    threshold: float | None = None,
+    classes: bool = True,
+) -> Prediction:
+    """The model's word on encoded rows, beside the truth; the rows must not be none.
+
+    Parameters
+    ----------
+    threshold
+        The probability from which on the second of two classes is predicted; None: as the model predicts.
+    classes
+        Whether to predict classes, beside probabilities.
+
+    Raises
+    ------
+    DataError
+        A prediction is no number: training diverged.
+    """
+    matrix = matrix_for(model, X)
     if target.classes is None:
-        return Prediction(rows.y, np.asarray(model.predict(X), dtype=np.float64))
+        predicted = np.asarray(model.predict(matrix), dtype=np.float64)
+        _check(predicted)
+        return Prediction(y, predicted, None, None, 0, cells, target.mean, target.std)
     proba = scores = None
     if hasattr(model, "predict_proba"):
-        proba = model.predict_proba(X)
+        proba = model.predict_proba(matrix)
         scores = proba[:, 1] if proba.shape[1] == 2 else proba
     elif hasattr(model, "decision_function"):
-        scores = model.decision_function(X)
+        scores = model.decision_function(matrix)
+    if scores is not None:
+        _check(scores)
+    count = len(target.classes)
     if not classes and proba is not None:
-        return Prediction(rows.y, np.zeros(0, dtype=np.int64), proba, scores)
-    predicted = np.searchsorted(target.classes, model.predict(X))
-    return Prediction(rows.y, predicted, proba, scores)
+        predicted = np.zeros(0, dtype=np.int64)
+    elif threshold is not None and count == 2 and proba is not None:
+        predicted = (proba[:, 1] >= threshold).astype(np.int64)
+    else:
+        predicted = np.searchsorted(target.classes, model.predict(matrix))
+    return Prediction(y, predicted, proba, scores, count, cells)
+
+
+def _check(values: np.ndarray) -> None:
+    if not np.isfinite(values).all():
+        raise DataError("the model predicts values that are no numbers: training diverged; lower its learning rate.")
+
+
+class Baseline(Protocol):
+    """What evaluation asks of something that the model is measured against."""
+
+    @property
+    def metrics(self) -> tuple[type[Metric], ...]: ...
+
+    def predict(
+        self, batch: PackedBatch, rows: np.ndarray, y: np.ndarray, cells: Cells | None, threshold: float | None
+    ) -> Prediction: ...
 
 
 @dataclass(frozen=True)
 class Judge:
-    """Everything that turns packed batches into metric states."""
+    """Everything that turns packed batches into states."""
 
     model: Any
     coding: Coding
     target: Target
     metrics: tuple[type[Metric], ...]
+    threshold: float | None = None
+    slicing: Slicing | None = None
+    """The slices; None: the whole alone, without groups for the bootstrap."""
+    grouped: bool = False
+    baselines: Mapping[str, Baseline] = field(default_factory=dict)
+    sampled: Mapping[int, int] = field(default_factory=dict)
+    """By number of the batch, how many of its rows tell the features' importance."""
+
+    def cells(self, batch: PackedBatch, rows: np.ndarray) -> Cells | None:
+        """What some rows of a batch count for."""
+        if self.slicing is None or not (self.grouped or self.slicing.keys):
+            return None
+        groups, keys = GROUPS if self.grouped else 1, self.slicing.keys
+        index = np.zeros((len(rows), 1 + len(keys)), dtype=np.int32)
+        if batch.group is not None and self.grouped:
+            index[:, 0] = batch.group[rows]
+        coded = {name: batch.coded(name) for names in keys for name in names}
+        for j, place in enumerate(self.slicing.index(coded, rows)):
+            index[:, j + 1] = groups + place
+        return Cells(index, groups, groups + sum(self.slicing.sizes))
 
 
-def evaluate_batch(batch: PackedBatch, judge: Judge, fate: int = TEST) -> States:
-    """The metric states of one batch's held-out rows (or of another fate's)."""
-    rows, target, metrics = judge.coding.rows(batch, fate), judge.target, judge.metrics
+@dataclass(frozen=True)
+class Evaluated:
+    """What one batch, or many, say of a model."""
+
+    metrics: States
+    baselines: Mapping[str, States] = field(default_factory=dict)
+    importance: Importance | None = None
+
+
+def evaluate_batch(batch: PackedBatch, judge: Judge, fate: int = TEST) -> Evaluated:
+    """The states of one batch's held-out rows (or of another fate's)."""
+    rows, target = judge.coding.rows(batch, fate), judge.target
     if not len(rows):
         nothing = np.zeros(0, dtype=np.int64 if target.classes is not None else np.float64)
-        return tuple(metric.of(Prediction(nothing, nothing)) for metric in metrics)
-    prediction = predict(judge.model, rows, target)
-    return tuple(metric.of(prediction) for metric in metrics)
+        empty = Prediction(nothing, nothing)
+        return Evaluated(
+            tuple(metric.of(empty) for metric in judge.metrics),
+            {name: tuple(m.of(empty) for m in baseline.metrics) for name, baseline in judge.baselines.items()},
+        )
+    cells = judge.cells(batch, rows.places)
+    prediction = predict(judge.model, rows.X, rows.y, target, cells, judge.threshold)
+    # A baseline is compared on the whole alone.
+    grouped = None if cells is None else Cells(cells.index[:, :1], cells.groups, cells.groups)
+    beside = {}
+    for name, baseline in judge.baselines.items():
+        theirs = baseline.predict(batch, rows.places, rows.y, grouped, judge.threshold)
+        beside[name] = tuple(metric.of(theirs) for metric in baseline.metrics)
+    importance = None
+    if batch.number in judge.sampled:
+        some = np.linspace(0, len(rows) - 1, min(judge.sampled[batch.number], len(rows))).astype(np.int64)
+        sample, y = batch.features.take(rows.places[some]), rows.y[some]
+
+        def predicted(features: Any) -> Prediction:
+            X = judge.coding.encoder.encode(features, np.arange(len(y)))
+            return predict(judge.model, X, y, target)
+
+        columns = judge.coding.encoder.columns
+        importance = Importance.of(predicted, sample, columns, (judge.coding.seed, batch.number))
+    return Evaluated(tuple(metric.of(prediction) for metric in judge.metrics), beside, importance)
 
 
-def merge(parts: Sequence[States]) -> States:
-    """Metric by metric, from left to right; associative."""
+def merge(parts: Sequence[Evaluated]) -> Evaluated:
+    """State by state, from left to right; associative."""
+    sampled = [part.importance for part in parts if part.importance is not None]
+    return Evaluated(
+        merge_states([part.metrics for part in parts]),
+        {name: merge_states([part.baselines[name] for part in parts]) for name in parts[0].baselines},
+        reduce(Importance.merge, sampled) if sampled else None,
+    )
+
+
+def merge_states(parts: Sequence[States]) -> States:
+    """Metric by metric, from left to right."""
     return tuple(reduce(lambda a, b: a.merge(b), states) for states in zip(*parts, strict=True))
 
 

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import dask
@@ -13,25 +14,30 @@ from dask.delayed import Delayed
 from distributed import Client, Future
 from sklearn.pipeline import Pipeline
 
-from pipeline import drift, evaluate, statistics
+from pipeline import artefact, drift, evaluate, statistics
+from pipeline.baselines import Constant, former
 from pipeline.cluster import Session
 from pipeline.cut import Batch, spans
 from pipeline.encode import Coding, make_encoder
 from pipeline.errors import DataError
-from pipeline.evaluate import Judge, Target
+from pipeline.evaluate import Baseline, Evaluated, Judge, Target
+from pipeline.findings import Findings, find
 from pipeline.ledger import Ledger
-from pipeline.metrics import Metric, metrics_for
+from pipeline.metrics import Metric, comparable_metrics, metrics_for, own_metrics
 from pipeline.models import make, target_scale
 from pipeline.plan import Plan
 from pipeline.progress import Monitor
 from pipeline.report import Outcome
 from pipeline.rounds import Trainer, Training
+from pipeline.slices import Slicing, keys_of
 from pipeline.split import TEST, TRAIN
 from pipeline.stages import held_out, pack_span, pick, summarise_batch
 from pipeline.statistics import Summary
 from pipeline.tasks import Tasks
 from pipeline.train import Lane, fitted, start
 
+# Batches whose rows tell how much each feature matters.
+SAMPLED = 8
 # Part of the workers' memory that kept batches may take: the rest is for the work itself.
 KEEP_SHARE = 0.5
 
@@ -61,14 +67,14 @@ class Job:
         summary = self._summarise(source)
         ledger, target = understand(summary, plan)
         judge, training = self._learn(source, summary, target)
-        metrics = self._evaluate(source, judge)
+        findings = self._examine(source, judge, summary)
         folds = [self._fold(source, fold) for fold in range(plan.config.split.folds or 0)]
-        judge.coding.encoder.profile_ = drift.profile(summary, plan.features.columns)
+        judge.coding.encoder.profile_ = drift.profile(summary, plan.features.columns) | {"label": described(target)}
         artefact = Pipeline([("preprocess", judge.coding.encoder), ("model", judge.model)])
         return Outcome(
             ledger,
             len(plan.batches),
-            metrics,
+            findings,
             training,
             artefact,
             self.keep,
@@ -82,7 +88,7 @@ class Job:
         held = Fold(self.tasks, source, fold)
         summary = self._summarise(held)
         judge, _ = self._learn(held, summary, target_of(summary, self.plan))
-        return self._evaluate(held, judge)
+        return evaluate.results(self._evaluate(held, judge).metrics)
 
     def _learn(self, source: "Source | Fold", summary: Summary, target: Target) -> tuple[Judge, Training]:
         """Encoder and model, as they judge other rows, and how training went."""
@@ -91,7 +97,8 @@ class Job:
         coding = Coding(encoder, target.classes, plan.config.train.seed)
         training = self._train(source, coding, target)
         lane: Lane = training.lane.result()
-        return Judge(fitted(lane, target), coding, target, self._metrics()), training
+        threshold = plan.config.evaluate.threshold
+        return Judge(fitted(lane, target), coding, target, self._metrics(), threshold), training
 
     def _source(self) -> "Source":
         plan = self.plan
@@ -102,8 +109,8 @@ class Job:
         packed = partitions.map_partitions(pack_span, self.recipe, **meta)
         return Source(self.client, packed, plan.batches, self.keep)
 
-    def assess(self, model: Pipeline) -> tuple[Ledger, dict[str, float], dict[str, Any]]:
-        """Evaluate a model that exists: the ledger, its figures on the rows that test, and their drift.
+    def assess(self, model: Pipeline) -> tuple[Ledger, Findings, dict[str, Any]]:
+        """Evaluate a model that exists: the ledger, what is found on the rows that test, and their drift.
 
         Raises
         ------
@@ -122,8 +129,9 @@ class Job:
         if problem and self.plan.config.evaluate.on_drift == "fail":
             raise DataError(f'{problem}; is it the right table? set evaluate.on_drift = "report" to go on.')
         coding = Coding(encoder, classes, self.plan.config.train.seed)
-        metrics = self._evaluate(source, Judge(estimator, coding, Target(classes), self._metrics()))
-        return ledger, metrics, found
+        target = remembered(encoder.profile_.get("label", {}), classes)
+        judge = Judge(estimator, coding, target, self._metrics(), self.plan.config.evaluate.threshold)
+        return ledger, self._examine(source, judge, summary), found
 
     def explore(self) -> Summary:
         """The statistics of all rows, as far as they have a label."""
@@ -152,9 +160,45 @@ class Job:
 
     def _metrics(self) -> tuple[type[Metric], ...]:
         plan = self.plan
-        return metrics_for(plan.features.task, plan.expected_test_rows, plan.config.evaluate.exact_rows)
+        own = own_metrics(plan.config.evaluate.metrics)
+        return metrics_for(plan.features.task, plan.expected_test_rows, plan.config.evaluate.exact_rows) + own
 
-    def _evaluate(self, source: "Source | Fold", judge: Judge) -> dict[str, float]:
+    def _examine(self, source: "Source", judge: Judge, summary: Summary) -> Findings:
+        """Evaluation with all that makes a figure worth trusting: intervals, baselines, slices, what matters."""
+        how, plan = self.plan.config.evaluate, self.plan
+        counts = {name: count.values for name, count in summary.slices.items()}
+        judge = replace(
+            judge,
+            slicing=Slicing.of(keys_of(how.slices), counts, plan.slices),
+            grouped=bool(how.bootstrap),
+            baselines=self._baselines(judge),
+            sampled=self._sampled(),
+        )
+        evaluated = self._evaluate(source, judge)
+        return find(evaluated, judge, how.bootstrap, plan.config.train.seed, how.slice_rows)
+
+    def _baselines(self, judge: Judge) -> dict[str, Baseline]:
+        plan, target, folder = self.plan, judge.target, self.plan.config.evaluate.baseline
+        beside: dict[str, Baseline] = {}
+        if target.shares is not None or target.classes is None:
+            beside["constant"] = Constant(target, comparable_metrics(judge.metrics, constant=True))
+        if folder is not None:
+            metrics = comparable_metrics(judge.metrics)
+            beside[folder] = former(
+                artefact.load(folder), plan.features.columns, plan.reference, target, metrics, folder
+            )
+        return beside
+
+    def _sampled(self) -> dict[int, int]:
+        """From which batches so many rows tell the importance of features: spread over the data."""
+        wanted = self.plan.config.evaluate.importance_rows
+        tests = [batch.number for batch in self.plan.batches if batch.test is not False]
+        if not wanted:
+            return {}
+        chosen = sorted({tests[i * len(tests) // SAMPLED] for i in range(SAMPLED)})
+        return dict.fromkeys(chosen, -(-wanted // len(chosen)))
+
+    def _evaluate(self, source: "Source | Fold", judge: Judge) -> Evaluated:
         sent = self.tasks.send(judge)
         sizes = {batch.number: (1, batch.rows) for batch in self.plan.batches if batch.test is not False}
 
@@ -163,7 +207,7 @@ class Job:
             return [self.tasks.submit(f"evaluate-{n}", evaluate.evaluate_batch, batch, sent) for n, batch in named]
 
         with self.monitor.stage("evaluate", len(sizes)) as stage:
-            return evaluate.results(self.tasks.map_reduce(stage, sizes, begin, evaluate.merge, "evaluate"))
+            return self.tasks.map_reduce(stage, sizes, begin, evaluate.merge, "evaluate")
 
 
 class Source:
@@ -245,14 +289,31 @@ def target_of(summary: Summary, plan: Plan) -> Target:
             raise DataError(
                 f"{plan.config.data.path}: label {label!r} has a single value; nothing can be learned from it."
             )
-        return Target(None, *target_scale(plan.config.model, summary.label))
-    classes = summary.train_labels.values.sort_index().index
+        std = summary.label.std or 1.0
+        return Target(None, *target_scale(plan.config.model, summary.label), mean=summary.label.mean, std=std)
+    counts = summary.train_labels.values.sort_index()
+    classes, shares = counts.index, counts.to_numpy() / counts.sum()
     if len(classes) < 2:
         raise DataError(
             f"{plan.config.data.path}: label {label!r} has the single class {classes[0]} in the training rows; "
             "two are needed."
         )
-    return Target(classes.to_numpy() if classes.dtype.kind in "ib" else np.array(classes, dtype=object))
+    known = classes.to_numpy() if classes.dtype.kind in "ib" else np.array(classes, dtype=object)
+    return Target(known, shares=shares)
+
+
+def described(target: Target) -> dict[str, Any]:
+    """What a model remembers of its label: all that a constant prediction needs."""
+    if target.shares is not None:
+        return {"shares": target.shares.tolist()}
+    return {"mean": float(target.mean), "std": float(target.std)}
+
+
+def remembered(label: dict[str, Any], classes: np.ndarray | None) -> Target:
+    """The target of a model that exists, which answers in the label's own unit."""
+    if classes is None:
+        return Target(mean=label.get("mean", 0.0), std=label.get("std", 1.0))
+    return Target(classes, shares=np.array(label["shares"]) if "shares" in label else None)
 
 
 def _decide_keep(plan: Plan, session: Session) -> bool:

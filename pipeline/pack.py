@@ -7,7 +7,7 @@ bytes a number and 2 a category, a fifth of the DataFrame, and says all that the
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -55,6 +55,11 @@ class Packed:
     def __len__(self) -> int:
         return len(self.numbers)
 
+    def take(self, rows: np.ndarray) -> "Packed":
+        """Some rows, in the order of ``rows``."""
+        texts = tuple(replace(text, codes=text.codes[rows]) for text in self.texts)
+        return replace(self, numbers=self.numbers[rows], codes=self.codes[rows], texts=texts)
+
 
 @dataclass(frozen=True)
 class PackedBatch:
@@ -75,11 +80,23 @@ class PackedBatch:
     """Rows without a match, by joined table."""
     fold: np.ndarray | None = None
     """The fold of each row, int8 (n,), where folds are asked for."""
+    group: np.ndarray | None = None
+    """The group of each row in the bootstrap, uint16 (n,), where it is asked for."""
+    slices: Mapping[str, tuple[np.ndarray, pd.Index]] = field(default_factory=dict)
+    """Codes and values of the columns to slice by that are no coded features, as `Packed.codes` are."""
+
+    def coded(self, name: str) -> tuple[np.ndarray, pd.Index]:
+        """Codes (n,), the number of values for missing, and values of a column to slice by."""
+        if name in self.slices:
+            return self.slices[name]
+        j = self.features.names.index(name)
+        return self.features.codes[:, j], self.features.vocabularies[j]
 
     def __sizeof__(self) -> int:
         """What Dask weighs when it chooses between moving a batch and waiting for its worker."""
         values = sum(index.memory_usage(deep=True) for index in self.features.vocabularies)
         values += sum(text.nbytes for text in self.features.texts)
+        values += sum(codes.nbytes for codes, _ in self.slices.values())
         return self.features.numbers.nbytes + self.features.codes.nbytes + self.label.nbytes + self.fate.nbytes + values
 
 
@@ -91,10 +108,11 @@ def pack(frame: pd.DataFrame, columns: Columns, reference: Reference) -> Packed:
     coded = coded_columns(frame, columns)
     vocabularies = tuple(values for _, values in coded.values())
     texts = tuple(tokenise(frame[name], columns.treatment(name).buckets) for name in columns.text)
-    return Packed(numbers, _pack_codes(coded, len(frame)), tuple(coded), vocabularies, texts)
+    return Packed(numbers, pack_codes(coded, len(frame)), tuple(coded), vocabularies, texts)
 
 
-def _pack_codes(coded: CodedColumns, rows: int) -> np.ndarray:
+def pack_codes(coded: CodedColumns, rows: int) -> np.ndarray:
+    """Codes of all columns in the smallest type, unsigned (n, k), the number of values for missing."""
     longest = max((len(values) for _, values in coded.values()), default=0)
     out = np.empty((rows, len(coded)), dtype=np.uint16 if longest <= np.iinfo(np.uint16).max else np.uint32)
     for j, (codes, values) in enumerate(coded.values()):

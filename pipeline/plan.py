@@ -17,10 +17,12 @@ from pipeline.errors import ConfigError
 from pipeline.expressions import names_in
 from pipeline.features import KINDS, Features, choose, choose_task
 from pipeline.lanes import share_class
+from pipeline.metrics import own_metrics
 from pipeline.pack import Reference
 from pipeline.prepare import MATCHED, Steps, check_join, prepare
 from pipeline.read import Selection, empty_frame, read_head
 from pipeline.sides import batches_of, first_test_value
+from pipeline.slices import SliceColumn, keys_of, slice_columns
 from pipeline.source import Dataset, absolute, open_dataset
 from pipeline.stages import Recipe
 
@@ -47,6 +49,8 @@ class Plan:
     reference: Reference
     after: tuple[str, object] | None = None
     """Column and value from which on rows test, where the split goes by time."""
+    slices: tuple[SliceColumn, ...] = ()
+    """The columns to slice the evaluation by."""
     exploring: bool = False
     """Whether the data is only looked at."""
 
@@ -72,11 +76,11 @@ class Plan:
     def recipe(self) -> Recipe:
         """The part of the plan that travels with every task."""
         config = self.config
-        time = [] if self.after is None else [self.after[0]]
+        beside = [column.name for column in self.slices] + ([] if self.after is None else [self.after[0]])
         return Recipe(
             selection=_selection(self.dataset, self.columns),
             steps=steps(config),
-            columns=tuple(columns_of([*self.identity, *self.features.columns.names, config.data.label, *time])),
+            columns=tuple(columns_of([*self.identity, *self.features.columns.names, config.data.label, *beside])),
             label=config.data.label,
             features=replace(self.features, reasons={}),
             reference=self.reference,
@@ -87,14 +91,16 @@ class Plan:
             folds=config.split.folds or (TARGET_FOLDS if self.features.columns.needs_folds or self.exploring else 0),
             after=self.after,
             explore=self.exploring,
+            grouped=bool(config.evaluate.bootstrap) and not self.exploring,
+            slices=self.slices,
         )
 
     def packed_bytes(self) -> int:
-        """Memory of all packed batches, estimated: 4 bytes a number, 2 a category, the label and the fate."""
+        """Memory of all packed batches, estimated: 4 bytes a number, 2 a category or slice, label, fate, group."""
         columns = self.features.columns
         codes = len(columns.categorical) + 3 * len(columns.datetime) + len(columns.cross)
         texts = sum(2 * int(self.dataset.lengths.get(name, 0.0)) for name in columns.text)
-        return self.rows * (4 * len(columns.numbers) + 2 * codes + texts + 9)
+        return self.rows * (4 * len(columns.numbers) + 2 * codes + texts + 2 * len(self.slices) + 11)
 
     def describe(self) -> list[str]:
         """The plan in lines for a person."""
@@ -120,11 +126,23 @@ class Plan:
             f"lanes       {config.train.lanes}, merged after every {config.train.round_batches} batches, "
             f"in trees of fan-in {config.aggregate.fan_in}",
             *(f"shuffle     {join.path}: both tables, by {join.on}" for join in config.data.join if join.large is True),
+            f"evaluate    {self._how_evaluated()}",
             "features",
         ]
         kinds = {n: k for k in KINDS for n in getattr(features.columns, k)}
         kinds |= {CROSS.join(names): "cross" for names in features.columns.cross}
         return lines + [f"  {name:<20} {kinds.get(name, '-'):<12} {why}" for name, why in features.reasons.items()]
+
+    def _how_evaluated(self) -> str:
+        how, columns = self.config.evaluate, {column.name: column for column in self.slices}
+        keys = [" by ".join(key) for key in keys_of(how.slices)]
+        cut = [f"{name} at {', '.join(f'{e:g}' for e in c.edges)}" for name, c in columns.items() if c.edges]
+        return (
+            (f"intervals from {how.bootstrap} resamples" if how.bootstrap else "no intervals")
+            + (f", sliced by {', '.join(keys)}" if keys else "")
+            + (f" (the first rows' quartiles cut {'; '.join(cut)})" if cut else "")
+            + (f", beside {how.baseline}" if how.baseline else "")
+        )
 
     def _why_batches(self) -> str:
         rule = self.config.data.batch_rows
@@ -189,6 +207,7 @@ def make_plan(config: cfg.Config, trained: Columns | None = None, remembered: di
     if task == "regression" and not number:
         raise ConfigError(f"data.label: {label!r} is {dtype}; regression needs a number.")
     estimator = models.make(config.model, task, config.train.seed)  # its mistakes belong before the run
+    own_metrics(config.evaluate.metrics)
     if config.train.lanes > 1:
         share_class(estimator)
     if trained is None:
@@ -198,14 +217,17 @@ def make_plan(config: cfg.Config, trained: Columns | None = None, remembered: di
         features = Features(task, trained, dict.fromkeys(trained.names, "the model was trained with it"))
     for name in untreated.keys() - set(features.reasons):
         features.reasons[name] = f"left out: {untreated[name]} has no treatment; make columns of it in prepare.function"
+    slices = slice_columns(config.evaluate.slices, label, head)
     if not config.prepare.function:  # only what the run uses is read
         used = {*features.columns.names, label, config.split.column, *(c for join in config.data.join for c in join.on)}
+        used |= {column.name for column in slices}
         expressions = (*config.prepare.derive.values(), *config.prepare.filter.values())
         used = used.union(*map(names_in, expressions))
         schema = pa.schema([f for f in schema if f.name in used or f.name.startswith(MATCHED)])
     reference = Reference.of(head, features.columns)
     after = first_test_value(config, dataset, meta)
-    return Plan(config, dataset, batches_of(config, dataset, schema), schema, meta, features, reason, reference, after)
+    batches = batches_of(config, dataset, schema)
+    return Plan(config, dataset, batches, schema, meta, features, reason, reference, after, slices)
 
 
 def _sized(config: cfg.Config, known: list[str]) -> cfg.Config:

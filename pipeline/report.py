@@ -8,7 +8,7 @@ import shutil
 import statistics
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from sklearn.pipeline import Pipeline
 from pipeline import artefact
 from pipeline import config as cfg
 from pipeline.errors import ConfigError
+from pipeline.findings import Findings
 from pipeline.ledger import Ledger
 from pipeline.rounds import Training
 
@@ -29,7 +30,7 @@ class Outcome:
 
     ledger: Ledger
     batches: int
-    metrics: dict[str, float]
+    findings: Findings
     training: Training
     model: Pipeline
     kept: bool
@@ -39,6 +40,11 @@ class Outcome:
     """Rows without a match, by joined table."""
     folds: list[dict[str, float]] = field(default_factory=list)
     """The figures on each fold of cross-validation."""
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The figures on the test rows."""
+        return self.findings.metrics
 
 
 def make_report(
@@ -59,11 +65,10 @@ def make_report(
             "unmatched": outcome.unmatched,
         },
         "batches": {"read": outcome.batches, "rejected": 0, "kept_in_memory": outcome.kept},
-        "metrics": outcome.metrics,
+        **asdict(outcome.findings),
         "cross_validation": _over_folds(outcome.folds),
         "training": {"epochs": outcome.training.epochs, "validation": outcome.training.validation},
         "progressive": outcome.training.progressive,
-        "slices": {},
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "cluster": cluster,
         "model": {"path": str(model_path), "fingerprint": artefact.fingerprint(outcome.model)},

@@ -147,7 +147,7 @@ class Trainer:
             ]
 
         uncounted = dict.fromkeys(numbers, (0, 0))
-        merged: States = self._tasks.map_reduce(stage, uncounted, begin, evaluate.merge, f"validate-{epoch}")
+        merged: States = self._tasks.map_reduce(stage, uncounted, begin, evaluate.merge_states, f"validate-{epoch}")
         loss = loss_value(merged[0])
         assert loss is not None, "the ledger has seen validation rows"
         done.validation.append({"epoch": epoch + 1, **merged[0].result()})
@@ -157,7 +157,8 @@ class Trainer:
 def validate_batch(batch: PackedBatch, lane: Lane, coding: Coding, target: Target) -> States:
     """The `loss_metric` of a batch's validation rows."""
     model = target.unscaled(lane.estimator)
-    return evaluate.evaluate_batch(batch, Judge(model, coding, target, (loss_metric(model, target),)), VALIDATION)
+    judge = Judge(model, coding, target, (loss_metric(model, target),))
+    return evaluate.evaluate_batch(batch, judge, VALIDATION).metrics
 
 
 def _mean(losses: list[Loss]) -> float:

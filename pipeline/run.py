@@ -84,7 +84,9 @@ def settings_of(config: Path, overrides: tuple[str, ...], options: dict[str, Any
 @contextlib.contextmanager
 def connected(settings: cfg.Config, monitor: Monitor) -> Iterator[cluster.Session]:
     """A session on the cluster that the settings name, and the first lines that a command prints."""
-    with cluster.connect(settings.cluster, settings.prepare.function) as session:
+    named = [settings.prepare.function, *settings.evaluate.metrics]
+    modules = [reference.partition(":")[0] for reference in named if reference]
+    with cluster.connect(settings.cluster, modules) as session:
         monitor.say(f"dashboard   {session.dashboard}")
         monitor.say(f"cluster     {session.scheduler}, {session.workers} workers, {session.threads} threads")
         monitor.seconds["startup"] = time.perf_counter() - monitor.started

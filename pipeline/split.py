@@ -18,11 +18,14 @@ from pipeline.cut import Batch
 
 FATE = "__fate__"
 FOLD = "__fold__"
+GROUP = "__group__"
 TRAIN, TEST, NO_LABEL, NOT_FINITE, VALIDATION, NO_TIME, ASIDE = range(7)
 REASONS = {NO_LABEL: "label missing", NOT_FINITE: "label not finite", NO_TIME: "time of the split missing"}
 FILTERED = "dropped by prepare.function"
 OUTSIDE = "outside data.filters"
 UNSEEN_LABEL = "label not seen in training"
+# Groups of rows that a resample of the bootstrap draws together.
+GROUPS = 1024
 
 
 def assign_fate(
@@ -35,8 +38,9 @@ def assign_fate(
     validation: float = 0.0,
     folds: int = 0,
     after: tuple[str, object] | None = None,
+    grouped: bool = False,
 ) -> pd.DataFrame:
-    """``frame`` with the column `FATE` (int8), and `FOLD` (int8) where folds are asked for.
+    """``frame`` with the column `FATE` (int8), and `FOLD` (int8) and `GROUP` (uint16) where they are asked for.
 
     Parameters
     ----------
@@ -52,11 +56,14 @@ def assign_fate(
         Number of folds that the rows are parted in, by the same hash.
     after
         A column, and the value from which on rows test: the split by time.
+    grouped
+        Whether rows get the group of the bootstrap that the same hash puts them in.
     """
     added: dict[str, np.ndarray] = {}
     if after is not None:
         test, share = False, 0.0
-    hashes = row_hash(frame, columns, seed) if test is None or folds or (validation and not test) else None
+    hashed = test is None or folds or grouped or (validation and not test)
+    hashes = row_hash(frame, columns, seed) if hashed else None
     fate = np.full(len(frame), TEST if test else TRAIN, dtype=np.int8)
     if hashes is not None and (test is None or (validation and not test)):
         # The top 53 bits as a fraction in [0, 1), exact in a double.
@@ -66,6 +73,8 @@ def assign_fate(
         fate[place < share] = TEST
     if hashes is not None and folds:
         added[FOLD] = ((hashes & np.uint64(2**11 - 1)) * np.uint64(folds) >> np.uint64(11)).astype(np.int8)
+    if hashes is not None and grouped:
+        added[GROUP] = group_of(hashes)
     if after is not None:
         times = frame[after[0]]
         fate[(times >= after[1]).fillna(False).to_numpy(dtype=bool)] = TEST
@@ -75,6 +84,11 @@ def assign_fate(
         fate[np.isinf(values.to_numpy(dtype=float, na_value=np.nan))] = NOT_FINITE
     fate[values.isna().to_numpy()] = NO_LABEL
     return frame.assign(**{FATE: fate}, **added)
+
+
+def group_of(hashes: np.ndarray) -> np.ndarray:
+    """The group of each row by its hash, uint16, from other bits than those that decide on side and fold."""
+    return (hashes >> np.uint64(11) & np.uint64(GROUPS - 1)).astype(np.uint16)
 
 
 def row_hash(frame: pd.DataFrame, columns: Sequence[str], seed: int) -> np.ndarray:

@@ -14,10 +14,11 @@ from pipeline.columns import category_codes, number_values
 from pipeline.cut import Batch
 from pipeline.errors import ConfigError, DataError
 from pipeline.features import Features
-from pipeline.pack import PackedBatch, Reference, pack
+from pipeline.pack import PackedBatch, Reference, pack, pack_codes
 from pipeline.prepare import Steps, prepare
 from pipeline.read import Selection, read_span
-from pipeline.split import ASIDE, FATE, FILTERED, FOLD, OUTSIDE, TEST, TRAIN, VALIDATION, assign_fate
+from pipeline.slices import SliceColumn, slice_codes
+from pipeline.split import ASIDE, FATE, FILTERED, FOLD, GROUP, OUTSIDE, TEST, TRAIN, VALIDATION, assign_fate
 from pipeline.statistics import Summary
 
 
@@ -41,6 +42,10 @@ class Recipe:
     """Column and value from which on rows test, where the split goes by time."""
     explore: bool = False
     """Whether to learn how each column alone goes with the label."""
+    grouped: bool = False
+    """Whether rows are grouped for the bootstrap."""
+    slices: tuple[SliceColumn, ...] = ()
+    """The columns to slice by."""
 
 
 def load_span(batches: Sequence[Batch], recipe: Recipe) -> Iterator[pd.DataFrame]:
@@ -84,6 +89,7 @@ def load_span(batches: Sequence[Batch], recipe: Recipe) -> Iterator[pd.DataFrame
             recipe.validation,
             recipe.folds,
             recipe.after,
+            recipe.grouped,
         )
         dropped = {reason: count for reason, count in dropped.items() if count}
         frame.attrs.update(number=batch.number, read=read.attrs["read"], dropped=dropped, unmatched=tally.unmatched)
@@ -109,9 +115,23 @@ def pack_batch(frame: pd.DataFrame, recipe: Recipe) -> PackedBatch:
         label, labels = number_values(frame[recipe.label]), None
     else:
         label, labels = category_codes(frame[recipe.label])
-    fold = frame[FOLD].to_numpy() if FOLD in frame else None
+    fold, group = (frame[name].to_numpy() if name in frame else None for name in (FOLD, GROUP))
+    slices = {}
+    for column in recipe.slices:
+        if column.edges is not None or column.name not in packed.names:
+            codes, values = slice_codes(frame, column)
+            slices[column.name] = pack_codes({column.name: (codes, values)}, len(frame))[:, 0], values
     told = {key: frame.attrs[key] for key in ("number", "read", "dropped", "unmatched")}
-    return PackedBatch(features=packed, label=label, labels=labels, fate=frame[FATE].to_numpy(), fold=fold, **told)
+    return PackedBatch(
+        features=packed,
+        label=label,
+        labels=labels,
+        fate=frame[FATE].to_numpy(),
+        fold=fold,
+        group=group,
+        slices=slices,
+        **told,
+    )
 
 
 def held_out(batch: PackedBatch, fold: int) -> PackedBatch:
@@ -124,4 +144,5 @@ def held_out(batch: PackedBatch, fold: int) -> PackedBatch:
 
 def summarise_batch(batch: PackedBatch, recipe: Recipe, side: int = TRAIN) -> Summary:
     """The statistics of a packed batch, of its rows of one fate."""
-    return statistics.summarise(batch, recipe.features.columns, recipe.reference, side, recipe.explore)
+    slices = [column.name for column in recipe.slices]
+    return statistics.summarise(batch, recipe.features.columns, recipe.reference, side, recipe.explore, slices)

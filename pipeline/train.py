@@ -14,7 +14,7 @@ from pipeline.encode import Coding, Rows
 from pipeline.errors import DataError
 from pipeline.evaluate import Target, predict
 from pipeline.lanes import Share, share_class
-from pipeline.metrics import Accuracy, LogLoss, Metric, Regression
+from pipeline.metrics import Accuracy, Errors, LogLoss, Metric
 from pipeline.models import matrix_for
 from pipeline.pack import PackedBatch
 from pipeline.split import TRAIN
@@ -69,7 +69,8 @@ def _train(lane: Lane, rows: Rows, target: Target) -> Loss:
     if lane.estimator is not None:
         metric = loss_metric(lane.estimator, target)
         model = target.unscaled(lane.estimator)
-        loss = metric.of(predict(model, rows.head(PREDICTED), target, classes=metric is not LogLoss))
+        first = rows.head(PREDICTED)
+        loss = metric.of(predict(model, first.X, first.y, target, classes=metric is not LogLoss))
     X = matrix_for(lane.model.estimator, rows.X)
     try:
         if target.classes is not None:
@@ -88,7 +89,7 @@ def _train(lane: Lane, rows: Rows, target: Target) -> Loss:
 def loss_metric(estimator: Any, target: Target) -> type[Metric]:
     """What training is watched by: log-loss, accuracy for a model without probabilities, or the squared error."""
     if target.classes is None:
-        return Regression
+        return Errors
     return LogLoss if hasattr(estimator, "predict_proba") else Accuracy
 
 

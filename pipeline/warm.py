@@ -16,6 +16,7 @@ from pipeline.models import make
 from pipeline.pack import Reference
 from pipeline.prepare import Steps
 from pipeline.read import Selection
+from pipeline.slices import Slicing
 from pipeline.split import assign_fate
 from pipeline.stages import Recipe, pack_batch, summarise_batch
 from pipeline.train import start, train_batches
@@ -31,14 +32,17 @@ def rehearse() -> None:
     reference = Reference.of(frame, features.columns)
     read = Selection(pa.schema([]))
     recipe = Recipe(read, Steps(), (), "y", features, reference, ("x", "c", "t", "y"), 0.5, 0.0, 0)
-    frame = assign_fate(frame, recipe.label, recipe.identity, recipe.test, recipe.seed, None)
+    frame = assign_fate(frame, recipe.label, recipe.identity, recipe.test, recipe.seed, None, grouped=True)
     frame.attrs.update(number=0, read=rows, dropped={}, unmatched={})
     batch = pack_batch(frame, recipe)
     encoder = make_encoder(summarise_batch(batch, recipe), features.columns, reference)
     coding = Coding(encoder, np.array([0, 1]), 0)
     target = Target(coding.classes)
     lane = train_batches(start(make(Model(), features.task, 0)), [batch, batch], coding, target)
-    evaluate_batch(batch, Judge(lane.estimator, coding, target, metrics_for(features.task, rows, rows)))
+    counts = {"c": pd.Series([1, 1], index=["a", "b"])}
+    slicing = Slicing.of([("c",)], counts, ())
+    judge = Judge(lane.estimator, coding, target, metrics_for(features.task, rows, rows), None, slicing, True)
+    evaluate_batch(batch, judge)
 
 
 rehearse()

@@ -15,17 +15,19 @@ from pipeline.statistics import Summary
 
 @dataclass(frozen=True)
 class Rows:
-    """Encoded rows: X (n, width); y int64 class numbers (n,) or float64 targets (n,)."""
+    """Encoded rows: X (n, width); y int64 class numbers (n,) or float64 targets (n,); their places in the batch (n,)."""
 
     X: HotMatrix
     y: np.ndarray
+    places: np.ndarray
 
     def __len__(self) -> int:
         return len(self.y)
 
     def head(self, count: int) -> "Rows":
         """The first rows, without a copy."""
-        return Rows(HotMatrix(self.X.dense[:count], self.X.hot[:count], self.X.width), self.y[:count])
+        X = HotMatrix(self.X.dense[:count], self.X.hot[:count], self.X.width)
+        return Rows(X, self.y[:count], self.places[:count])
 
 
 def make_encoder(
@@ -68,4 +70,4 @@ class Coding:
         if fate == TRAIN:
             rows = np.random.default_rng([self.seed, batch.number]).permutation(rows)
         folds = batch.fold[rows] if fate == TRAIN and batch.fold is not None else None
-        return Rows(self.encoder.encode(batch.features, rows, folds), y[rows])
+        return Rows(self.encoder.encode(batch.features, rows, folds), y[rows], rows)

@@ -1,21 +1,53 @@
 """Metrics as mergeable states: ``of`` one batch, ``merge`` two, ``result`` at the end.
 
-Each is a frozen value under scikit-learn's own name, and the result of any partitioning is that of
-the whole. A new metric is one class in one of these files and one line below.
+Each is a frozen value under scikit-learn's own name, and the result of any partitioning is that of the whole. A
+new metric is one class in one of these files and one line below; one that is a function of sums over rows derives
+from `Additive` and has intervals and slices by itself.
 """
 
-from typing import Protocol, Self
+import importlib
+from collections.abc import Sequence
+from typing import Any, Protocol, Self
 
-from pipeline.metrics.classification import Accuracy, LogLoss
-from pipeline.metrics.prediction import Prediction
+from pipeline.errors import ConfigError
+from pipeline.metrics.additive import Additive
+from pipeline.metrics.bootstrap import interval, poisson_weights
+from pipeline.metrics.calibration import Calibration
+from pipeline.metrics.classification import Accuracy, Brier, ClassCounts, LogLoss, TopAccuracy
+from pipeline.metrics.confusion import Confusion
+from pipeline.metrics.prediction import Cells, Prediction
 from pipeline.metrics.ranking import BinnedRanking, ExactRanking
-from pipeline.metrics.regression import Regression
+from pipeline.metrics.regression import Errors, PoissonDeviance, Residuals
+from pipeline.metrics.steps import CellRanking
 
-__all__ = ["Accuracy", "BinnedRanking", "ExactRanking", "LogLoss", "Metric", "Prediction", "Regression", "metrics_for"]
+__all__ = [
+    "Accuracy",
+    "Additive",
+    "BinnedRanking",
+    "Brier",
+    "Calibration",
+    "CellRanking",
+    "Cells",
+    "ClassCounts",
+    "Confusion",
+    "Errors",
+    "ExactRanking",
+    "LogLoss",
+    "Metric",
+    "PoissonDeviance",
+    "Prediction",
+    "Residuals",
+    "TopAccuracy",
+    "comparable_metrics",
+    "interval",
+    "metrics_for",
+    "own_metrics",
+    "poisson_weights",
+]
 
 
 class Metric(Protocol):
-    """What evaluation asks of a metric."""
+    """What evaluation asks of a metric; what it has beside that is used where it has it."""
 
     @classmethod
     def of(cls, prediction: Prediction) -> Self: ...
@@ -26,7 +58,41 @@ class Metric(Protocol):
 
 
 def metrics_for(task: str, rows: int, exact_rows: int) -> tuple[type[Metric], ...]:
-    """The metrics of a task; above ``exact_rows`` expected test rows, scores are binned, not kept."""
+    """The metrics of a task; above ``exact_rows`` expected test rows, scores are counted by steps, not kept."""
     if task == "regression":
-        return (Regression,)
-    return (LogLoss, ExactRanking if rows <= exact_rows else BinnedRanking, Accuracy)
+        return (Errors, PoissonDeviance, Residuals)
+    ranking = ExactRanking if rows <= exact_rows else BinnedRanking
+    return (LogLoss, ranking, Accuracy, Brier, ClassCounts, TopAccuracy, Calibration, Confusion, CellRanking)
+
+
+def comparable_metrics(metrics: Sequence[type[Metric]], constant: bool = False) -> tuple[type[Metric], ...]:
+    """Those of ``metrics`` that another model is compared by; a ``constant`` ranks nothing."""
+    shown = (Calibration, Confusion, Residuals, *((BinnedRanking, ExactRanking, CellRanking) if constant else ()))
+    return tuple(metric for metric in metrics if metric not in shown)
+
+
+def own_metrics(references: Sequence[str]) -> tuple[type[Metric], ...]:
+    """The user's metrics, ``module:Class`` each.
+
+    Raises
+    ------
+    ConfigError
+        One cannot be imported or lacks one of the three methods.
+    """
+    found = []
+    for reference in references:
+        module, _, name = reference.partition(":")
+        try:
+            metric: Any = getattr(importlib.import_module(module), name)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise ConfigError(
+                f'evaluate.metrics: {reference!r} cannot be imported ({error}); write "module:Class" of a module that '
+                "can be imported from this folder."
+            ) from None
+        lacking = [verb for verb in ("of", "merge", "result") if not callable(getattr(metric, verb, None))]
+        if lacking:
+            raise ConfigError(
+                f"evaluate.metrics: {reference!r} has no method {lacking[0]!r}; it needs of, merge, result."
+            )
+        found.append(metric)
+    return tuple(found)

@@ -1,18 +1,25 @@
-"""ROC AUC: exact while the scores fit in memory, from bins with an error bound beyond."""
+"""Ranking: ROC AUC, average precision, lift; exact while the scores fit in memory, from steps beyond."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from pipeline.metrics.additive import finite
+from pipeline.metrics.areas import areas
 from pipeline.metrics.prediction import Prediction
 
-BINS = 1 << 14
+STEPS = 1 << 14
+POINTS = 200
+# Curves of more classes than this cannot be told apart.
+MOST_CURVES = 10
+LIFT_AT = 0.1
 
 
 @dataclass(frozen=True)
 class ExactRanking:
-    """`sklearn.metrics.roc_auc_score`; for more than two classes one against the rest, macro averaged.
+    """`roc_auc_score` and `average_precision_score`; for more than two classes one against the rest, macro averaged.
 
     ``runs`` holds, for each class that is ranked, the sorted scores of its rows and of all other rows, one pair
     of arrays for each batch: sorted where the batch is, so that the end of the run only merges them.
@@ -34,29 +41,45 @@ class ExactRanking:
             return self if self.runs else other
         return ExactRanking(tuple(a + b for a, b in zip(self.runs, other.runs, strict=True)))
 
+    def summary(self) -> tuple[dict[str, float], dict[str, Any]]:
+        """The figures, and the curves of up to `MOST_CURVES` classes: each run is merged once for both."""
+        figures: list[tuple[float, float]] = []
+        curves: list[dict[str, Any]] = []
+        for runs in self.runs:
+            # Stable sorting is Timsort: it finds the sorted runs and merges them.
+            own, others = (np.sort(np.concatenate(side), kind="stable") for side in zip(*runs, strict=True))
+            if not (len(own) and len(others)):
+                return {}, {}  # undefined: a class has no test rows, or no other has
+            above, not_below = np.searchsorted(others, own, "right"), np.searchsorted(others, own, "left")
+            area = (above.sum() + not_below.sum()) / (2 * len(own) * len(others))
+            hits = len(own) - np.searchsorted(own, own, "left")
+            precision = float((hits / (hits + len(others) - not_below)).mean())
+            figures.append((float(area), precision))
+            if len(curves) < MOST_CURVES:
+                curves.append(_curve(*_at_ranks(own, others), len(own), len(others)))
+        if not figures:
+            return {}, {}
+        roc_auc, precision = np.mean(figures, axis=0)
+        found = {"roc_auc": float(roc_auc), "average_precision": float(precision)}
+        if len(curves) == 1:
+            found[_LIFT] = _lift(curves[0])
+        return finite(found), {"ranking": curves}
+
     def result(self) -> dict[str, float]:
-        areas = [_area(runs) for runs in self.runs]
-        if not areas or any(np.isnan(areas)):
-            return {}  # undefined: a class has no test rows, or no other has
-        return {"roc_auc": float(np.mean(areas))}
+        return self.summary()[0]
 
-
-def _area(runs: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
-    """The share of pairs that are ranked right, ties counted half (Mann and Whitney, 1947); NaN without pairs."""
-    # Stable sorting is Timsort: it finds the sorted runs and merges them.
-    own, others = (np.sort(np.concatenate(side), kind="stable") for side in zip(*runs, strict=True))
-    if not (len(own) and len(others)):
-        return np.nan
-    below = np.searchsorted(others, own, "left").sum() + np.searchsorted(others, own, "right").sum()
-    return float(below / (2 * len(own) * len(others)))
+    def curves(self) -> dict[str, Any]:
+        """``ranking``: for each class the shares of its rows and of the others above some thresholds."""
+        return self.summary()[1]
 
 
 @dataclass(frozen=True)
 class BinnedRanking:
-    """ROC AUC from counts of positives and negatives in equal bins of the score's logistic.
+    """The same from counts of positives and negatives in even steps of log-odds.
 
-    Two rows in one bin are counted as a tie. The true value lies within ``roc_auc_error``, half the
-    share of pairs that fall into one bin.
+    Two rows in one step are counted as a tie. The true ROC AUC lies within ``roc_auc_error``, half the
+    share of pairs that fall into one step; the true average precision within ``average_precision_error``, which
+    is how far the best and the worst order within the steps would move it.
     """
 
     positives: np.ndarray | None = None
@@ -66,14 +89,11 @@ class BinnedRanking:
     def of(cls, prediction: Prediction) -> "BinnedRanking":
         if prediction.scores is None or not len(prediction.y):
             return cls()
-        scores = prediction.scores[:, None] if prediction.scores.ndim == 1 else prediction.scores
-        if prediction.proba is None:
-            scores = 0.5 * (1 + np.tanh(scores / 2))  # margins to (0, 1), in order
-        bins = np.minimum((scores * BINS).astype(np.int64), BINS - 1)
+        steps = prediction.steps(STEPS)
         counts = []
-        for k in range(scores.shape[1]):
-            positive = prediction.y == (1 if scores.shape[1] == 1 else k)
-            counts.append([np.bincount(bins[side, k], minlength=BINS) for side in (positive, ~positive)])
+        for k in range(steps.shape[1]):
+            positive = prediction.y == (1 if steps.shape[1] == 1 else k)
+            counts.append([np.bincount(steps[side, k], minlength=STEPS) for side in (positive, ~positive)])
         both = np.array(counts)
         return cls(both[:, 0], both[:, 1])
 
@@ -87,11 +107,57 @@ class BinnedRanking:
     def result(self) -> dict[str, float]:
         if self.positives is None or self.negatives is None:
             return {}
-        pos, neg = self.positives.astype(float), self.negatives.astype(float)
-        pairs = pos.sum(axis=1) * neg.sum(axis=1)
-        if not pairs.all():
+        counted = areas(self.positives.astype(float), self.negatives.astype(float))
+        found = {name: float(value.mean()) for name, value in counted.items()}
+        if len(self.positives) == 1 and (curves := self.curves()["ranking"]):
+            found[_LIFT] = _lift(curves[0])
+        return finite(found)
+
+    def curves(self) -> dict[str, Any]:
+        """As those of `ExactRanking`."""
+        if self.positives is None or self.negatives is None:
             return {}
-        ties = (pos * neg).sum(axis=1) / 2
-        below = np.cumsum(neg, axis=1) - neg
-        auc = ((pos * below).sum(axis=1) + ties) / pairs
-        return {"roc_auc": float(auc.mean()), "roc_auc_error": float((ties / pairs).mean())}
+        curves = []
+        for own, others in zip(self.positives[:MOST_CURVES], self.negatives[:MOST_CURVES], strict=True):
+            hits, alarms = np.cumsum(own[::-1]), np.cumsum(others[::-1])
+            if not (hits[-1] and alarms[-1]):
+                return {"ranking": []}
+            rows = hits + alarms
+            chosen = np.searchsorted(rows, np.linspace(0, rows[-1], POINTS + 1)[1:], "left")
+            chosen = np.unique(np.minimum(chosen, len(rows) - 1))
+            curves.append(_curve(hits[chosen], alarms[chosen], hits[-1], alarms[-1]))
+        return {"ranking": curves}
+
+
+_LIFT = f"lift_{100 * LIFT_AT:.0f}"
+
+
+def _at_ranks(own: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the class, and others, with at least the score of every half per cent of the rows."""
+    every = np.sort(np.concatenate([own, others]), kind="stable")[::-1]
+    at = np.ceil(np.linspace(0, len(every), POINTS + 1)[1:]).astype(np.int64) - 1
+    chosen = np.unique(every[at])[::-1]
+    return len(own) - np.searchsorted(own, chosen, "left"), len(others) - np.searchsorted(others, chosen, "left")
+
+
+def _curve(hits: np.ndarray, alarms: np.ndarray, own: int, others: int) -> dict[str, Any]:
+    """True and false positive rate from (0, 0) to (1, 1), and the share of the class among all rows."""
+    return {
+        "true_positive_rate": [0.0, *(hits / own).tolist()],
+        "false_positive_rate": [0.0, *(alarms / others).tolist()],
+        "positives": own / (own + others),
+    }
+
+
+def _lift(curve: dict[str, Any]) -> float:
+    """How many times more of the class are among the rows of the highest scores than among all."""
+    hits, alarms = np.array(curve["true_positive_rate"]), np.array(curve["false_positive_rate"])
+    share = hits * curve["positives"] + alarms * (1 - curve["positives"])
+    return float(np.interp(LIFT_AT, share, hits) / LIFT_AT)
+
+
+def precision_of(curve: dict[str, Any]) -> Sequence[float]:
+    """The precision at each point of a curve but the first."""
+    hits = np.array(curve["true_positive_rate"][1:]) * curve["positives"]
+    alarms = np.array(curve["false_positive_rate"][1:]) * (1 - curve["positives"])
+    return list(hits / (hits + alarms))

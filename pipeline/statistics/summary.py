@@ -27,10 +27,17 @@ class Summary:
     test_labels: Counts
     unmatched: Mapping[str, int] = field(default_factory=dict)
     targets: Mapping[str, Targets] = field(default_factory=dict)
+    slices: Mapping[str, Counts] = field(default_factory=dict)
+    """The values of the columns to slice by."""
 
 
 def summarise(
-    batch: PackedBatch, columns: Columns, reference: Reference, side: int = TRAIN, explore: bool = False
+    batch: PackedBatch,
+    columns: Columns,
+    reference: Reference,
+    side: int = TRAIN,
+    explore: bool = False,
+    slices: Sequence[str] = (),
 ) -> Summary:
     """The summary of one packed batch, its statistics those of the rows of one fate.
 
@@ -63,7 +70,11 @@ def summarise(
     else:
         labels = np.where(batch.label < 0, len(batch.labels), batch.label)
         label, sides = Moments(), [Counts.of(labels[chosen], batch.labels) for chosen in (trains, tests)]
-    return Summary(rows, numbers, counts, label, sides[0], sides[1], batch.unmatched, targets)
+    sliced = {}
+    for name in slices:
+        codes, values = batch.coded(name)
+        sliced[name] = Counts.of(codes[trains], values)
+    return Summary(rows, numbers, counts, label, sides[0], sides[1], batch.unmatched, targets, sliced)
 
 
 def merge(parts: Sequence[Summary]) -> Summary:
@@ -78,6 +89,7 @@ def merge(parts: Sequence[Summary]) -> Summary:
         first.test_labels.merge(*(part.test_labels for part in rest)),
         _added([part.unmatched for part in parts]),
         {name: Targets.merge([part.targets[name] for part in parts]) for name in first.targets},
+        {name: counts.merge(*(p.slices[name] for p in rest)) for name, counts in first.slices.items()},
     )
 
 

@@ -1,0 +1,179 @@
+"""Findings: from merged states to figures with their intervals, baselines, slices, curves, and what matters."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pipeline.evaluate import Evaluated, Judge, States, results
+from pipeline.metrics import Accuracy, CellRanking, ClassCounts, Errors, interval, poisson_weights
+
+# The standard error on either side of a mean that 95% of samples lie within.
+NORMAL = 1.959964
+WORST = 10
+WEIGHTS = 30
+# By which figure slices are compared, the first there is; and whether more of it is worse.
+DECIDING = (("log_loss", True), ("accuracy", False), ("root_mean_squared_error", True))
+
+Figures = dict[str, float]
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What an evaluation found; every field is a part of report.json."""
+
+    metrics: Figures
+    intervals: dict[str, Interval] = field(default_factory=dict)
+    baselines: dict[str, dict[str, Any]] = field(default_factory=dict)
+    classes: dict[str, Figures] = field(default_factory=dict)
+    slices: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    worst_slices: list[dict[str, Any]] = field(default_factory=list)
+    importance: dict[str, Any] = field(default_factory=dict)
+    weights: list[dict[str, Any]] = field(default_factory=list)
+    curves: dict[str, Any] = field(default_factory=dict)
+
+
+def find(evaluated: Evaluated, judge: Judge, replicates: int, seed: int, slice_rows: int) -> Findings:
+    """All that merged states say.
+
+    Parameters
+    ----------
+    replicates
+        Resamples of the bootstrap; 0 for none.
+    slice_rows
+        With fewer rows a slice is not called bad.
+    """
+    figures = results(evaluated.metrics)
+    weights = poisson_weights(replicates, seed) if replicates else None
+    resampled = _resampled(evaluated.metrics, figures, weights)
+    baselines = {}
+    for name, states in evaluated.baselines.items():
+        theirs = results(states)
+        differences = {}
+        for metric, replicate in _resampled(states, theirs, weights).items():
+            if metric in resampled and (found := interval(resampled[metric] - replicate)):
+                differences[metric] = {"value": figures[metric] - theirs[metric], "interval": found}
+        baselines[name] = {"metrics": theirs, "difference": differences}
+    slices = _slices(evaluated.metrics, judge)
+    sampled = evaluated.importance
+    return Findings(
+        figures,
+        {name: found for name, values in resampled.items() if (found := interval(values))},
+        baselines,
+        _classes(evaluated.metrics, judge),
+        slices,
+        worst(slices, figures, slice_rows),
+        {} if sampled is None else {"loss": sampled.loss, "rows": sampled.rows, "columns": sampled.result()},
+        _weights(judge),
+        {name: curve for state in evaluated.metrics for name, curve in getattr(state, "curves", dict)().items()},
+    )
+
+
+def _resampled(states: States, figures: Mapping[str, float], weights: np.ndarray | None) -> dict[str, np.ndarray]:
+    """The figures of every resample, (b,), about those of all rows."""
+    found = {}
+    if weights is not None:
+        for state in states:
+            if hasattr(state, "resampled"):
+                # What is counted in coarse steps is moved to where the exact figure is.
+                coarse = state.coarse() if isinstance(state, CellRanking) else {}
+                for name, values in state.resampled(weights).items():
+                    if name in figures:
+                        found[name] = values + (figures[name] - coarse.get(name, figures[name]))
+    return found
+
+
+def _classes(states: States, judge: Judge) -> dict[str, Figures]:
+    counts = next((state for state in states if isinstance(state, ClassCounts)), None)
+    if counts is None or judge.target.classes is None:
+        return {}
+    each = counts.classes()
+    names = ("rows", "precision", "recall", "f1")
+    return {str(label): {n: float(each[n][k]) for n in names} for k, label in enumerate(judge.target.classes) if each}
+
+
+def _slices(states: States, judge: Judge) -> dict[str, dict[str, dict[str, Any]]]:
+    """By key and value: rows, every figure that is defined there, and the intervals of those that are means."""
+    if judge.slicing is None or not judge.slicing.keys:
+        return {}
+    figures: dict[str, np.ndarray] = {}
+    errors: dict[str, np.ndarray] = {}
+    rows = None
+    for state in states:
+        if not hasattr(state, "sliced"):
+            continue
+        found, spread = (state.sliced(), {}) if isinstance(state, CellRanking) else state.sliced()
+        figures |= found
+        errors |= spread
+        if isinstance(state, Accuracy | Errors) and state.sums is not None:
+            rows = state.sums[state.groups :, 0]  # both count each row once, and are always there
+    if rows is None:
+        return {}
+    slices: dict[str, dict[str, dict[str, Any]]] = {}
+    place = 0
+    for key, names in judge.slicing.names():
+        slices[key] = {}
+        for i, name in enumerate(names, place):
+            if rows[i]:
+                entry: dict[str, Any] = {"rows": int(rows[i])}
+                entry |= {n: float(values[i]) for n, values in figures.items() if np.isfinite(values[i])}
+                entry["intervals"] = {
+                    n: (entry[n] - NORMAL * float(values[i]), entry[n] + NORMAL * float(values[i]))
+                    for n, values in errors.items()
+                    if n in entry and np.isfinite(values[i])
+                }
+                slices[key][name] = entry
+        place += len(names)
+    return slices
+
+
+def worst(slices: Mapping[str, Mapping[str, Any]], figures: Figures, least: int) -> list[dict[str, Any]]:
+    """The slices of at least so many rows whose figure is worst at the near end of its interval.
+
+    The near end, not the figure itself: a slice of few rows is bad by chance.
+    """
+    name, more = next(((n, m) for n, m in DECIDING if n in figures), ("", True))
+    ranked = []
+    for key, values in slices.items():
+        for value, entry in values.items():
+            found = entry["intervals"].get(name)
+            if found is None or entry["rows"] < least:
+                continue
+            gap = found[0] - figures[name] if more else figures[name] - found[1]
+            ranked.append((gap, key, value, entry))
+    ranked.sort(key=lambda item: (-item[0], item[1], item[2]))
+    return [
+        {
+            "slice": key,
+            "value": value,
+            "rows": entry["rows"],
+            "metric": name,
+            "figure": entry[name],
+            "interval": entry["intervals"][name],
+            "overall": figures[name],
+            "worse": gap > 0,
+        }
+        for gap, key, value, entry in ranked[:WORST]
+    ]
+
+
+def _weights(judge: Judge) -> list[dict[str, Any]]:
+    """The largest weights of a linear model, by the names of the encoded columns."""
+    matrix = getattr(judge.model, "coef_", None)
+    if not isinstance(matrix, np.ndarray):
+        return []
+    names = judge.coding.encoder.get_feature_names_out()
+    matrix = np.atleast_2d(matrix)
+    if matrix.shape[1] != len(names):
+        return []
+    order = np.argsort(-np.abs(matrix).max(axis=0), kind="stable")[:WEIGHTS]
+    classes = judge.target.classes
+    if len(matrix) == 1 or classes is None:
+        return [{"feature": str(names[j]), "weight": float(matrix[0, j])} for j in order]
+    return [
+        {"feature": str(names[j]), "class": str(classes[k]), "weight": float(matrix[k, j])}
+        for j in order
+        for k in [int(np.argmax(np.abs(matrix[:, j])))]
+    ]
