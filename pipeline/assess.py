@@ -5,7 +5,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
 from sklearn.base import is_classifier
 
 from pipeline import artefact
@@ -16,6 +15,7 @@ from pipeline.pack import Reference
 from pipeline.plan import make_plan
 from pipeline.progress import Monitor
 from pipeline.run import connected, settings_of
+from pipeline.terminal import short, show_facts, show_findings
 
 SHOWN = 10
 
@@ -50,17 +50,13 @@ def evaluate(
     with connected(settings, monitor) as session:
         ledger, findings, drift = Job(plan, session, monitor).assess(trained)
     seconds = {"total": time.perf_counter() - monitor.started, **monitor.seconds}
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_row("rows", f"{ledger.test:,} evaluated of {ledger.read:,} read, {ledger.rejected:,} rejected")
-    for name, value in findings.metrics.items():
-        table.add_row(name, f"{value:.4f}")
+    facts = {"rows": f"{ledger.test:,} evaluated of {ledger.read:,} read, {ledger.rejected:,} rejected"}
     for name, change in sorted(drift.items(), key=lambda item: -item[1]["score"])[:SHOWN]:
         then, now = change["missing"]
         unseen = f", {change['unseen']:.1%} unseen" if change["unseen"] else ""
         missing = f", missing {then:.1%} then, {now:.1%} now" if abs(now - then) > 0.001 else ""
-        table.add_row(f"drift {name}", f"{change['score']:.4f}{unseen}{missing}")
-    monitor.console.print(table)
-    return {
+        facts[f"drift {short(name)}"] = f"{change['score']:.4f}{unseen}{missing}"
+    result = {
         "task": task,
         "rows": {"read": ledger.read, "test": ledger.test, "rejected": ledger.rejected} | {"by_reason": ledger.reasons},
         **asdict(findings),
@@ -68,3 +64,6 @@ def evaluate(
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "model": {"path": str(Path(model).resolve()), "fingerprint": artefact.fingerprint(trained)},
     }
+    show_findings(monitor.console, result)
+    show_facts(monitor.console, facts)
+    return result

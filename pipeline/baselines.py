@@ -84,7 +84,7 @@ def former(
     lacking += [n for n in other.text if n in known and columns.treatment(n).buckets != other.treatment(n).buckets]
     if lacking:
         raise DataError(
-            f"evaluate.baseline: the model of {folder} learned from {lacking[0]!r}, which this run does not have alike; "
+            f"evaluate.baseline: the model of {folder} learned from {lacking[0]!r}, which this run has not alike; "
             "treat it as there or drop the baseline."
         )
     return Former(estimator, encoder, replace(target, centre=0.0, scale=1.0), columns, reference, metrics)

@@ -60,7 +60,7 @@ def find(evaluated: Evaluated, judge: Judge, replicates: int, seed: int, slice_r
     sampled = evaluated.importance
     return Findings(
         figures,
-        {name: found for name, values in resampled.items() if (found := interval(values))},
+        {name: found for name in figures if name in resampled and (found := interval(resampled[name]))},
         baselines,
         _classes(evaluated.metrics, judge),
         slices,

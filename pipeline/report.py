@@ -12,8 +12,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
 from sklearn.pipeline import Pipeline
 
 from pipeline import artefact
@@ -21,7 +19,11 @@ from pipeline import config as cfg
 from pipeline.errors import ConfigError
 from pipeline.findings import Findings
 from pipeline.ledger import Ledger
+from pipeline.page import report_page
+from pipeline.plan import Plan
 from pipeline.rounds import Training
+
+PAGE = "report.html"
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,18 @@ class Outcome:
 
 
 def make_report(
-    outcome: Outcome, task: str, seconds: dict[str, float], cluster: dict[str, Any], model_path: Path
+    outcome: Outcome,
+    plan: Plan,
+    seconds: dict[str, float],
+    cluster: dict[str, Any],
+    cost: dict[str, Any],
+    model_path: Path,
 ) -> dict[str, Any]:
     """The content of report.json."""
     ledger = outcome.ledger
     return {
-        "task": task,
+        "task": plan.features.task,
+        "data": {"path": plan.config.data.path, "label": plan.config.data.label},
         "rows": {
             "read": ledger.read,
             "train": ledger.train,
@@ -71,6 +79,7 @@ def make_report(
         "progressive": outcome.training.progressive,
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "cluster": cluster,
+        "cost": cost,
         "model": {"path": str(model_path), "fingerprint": artefact.fingerprint(outcome.model)},
     }
 
@@ -120,23 +129,9 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
 
 def write(folder: Path, config: cfg.Config, report: dict[str, Any], model: Pipeline) -> None:
-    """The run folder: config.toml, report.json and the model, all or nothing."""
+    """The run folder: config.toml, report.json, report.html and the model, all or nothing."""
     with whole_folder(folder) as draft:
         (draft / "config.toml").write_text(cfg.dump(config))
         artefact.save(model, draft / artefact.FILE)
         (draft / "report.json").write_text(json.dumps(report, indent=2) + "\n")
-
-
-def show(console: Console, report: dict[str, Any], ledger: Ledger, folder: Path) -> None:
-    """The compact table of results."""
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_row("rows", str(ledger))
-    for name, value in report["metrics"].items():
-        fold = report["cross_validation"].get("metrics", {}).get(name)
-        over = f" ({fold['mean']:.4f} ± {fold['std']:.4f} over {len(fold['values'])} folds)" if fold else ""
-        table.add_row(name, f"{value:.4f}{over}")
-    parts = ", ".join(f"{name} {value:.1f}" for name, value in report["seconds"].items() if name != "total")
-    table.add_row("seconds", f"{report['seconds']['total']:.1f} ({parts})")
-    table.add_row("model", f"{report['model']['fingerprint'][:16]}")
-    table.add_row("run folder", str(folder))
-    console.print(table)
+        (draft / PAGE).write_text(report_page(report, cfg.dump(config), folder.name), encoding="utf-8")

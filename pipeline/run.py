@@ -10,10 +10,12 @@ from typing import Any
 
 from pipeline import cluster, report, shuffle
 from pipeline import config as cfg
+from pipeline.cost import cost
 from pipeline.datasets import flights
 from pipeline.job import Job
 from pipeline.plan import make_plan
 from pipeline.progress import Monitor
+from pipeline.terminal import show_run
 
 
 def run(
@@ -57,7 +59,9 @@ def run(
         with shuffle.joined(session.client, plan, folder) as (going_on, dropped):
             if going_on is not plan.config:
                 plan = make_plan(going_on)
+            session.client.get_task_stream()  # the scheduler keeps a record from here on
             outcome = Job(plan, session, monitor).execute()
+            spent = cost(session.client.get_task_stream())
             outcome = replace(outcome, pruned=outcome.pruned + dropped)
         described = {
             "scheduler": session.scheduler,
@@ -67,9 +71,9 @@ def run(
         }
     seconds = {"total": time.perf_counter() - monitor.started, **monitor.seconds}
     path = (folder / "model.skops").resolve()
-    result = report.make_report(outcome, plan.features.task, seconds, described, path)
+    result = report.make_report(outcome, plan, seconds, described, spent, path)
     report.write(folder, settings, result, outcome.model)
-    report.show(monitor.console, result, outcome.ledger, folder)
+    show_run(monitor.console, result, str(outcome.ledger), str(folder))
     return result
 
 

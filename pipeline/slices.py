@@ -1,4 +1,4 @@
-"""Slices: the parts of the test rows, by the values of chosen columns and pairs of them, that have figures of their own."""
+"""Slices: the parts of the test rows, by the values of columns and of pairs of them, that have their own figures."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

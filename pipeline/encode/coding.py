@@ -15,11 +15,12 @@ from pipeline.statistics import Summary
 
 @dataclass(frozen=True)
 class Rows:
-    """Encoded rows: X (n, width); y int64 class numbers (n,) or float64 targets (n,); their places in the batch (n,)."""
+    """Encoded rows: X (n, width); y int64 class numbers (n,) or float64 targets (n,)."""
 
     X: HotMatrix
     y: np.ndarray
     places: np.ndarray
+    """Where in the batch they are, (n,)."""
 
     def __len__(self) -> int:
         return len(self.y)

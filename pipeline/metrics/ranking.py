@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,8 @@ class ExactRanking:
             return self if self.runs else other
         return ExactRanking(tuple(a + b for a, b in zip(self.runs, other.runs, strict=True)))
 
-    def summary(self) -> tuple[dict[str, float], dict[str, Any]]:
+    @cached_property
+    def _summary(self) -> tuple[dict[str, float], dict[str, Any]]:
         """The figures, and the curves of up to `MOST_CURVES` classes: each run is merged once for both."""
         figures: list[tuple[float, float]] = []
         curves: list[dict[str, Any]] = []
@@ -66,11 +68,11 @@ class ExactRanking:
         return finite(found), {"ranking": curves}
 
     def result(self) -> dict[str, float]:
-        return self.summary()[0]
+        return self._summary[0]
 
     def curves(self) -> dict[str, Any]:
         """``ranking``: for each class the shares of its rows and of the others above some thresholds."""
-        return self.summary()[1]
+        return self._summary[1]
 
 
 @dataclass(frozen=True)

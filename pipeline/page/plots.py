@@ -1,0 +1,288 @@
+"""The plots of the page, each a function of report.json's content; None where there is nothing to show.
+
+Colours of text, axes and grids come from the page's CSS, where they follow light and dark; only series have
+colours of their own, which stand out on both.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from bokeh.models import ColumnDataSource, FactorRange, HoverTool, LinearColorMapper, NumeralTickFormatter, Range1d, Span
+from bokeh.models import Whisker
+from bokeh.plotting import figure
+
+from pipeline.cost import STAGES
+from pipeline.curve import smoothed
+from pipeline.metrics.ranking import precision_of
+from pipeline.terminal import short
+
+Report = Mapping[str, Any]
+COLOURS = ("#3b82f6", "#f97316", "#10b981", "#a855f7", "#ef4444", "#14b8a6", "#eab308", "#ec4899", "#64748b", "#84cc16")
+BLUE, ORANGE, GREY = COLOURS[0], COLOURS[1], "#8a94a6"
+HEIGHT, ROW = 300, 26
+MOST_LABELS = 20
+BARS = 20
+
+
+def learning_curve(report: Report) -> Any:
+    """The progressive loss by rows, as it was and smoothed, and the validation loss of each epoch."""
+    name, values, smooth = smoothed(report["progressive"])
+    if values.empty:
+        return None
+    plot = _figure("rows trained on", name)
+    source = ColumnDataSource({"rows": values.index, "loss": values.to_numpy(), "smooth": smooth.to_numpy()})
+    plot.scatter("rows", "loss", source=source, size=4, color=BLUE, alpha=0.35, legend_label="each batch, before it")
+    line = plot.line("rows", "smooth", source=source, color=BLUE, line_width=2.5, legend_label="smoothed")
+    plot.add_tools(_hover([("rows", "@rows{0,0}"), (name, "@smooth{0.0000}")], [line], "vline"))
+    points = report["training"]["validation"]
+    if points:
+        rows = [values.index[-1] * point["epoch"] / report["training"]["epochs"] for point in points]
+        plot.line(rows, [point[name] for point in points], color=ORANGE, line_width=2, legend_label="validation")
+        plot.scatter(rows, [point[name] for point in points], color=ORANGE, size=7)
+    constant = report["baselines"].get("constant", {}).get("metrics", {}).get(name)
+    if constant is not None:
+        plot.add_layout(Span(location=constant, dimension="width", line_color=GREY, line_dash="dashed"))
+        plot.line([], [], color=GREY, line_dash="dashed", legend_label="constant prediction")
+    plot.xaxis.formatter = NumeralTickFormatter(format="0.[0]a")
+    plot.legend.location = "bottom_right" if name == "accuracy" else "top_right"
+    return plot
+
+
+def roc(report: Report) -> Any:
+    """The ROC curve, of each class against the rest where there are more than two."""
+    curves = report["curves"].get("ranking")
+    if not curves:
+        return None
+    plot = _figure("false positive rate", "true positive rate", x_range=(0, 1), y_range=(0, 1.005))
+    plot.line([0, 1], [0, 1], color=GREY, line_dash="dashed")
+    for name, colour, curve in _named(report, curves):
+        plot.line(curve["false_positive_rate"], curve["true_positive_rate"], color=colour, line_width=2.5, **name)
+    plot.add_tools(_hover([("false positive rate", "$x{0.000}"), ("true positive rate", "$y{0.000}")]))
+    return _with_legend(plot, "bottom_right")
+
+
+def precision_recall(report: Report) -> Any:
+    """Precision by recall, beside what no skill would reach."""
+    curves = report["curves"].get("ranking")
+    if not curves:
+        return None
+    plot = _figure("recall", "precision", x_range=(0, 1), y_range=(0, 1.005))
+    for name, colour, curve in _named(report, curves):
+        plot.line(curve["true_positive_rate"][1:], precision_of(curve), color=colour, line_width=2.5, **name)
+        plot.line([0, 1], [curve["positives"]] * 2, color=colour, line_dash="dashed", alpha=0.6)
+    plot.add_tools(_hover([("recall", "$x{0.000}"), ("precision", "$y{0.000}")]))
+    return _with_legend(plot, "top_right")
+
+
+def gain(report: Report) -> Any:
+    """The share of a class found among the rows of the highest scores."""
+    curves = report["curves"].get("ranking")
+    if not curves:
+        return None
+    plot = _figure("share of the rows, highest scores first", "share of the class found", x_range=(0, 1), y_range=(0, 1.005))
+    plot.line([0, 1], [0, 1], color=GREY, line_dash="dashed")
+    for name, colour, curve in _named(report, curves):
+        hits, alarms = (np.array(curve[key]) for key in ("true_positive_rate", "false_positive_rate"))
+        share = hits * curve["positives"] + alarms * (1 - curve["positives"])
+        plot.line(share, hits, color=colour, line_width=2.5, **name)
+    plot.add_tools(_hover([("rows", "$x{0.0%}"), ("found", "$y{0.0%}")]))
+    return _with_legend(plot, "bottom_right")
+
+
+def calibration(report: Report) -> Any:
+    """How often what was said with some probability came true."""
+    curve = report["curves"].get("calibration")
+    if not curve:
+        return None
+    most = max(*curve["predicted"], *curve["true"], 0.01) * 1.05
+    plot = _figure("probability predicted", "share that came true", x_range=(0, most), y_range=(0, most))
+    plot.line([0, most], [0, most], color=GREY, line_dash="dashed")
+    source = ColumnDataSource(curve)
+    plot.line("predicted", "true", source=source, color=BLUE, line_width=2)
+    dots = plot.scatter("predicted", "true", source=source, color=BLUE, size=7)
+    tips = [("predicted", "@predicted{0.0000}"), ("true", "@true{0.0000}"), ("rows", "@rows{0,0}")]
+    plot.add_tools(_hover(tips, [dots]))
+    return plot
+
+
+def confusion(report: Report) -> Any:
+    """The confusion matrix, shaded by the share of each true class."""
+    counts, labels = report["curves"].get("confusion_matrix"), [short(label) for label in report["classes"]]
+    if not counts or len(labels) > MOST_LABELS:
+        return None
+    matrix = np.array(counts)
+    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    labels = _distinct(labels)
+    true, predicted = np.meshgrid(labels, labels, indexing="ij")
+    source = ColumnDataSource(
+        {
+            "true": true.ravel(),
+            "predicted": predicted.ravel(),
+            "count": matrix.ravel(),
+            "share": share.ravel(),
+            "text": [f"{n:,}" for n in matrix.ravel()],
+        }
+    )
+    height = max(HEIGHT, ROW * len(labels) + 80)
+    plot = _figure("predicted", "true", x_range=labels, y_range=labels[::-1], height=height)
+    mapper = LinearColorMapper(palette=[_mixed(i / 63) for i in range(64)], low=0, high=1)
+    plot.rect("predicted", "true", 0.98, 0.98, source=source, color={"field": "share", "transform": mapper})
+    if len(labels) <= 8:
+        plot.text("predicted", "true", "text", source=source, text_align="center", text_baseline="middle")
+    tips = [("true", "@true"), ("predicted", "@predicted"), ("rows", "@count{0,0}"), ("of the class", "@share{0.0%}")]
+    plot.add_tools(_hover(tips))
+    plot.grid.visible = False
+    return plot
+
+
+def residuals(report: Report) -> Any:
+    """How the residuals are spread, in standard deviations of the target."""
+    found = report["curves"].get("residuals")
+    if not found:
+        return None
+    plot = _figure("residual (true - predicted), in standard deviations of the target", "rows")
+    source = ColumnDataSource({"left": found["edges"][:-1], "right": found["edges"][1:], "rows": found["rows"]})
+    bars = plot.quad("left", "right", "rows", 0, source=source, fill_color=BLUE, line_color=None)
+    plot.add_tools(_hover([("residual", "@left{0.0} to @right{0.0}"), ("rows", "@rows{0,0}")], [bars]))
+    plot.y_range.start = 0
+    plot.yaxis.formatter = NumeralTickFormatter(format="0.[0]a")
+    return plot
+
+
+def worst_slices(report: Report) -> Any:
+    """The worst slices and their intervals, beside the figure of all rows."""
+    found = report["worst_slices"]
+    if not found:
+        return None
+    names = _distinct([f"{short(f['slice'])} = {short(f['value'])}" for f in found])
+    metric, overall = found[0]["metric"], found[0]["overall"]
+    low, high = ([f["interval"][i] for f in found] for i in (0, 1))
+    source = ColumnDataSource(
+        {"name": names, "figure": [f["figure"] for f in found], "low": low, "high": high, "rows": [f["rows"] for f in found]}
+    )
+    margin = 0.05 * (max([*high, overall]) - min([*low, overall]))
+    ends = (min([*low, overall]) - margin, max([*high, overall]) + margin)
+    plot = _figure(metric, "", x_range=ends, y_range=FactorRange(*names[::-1]), height=ROW * len(names) + 70)
+    plot.add_layout(Span(location=overall, dimension="height", line_color=GREY, line_dash="dashed"))
+    plot.hbar("name", right="high", left="low", height=0.25, source=source, color=BLUE, alpha=0.5)
+    dots = plot.scatter("figure", "name", source=source, color=BLUE, size=9)
+    tips = [("slice", "@name"), (metric, "@figure{0.0000}"), ("95%", "@low{0.0000} to @high{0.0000}"), ("rows", "@rows{0,0}")]
+    plot.add_tools(_hover(tips, [dots]))
+    return plot
+
+
+def importance(report: Report) -> Any:
+    """How much the loss rises when a column's values change places."""
+    found = report["importance"]
+    if not found:
+        return None
+    some = list(found["columns"].items())[:BARS]
+    names = _distinct([short(name) for name, _ in some])
+    mean = np.array([value["mean"] for _, value in some])
+    error = 1.96 * np.array([value["error"] for _, value in some])
+    source = ColumnDataSource({"name": names, "mean": mean, "low": mean - error, "high": mean + error})
+    plot = _figure(f"rise of the {found['loss']}", "", y_range=FactorRange(*names[::-1]), height=ROW * len(names) + 70)
+    bars = plot.hbar("name", right="mean", height=0.6, source=source, color=BLUE)
+    plot.add_layout(Whisker(base="name", lower="low", upper="high", dimension="width", source=source, line_color=GREY))
+    plot.add_tools(_hover([("column", "@name"), ("rise", "@mean{0.00000}")], [bars]))
+    return plot
+
+
+def weights(report: Report) -> Any:
+    """The largest weights of a linear model."""
+    found = report["weights"][:BARS]
+    if not found:
+        return None
+    shown = [short(f["feature"]) + (f" → {short(f['class'])}" if "class" in f else "") for f in found]
+    names, values = _distinct(shown), [f["weight"] for f in found]
+    colours = [BLUE if value > 0 else ORANGE for value in values]
+    source = ColumnDataSource({"name": names, "weight": values, "colour": colours})
+    plot = _figure("weight", "", y_range=FactorRange(*names[::-1]), height=ROW * len(names) + 70)
+    bars = plot.hbar("name", right="weight", height=0.6, source=source, color="colour")
+    plot.add_tools(_hover([("feature", "@name"), ("weight", "@weight{0.0000}")], [bars]))
+    return plot
+
+
+def comparison(reports: Mapping[str, Report]) -> Any:
+    """The learning curves of several runs in one plot."""
+    plot = _figure("rows trained on", "loss of each batch, before it, smoothed")
+    for i, (run, report) in enumerate(reports.items()):
+        name, _, smooth = smoothed(report["progressive"])
+        if not smooth.empty:
+            label, colour = f"{short(run)}: {name}", COLOURS[i % len(COLOURS)]
+            plot.line(smooth.index, smooth.to_numpy(), color=colour, line_width=2.5, legend_label=label)
+    plot.xaxis.formatter = NumeralTickFormatter(format="0.[0]a")
+    return plot if plot.renderers else None
+
+
+def cost(report: Report) -> Any:
+    """The seconds that each worker spent, by stage."""
+    workers = report.get("cost", {}).get("workers", [])
+    if not workers:
+        return None
+    parts = [stage for stage in (*STAGES, "transfer") if any(worker[stage] for worker in workers)]
+    names = [f"worker {i}" for i in range(len(workers))]
+    source = ColumnDataSource({"name": names, **{part: [worker[part] for worker in workers] for part in parts}})
+    plot = _figure("seconds", "", y_range=FactorRange(*names[::-1]), height=ROW * len(names) + 110)
+    colours = COLOURS[: len(parts)]
+    plot.hbar_stack(parts, y="name", height=0.6, color=colours, source=source, legend_label=parts)
+    plot.add_tools(_hover([("worker", "@name"), *((part, f"@{part}{{0.000}} s") for part in parts)]))
+    plot.x_range.start = 0
+    plot.legend.orientation = "horizontal"
+    plot.add_layout(plot.legend[0], "above")
+    return plot
+
+
+def _figure(x: str, y: str, height: int = HEIGHT, **options: Any) -> Any:
+    for axis in ("x_range", "y_range"):
+        if isinstance(options.get(axis), tuple):
+            options[axis] = Range1d(*options[axis])
+    plot = figure(
+        x_axis_label=x,
+        y_axis_label=y,
+        height=height,
+        sizing_mode="stretch_width",
+        tools="",
+        toolbar_location=None,
+        output_backend="canvas",
+        **options,
+    )
+    plot.background_fill_color = plot.border_fill_color = None
+    plot.outline_line_color = None
+    return plot
+
+
+def _hover(tips: Sequence[tuple[str, str]], renderers: Any = "auto", mode: str = "mouse") -> HoverTool:
+    return HoverTool(tooltips=list(tips), renderers=renderers, mode=mode)
+
+
+def _named(report: Report, curves: Sequence[Any]) -> list[tuple[dict[str, str], str, Any]]:
+    """Each curve with its colour, and its class in the legend where there are several."""
+    if len(curves) == 1:
+        return [({}, BLUE, curves[0])]
+    names = _distinct([short(label) for label in report["classes"]])[: len(curves)]
+    return [({"legend_label": n}, COLOURS[i % len(COLOURS)], c) for i, (n, c) in enumerate(zip(names, curves, strict=True))]
+
+
+def _with_legend(plot: Any, location: str) -> Any:
+    if plot.legend:
+        plot.legend.location = location
+    return plot
+
+
+def _mixed(share: float) -> str:
+    """Blue, the more opaque the larger the share: it shades white and black alike."""
+    return f"#3b82f6{round(20 + 200 * share):02x}"
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """The names, with a mark on those that were cut to the same text: an axis takes each once."""
+    out: list[str] = []
+    for name in names:
+        marked, count = name, 1
+        while marked in out:
+            count += 1
+            marked = f"{name} ({count})"
+        out.append(marked)
+    return out

@@ -1,0 +1,71 @@
+"""The page: a template filled with report.json's content, and Bokeh with its plots in line."""
+
+import datetime
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bokeh.embed import json_item
+from bokeh.resources import Resources
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from pipeline import __version__
+from pipeline.page import plots
+from pipeline.terminal import between, short, shown, signed
+
+# Of a key's slices so many stand in the page; report.json has all.
+MOST_SLICES = 200
+
+Report = Mapping[str, Any]
+# The plots of each section, with what stands above each.
+PLOTS = {
+    "learning": {"Learning curve": plots.learning_curve},
+    "ranking": {
+        "ROC": plots.roc,
+        "Precision and recall": plots.precision_recall,
+        "Gain": plots.gain,
+        "Calibration": plots.calibration,
+        "Confusion matrix": plots.confusion,
+        "Residuals": plots.residuals,
+    },
+    "slices": {"Worst slices": plots.worst_slices},
+    "effects": {"Permutation importance": plots.importance, "Largest weights": plots.weights},
+    "cost": {"Seconds by worker": plots.cost},
+}
+
+
+def report_page(report: Report, config: str, name: str) -> str:
+    """One run as HTML: no network, light and dark, narrow and wide, on paper."""
+    drawn: dict[str, list[dict[str, Any]]] = {}
+    for section, makers in PLOTS.items():
+        drawn[section] = []
+        for title, make in makers.items():
+            plot = make(report)
+            if plot is not None:
+                target = f"plot-{section}-{len(drawn[section])}"
+                drawn[section].append({"title": title, "target": target, "item": json_item(plot, target)})
+    items = [plot["item"] for section in drawn.values() for plot in section]
+    return _render("report.html", report=report, config=config, name=name, drawn=drawn, items=items)
+
+
+def comparison_page(reports: Mapping[str, Report], rows: Sequence[tuple[str, Sequence[str]]]) -> str:
+    """Several runs side by side: ``rows`` are what the terminal shows, a name and one text for each run."""
+    target = "plot-comparison"
+    plot = plots.comparison(reports)
+    items = [] if plot is None else [json_item(plot, target)]
+    return _render("comparison.html", names=list(reports), rows=rows, items=items, target=target)
+
+
+def _render(template: str, items: list[Any], **content: Any) -> str:
+    environment = Environment(
+        loader=PackageLoader("pipeline.page"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters |= {"figure": shown, "signed": signed, "between": between, "short": short}
+    return environment.get_template(template).render(
+        items=items,
+        # Only its core: no widget and no table of Bokeh's is on the page.
+        bokeh=Resources(mode="inline", components=["bokeh"]).js_raw[0],
+        version=__version__,
+        made=f"{datetime.datetime.now():%Y-%m-%d %H:%M}",
+        most_slices=MOST_SLICES,
+        **content,
+    )

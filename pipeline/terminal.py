@@ -1,0 +1,102 @@
+"""The results as a person reads them in a terminal."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.curve import smoothed, sparkline
+
+WORST = 3
+LONGEST = 40
+
+
+def show_run(console: Console, report: Mapping[str, Any], ledger: str, folder: str) -> None:
+    """What a run prints at its end."""
+    facts = {"rows": ledger, **_learning(report)}
+    parts = ", ".join(f"{name} {value:.1f}" for name, value in report["seconds"].items() if name != "total")
+    facts["seconds"] = f"{report['seconds']['total']:.1f} ({parts})"
+    facts["model"] = report["model"]["fingerprint"][:16]
+    show_findings(console, report)
+    show_facts(console, facts | {"run folder": folder})
+
+
+def show_facts(console: Console, facts: Mapping[str, str]) -> None:
+    """Names and texts in two columns; the texts may come from data."""
+    table = Table.grid(padding=(0, 2))
+    for name, text in facts.items():
+        table.add_row(name, Text(text))
+    console.print(table)
+
+
+def show_findings(console: Console, report: Mapping[str, Any]) -> None:
+    """Every figure with its interval and how far it is from the baselines; then the worst slices."""
+    folds = report.get("cross_validation", {}).get("metrics", {})
+    baselines = {name: found["difference"] for name, found in report["baselines"].items() if found["difference"]}
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("metric")
+    table.add_column("value", justify="right")
+    if report["intervals"]:
+        table.add_column("95% interval")
+    if folds:
+        table.add_column(f"over {len(next(iter(folds.values()))['values'])} folds")
+    for name in baselines:
+        table.add_column(f"against {escape(short(name))}")
+    for name, value in report["metrics"].items():
+        if name.endswith("_error") and name.removesuffix("_error") in report["metrics"]:
+            continue
+        bound = report["metrics"].get(f"{name}_error")
+        row = [name, shown(value) + (f" ± {shown(bound)}" if bound is not None else "")]
+        if report["intervals"]:
+            row.append(between(report["intervals"].get(name)))
+        if folds:
+            row.append(f"{shown(folds[name]['mean'])} ± {shown(folds[name]['std'])}" if name in folds else "")
+        for differences in baselines.values():
+            found = differences.get(name)
+            row.append(f"{signed(found['value'])}  {between(found['interval'], signed)}" if found else "")
+        table.add_row(*map(Text, row))
+    console.print(table)
+    worse = [found for found in report["worst_slices"] if found["worse"]][:WORST]
+    if report["slices"]:
+        show_facts(console, {"worst slices": _sliced(worse)})
+
+
+def _sliced(worse: Sequence[Mapping[str, Any]]) -> str:
+    if not worse:
+        return "none is worse than the whole beyond chance"
+    return "\n".join(
+        f"{short(f['slice'])} = {short(f['value'])}: {f['metric']} {shown(f['figure'])} {between(f['interval'])}, "
+        f"{f['rows']:,} rows"
+        for f in worse
+    )
+
+
+def _learning(report: Mapping[str, Any]) -> dict[str, str]:
+    name, values, smooth = smoothed(report["progressive"])
+    if values.empty:
+        return {}
+    return {"learning": f"{name} {shown(smooth.iloc[0])} {sparkline(smooth)} {shown(smooth.iloc[-1])}"}
+
+
+def shown(value: float) -> str:
+    """Four digits behind the point, or four that count where the number is large or tiny."""
+    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e4 else f"{value:.4g}"
+
+
+def signed(value: float) -> str:
+    """As `shown`, with its sign."""
+    return ("+" if value > 0 else "") + shown(value)
+
+
+def between(interval: Sequence[float] | None, form: Any = shown) -> str:
+    """An interval in brackets."""
+    return f"[{form(interval[0])}, {form(interval[1])}]" if interval else ""
+
+
+def short(text: str) -> str:
+    """A name from the data, without line breaks and not longer than a line can hold."""
+    text = "".join(c if c.isprintable() else "�" for c in text)
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
