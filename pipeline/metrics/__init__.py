@@ -66,8 +66,10 @@ def metrics_for(task: str, rows: int, exact_rows: int) -> tuple[type[Metric], ..
 
 
 def comparable_metrics(metrics: Sequence[type[Metric]], constant: bool = False) -> tuple[type[Metric], ...]:
-    """Those of ``metrics`` that another model is compared by; a ``constant`` ranks nothing."""
-    shown = (Calibration, Confusion, Residuals, *((BinnedRanking, ExactRanking, CellRanking) if constant else ()))
+    """Those of ``metrics`` that another model is compared by; a ``constant`` has no ranking and finds no class."""
+    shown: tuple[type[Metric], ...] = (Calibration, Confusion, Residuals)
+    if constant:
+        shown += (BinnedRanking, ExactRanking, CellRanking, ClassCounts, TopAccuracy)
     return tuple(metric for metric in metrics if metric not in shown)
 
 

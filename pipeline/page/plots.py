@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from bokeh.models import ColumnDataSource, FactorRange, HoverTool, LinearColorMapper, NumeralTickFormatter, Range1d, Span
-from bokeh.models import Whisker
+from bokeh.models import ColumnDataSource, FactorRange, HoverTool, NumeralTickFormatter, Range1d, Span, Whisker
 from bokeh.plotting import figure
 
 from pipeline.cost import STAGES
@@ -21,7 +20,6 @@ Report = Mapping[str, Any]
 COLOURS = ("#3b82f6", "#f97316", "#10b981", "#a855f7", "#ef4444", "#14b8a6", "#eab308", "#ec4899", "#64748b", "#84cc16")
 BLUE, ORANGE, GREY = COLOURS[0], COLOURS[1], "#8a94a6"
 HEIGHT, ROW = 300, 26
-MOST_LABELS = 20
 BARS = 20
 
 
@@ -40,13 +38,8 @@ def learning_curve(report: Report) -> Any:
         rows = [values.index[-1] * point["epoch"] / report["training"]["epochs"] for point in points]
         plot.line(rows, [point[name] for point in points], color=ORANGE, line_width=2, legend_label="validation")
         plot.scatter(rows, [point[name] for point in points], color=ORANGE, size=7)
-    constant = report["baselines"].get("constant", {}).get("metrics", {}).get(name)
-    if constant is not None:
-        plot.add_layout(Span(location=constant, dimension="width", line_color=GREY, line_dash="dashed"))
-        plot.line([], [], color=GREY, line_dash="dashed", legend_label="constant prediction")
     plot.xaxis.formatter = NumeralTickFormatter(format="0.[0]a")
-    plot.legend.location = "bottom_right" if name == "accuracy" else "top_right"
-    return plot
+    return _with_legend(plot)
 
 
 def roc(report: Report) -> Any:
@@ -59,7 +52,7 @@ def roc(report: Report) -> Any:
     for name, colour, curve in _named(report, curves):
         plot.line(curve["false_positive_rate"], curve["true_positive_rate"], color=colour, line_width=2.5, **name)
     plot.add_tools(_hover([("false positive rate", "$x{0.000}"), ("true positive rate", "$y{0.000}")]))
-    return _with_legend(plot, "bottom_right")
+    return _with_legend(plot)
 
 
 def precision_recall(report: Report) -> Any:
@@ -72,7 +65,7 @@ def precision_recall(report: Report) -> Any:
         plot.line(curve["true_positive_rate"][1:], precision_of(curve), color=colour, line_width=2.5, **name)
         plot.line([0, 1], [curve["positives"]] * 2, color=colour, line_dash="dashed", alpha=0.6)
     plot.add_tools(_hover([("recall", "$x{0.000}"), ("precision", "$y{0.000}")]))
-    return _with_legend(plot, "top_right")
+    return _with_legend(plot)
 
 
 def gain(report: Report) -> Any:
@@ -80,14 +73,16 @@ def gain(report: Report) -> Any:
     curves = report["curves"].get("ranking")
     if not curves:
         return None
-    plot = _figure("share of the rows, highest scores first", "share of the class found", x_range=(0, 1), y_range=(0, 1.005))
+    plot = _figure(
+        "share of the rows, highest scores first", "share of the class found", x_range=(0, 1), y_range=(0, 1.005)
+    )
     plot.line([0, 1], [0, 1], color=GREY, line_dash="dashed")
     for name, colour, curve in _named(report, curves):
         hits, alarms = (np.array(curve[key]) for key in ("true_positive_rate", "false_positive_rate"))
         share = hits * curve["positives"] + alarms * (1 - curve["positives"])
         plot.line(share, hits, color=colour, line_width=2.5, **name)
     plot.add_tools(_hover([("rows", "$x{0.0%}"), ("found", "$y{0.0%}")]))
-    return _with_legend(plot, "bottom_right")
+    return _with_legend(plot)
 
 
 def calibration(report: Report) -> Any:
@@ -103,36 +98,6 @@ def calibration(report: Report) -> Any:
     dots = plot.scatter("predicted", "true", source=source, color=BLUE, size=7)
     tips = [("predicted", "@predicted{0.0000}"), ("true", "@true{0.0000}"), ("rows", "@rows{0,0}")]
     plot.add_tools(_hover(tips, [dots]))
-    return plot
-
-
-def confusion(report: Report) -> Any:
-    """The confusion matrix, shaded by the share of each true class."""
-    counts, labels = report["curves"].get("confusion_matrix"), [short(label) for label in report["classes"]]
-    if not counts or len(labels) > MOST_LABELS:
-        return None
-    matrix = np.array(counts)
-    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    labels = _distinct(labels)
-    true, predicted = np.meshgrid(labels, labels, indexing="ij")
-    source = ColumnDataSource(
-        {
-            "true": true.ravel(),
-            "predicted": predicted.ravel(),
-            "count": matrix.ravel(),
-            "share": share.ravel(),
-            "text": [f"{n:,}" for n in matrix.ravel()],
-        }
-    )
-    height = max(HEIGHT, ROW * len(labels) + 80)
-    plot = _figure("predicted", "true", x_range=labels, y_range=labels[::-1], height=height)
-    mapper = LinearColorMapper(palette=[_mixed(i / 63) for i in range(64)], low=0, high=1)
-    plot.rect("predicted", "true", 0.98, 0.98, source=source, color={"field": "share", "transform": mapper})
-    if len(labels) <= 8:
-        plot.text("predicted", "true", "text", source=source, text_align="center", text_baseline="middle")
-    tips = [("true", "@true"), ("predicted", "@predicted"), ("rows", "@count{0,0}"), ("of the class", "@share{0.0%}")]
-    plot.add_tools(_hover(tips))
-    plot.grid.visible = False
     return plot
 
 
@@ -159,7 +124,13 @@ def worst_slices(report: Report) -> Any:
     metric, overall = found[0]["metric"], found[0]["overall"]
     low, high = ([f["interval"][i] for f in found] for i in (0, 1))
     source = ColumnDataSource(
-        {"name": names, "figure": [f["figure"] for f in found], "low": low, "high": high, "rows": [f["rows"] for f in found]}
+        {
+            "name": names,
+            "figure": [f["figure"] for f in found],
+            "low": low,
+            "high": high,
+            "rows": [f["rows"] for f in found],
+        }
     )
     margin = 0.05 * (max([*high, overall]) - min([*low, overall]))
     ends = (min([*low, overall]) - margin, max([*high, overall]) + margin)
@@ -167,7 +138,12 @@ def worst_slices(report: Report) -> Any:
     plot.add_layout(Span(location=overall, dimension="height", line_color=GREY, line_dash="dashed"))
     plot.hbar("name", right="high", left="low", height=0.25, source=source, color=BLUE, alpha=0.5)
     dots = plot.scatter("figure", "name", source=source, color=BLUE, size=9)
-    tips = [("slice", "@name"), (metric, "@figure{0.0000}"), ("95%", "@low{0.0000} to @high{0.0000}"), ("rows", "@rows{0,0}")]
+    tips = [
+        ("slice", "@name"),
+        (metric, "@figure{0.0000}"),
+        ("95%", "@low{0.0000} to @high{0.0000}"),
+        ("rows", "@rows{0,0}"),
+    ]
     plot.add_tools(_hover(tips, [dots]))
     return plot
 
@@ -229,9 +205,7 @@ def cost(report: Report) -> Any:
     plot.hbar_stack(parts, y="name", height=0.6, color=colours, source=source, legend_label=parts)
     plot.add_tools(_hover([("worker", "@name"), *((part, f"@{part}{{0.000}} s") for part in parts)]))
     plot.x_range.start = 0
-    plot.legend.orientation = "horizontal"
-    plot.add_layout(plot.legend[0], "above")
-    return plot
+    return _with_legend(plot)
 
 
 def _figure(x: str, y: str, height: int = HEIGHT, **options: Any) -> Any:
@@ -245,7 +219,7 @@ def _figure(x: str, y: str, height: int = HEIGHT, **options: Any) -> Any:
         sizing_mode="stretch_width",
         tools="",
         toolbar_location=None,
-        output_backend="canvas",
+        output_backend="svg",
         **options,
     )
     plot.background_fill_color = plot.border_fill_color = None
@@ -262,18 +236,21 @@ def _named(report: Report, curves: Sequence[Any]) -> list[tuple[dict[str, str], 
     if len(curves) == 1:
         return [({}, BLUE, curves[0])]
     names = _distinct([short(label) for label in report["classes"]])[: len(curves)]
-    return [({"legend_label": n}, COLOURS[i % len(COLOURS)], c) for i, (n, c) in enumerate(zip(names, curves, strict=True))]
+    return [
+        ({"legend_label": n}, COLOURS[i % len(COLOURS)], c) for i, (n, c) in enumerate(zip(names, curves, strict=True))
+    ]
 
 
-def _with_legend(plot: Any, location: str) -> Any:
+def _with_legend(plot: Any) -> Any:
+    """The legend above the plot, where it hides nothing."""
     if plot.legend:
-        plot.legend.location = location
+        legend = plot.legend[0]
+        plot.add_layout(legend, "above")
+        legend.orientation, legend.ncols = "horizontal", 3
+        legend.background_fill_color = legend.border_line_color = None
+        legend.margin = legend.padding = 0
+        legend.label_text_color = GREY  # the one text that takes no colour from the page
     return plot
-
-
-def _mixed(share: float) -> str:
-    """Blue, the more opaque the larger the share: it shades white and black alike."""
-    return f"#3b82f6{round(20 + 200 * share):02x}"
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

@@ -14,6 +14,8 @@ from pipeline.terminal import between, short, shown, signed
 
 # Of a key's slices so many stand in the page; report.json has all.
 MOST_SLICES = 200
+# A confusion matrix of more classes does not fit on a page.
+MOST_CLASSES = 20
 
 Report = Mapping[str, Any]
 # The plots of each section, with what stands above each.
@@ -24,7 +26,6 @@ PLOTS = {
         "Precision and recall": plots.precision_recall,
         "Gain": plots.gain,
         "Calibration": plots.calibration,
-        "Confusion matrix": plots.confusion,
         "Residuals": plots.residuals,
     },
     "slices": {"Worst slices": plots.worst_slices},
@@ -59,6 +60,7 @@ def _render(template: str, items: list[Any], **content: Any) -> str:
     environment = Environment(
         loader=PackageLoader("pipeline.page"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
+    environment.policies["json.dumps_kwargs"] = {}  # sorted keys would put Bokeh's references before what they name
     environment.filters |= {"figure": shown, "signed": signed, "between": between, "short": short}
     return environment.get_template(template).render(
         items=items,
@@ -67,5 +69,6 @@ def _render(template: str, items: list[Any], **content: Any) -> str:
         version=__version__,
         made=f"{datetime.datetime.now():%Y-%m-%d %H:%M}",
         most_slices=MOST_SLICES,
+        most_classes=MOST_CLASSES,
         **content,
     )
