@@ -111,6 +111,21 @@ def check(config: Path, as_json: bool, overrides: tuple[str, ...], **options: An
         click.echo(json.dumps(result, indent=2))
 
 
+@main.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="The page to write.")
+@click.option("--open", "opened", is_flag=True, help="Open the page in the browser.")
+@click.option("--json", "as_json", is_flag=True, help="Print what is shown as JSON on stdout, nothing else there.")
+@_sentences
+def report(runs: tuple[Path, ...], out: Path | None, opened: bool, as_json: bool) -> None:
+    """Show the run folder RUNS again, or compare several side by side, in the terminal and as a page."""
+    from pipeline.compare import report as show_report
+
+    result = show_report(runs, out, opened)
+    if as_json:
+        click.echo(json.dumps(result, indent=2))
+
+
 @main.group()
 def data() -> None:
     """Make a data set."""

@@ -77,11 +77,11 @@ def _resampled(states: States, figures: Mapping[str, float], weights: np.ndarray
     if weights is not None:
         for state in states:
             if hasattr(state, "resampled"):
-                # What is counted in coarse steps is moved to where the exact figure is.
-                coarse = state.coarse() if isinstance(state, CellRanking) else {}
                 for name, values in state.resampled(weights).items():
                     if name in figures:
-                        found[name] = values + (figures[name] - coarse.get(name, figures[name]))
+                        found[name] = values
+                        if isinstance(state, CellRanking):  # its steps are coarse: moved to where the figure is
+                            found[name] = np.clip(values + (figures[name] - state.coarse()[name]), 0, 1)
     return found
 
 

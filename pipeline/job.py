@@ -298,6 +298,10 @@ def target_of(summary: Summary, plan: Plan) -> Target:
             f"{plan.config.data.path}: label {label!r} has the single class {classes[0]} in the training rows; "
             "two are needed."
         )
+    if plan.config.evaluate.threshold is not None and len(classes) > 2:
+        raise DataError(
+            f"evaluate.threshold: label {label!r} has {len(classes)} classes, and a threshold is for two; drop it."
+        )
     known = classes.to_numpy() if classes.dtype.kind in "ib" else np.array(classes, dtype=object)
     return Target(known, shares=shares)
 

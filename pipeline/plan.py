@@ -208,6 +208,11 @@ def make_plan(config: cfg.Config, trained: Columns | None = None, remembered: di
         raise ConfigError(f"data.label: {label!r} is {dtype}; regression needs a number.")
     estimator = models.make(config.model, task, config.train.seed)  # its mistakes belong before the run
     own_metrics(config.evaluate.metrics)
+    if config.evaluate.threshold is not None and not hasattr(estimator, "predict_proba"):
+        raise ConfigError(
+            f"evaluate.threshold: {config.evaluate.threshold:g} is a probability, and {config.model.estimator} "
+            f"{'has' if task == 'classification' else 'as a regressor has'} none; drop it."
+        )
     if config.train.lanes > 1:
         share_class(estimator)
     if trained is None:

@@ -31,7 +31,7 @@ class SliceColumn:
     def ranges(self) -> list[str]:
         """The names of the parts of a number, in order."""
         inner = [f"{edge:.6g}" for edge in self.edges or ()]
-        return [f"< {inner[0]}", *(f"{a} to {b}" for a, b in pairwise(inner)), f">= {inner[-1]}"]
+        return [f"under {inner[0]}", *(f"{a} to {b}" for a, b in pairwise(inner)), f"{inner[-1]} and over"]
 
 
 def slice_columns(wanted: Sequence[str | list[str]], label: str, head: pd.DataFrame) -> tuple[SliceColumn, ...]:

@@ -12,6 +12,8 @@ from pipeline.curve import smoothed, sparkline
 
 WORST = 3
 LONGEST = 40
+# Averages over classes that the page and report.json have beside the macro ones.
+ELSEWHERE = ("_micro", "_weighted")
 
 
 def show_run(console: Console, report: Mapping[str, Any], ledger: str, folder: str) -> None:
@@ -46,7 +48,7 @@ def show_findings(console: Console, report: Mapping[str, Any]) -> None:
     for name in baselines:
         table.add_column(f"against {escape(short(name))}")
     for name, value in report["metrics"].items():
-        if name.endswith("_error") and name.removesuffix("_error") in report["metrics"]:
+        if name.removesuffix("_error") in report["metrics"].keys() - {name} or name.endswith(ELSEWHERE):
             continue
         bound = report["metrics"].get(f"{name}_error")
         row = [name, shown(value) + (f" ± {shown(bound)}" if bound is not None else "")]
@@ -87,8 +89,8 @@ def shown(value: float) -> str:
 
 
 def signed(value: float) -> str:
-    """As `shown`, with its sign."""
-    return ("+" if value > 0 else "") + shown(value)
+    """A difference: its sign, and a digit more than `shown` has."""
+    return f"{value:+.5f}" if abs(value) < 100 else f"{value:+.5g}"
 
 
 def between(interval: Sequence[float] | None, form: Any = shown) -> str:

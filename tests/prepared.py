@@ -1,5 +1,7 @@
 """Functions that tests name in ``prepare.function``."""
 
+from pipeline.metrics import Additive
+
 NUMBER = 1
 
 
@@ -23,3 +25,32 @@ def doubled(frame):
     import pandas as pd
 
     return pd.concat([frame, frame])
+
+
+class Positives:
+    """A metric with nothing but the three methods."""
+
+    def __init__(self, count=0):
+        self.count = count
+
+    @classmethod
+    def of(cls, prediction):
+        return cls(int(prediction.y.sum()))
+
+    def merge(self, other):
+        return Positives(self.count + other.count)
+
+    def result(self):
+        return {"positives": self.count}
+
+
+class Sureness(Additive):
+    """A metric that is a mean over rows."""
+
+    @classmethod
+    def terms(cls, prediction):
+        return [1.0 + 0 * prediction.y, prediction.proba.max(axis=1)]
+
+    @staticmethod
+    def figures(sums):
+        return {"sureness": sums[..., 1] / sums[..., 0]}
