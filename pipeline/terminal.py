@@ -98,7 +98,7 @@ def between(interval: Sequence[float] | None, form: Any = shown) -> str:
     return f"[{form(interval[0])}, {form(interval[1])}]" if interval else ""
 
 
-def short(text: str) -> str:
+def short(text: str, longest: int = LONGEST) -> str:
     """A name from the data, without line breaks and not longer than a line can hold."""
-    text = "".join(c if c.isprintable() else "�" for c in text)
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    text = "".join(c if c.isprintable() else "�" for c in text[: longest + 1])
+    return text if len(text) <= longest else text[: longest - 1] + "…"

@@ -88,9 +88,16 @@ def test_json_alone_is_on_stdout_and_the_run_folder_is_whole(here):
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert report == json.loads((here / "out/report.json").read_text())
-    assert sorted(p.name for p in (here / "out").iterdir()) == ["config.toml", "model.skops", "report.json"]
+    assert sorted(p.name for p in (here / "out").iterdir()) == [
+        "config.toml",
+        "model.skops",
+        "report.html",
+        "report.json",
+    ]
     assert set(report) >= {"task", "rows", "batches", "metrics", "progressive", "slices", "seconds", "cluster", "model"}
-    assert set(report["metrics"]) == {"log_loss", "roc_auc", "accuracy"}
+    assert set(report["metrics"]) >= {"log_loss", "roc_auc", "accuracy"}
+    assert report["cost"]["stages"]["train"]["compute"] > 0
+    assert len(report["cost"]["workers"]) == 1
     rows = report["rows"]
     assert rows["read"] == 1_000 == rows["train"] + rows["test"] + rows["rejected"]
     assert set(report["seconds"]) == {"total", "startup", "statistics", "train", "evaluate"}

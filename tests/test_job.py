@@ -39,6 +39,12 @@ def execute(session, settings: cfg.Config) -> report.Outcome:
     return Job(plan, session, Monitor(time.perf_counter(), quiet=True)).execute()
 
 
+def made(outcome: report.Outcome, settings: cfg.Config) -> dict:
+    """The report of an outcome, but for what the command measures."""
+    seconds, cluster = {"total": 1.0, "startup": 0.5}, {"scheduler": "tcp://here", "workers": 2, "threads": 2}
+    return report.make_report(outcome, make_plan(settings), seconds, cluster, {}, Path("m"))
+
+
 def sides(frame: pd.DataFrame, label: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     fate = assign_fate(frame, label, ["x", "n", "c", "t", label], 0.2, 0, None)[FATE]
     return frame[fate == 0], frame[fate == TEST]
@@ -190,7 +196,7 @@ def test_a_separate_test_set_and_the_loaded_artefact_agree_to_the_digit(session,
     settings = config(folder, split={"path": str(tmp_path / "test")})
     outcome = execute(session, settings)
     assert (outcome.ledger.train, outcome.ledger.test) == (2_000, 500)
-    report.write(tmp_path / "run", settings, {}, outcome.model)
+    report.write(tmp_path / "run", settings, made(outcome, settings), outcome.model)
     loaded = pipeline.load(tmp_path / "run")
     plain = pd.read_parquet(tmp_path / "test")
     assert outcome.metrics["accuracy"] == sk.accuracy_score(plain["y"], loaded.predict(plain))
@@ -323,7 +329,7 @@ def test_cross_validation_holds_out_every_training_row_once(session, folder, fra
     assert outcome.metrics == plain.metrics
     assert len(outcome.folds) == 4
     assert len({fold["log_loss"] for fold in outcome.folds}) == 4
-    found = report.make_report(outcome, "classification", {}, {}, Path("m"))["cross_validation"]["metrics"]["log_loss"]
+    found = made(outcome, config(folder))["cross_validation"]["metrics"]["log_loss"]
     assert found["mean"] == pytest.approx(np.mean([fold["log_loss"] for fold in outcome.folds]))
     assert found["std"] == pytest.approx(np.std([fold["log_loss"] for fold in outcome.folds], ddof=1))
     assert abs(found["mean"] - plain.metrics["log_loss"]) < 0.1

@@ -1,14 +1,24 @@
 """The plots of the page, each a function of report.json's content; None where there is nothing to show.
 
 Colours of text, axes and grids come from the page's CSS, where they follow light and dark; only series have
-colours of their own, which stand out on both.
+colours of their own, which stand out on both. A plot's ``tags`` are its legend, names and colours, which the page
+writes above it.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from bokeh.models import ColumnDataSource, FactorRange, HoverTool, NumeralTickFormatter, Range1d, Span, Whisker
+from bokeh.models import (
+    BasicTickFormatter,
+    ColumnDataSource,
+    FactorRange,
+    HoverTool,
+    NumeralTickFormatter,
+    Range1d,
+    Span,
+    Whisker,
+)
 from bokeh.plotting import figure
 
 from pipeline.cost import STAGES
@@ -21,6 +31,8 @@ COLOURS = ("#3b82f6", "#f97316", "#10b981", "#a855f7", "#ef4444", "#14b8a6", "#e
 BLUE, ORANGE, GREY = COLOURS[0], COLOURS[1], "#8a94a6"
 HEIGHT, ROW = 300, 26
 BARS = 20
+# Names by an axis take room from the plot.
+LONGEST = 26
 
 
 def learning_curve(report: Report) -> Any:
@@ -30,16 +42,17 @@ def learning_curve(report: Report) -> Any:
         return None
     plot = _figure("rows trained on", name)
     source = ColumnDataSource({"rows": values.index, "loss": values.to_numpy(), "smooth": smooth.to_numpy()})
-    plot.scatter("rows", "loss", source=source, size=4, color=BLUE, alpha=0.35, legend_label="each batch, before it")
-    line = plot.line("rows", "smooth", source=source, color=BLUE, line_width=2.5, legend_label="smoothed")
+    plot.scatter("rows", "loss", source=source, size=4, color=BLUE, alpha=0.35)
+    line = plot.line("rows", "smooth", source=source, color=BLUE, line_width=2.5)
     plot.add_tools(_hover([("rows", "@rows{0,0}"), (name, "@smooth{0.0000}")], [line], "vline"))
     points = report["training"]["validation"]
     if points:
         rows = [values.index[-1] * point["epoch"] / report["training"]["epochs"] for point in points]
-        plot.line(rows, [point[name] for point in points], color=ORANGE, line_width=2, legend_label="validation")
+        plot.tags = [["each batch before it was trained on", BLUE], ["validation", ORANGE]]
+        plot.line(rows, [point[name] for point in points], color=ORANGE, line_width=2)
         plot.scatter(rows, [point[name] for point in points], color=ORANGE, size=7)
     plot.xaxis.formatter = NumeralTickFormatter(format="0.[0]a")
-    return _with_legend(plot)
+    return plot
 
 
 def roc(report: Report) -> Any:
@@ -49,10 +62,10 @@ def roc(report: Report) -> Any:
         return None
     plot = _figure("false positive rate", "true positive rate", x_range=(0, 1), y_range=(0, 1.005))
     plot.line([0, 1], [0, 1], color=GREY, line_dash="dashed")
-    for name, colour, curve in _named(report, curves):
-        plot.line(curve["false_positive_rate"], curve["true_positive_rate"], color=colour, line_width=2.5, **name)
+    for colour, curve in _coloured(plot, report, curves):
+        plot.line(curve["false_positive_rate"], curve["true_positive_rate"], color=colour, line_width=2.5)
     plot.add_tools(_hover([("false positive rate", "$x{0.000}"), ("true positive rate", "$y{0.000}")]))
-    return _with_legend(plot)
+    return plot
 
 
 def precision_recall(report: Report) -> Any:
@@ -61,11 +74,11 @@ def precision_recall(report: Report) -> Any:
     if not curves:
         return None
     plot = _figure("recall", "precision", x_range=(0, 1), y_range=(0, 1.005))
-    for name, colour, curve in _named(report, curves):
-        plot.line(curve["true_positive_rate"][1:], precision_of(curve), color=colour, line_width=2.5, **name)
+    for colour, curve in _coloured(plot, report, curves):
+        plot.line(curve["true_positive_rate"][1:], precision_of(curve), color=colour, line_width=2.5)
         plot.line([0, 1], [curve["positives"]] * 2, color=colour, line_dash="dashed", alpha=0.6)
     plot.add_tools(_hover([("recall", "$x{0.000}"), ("precision", "$y{0.000}")]))
-    return _with_legend(plot)
+    return plot
 
 
 def gain(report: Report) -> Any:
@@ -77,12 +90,12 @@ def gain(report: Report) -> Any:
         "share of the rows, highest scores first", "share of the class found", x_range=(0, 1), y_range=(0, 1.005)
     )
     plot.line([0, 1], [0, 1], color=GREY, line_dash="dashed")
-    for name, colour, curve in _named(report, curves):
+    for colour, curve in _coloured(plot, report, curves):
         hits, alarms = (np.array(curve[key]) for key in ("true_positive_rate", "false_positive_rate"))
         share = hits * curve["positives"] + alarms * (1 - curve["positives"])
-        plot.line(share, hits, color=colour, line_width=2.5, **name)
+        plot.line(share, hits, color=colour, line_width=2.5)
     plot.add_tools(_hover([("rows", "$x{0.0%}"), ("found", "$y{0.0%}")]))
-    return _with_legend(plot)
+    return plot
 
 
 def calibration(report: Report) -> Any:
@@ -106,7 +119,7 @@ def residuals(report: Report) -> Any:
     found = report["curves"].get("residuals")
     if not found:
         return None
-    plot = _figure("residual (true - predicted), in standard deviations of the target", "rows")
+    plot = _figure("true - predicted, in standard deviations", "rows")
     source = ColumnDataSource({"left": found["edges"][:-1], "right": found["edges"][1:], "rows": found["rows"]})
     bars = plot.quad("left", "right", "rows", 0, source=source, fill_color=BLUE, line_color=None)
     plot.add_tools(_hover([("residual", "@left{0.0} to @right{0.0}"), ("rows", "@rows{0,0}")], [bars]))
@@ -120,7 +133,7 @@ def worst_slices(report: Report) -> Any:
     found = report["worst_slices"]
     if not found:
         return None
-    names = _distinct([f"{short(f['slice'])} = {short(f['value'])}" for f in found])
+    names = _distinct([f"{f['slice']} = {f['value']}" for f in found])
     metric, overall = found[0]["metric"], found[0]["overall"]
     low, high = ([f["interval"][i] for f in found] for i in (0, 1))
     source = ColumnDataSource(
@@ -154,7 +167,7 @@ def importance(report: Report) -> Any:
     if not found:
         return None
     some = list(found["columns"].items())[:BARS]
-    names = _distinct([short(name) for name, _ in some])
+    names = _distinct([name for name, _ in some])
     mean = np.array([value["mean"] for _, value in some])
     error = 1.96 * np.array([value["error"] for _, value in some])
     source = ColumnDataSource({"name": names, "mean": mean, "low": mean - error, "high": mean + error})
@@ -170,7 +183,7 @@ def weights(report: Report) -> Any:
     found = report["weights"][:BARS]
     if not found:
         return None
-    shown = [short(f["feature"]) + (f" → {short(f['class'])}" if "class" in f else "") for f in found]
+    shown = [(f"{f['class']}: " if "class" in f else "") + f["feature"] for f in found]
     names, values = _distinct(shown), [f["weight"] for f in found]
     colours = [BLUE if value > 0 else ORANGE for value in values]
     source = ColumnDataSource({"name": names, "weight": values, "colour": colours})
@@ -186,8 +199,9 @@ def comparison(reports: Mapping[str, Report]) -> Any:
     for i, (run, report) in enumerate(reports.items()):
         name, _, smooth = smoothed(report["progressive"])
         if not smooth.empty:
-            label, colour = f"{short(run)}: {name}", COLOURS[i % len(COLOURS)]
-            plot.line(smooth.index, smooth.to_numpy(), color=colour, line_width=2.5, legend_label=label)
+            colour = COLOURS[i % len(COLOURS)]
+            plot.tags += [[f"{run}: {name}", colour]]
+            plot.line(smooth.index, smooth.to_numpy(), color=colour, line_width=2.5)
     plot.xaxis.formatter = NumeralTickFormatter(format="0.[0]a")
     return plot if plot.renderers else None
 
@@ -202,10 +216,11 @@ def cost(report: Report) -> Any:
     source = ColumnDataSource({"name": names, **{part: [worker[part] for worker in workers] for part in parts}})
     plot = _figure("seconds", "", y_range=FactorRange(*names[::-1]), height=ROW * len(names) + 110)
     colours = COLOURS[: len(parts)]
-    plot.hbar_stack(parts, y="name", height=0.6, color=colours, source=source, legend_label=parts)
+    plot.hbar_stack(parts, y="name", height=0.6, color=colours, source=source)
+    plot.tags = [list(pair) for pair in zip(parts, colours, strict=True)]
     plot.add_tools(_hover([("worker", "@name"), *((part, f"@{part}{{0.000}} s") for part in parts)]))
     plot.x_range.start = 0
-    return _with_legend(plot)
+    return plot
 
 
 def _figure(x: str, y: str, height: int = HEIGHT, **options: Any) -> Any:
@@ -224,6 +239,9 @@ def _figure(x: str, y: str, height: int = HEIGHT, **options: Any) -> Any:
     )
     plot.background_fill_color = plot.border_fill_color = None
     plot.outline_line_color = None
+    if isinstance(options.get("y_range"), FactorRange):
+        plot.xaxis.ticker.desired_num_ticks = 4  # names have taken the room
+        plot.xaxis.formatter = BasicTickFormatter(use_scientific=False)
     return plot
 
 
@@ -231,32 +249,20 @@ def _hover(tips: Sequence[tuple[str, str]], renderers: Any = "auto", mode: str =
     return HoverTool(tooltips=list(tips), renderers=renderers, mode=mode)
 
 
-def _named(report: Report, curves: Sequence[Any]) -> list[tuple[dict[str, str], str, Any]]:
-    """Each curve with its colour, and its class in the legend where there are several."""
-    if len(curves) == 1:
-        return [({}, BLUE, curves[0])]
-    names = _distinct([short(label) for label in report["classes"]])[: len(curves)]
-    return [
-        ({"legend_label": n}, COLOURS[i % len(COLOURS)], c) for i, (n, c) in enumerate(zip(names, curves, strict=True))
-    ]
-
-
-def _with_legend(plot: Any) -> Any:
-    """The legend above the plot, where it hides nothing."""
-    if plot.legend:
-        legend = plot.legend[0]
-        plot.add_layout(legend, "above")
-        legend.orientation, legend.ncols = "horizontal", 3
-        legend.background_fill_color = legend.border_line_color = None
-        legend.margin = legend.padding = 0
-        legend.label_text_color = GREY  # the one text that takes no colour from the page
-    return plot
+def _coloured(plot: Any, report: Report, curves: Sequence[Any]) -> list[tuple[str, Any]]:
+    """Each curve with its colour; several get a legend, each its class."""
+    colours = [COLOURS[i % len(COLOURS)] for i in range(len(curves))]
+    if len(curves) > 1:
+        names = _distinct(list(report["classes"]))
+        plot.tags = [[name, colour] for name, colour in zip(names, colours, strict=False)]
+    return list(zip(colours, curves, strict=True))
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
-    """The names, with a mark on those that were cut to the same text: an axis takes each once."""
+    """The names as an axis can show them, with a mark on those that were cut to the same text: it takes each once."""
     out: list[str] = []
     for name in names:
+        name = short(name, LONGEST)
         marked, count = name, 1
         while marked in out:
             count += 1

@@ -43,7 +43,8 @@ def report_page(report: Report, config: str, name: str) -> str:
             plot = make(report)
             if plot is not None:
                 target = f"plot-{section}-{len(drawn[section])}"
-                drawn[section].append({"title": title, "target": target, "item": json_item(plot, target)})
+                item = json_item(plot, target)
+                drawn[section].append({"title": title, "target": target, "item": item, "legend": plot.tags})
     items = [plot["item"] for section in drawn.values() for plot in section]
     return _render("report.html", report=report, config=config, name=name, drawn=drawn, items=items)
 
@@ -52,8 +53,9 @@ def comparison_page(reports: Mapping[str, Report], rows: Sequence[tuple[str, Seq
     """Several runs side by side: ``rows`` are what the terminal shows, a name and one text for each run."""
     target = "plot-comparison"
     plot = plots.comparison(reports)
+    drawn = [] if plot is None else [{"title": "Smoothed", "target": target, "legend": plot.tags}]
     items = [] if plot is None else [json_item(plot, target)]
-    return _render("comparison.html", names=list(reports), rows=rows, items=items, target=target)
+    return _render("comparison.html", names=list(reports), rows=rows, items=items, drawn=drawn)
 
 
 def _render(template: str, items: list[Any], **content: Any) -> str:
