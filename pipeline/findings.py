@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.columns import CROSS
 from pipeline.evaluate import Evaluated, Judge, States, results
 from pipeline.metrics import Accuracy, CellRanking, ClassCounts, Errors, interval, poisson_weights
 
@@ -143,7 +144,10 @@ def worst(slices: Mapping[str, Mapping[str, Any]], figures: Figures, least: int)
                 continue
             gap = found[0] - figures[name] if more else figures[name] - found[1]
             ranked.append((gap, key, value, entry))
-    ranked.sort(key=lambda item: (-item[0], item[1], item[2]))
+    ranked.sort(key=lambda item: (-item[0], CROSS in item[1], item[1], item[2]))
+    distinct: dict[tuple[int, float], tuple[float, str, str, Any]] = {}
+    for found in ranked:  # a pair may hold the very rows of one of its columns
+        distinct.setdefault((found[3]["rows"], found[3][name]), found)
     return [
         {
             "slice": key,
@@ -155,7 +159,7 @@ def worst(slices: Mapping[str, Mapping[str, Any]], figures: Figures, least: int)
             "overall": figures[name],
             "worse": gap > 0,
         }
-        for gap, key, value, entry in ranked[:WORST]
+        for gap, key, value, entry in list(distinct.values())[:WORST]
     ]
 
 

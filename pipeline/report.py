@@ -19,7 +19,6 @@ from pipeline import config as cfg
 from pipeline.errors import ConfigError
 from pipeline.findings import Findings
 from pipeline.ledger import Ledger
-from pipeline.page import report_page
 from pipeline.plan import Plan
 from pipeline.rounds import Training
 
@@ -130,6 +129,8 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
 def write(folder: Path, config: cfg.Config, report: dict[str, Any], model: Pipeline) -> None:
     """The run folder: config.toml, report.json, report.html and the model, all or nothing."""
+    from pipeline.page import report_page  # imports that belong to the end of a run, not to its start
+
     with whole_folder(folder) as draft:
         (draft / "config.toml").write_text(cfg.dump(config))
         artefact.save(model, draft / artefact.FILE)

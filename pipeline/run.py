@@ -81,6 +81,8 @@ def settings_of(config: Path, overrides: tuple[str, ...], options: dict[str, Any
     """The config that a command runs with; the user's own modules can be imported from here on."""
     if "" not in sys.path:  # as `python` itself would find them
         sys.path.insert(0, "")
+    if config.is_dir():  # a run folder: as that run was
+        config = config / "config.toml"
     chosen = {f"cluster.{k}={v}" for k, v in (options or {}).items() if v is not None}
     return cfg.load(config, (*overrides, *sorted(chosen)))
 

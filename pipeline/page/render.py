@@ -1,6 +1,7 @@
 """The page: a template filled with report.json's content, and Bokeh with its plots in line."""
 
 import datetime
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -64,6 +65,7 @@ def _render(template: str, items: list[Any], **content: Any) -> str:
     )
     environment.policies["json.dumps_kwargs"] = {}  # sorted keys would put Bokeh's references before what they name
     environment.filters |= {"figure": shown, "signed": signed, "between": between, "short": short}
+    environment.filters["between_signed"] = functools.partial(between, form=signed)
     return environment.get_template(template).render(
         items=items,
         # Only its core: no widget and no table of Bokeh's is on the page.
