@@ -179,14 +179,13 @@ class Job:
 
     def _baselines(self, judge: Judge) -> dict[str, Baseline]:
         plan, target, folder = self.plan, judge.target, self.plan.config.evaluate.baseline
+        metrics = comparable_metrics(judge.metrics)
         beside: dict[str, Baseline] = {}
         if target.shares is not None or target.classes is None:
-            beside["constant"] = Constant(target, comparable_metrics(judge.metrics, constant=True))
+            beside["constant"] = Constant(target, metrics)
         if folder is not None:
-            metrics = comparable_metrics(judge.metrics)
-            beside[folder] = former(
-                artefact.load(folder), plan.features.columns, plan.reference, target, metrics, folder
-            )
+            model = artefact.load(folder)
+            beside[folder] = former(model, plan.features.columns, plan.reference, target, metrics, folder)
         return beside
 
     def _sampled(self) -> dict[int, int]:

@@ -63,3 +63,19 @@ def test_every_dependency_is_pinned():
     project = (ROOT / "pyproject.toml").read_text()
     wanted = re.findall(r'"([a-z0-9-]+)(?:\[[\w,]+\])?>=', project)
     assert {w for w in wanted if w != "setuptools"} <= {p.replace("_", "-") for p in pinned}
+
+
+def test_the_metric_of_the_readme_works():
+    import numpy as np
+
+    from pipeline.metrics import Prediction
+
+    source = re.search(r"```python\n(from pipeline.metrics import Additive.*?)```", README, flags=re.DOTALL)
+    assert source
+    names: dict = {}
+    exec(source.group(1), names)
+    cost = names["Cost"]
+    state = cost.of(Prediction(np.array([0, 1]), np.array([1, 0]))).merge(
+        cost.of(Prediction(np.array([1, 1]), np.array([1, 1])))
+    )
+    assert state.result() == {"cost": 6 / 4}

@@ -65,12 +65,9 @@ def metrics_for(task: str, rows: int, exact_rows: int) -> tuple[type[Metric], ..
     return (LogLoss, ranking, Accuracy, Brier, ClassCounts, TopAccuracy, Calibration, Confusion, CellRanking)
 
 
-def comparable_metrics(metrics: Sequence[type[Metric]], constant: bool = False) -> tuple[type[Metric], ...]:
-    """Those of ``metrics`` that another model is compared by; a ``constant`` has no ranking and finds no class."""
-    shown: tuple[type[Metric], ...] = (Calibration, Confusion, Residuals)
-    if constant:
-        shown += (BinnedRanking, ExactRanking, CellRanking, ClassCounts, TopAccuracy)
-    return tuple(metric for metric in metrics if metric not in shown)
+def comparable_metrics(metrics: Sequence[type[Metric]]) -> tuple[type[Metric], ...]:
+    """Those of ``metrics`` that another model is compared by: the others are there to be looked at."""
+    return tuple(metric for metric in metrics if metric not in (Calibration, Confusion, Residuals))
 
 
 def own_metrics(references: Sequence[str]) -> tuple[type[Metric], ...]:
