@@ -1,38 +1,35 @@
 """The flow: read, statistics, encode, train, evaluate. Dask's collections and futures appear here."""
 
-import uuid
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import dask
 import dask.dataframe as dd
-import numpy as np
 import pandas as pd
-from dask import delayed
-from dask.delayed import Delayed
 from distributed import Client, Future
 from sklearn.pipeline import Pipeline
 
 from pipeline import artefact, drift, evaluate, statistics
 from pipeline.baselines import Constant, former
 from pipeline.cluster import Session
-from pipeline.cut import Batch, spans
+from pipeline.cut import spans
 from pipeline.encode import Coding, make_encoder
 from pipeline.errors import DataError
 from pipeline.evaluate import Baseline, Evaluated, Judge, Target
 from pipeline.findings import Findings, find
+from pipeline.label import described, remembered, target_of, understand
 from pipeline.ledger import Ledger
 from pipeline.metrics import Metric, comparable_metrics, metrics_for, own_metrics
-from pipeline.models import make, target_scale
+from pipeline.models import make
 from pipeline.plan import Plan
 from pipeline.progress import Monitor
 from pipeline.report import Outcome
 from pipeline.rounds import Trainer, Training
 from pipeline.slices import Slicing, keys_of
 from pipeline.split import TEST, TRAIN
-from pipeline.stages import held_out, pack_span, pick, summarise_batch
+from pipeline.stages import pack_span, summarise_batch
 from pipeline.statistics import Summary
+from pipeline.supply import Fold, Source
 from pipeline.tasks import Tasks
 from pipeline.train import Lane, fitted, start
 
@@ -83,14 +80,14 @@ class Job:
             folds,
         )
 
-    def _fold(self, source: "Source", fold: int) -> dict[str, float]:
+    def _fold(self, source: Source, fold: int) -> dict[str, float]:
         """The figures on one fold of the training rows, of statistics and a model learned from the others."""
         held = Fold(self.tasks, source, fold)
         summary = self._summarise(held)
         judge, _ = self._learn(held, summary, target_of(summary, self.plan))
         return evaluate.results(self._evaluate(held, judge).metrics)
 
-    def _learn(self, source: "Source | Fold", summary: Summary, target: Target) -> tuple[Judge, Training]:
+    def _learn(self, source: Source | Fold, summary: Summary, target: Target) -> tuple[Judge, Training]:
         """Encoder and model, as they judge other rows, and how training went."""
         plan = self.plan
         encoder = make_encoder(summary, plan.features.columns, plan.reference, target.classes, self.folds)
@@ -100,7 +97,7 @@ class Job:
         threshold = plan.config.evaluate.threshold
         return Judge(fitted(lane, target), coding, target, self._metrics(), threshold), training
 
-    def _source(self) -> "Source":
+    def _source(self) -> Source:
         plan = self.plan
         with dask.config.set({"dataframe.convert-string": False}):  # would turn any Python object into text
             # What a partition holds is no DataFrame: what to read, then what was read, packed.
@@ -137,7 +134,7 @@ class Job:
         """The statistics of all rows, as far as they have a label."""
         return self._summarise(self._source())
 
-    def _summarise(self, source: "Source | Fold", side: int = TRAIN) -> Summary:
+    def _summarise(self, source: Source | Fold, side: int = TRAIN) -> Summary:
         recipe = self.tasks.send(self.recipe)
 
         def begin(window: list[int]) -> list[Future]:
@@ -150,7 +147,7 @@ class Job:
         assert isinstance(merged, Summary)
         return merged
 
-    def _train(self, source: "Source | Fold", coding: Coding, target: Target) -> Training:
+    def _train(self, source: Source | Fold, coding: Coding, target: Target) -> Training:
         config = self.plan.config
         numbers = [b.number for b in self.plan.batches if b.test is not True]
         lane = start(make(config.model, self.plan.features.task, config.train.seed))
@@ -163,7 +160,7 @@ class Job:
         own = own_metrics(plan.config.evaluate.metrics)
         return metrics_for(plan.features.task, plan.expected_test_rows, plan.config.evaluate.exact_rows) + own
 
-    def _examine(self, source: "Source", judge: Judge, summary: Summary) -> Findings:
+    def _examine(self, source: Source, judge: Judge, summary: Summary) -> Findings:
         """Evaluation with all that makes a figure worth trusting: intervals, baselines, slices, what matters."""
         how, plan = self.plan.config.evaluate, self.plan
         counts = {name: count.values for name, count in summary.slices.items()}
@@ -197,7 +194,7 @@ class Job:
         chosen = sorted({tests[i * len(tests) // SAMPLED] for i in range(SAMPLED)})
         return dict.fromkeys(chosen, -(-wanted // len(chosen)))
 
-    def _evaluate(self, source: "Source | Fold", judge: Judge) -> Evaluated:
+    def _evaluate(self, source: Source | Fold, judge: Judge) -> Evaluated:
         sent = self.tasks.send(judge)
         sizes = {batch.number: (1, batch.rows) for batch in self.plan.batches if batch.test is not False}
 
@@ -207,116 +204,6 @@ class Job:
 
         with self.monitor.stage("evaluate", len(sizes)) as stage:
             return self.tasks.map_reduce(stage, sizes, begin, evaluate.merge, "evaluate")
-
-
-class Source:
-    """Where every stage gets packed batches from: the workers' memory, or the files again."""
-
-    def __init__(self, client: Client, packed: dd.DataFrame, batches: Sequence[Batch], keep: bool):
-        self._client, self._run = client, uuid.uuid4().hex[:8]
-        self._packed = packed.optimize()  # one task from the files to the packed batches; no frame leaves it
-        self._spans = [[batch.number for batch in span] for span in spans(batches)]
-        self._span_of = {number: s for s, span in enumerate(self._spans) for number in span}
-        self._keep, self._kept = keep, dict[int, Future]()
-
-    def batches(self, numbers: list[int]) -> list[Future]:
-        """The packed batches of these numbers, in the same order."""
-        wanted = [n for n in numbers if n not in self._kept]
-        read = list(dict.fromkeys(self._span_of[n] for n in wanted))
-        # Through `to_delayed` for a list of futures: one for each batch, under its own key.
-        parts = self._packed.partitions[read].to_delayed() if read else []
-        fresh: dict[int, Delayed] = {}
-        for s, part in zip(read, parts, strict=True):
-            span = self._spans[s]
-            for n in span if self._keep else [n for n in wanted if self._span_of[n] == s]:
-                key = f"pick-{self._run}-{n}"
-                fresh[n] = part if len(span) == 1 else delayed(pick)(part, span.index(n), dask_key_name=key)
-        futures = dict(zip(fresh, self._client.compute(list(fresh.values())), strict=True)) if fresh else {}
-        if self._keep:
-            self._kept |= futures
-        return [futures.get(n) or self._kept[n] for n in numbers]
-
-
-class Fold:
-    """The batches of a source as one fold of cross-validation sees them."""
-
-    def __init__(self, tasks: Tasks, source: Source, fold: int):
-        self._tasks, self._source, self._fold = tasks, source, fold
-
-    def batches(self, numbers: list[int]) -> list[Future]:
-        """The packed batches of these numbers, in the same order, the rows of the fold held out."""
-        named = zip(numbers, self._source.batches(numbers), strict=True)
-        return [self._tasks.submit(f"fold-{self._fold}-{n}", held_out, batch, self._fold) for n, batch in named]
-
-
-def understand(summary: Summary, plan: Plan) -> tuple[Ledger, Target]:
-    """The ledger and the target that a merged summary determines.
-
-    Raises
-    ------
-    DataError
-        No rows to train on or to test on, a label without values or with one value only, or a
-        ledger that does not account for every row.
-    """
-    label = plan.config.data.label
-    ledger = Ledger.of(summary).balanced(plan.rows)
-    if ledger.labelled == 0:
-        raise DataError(f"{plan.config.data.path}: label {label!r} has no value in any row; name a column that has.")
-    if ledger.train == 0:
-        raise DataError(f"{plan.config.data.path}: no rows left for training ({ledger}); lower split.test or add data.")
-    target = target_of(summary, plan)
-    if plan.recipe.validation and ledger.validation == 0:
-        raise DataError(
-            f"{plan.config.data.path}: no rows left to stop by ({ledger}); raise train.validation_fraction or add data."
-        )
-    if ledger.test == 0:
-        raise DataError(f"{plan.config.data.path}: no rows left for testing ({ledger}); raise split.test or add data.")
-    return ledger, target
-
-
-def target_of(summary: Summary, plan: Plan) -> Target:
-    """What there is to predict, by the training rows.
-
-    Raises
-    ------
-    DataError
-        The label has a single value.
-    """
-    label = plan.config.data.label
-    if plan.features.task == "regression":
-        if summary.label.m2 == 0:
-            raise DataError(
-                f"{plan.config.data.path}: label {label!r} has a single value; nothing can be learned from it."
-            )
-        std = summary.label.std or 1.0
-        return Target(None, *target_scale(plan.config.model, summary.label), mean=summary.label.mean, std=std)
-    counts = summary.train_labels.values.sort_index()
-    classes, shares = counts.index, counts.to_numpy() / counts.sum()
-    if len(classes) < 2:
-        raise DataError(
-            f"{plan.config.data.path}: label {label!r} has the single class {classes[0]} in the training rows; "
-            "two are needed."
-        )
-    if plan.config.evaluate.threshold is not None and len(classes) > 2:
-        raise DataError(
-            f"evaluate.threshold: label {label!r} has {len(classes)} classes, and a threshold is for two; drop it."
-        )
-    known = classes.to_numpy() if classes.dtype.kind in "ib" else np.array(classes, dtype=object)
-    return Target(known, shares=shares)
-
-
-def described(target: Target) -> dict[str, Any]:
-    """What a model remembers of its label: all that a constant prediction needs."""
-    if target.shares is not None:
-        return {"shares": target.shares.tolist()}
-    return {"mean": float(target.mean), "std": float(target.std)}
-
-
-def remembered(label: dict[str, Any], classes: np.ndarray | None) -> Target:
-    """The target of a model that exists, which answers in the label's own unit."""
-    if classes is None:
-        return Target(mean=label.get("mean", 0.0), std=label.get("std", 1.0))
-    return Target(classes, shares=np.array(label["shares"]) if "shares" in label else None)
 
 
 def _decide_keep(plan: Plan, session: Session) -> bool:
