@@ -105,8 +105,13 @@ def test_the_constant_baseline_is_scikit_learns_dummy(session, evaluated):
         "log_loss": sk.log_loss(test["y"], proba),
         "accuracy": sk.accuracy_score(test["y"], dummy.predict(test[["x"]])),
         "brier_score_loss": sk.brier_score_loss(test["y"], proba[:, 1]),
+        "roc_auc": 0.5,
+        "average_precision": sk.average_precision_score(test["y"], proba[:, 1]),
+        "recall": sk.recall_score(test["y"], dummy.predict(test[["x"]])),
+        "balanced_accuracy": 0.5,
     }
-    assert found["metrics"] == pytest.approx(expected)
+    assert {name: found["metrics"][name] for name in expected} == pytest.approx(expected)
+    assert found["difference"].keys() == outcome.findings.intervals.keys()
     difference = found["difference"]["log_loss"]
     assert difference["value"] == pytest.approx(outcome.metrics["log_loss"] - expected["log_loss"])
     assert difference["interval"][0] < difference["value"] < difference["interval"][1] < 0
