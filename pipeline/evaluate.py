@@ -1,9 +1,9 @@
 """Evaluation: predict the held-out rows of a batch and turn them into mergeable states."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -13,11 +13,13 @@ from pipeline.errors import DataError
 from pipeline.importance import Importance
 from pipeline.matrix import HotMatrix
 from pipeline.metrics import Cells, Metric, Prediction
+from pipeline.metrics.additive import finite
 from pipeline.models import matrix_for, with_target_scale
 from pipeline.pack import PackedBatch
 from pipeline.slices import Slicing
 from pipeline.split import GROUPS, TEST
 
+T = TypeVar("T")
 States = tuple[Metric, ...]
 
 
@@ -147,8 +149,8 @@ def evaluate_batch(batch: PackedBatch, judge: Judge, fate: int = TEST) -> Evalua
         nothing = np.zeros(0, dtype=np.int64 if target.classes is not None else np.float64)
         empty = Prediction(nothing, nothing)
         return Evaluated(
-            tuple(metric.of(empty) for metric in judge.metrics),
-            {name: tuple(m.of(empty) for m in baseline.metrics) for name, baseline in judge.baselines.items()},
+            states_of(judge.metrics, empty),
+            {name: states_of(baseline.metrics, empty) for name, baseline in judge.baselines.items()},
         )
     cells = judge.cells(batch, rows.places)
     prediction = predict(judge.model, rows.X, rows.y, target, cells, judge.threshold)
@@ -157,7 +159,7 @@ def evaluate_batch(batch: PackedBatch, judge: Judge, fate: int = TEST) -> Evalua
     beside = {}
     for name, baseline in judge.baselines.items():
         theirs = baseline.predict(batch, rows.places, rows.y, grouped, judge.threshold)
-        beside[name] = tuple(metric.of(theirs) for metric in baseline.metrics)
+        beside[name] = states_of(baseline.metrics, theirs)
     importance = None
     if batch.number in judge.sampled:
         some = np.linspace(0, len(rows) - 1, min(judge.sampled[batch.number], len(rows))).astype(np.int64)
@@ -169,7 +171,29 @@ def evaluate_batch(batch: PackedBatch, judge: Judge, fate: int = TEST) -> Evalua
 
         columns = judge.coding.encoder.columns
         importance = Importance.of(predicted, sample, columns, (judge.coding.seed, batch.number))
-    return Evaluated(tuple(metric.of(prediction) for metric in judge.metrics), beside, importance)
+    return Evaluated(states_of(judge.metrics, prediction), beside, importance)
+
+
+def states_of(metrics: Sequence[type[Metric]], prediction: Prediction) -> States:
+    """The states of one batch.
+
+    Raises
+    ------
+    DataError
+        A metric of the user's own failed.
+    """
+    return tuple(_asked(metric, "of", metric.of, prediction) for metric in metrics)
+
+
+def _asked(metric: type[Metric], verb: str, method: Callable[..., T], *arguments: Any) -> T:
+    """What a metric's method answers; that of a user's metric which fails is named."""
+    if metric.__module__.startswith("pipeline."):
+        return method(*arguments)
+    try:
+        return method(*arguments)
+    except Exception as error:
+        where = f"{metric.__module__}:{metric.__qualname__}.{verb}"
+        raise DataError(f"evaluate.metrics: {where} failed ({type(error).__name__}: {error}); correct it.") from error
 
 
 def merge(parts: Sequence[Evaluated]) -> Evaluated:
@@ -184,9 +208,21 @@ def merge(parts: Sequence[Evaluated]) -> Evaluated:
 
 def merge_states(parts: Sequence[States]) -> States:
     """Metric by metric, from left to right."""
-    return tuple(reduce(lambda a, b: a.merge(b), states) for states in zip(*parts, strict=True))
+    return tuple(
+        reduce(lambda a, b: _asked(type(a), "merge", a.merge, b), states) for states in zip(*parts, strict=True)
+    )
 
 
 def results(states: States) -> dict[str, float]:
-    """All figures under scikit-learn's names."""
-    return {name: value for state in states for name, value in state.result().items()}
+    """All figures under scikit-learn's names; those that are no number are left out.
+
+    Raises
+    ------
+    DataError
+        A metric of the user's own failed, or its result is no dictionary of numbers.
+    """
+    return {
+        name: value
+        for state in states
+        for name, value in _asked(type(state), "result", lambda state=state: finite(dict(state.result()))).items()
+    }

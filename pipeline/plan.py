@@ -210,8 +210,8 @@ def make_plan(config: cfg.Config, trained: Columns | None = None, remembered: di
     own_metrics(config.evaluate.metrics)
     if config.evaluate.threshold is not None and not hasattr(estimator, "predict_proba"):
         raise ConfigError(
-            f"evaluate.threshold: {config.evaluate.threshold:g} is a probability, and {config.model.estimator} "
-            f"{'has' if task == 'classification' else 'as a regressor has'} none; drop it."
+            f"evaluate.threshold: {config.evaluate.threshold:g} is a probability, and {type(estimator).__name__} has "
+            "none; drop it."
         )
     if config.train.lanes > 1:
         share_class(estimator)

@@ -38,7 +38,7 @@ class Positives:
         return cls(int(prediction.y.sum()))
 
     def merge(self, other):
-        return Positives(self.count + other.count)
+        return type(self)(self.count + other.count)
 
     def result(self):
         return {"positives": self.count}
@@ -54,3 +54,18 @@ class Sureness(Additive):
     @staticmethod
     def figures(sums):
         return {"sureness": sums[..., 1] / sums[..., 0]}
+
+
+class Fails(Positives):
+    """A metric that fails on a batch."""
+
+    @classmethod
+    def of(cls, prediction):
+        raise ValueError("no luck")
+
+
+class Says(Positives):
+    """A metric whose result is no number."""
+
+    def result(self):
+        return {"says": "good"}

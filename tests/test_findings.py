@@ -229,6 +229,13 @@ def test_metrics_of_the_users_own(session, evaluated):
     assert found.intervals["sureness"][0] < found.metrics["sureness"] < found.intervals["sureness"][1]
     rows = (test["c"] == "red").to_numpy()
     assert found.slices["c"]["red"]["sureness"] == pytest.approx(proba[rows].max(axis=1).mean(), rel=1e-6)
+    wrong = {
+        "Fails": "Fails.of failed .ValueError: no luck",
+        "Says": "Says.result failed .ValueError: could not convert",
+    }
+    for name, message in wrong.items():
+        with pytest.raises(DataError, match=rf"evaluate\.metrics: tests\.prepared:{message}"):
+            execute(session, config(folder, evaluate={"metrics": [f"tests.prepared:{name}"]}))
     for reference, message in {
         "tests.prepared:No": "cannot be imported",
         "tests.prepared:NUMBER": "no method 'of'",

@@ -92,7 +92,7 @@ class Additive:
 
 def finite(figures: dict[str, Any]) -> dict[str, float]:
     """Plain numbers, without those that are not defined."""
-    return {name: float(value) for name, value in figures.items() if np.isfinite(value)}
+    return {name: float(value) for name, value in figures.items() if np.isfinite(float(value))}
 
 
 def mean(sums: np.ndarray, term: int) -> np.ndarray:
