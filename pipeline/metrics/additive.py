@@ -8,8 +8,8 @@ from numba import njit
 
 from pipeline.metrics.prediction import Prediction
 
-# A state of more sums than this, 8 MiB, is kept of the whole alone.
-LARGEST = 1 << 20
+# More counts than this, three for each of 50 classes, are kept of the whole alone.
+MOST_COUNTS = 150
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Additive:
         count, groups = (1, 1) if cells is None else (cells.count, cells.groups)
         places = cls.places(prediction)
         if places is not None:
-            if count * places[1] > LARGEST:
+            if places[1] > MOST_COUNTS:
                 index, count, groups = np.zeros_like(index[:, :1]), 1, 1
             return cls(_count_places(index, count, *places), groups)
         terms = cls.terms(prediction)

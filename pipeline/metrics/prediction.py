@@ -36,7 +36,7 @@ class Prediction:
     proba: np.ndarray | None = None
     scores: np.ndarray | None = None
     classes: int = 2
-    """How many classes there are."""
+    """How many classes there are; 0 where a number is predicted."""
     cells: Cells | None = None
     centre: float = 0.0
     scale: float = 1.0

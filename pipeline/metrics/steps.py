@@ -1,6 +1,7 @@
 """Ranking by cell: coarse counts of scores, from which resamples and slices have their ROC AUC too."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -10,6 +11,8 @@ from pipeline.metrics.prediction import Prediction
 # Steps of the score that all classes share: 256 for two of them.
 STEPS = 256
 FEWEST = 16
+# Slices that are worked out together: their counts are many, and most of them small.
+AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,12 @@ class CellRanking:
             counts = (counts + fresh).astype(np.int32)
         return CellRanking(self.shape, self.groups, (), counts)
 
+    @cached_property
+    def _every(self) -> np.ndarray:
+        counts = self.counted(every=True).counts
+        assert counts is not None
+        return counts
+
     def result(self) -> dict[str, float]:
         return {}  # what is exact, or finer, has the word on the whole
 
@@ -75,16 +84,17 @@ class CellRanking:
         """The figures of each slice and their bounds, (slices,)."""
         if not self.shape[0] or self.shape[0] == self.groups:
             return {}
-        counts = self.counted(every=True).counts
-        assert counts is not None
-        slices = counts[self.groups :].astype(np.float64)
-        return {name: values.mean(axis=-1) for name, values in areas(slices[:, :, 0], slices[:, :, 1]).items()}
+        found: dict[str, list[np.ndarray]] = {}
+        for start in range(self.groups, self.shape[0], AT_ONCE):
+            some = self._every[start : start + AT_ONCE].astype(np.float64)
+            for name, values in areas(some[:, :, 0], some[:, :, 1]).items():
+                found.setdefault(name, []).append(values.mean(axis=-1))
+        return {name: np.concatenate(values) for name, values in found.items()}
 
     def _figures(self, cells: slice, weights: np.ndarray | None) -> dict[str, np.ndarray]:
-        counts = self.counted(every=True).counts if self.shape[0] else None
-        if counts is None:
+        if not self.shape[0]:
             return {}
-        chosen = counts[cells].reshape(cells.stop, -1)
+        chosen = self._every[cells].reshape(cells.stop, -1)
         if weights is None:
             both = chosen.sum(axis=0, dtype=np.float64).reshape(self.shape[1:])
         else:
