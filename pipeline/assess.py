@@ -39,7 +39,7 @@ def evaluate(
     settings = settings_of(config, overrides, options)
     trained = artefact.load(model)
     encoder, estimator = trained.named_steps["preprocess"], trained.named_steps["model"]
-    if not hasattr(encoder, "profile_"):
+    if "label" not in getattr(encoder, "profile_", {}):
         raise DataError(f"{model}: does not remember its training data; train it again with `pipeline run`.")
     plan = make_plan(settings, encoder.columns, encoder.profile_)
     task: Task = "classification" if is_classifier(estimator) else "regression"

@@ -87,7 +87,8 @@ def former(
             f"evaluate.baseline: the model of {folder} learned from {lacking[0]!r}, which this run has not alike; "
             "treat it as there or drop the baseline."
         )
-    return Former(estimator, encoder, replace(target, centre=0.0, scale=1.0), columns, reference, metrics)
+    own = replace(target, classes=_classes(estimator), centre=0.0, scale=1.0)
+    return Former(estimator, encoder, own, columns, reference, metrics)
 
 
 def _classes(estimator: Any) -> np.ndarray | None:

@@ -180,12 +180,17 @@ def _crossed(parts: Sequence[tuple[np.ndarray, pd.Index]]) -> tuple[np.ndarray, 
     for _, values in reversed(parts):
         chosen, here = np.divmod(chosen, max(len(values), 1))
         # A colon inside a value is escaped, so that no two combinations read the same.
-        shown = [str(value).replace("\\", "\\\\").replace(CROSS, "\\" + CROSS) for value in values]
+        shown = [escaped(str(value)) for value in values]
         texts.append(np.array([*shown, ""], dtype=object)[here])
     joined = pd.Index([CROSS.join(row) for row in zip(*reversed(texts), strict=True)], dtype=str)
     none = found < 0
     slots = np.where(none, -1, np.cumsum(~none) - 1)
     return slots[codes], joined[~none]
+
+
+def escaped(value: str) -> str:
+    """A part of a combination, which `CROSS` joins."""
+    return value.replace("\\", "\\\\").replace(CROSS, "\\" + CROSS)
 
 
 def columns_of(names: Sequence[str]) -> list[str]:

@@ -43,12 +43,13 @@ def read_run(folder: Path) -> Run:
     try:
         report = json.loads(file.read_text())
         config = (folder / "config.toml").read_text()
+        tomllib.loads(config)
     except OSError as error:
         raise DataError(
             f"{error.filename}: {error.strerror}; give a run folder, as `pipeline run` leaves it."
         ) from None
     except ValueError as error:
-        raise DataError(f"{file}: not readable as JSON ({error}); run it again.") from None
+        raise DataError(f"{folder}: its report or config cannot be read ({error}); run it again.") from None
     lacking = [key for key in NEEDED if not isinstance(report, dict) or key not in report]
     if lacking:
         raise DataError(f"{file}: has no {lacking[0]!r}, it is of another version; run it again to show it.")
@@ -86,7 +87,9 @@ def report(folders: Sequence[Path], out: Path | None = None, opened: bool = Fals
         rows = compared(named)
         page = out or Path("runs") / f"comparison-{datetime.datetime.now():%Y%m%d-%H%M%S}.html"
         _write(page, comparison_page({name: run.report for name, run in named.items()}, rows))
-        table = Table("", *map(short, named), box=None, pad_edge=False, header_style="bold")
+        table = Table("", box=None, pad_edge=False, header_style="bold")
+        for name in named:
+            table.add_column(Text(short(name)))
         for title, cells in rows:
             table.add_row(Text(title), *map(Text, cells))
         console.print(table)

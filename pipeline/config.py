@@ -192,6 +192,10 @@ def parse(raw: dict[str, Any]) -> Config:
         treatment = config.features.of(column)
         if treatment.clip and treatment.clip[0] >= treatment.clip[1]:
             raise ConfigError(f"features.columns.{column}.clip: {treatment.clip}; write the lower quantile first.")
+    if 0 < config.evaluate.bootstrap < 50:
+        raise ConfigError(
+            f"evaluate.bootstrap: {config.evaluate.bootstrap} resamples have no 95% interval; write 50 or more, or 0."
+        )
     if config.split.by == "group" and not config.split.column:
         raise ConfigError('split.column: missing, but split.by = "group" needs it; name the column of the groups.')
     if config.split.by == "time" and not config.split.column:

@@ -9,7 +9,7 @@ _TASKS = {
     "read": ("read", "partitions", "pick", "fold"),
     "statistics": ("summarise", "merge_statistics"),
     "train": ("train", "losses", "share", "merge_lanes", "hand_over", "validate", "merge_validate"),
-    "evaluate": ("evaluate", "merge_evaluate"),
+    "evaluate": ("evaluate", "merge_evaluate", "importance"),
 }
 _STAGE_OF = {task: stage for stage, tasks in _TASKS.items() for task in tasks}
 

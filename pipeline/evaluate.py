@@ -1,5 +1,6 @@
 """Evaluation: predict the held-out rows of a batch and turn them into mergeable states."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
@@ -10,12 +11,12 @@ from sklearn.base import BaseEstimator
 
 from pipeline.encode import Coding
 from pipeline.errors import DataError
-from pipeline.importance import Importance
+from pipeline.importance import Sample, pooled, rises
 from pipeline.matrix import HotMatrix
 from pipeline.metrics import Cells, Metric, Prediction
 from pipeline.metrics.additive import finite
 from pipeline.models import matrix_for, with_target_scale
-from pipeline.pack import PackedBatch
+from pipeline.pack import Packed, PackedBatch
 from pipeline.slices import Slicing
 from pipeline.split import GROUPS, TEST
 
@@ -116,8 +117,8 @@ class Judge:
     """The slices; None: the whole alone, without groups for the bootstrap."""
     grouped: bool = False
     baselines: Mapping[str, Baseline] = field(default_factory=dict)
-    sampled: Mapping[int, int] = field(default_factory=dict)
-    """By number of the batch, how many of its rows tell the features' importance."""
+    sampled: float = 0.0
+    """The share of the rows that tell the features' importance."""
 
     def cells(self, batch: PackedBatch, rows: np.ndarray) -> Cells | None:
         """What some rows of a batch count for."""
@@ -139,7 +140,7 @@ class Evaluated:
 
     metrics: States
     baselines: Mapping[str, States] = field(default_factory=dict)
-    importance: Importance | None = None
+    sample: Sample | None = None
 
 
 def evaluate_batch(batch: PackedBatch, judge: Judge, fate: int = TEST) -> Evaluated:
@@ -155,23 +156,23 @@ def evaluate_batch(batch: PackedBatch, judge: Judge, fate: int = TEST) -> Evalua
     cells = judge.cells(batch, rows.places)
     prediction = predict(judge.model, rows.X, rows.y, target, cells, judge.threshold)
     # A baseline is compared on the whole alone.
-    grouped = None if cells is None else Cells(cells.index[:, :1], cells.groups, cells.groups)
+    grouped = None if cells is None else Cells(np.ascontiguousarray(cells.index[:, :1]), cells.groups, cells.groups)
     beside = {}
     for name, baseline in judge.baselines.items():
         theirs = baseline.predict(batch, rows.places, rows.y, grouped, judge.threshold)
         beside[name] = states_of(baseline.metrics, theirs)
-    importance = None
-    if batch.number in judge.sampled:
-        some = np.linspace(0, len(rows) - 1, min(judge.sampled[batch.number], len(rows))).astype(np.int64)
-        sample, y = batch.features.take(rows.places[some]), rows.y[some]
+    some = np.linspace(0, len(rows) - 1, math.ceil(judge.sampled * len(rows))).astype(np.int64)
+    sample = Sample(batch.features.take(rows.places[some]), rows.y[some]) if len(some) else None
+    return Evaluated(states_of(judge.metrics, prediction), beside, sample)
 
-        def predicted(features: Any) -> Prediction:
-            X = judge.coding.encoder.encode(features, np.arange(len(y)))
-            return predict(judge.model, X, y, target)
 
-        columns = judge.coding.encoder.columns
-        importance = Importance.of(predicted, sample, columns, (judge.coding.seed, batch.number))
-    return Evaluated(states_of(judge.metrics, prediction), beside, importance)
+def importance_of(sample: Sample, judge: Judge, names: Sequence[str]) -> dict[str, dict[str, float]]:
+    """How much some columns matter, as `rises` has it."""
+
+    def predicted(features: Packed, y: np.ndarray) -> Prediction:
+        return predict(judge.model, judge.coding.encoder.encode(features, np.arange(len(y))), y, judge.target)
+
+    return rises(sample, predicted, judge.coding.encoder.columns, names, judge.coding.seed)
 
 
 def states_of(metrics: Sequence[type[Metric]], prediction: Prediction) -> States:
@@ -182,10 +183,10 @@ def states_of(metrics: Sequence[type[Metric]], prediction: Prediction) -> States
     DataError
         A metric of the user's own failed.
     """
-    return tuple(_asked(metric, "of", metric.of, prediction) for metric in metrics)
+    return tuple(asked(metric, "of", metric.of, prediction) for metric in metrics)
 
 
-def _asked(metric: type[Metric], verb: str, method: Callable[..., T], *arguments: Any) -> T:
+def asked(metric: type[Metric], verb: str, method: Callable[..., T], *arguments: Any) -> T:
     """What a metric's method answers; that of a user's metric which fails is named."""
     if metric.__module__.startswith("pipeline."):
         return method(*arguments)
@@ -198,18 +199,18 @@ def _asked(metric: type[Metric], verb: str, method: Callable[..., T], *arguments
 
 def merge(parts: Sequence[Evaluated]) -> Evaluated:
     """State by state, from left to right; associative."""
-    sampled = [part.importance for part in parts if part.importance is not None]
+    samples = [part.sample for part in parts if part.sample is not None]
     return Evaluated(
         merge_states([part.metrics for part in parts]),
         {name: merge_states([part.baselines[name] for part in parts]) for name in parts[0].baselines},
-        reduce(Importance.merge, sampled) if sampled else None,
+        pooled(samples) if samples else None,
     )
 
 
 def merge_states(parts: Sequence[States]) -> States:
     """Metric by metric, from left to right."""
     return tuple(
-        reduce(lambda a, b: _asked(type(a), "merge", a.merge, b), states) for states in zip(*parts, strict=True)
+        reduce(lambda a, b: asked(type(a), "merge", a.merge, b), states) for states in zip(*parts, strict=True)
     )
 
 
@@ -224,5 +225,5 @@ def results(states: States) -> dict[str, float]:
     return {
         name: value
         for state in states
-        for name, value in _asked(type(state), "result", lambda state=state: finite(dict(state.result()))).items()
+        for name, value in asked(type(state), "result", lambda state=state: finite(dict(state.result()))).items()
     }

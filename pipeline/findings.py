@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
 from pipeline.columns import CROSS
-from pipeline.evaluate import Evaluated, Judge, States, results
-from pipeline.metrics import Accuracy, CellRanking, ClassCounts, Errors, interval, poisson_weights
+from pipeline.evaluate import Evaluated, Judge, States, asked, results
+from pipeline.metrics import Accuracy, ClassCounts, Errors, interval, poisson_weights
 
 # The standard error on either side of a mean that 95% of samples lie within.
 NORMAL = 1.959964
@@ -36,11 +37,20 @@ class Findings:
     curves: dict[str, Any] = field(default_factory=dict)
 
 
-def find(evaluated: Evaluated, judge: Judge, replicates: int, seed: int, slice_rows: int) -> Findings:
+def find(
+    evaluated: Evaluated,
+    judge: Judge,
+    rises: Mapping[str, Mapping[str, float]],
+    replicates: int,
+    seed: int,
+    slice_rows: int,
+) -> Findings:
     """All that merged states say.
 
     Parameters
     ----------
+    rises
+        By column, how much it matters to the sample that ``evaluated`` holds.
     replicates
         Resamples of the bootstrap; 0 for none.
     slice_rows
@@ -58,7 +68,6 @@ def find(evaluated: Evaluated, judge: Judge, replicates: int, seed: int, slice_r
                 differences[metric] = {"value": figures[metric] - theirs[metric], "interval": found}
         baselines[name] = {"metrics": theirs, "difference": differences}
     slices = _slices(evaluated.metrics, judge)
-    sampled = evaluated.importance
     return Findings(
         figures,
         {name: found for name in figures if name in resampled and (found := interval(resampled[name]))},
@@ -66,23 +75,20 @@ def find(evaluated: Evaluated, judge: Judge, replicates: int, seed: int, slice_r
         _classes(evaluated.metrics, judge),
         slices,
         worst(slices, figures, slice_rows),
-        {} if sampled is None else {"loss": sampled.loss, "rows": sampled.rows, "columns": sampled.result()},
+        _importance(evaluated, judge, rises),
         _weights(judge),
         {name: curve for state in evaluated.metrics for name, curve in getattr(state, "curves", dict)().items()},
     )
 
 
 def _resampled(states: States, figures: Mapping[str, float], weights: np.ndarray | None) -> dict[str, np.ndarray]:
-    """The figures of every resample, (b,), about those of all rows."""
-    found = {}
+    """The figures of every resample, (b,), of those that all rows have."""
+    found: dict[str, np.ndarray] = {}
     if weights is not None:
         for state in states:
             if hasattr(state, "resampled"):
-                for name, values in state.resampled(weights).items():
-                    if name in figures:
-                        found[name] = values
-                        if isinstance(state, CellRanking):  # its steps are coarse: moved to where the figure is
-                            found[name] = np.clip(values + (figures[name] - state.coarse()[name]), 0, 1)
+                replicates = asked(type(state), "figures", state.resampled, weights)
+                found |= {name: values for name, values in replicates.items() if name in figures}
     return found
 
 
@@ -105,7 +111,7 @@ def _slices(states: States, judge: Judge) -> dict[str, dict[str, dict[str, Any]]
     for state in states:
         if not hasattr(state, "sliced"):
             continue
-        found, spread = (state.sliced(), {}) if isinstance(state, CellRanking) else state.sliced()
+        found, spread = asked(type(state), "figures", state.sliced)
         figures |= found
         errors |= spread
         if isinstance(state, Accuracy | Errors) and state.sums is not None:
@@ -133,7 +139,8 @@ def _slices(states: States, judge: Judge) -> dict[str, dict[str, dict[str, Any]]
 def worst(slices: Mapping[str, Mapping[str, Any]], figures: Figures, least: int) -> list[dict[str, Any]]:
     """The slices of at least so many rows whose figure is worst at the near end of its interval.
 
-    The near end, not the figure itself: a slice of few rows is bad by chance.
+    The near end, not the figure itself: a slice of few rows is bad by chance. ``worse`` are those that are
+    worse than the whole by more than the worst of as many slices would be by chance.
     """
     name, more = next(((n, m) for n, m in DECIDING if n in figures), ("", True))
     ranked = []
@@ -143,11 +150,14 @@ def worst(slices: Mapping[str, Mapping[str, Any]], figures: Figures, least: int)
             if found is None or entry["rows"] < least:
                 continue
             gap = found[0] - figures[name] if more else figures[name] - found[1]
-            ranked.append((gap, key, value, entry))
-    ranked.sort(key=lambda item: (-item[0], CROSS in item[1], item[1], item[2]))
-    distinct: dict[tuple[int, float], tuple[float, str, str, Any]] = {}
-    for found in ranked:  # a pair may hold the very rows of one of its columns
-        distinct.setdefault((found[3]["rows"], found[3][name]), found)
+            off = entry[name] - figures[name] if more else figures[name] - entry[name]
+            ranked.append((gap, off / max((found[1] - found[0]) / (2 * NORMAL), 1e-300), key, value, entry))
+    ranked.sort(key=lambda item: (-item[0], CROSS in item[2], item[2], item[3]))
+    # Of so many slices one is this far off by chance in 5 of 100 evaluations at most (Bonferroni).
+    chance = NormalDist().inv_cdf(1 - 0.025 / max(len(ranked), 1))
+    distinct: dict[tuple[int, float], tuple[float, float, str, str, Any]] = {}
+    for item in ranked:  # a pair may hold the very rows of one of its columns
+        distinct.setdefault((item[4]["rows"], item[4][name]), item)
     return [
         {
             "slice": key,
@@ -157,10 +167,21 @@ def worst(slices: Mapping[str, Mapping[str, Any]], figures: Figures, least: int)
             "figure": entry[name],
             "interval": entry["intervals"][name],
             "overall": figures[name],
-            "worse": gap > 0,
+            "worse": off > chance,
         }
-        for gap, key, value, entry in list(distinct.values())[:WORST]
+        for _, off, key, value, entry in list(distinct.values())[:WORST]
     ]
+
+
+def _importance(evaluated: Evaluated, judge: Judge, rises: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    """The columns, the most important first, and what the figures are of."""
+    if evaluated.sample is None:
+        return {}
+    loss = "squared error"
+    if judge.target.classes is not None:
+        loss = "log-loss" if hasattr(judge.model, "predict_proba") else "error rate"
+    order = sorted(rises, key=lambda name: (-rises[name]["mean"], name))
+    return {"loss": loss, "rows": len(evaluated.sample), "columns": {name: dict(rises[name]) for name in order}}
 
 
 def _weights(judge: Judge) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """Permutation importance: how much worse the model predicts when the values of a column change places."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,60 +8,59 @@ import numpy as np
 from pipeline.columns import CROSS, PARTS, Columns
 from pipeline.metrics import Prediction
 from pipeline.metrics.classification import LogLoss
-from pipeline.pack import Packed
+from pipeline.pack import Packed, concatenated
 
 
 @dataclass(frozen=True)
-class Importance:
-    """The mean rise of the loss per row by column: L. Breiman, *Random Forests* (2001), section 10.
+class Sample:
+    """Some test rows of the whole data, packed, and their truth."""
 
-    ``sums`` holds, for each column, the sum of the rises and of their squares, float64 (columns, 2). The loss is the
-    log-loss, or 0 and 1 for a model without probabilities, or the squared error.
+    features: Packed
+    y: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+def pooled(parts: Sequence[Sample]) -> Sample:
+    """The rows of several samples, in order."""
+    return Sample(concatenated([part.features for part in parts]), np.concatenate([part.y for part in parts]))
+
+
+def features_of(columns: Columns) -> tuple[str, ...]:
+    """What has an importance: all that was made of a datetime column is one, a cross is a column of its own."""
+    crosses = (CROSS.join(names) for names in columns.cross)
+    return (*columns.numeric, *columns.categorical, *columns.datetime, *columns.text, *crosses)
+
+
+def rises(
+    sample: Sample,
+    predict: Callable[[Packed, np.ndarray], Prediction],
+    columns: Columns,
+    names: Sequence[str],
+    seed: int,
+) -> dict[str, dict[str, float]]:
+    """For some columns the mean rise of the loss per row, and its standard error, when their values change places.
+
+    L. Breiman, *Random Forests* (2001), section 10. The loss is that of `row_loss`. Values change places among all
+    rows of the sample: within a batch they may be alike.
     """
-
-    loss: str
-    columns: tuple[str, ...]
-    rows: int
-    sums: np.ndarray
-
-    @classmethod
-    def of(
-        cls, predict: Callable[[Packed], Prediction], sample: Packed, columns: Columns, seed: tuple[int, ...]
-    ) -> "Importance":
-        """Of some rows, each column permuted by itself as the seed and its place say.
-
-        All that was made of a datetime column is permuted together; a cross is a column of its own.
-        """
-        loss, before = row_loss(predict(sample))
-        crosses = (CROSS.join(names) for names in columns.cross)
-        names = (*columns.numeric, *columns.categorical, *columns.datetime, *columns.text, *crosses)
-        sums = np.zeros((len(names), 2))
-        for j, name in enumerate(names):
-            order = np.random.default_rng([*seed, j]).permutation(len(sample))
-            rise = row_loss(predict(_permuted(sample, columns, name, order)))[1] - before
-            sums[j] = rise.sum(), np.square(rise).sum()
-        return cls(loss, names, len(sample), sums)
-
-    def merge(self, other: "Importance") -> "Importance":
-        return Importance(self.loss, self.columns, self.rows + other.rows, self.sums + other.sums)
-
-    def result(self) -> dict[str, dict[str, float]]:
-        """By column, the most important first: the mean rise and its standard error."""
-        mean = self.sums[:, 0] / self.rows
-        spread = np.maximum(self.sums[:, 1] / self.rows - mean**2, 0.0)
-        error = np.sqrt(spread / max(self.rows - 1, 1))
-        order = np.argsort(-mean, kind="stable")
-        return {self.columns[j]: {"mean": float(mean[j]), "error": float(error[j])} for j in order}
+    before = row_loss(predict(sample.features, sample.y))
+    found = {}
+    for name in names:
+        order = np.random.default_rng([seed, features_of(columns).index(name)]).permutation(len(sample))
+        rise = row_loss(predict(_permuted(sample.features, columns, name, order), sample.y)) - before
+        error = rise.std(ddof=1) / np.sqrt(len(rise)) if len(rise) > 1 else 0.0
+        found[name] = {"mean": float(rise.mean()), "error": float(error)}
+    return found
 
 
-def row_loss(prediction: Prediction) -> tuple[str, np.ndarray]:
-    """The loss of each row, float64 (n,), and its name."""
+def row_loss(prediction: Prediction) -> np.ndarray:
+    """The loss of each row, float64 (n,): log-loss, 0 or 1 without probabilities, or the squared error of a number."""
     if not prediction.classes:
-        return "squared error", np.square(prediction.y - prediction.predicted)
+        return np.square(prediction.y - prediction.predicted)
     terms = LogLoss.terms(prediction)
-    if terms is not None:
-        return "log-loss", terms[1]
-    return "error rate", (prediction.y != prediction.predicted).astype(np.float64)
+    return terms[1] if terms is not None else (prediction.y != prediction.predicted).astype(np.float64)
 
 
 def _permuted(sample: Packed, columns: Columns, name: str, order: np.ndarray) -> Packed:

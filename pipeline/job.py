@@ -15,8 +15,9 @@ from pipeline.cluster import Session
 from pipeline.cut import spans
 from pipeline.encode import Coding, make_encoder
 from pipeline.errors import DataError
-from pipeline.evaluate import Baseline, Evaluated, Judge, Target
+from pipeline.evaluate import Baseline, Evaluated, Judge, Target, importance_of
 from pipeline.findings import Findings, find
+from pipeline.importance import features_of
 from pipeline.label import described, remembered, target_of, understand
 from pipeline.ledger import Ledger
 from pipeline.metrics import Metric, comparable_metrics, metrics_for, own_metrics
@@ -30,11 +31,11 @@ from pipeline.split import TEST, TRAIN
 from pipeline.stages import pack_span, summarise_batch
 from pipeline.statistics import Summary
 from pipeline.supply import Fold, Source
-from pipeline.tasks import Tasks
+from pipeline.tasks import Tasks, chunks
 from pipeline.train import Lane, fitted, start
 
-# Batches whose rows tell how much each feature matters.
-SAMPLED = 8
+# Columns whose importance one task works out.
+COLUMNS = 4
 # Part of the workers' memory that kept batches may take: the rest is for the work itself.
 KEEP_SHARE = 0.5
 
@@ -126,8 +127,11 @@ class Job:
         if problem and self.plan.config.evaluate.on_drift == "fail":
             raise DataError(f'{problem}; is it the right table? set evaluate.on_drift = "report" to go on.')
         coding = Coding(encoder, classes, self.plan.config.train.seed)
-        target = remembered(encoder.profile_.get("label", {}), classes)
-        judge = Judge(estimator, coding, target, self._metrics(), self.plan.config.evaluate.threshold)
+        threshold = self.plan.config.evaluate.threshold
+        if threshold is not None and (len(classes if classes is not None else ()) != 2 or not _has_proba(estimator)):
+            raise DataError("evaluate.threshold: the model has no probabilities of two classes; drop it.")
+        target = remembered(encoder.profile_["label"], classes)
+        judge = Judge(estimator, coding, target, self._metrics(), threshold)
         return ledger, self._examine(source, judge, summary), found
 
     def explore(self) -> Summary:
@@ -169,34 +173,40 @@ class Job:
             slicing=Slicing.of(keys_of(how.slices), counts, plan.slices),
             grouped=bool(how.bootstrap),
             baselines=self._baselines(judge),
-            sampled=self._sampled(),
+            sampled=min(how.importance_rows / max(summary.rows["test"], 1), 1.0),
         )
         evaluated = self._evaluate(source, judge)
-        return find(evaluated, judge, how.bootstrap, plan.config.train.seed, how.slice_rows)
+        rises = self._importance(evaluated, judge)
+        return find(evaluated, judge, rises, how.bootstrap, plan.config.train.seed, how.slice_rows)
 
     def _baselines(self, judge: Judge) -> dict[str, Baseline]:
         plan, target, folder = self.plan, judge.target, self.plan.config.evaluate.baseline
         metrics = comparable_metrics(judge.metrics)
-        beside: dict[str, Baseline] = {}
-        if target.shares is not None or target.classes is None:
-            beside["constant"] = Constant(target, metrics)
+        beside: dict[str, Baseline] = {"constant": Constant(target, metrics)}
         if folder is not None:
             model = artefact.load(folder)
             beside[folder] = former(model, plan.features.columns, plan.reference, target, metrics, folder)
         return beside
 
-    def _sampled(self) -> dict[int, int]:
-        """From which batches so many rows tell the importance of features: spread over the data."""
-        wanted = self.plan.config.evaluate.importance_rows
-        tests = [batch.number for batch in self.plan.batches if batch.test is not False]
-        if not wanted:
+    def _importance(self, evaluated: Evaluated, judge: Judge) -> dict[str, dict[str, float]]:
+        """How much each column matters, worked out for some at a time."""
+        if evaluated.sample is None:
             return {}
-        chosen = sorted({tests[i * len(tests) // SAMPLED] for i in range(SAMPLED)})
-        return dict.fromkeys(chosen, -(-wanted // len(chosen)))
+        sample, sent = self.tasks.send(evaluated.sample), self.tasks.send(judge)
+        names = features_of(judge.coding.encoder.columns)
+        futures = [
+            self.tasks.submit(f"importance-{i}", importance_of, sample, sent, part)
+            for i, part in enumerate(chunks(names, COLUMNS))
+        ]
+        found: dict[str, dict[str, float]] = {}
+        for part in self.client.gather(futures):
+            found |= part
+        return found
 
     def _evaluate(self, source: Source | Fold, judge: Judge) -> Evaluated:
         sent = self.tasks.send(judge)
-        sizes = {batch.number: (1, batch.rows) for batch in self.plan.batches if batch.test is not False}
+        without = isinstance(source, Fold)  # whole batches that test have no rows of a fold, and the other way round
+        sizes = {batch.number: (1, batch.rows) for batch in self.plan.batches if batch.test is not without}
 
         def begin(window: list[int]) -> list[Future]:
             named = zip(window, source.batches(window), strict=True)
@@ -204,6 +214,10 @@ class Job:
 
         with self.monitor.stage("evaluate", len(sizes)) as stage:
             return self.tasks.map_reduce(stage, sizes, begin, evaluate.merge, "evaluate")
+
+
+def _has_proba(estimator: Any) -> bool:
+    return hasattr(estimator, "predict_proba")
 
 
 def _decide_keep(plan: Plan, session: Session) -> bool:

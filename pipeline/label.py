@@ -78,5 +78,5 @@ def described(target: Target) -> dict[str, Any]:
 def remembered(label: dict[str, Any], classes: np.ndarray | None) -> Target:
     """The target of a model that exists, which answers in the label's own unit."""
     if classes is None:
-        return Target(mean=label.get("mean", 0.0), std=label.get("std", 1.0))
-    return Target(classes, shares=np.array(label["shares"]) if "shares" in label else None)
+        return Target(mean=label["mean"], std=label["std"])
+    return Target(classes, shares=np.array(label["shares"]))

@@ -6,7 +6,7 @@ to two minutes. Categories become 16-bit codes into the batch's own vocabulary. 
 bytes a number and 2 a category, a fifth of the DataFrame, and says all that the stages after it ask.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,7 +14,7 @@ import pandas as pd
 from numba import njit
 
 from pipeline.columns import CodedColumns, Columns, coded_columns, numeric_columns
-from pipeline.tokens import Tokens, tokenise
+from pipeline.tokens import Tokens, joined, tokenise
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,22 @@ class Packed:
         return replace(self, numbers=self.numbers[rows], codes=self.codes[rows], texts=texts)
 
 
+def concatenated(parts: Sequence[Packed]) -> Packed:
+    """The rows of several batches as one, in order; their vocabularies become one."""
+    first = parts[0]
+    coded: CodedColumns = {}
+    for j, name in enumerate(first.names):
+        values = parts[0].vocabularies[j]
+        for part in parts[1:]:
+            values = values.append(part.vocabularies[j].difference(values, sort=False))
+        places = [np.append(values.get_indexer(part.vocabularies[j]), -1)[part.codes[:, j]] for part in parts]
+        coded[name] = np.concatenate(places), values
+    rows = sum(map(len, parts))
+    texts = tuple(joined([part.texts[j] for part in parts]) for j in range(len(first.texts)))
+    numbers = np.concatenate([part.numbers for part in parts])
+    return Packed(numbers, pack_codes(coded, rows), first.names, tuple(values for _, values in coded.values()), texts)
+
+
 @dataclass(frozen=True)
 class PackedBatch:
     """A batch as it is kept: features, label, and the fate of each row.
@@ -96,7 +112,9 @@ class PackedBatch:
         """What Dask weighs when it chooses between moving a batch and waiting for its worker."""
         values = sum(index.memory_usage(deep=True) for index in self.features.vocabularies)
         values += sum(text.nbytes for text in self.features.texts)
-        values += sum(codes.nbytes for codes, _ in self.slices.values())
+        for codes, found in self.slices.values():
+            values += codes.nbytes + found.memory_usage(deep=True)
+        values += sum(part.nbytes for part in (self.fold, self.group) if part is not None)
         return self.features.numbers.nbytes + self.features.codes.nbytes + self.label.nbytes + self.fate.nbytes + values
 
 

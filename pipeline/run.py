@@ -59,9 +59,10 @@ def run(
         with shuffle.joined(session.client, plan, folder) as (going_on, dropped):
             if going_on is not plan.config:
                 plan = make_plan(going_on)
-            session.client.get_task_stream()  # the scheduler keeps a record from here on
+            begin = time.time()
+            session.client.get_task_stream(start=begin)  # the scheduler keeps a record from here on
             outcome = Job(plan, session, monitor).execute()
-            spent = cost(session.client.get_task_stream())
+            spent = cost(session.client.get_task_stream(start=begin))
             outcome = replace(outcome, pruned=outcome.pruned + dropped)
         described = {
             "scheduler": session.scheduler,

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import config as cfg
-from pipeline.columns import CROSS, category_codes, columns_of, number_values
+from pipeline.columns import CROSS, category_codes, columns_of, escaped, number_values
 from pipeline.errors import ConfigError
 
 # Of a column, and of each column of a pair, so many of the most frequent values have slices of their own.
@@ -30,7 +30,10 @@ class SliceColumn:
     @property
     def ranges(self) -> list[str]:
         """The names of the parts of a number, in order."""
-        inner = [f"{edge:.6g}" for edge in self.edges or ()]
+        for digits in range(6, 18):  # as many as it takes to tell them apart
+            inner = [f"{edge:.{digits}g}" for edge in self.edges or ()]
+            if len(set(inner)) == len(inner):
+                break
         return [f"under {inner[0]}", *(f"{a} to {b}" for a, b in pairwise(inner)), f"{inner[-1]} and over"]
 
 
@@ -68,8 +71,7 @@ def _edges(values: pd.Series) -> tuple[float, ...] | None:
     found = found[np.isfinite(found)]
     if len(np.unique(found)) <= FEW and np.array_equal(found, np.floor(found)):
         return None
-    edges = np.unique(np.quantile(found, np.arange(1, PARTS) / PARTS))
-    return tuple(float(f"{edge:.6g}") for edge in edges)
+    return tuple(np.unique(np.quantile(found, np.arange(1, PARTS) / PARTS)).tolist())
 
 
 def slice_codes(frame: pd.DataFrame, column: SliceColumn) -> Coded:
@@ -140,7 +142,21 @@ class Slicing:
         """For each key its name, ``a`` or ``a:b``, and the names of its slices in the order of their numbers."""
         named = []
         for key, values in zip(self.keys, self.values, strict=True):
-            shown = [[*map(str, known), MISSING, OTHER] for known in values]
-            names = shown[0] if len(key) == 1 else [f"{a}{CROSS}{b}" for a in shown[0] for b in shown[1]]
-            named.append((CROSS.join(key), names))
+            shown = [_told_apart([str(value) for value in known]) for known in values]
+            if len(key) == 2:  # a colon inside a value is escaped, so that no two pairs read the same
+                first, second = ([escaped(name) for name in names] for names in shown)
+                names = [f"{a}{CROSS}{b}" for a in first for b in second]
+            else:
+                (names,) = shown
+            named.append((key[0] if len(key) == 1 else CROSS.join(map(escaped, key)), names))
         return named
+
+
+def _told_apart(values: list[str]) -> list[str]:
+    """The values, and after them names for missing and other that none of them has."""
+    names = list(values)
+    for name in (MISSING, OTHER):
+        while name in names:
+            name = f"({name})"
+        names.append(name)
+    return names

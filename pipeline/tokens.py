@@ -1,5 +1,6 @@
 """Tokens: the words of a text column, hashed into buckets."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,18 @@ class Tokens:
     def longest(self, rows: np.ndarray) -> int:
         """The most buckets that one of some rows has."""
         return int(np.diff(self.indptr)[self.codes[rows]].max(initial=0))
+
+
+def joined(parts: Sequence[Tokens]) -> Tokens:
+    """The rows of several batches as one, in order."""
+    texts = np.cumsum([0, *(len(part.indptr) - 1 for part in parts)])
+    buckets = np.cumsum([0, *(len(part.buckets) for part in parts)])
+    indptr = [part.indptr[:-1] + start for part, start in zip(parts, buckets, strict=False)]
+    return Tokens(
+        np.concatenate([part.codes + start for part, start in zip(parts, texts, strict=False)]).astype(np.int32),
+        np.concatenate([*indptr, buckets[-1:]]).astype(np.int32),
+        np.concatenate([part.buckets for part in parts]),
+    )
 
 
 def tokenise(values: pd.Series, buckets: int) -> Tokens:

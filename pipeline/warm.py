@@ -1,11 +1,14 @@
 """Importing this module imports, and has numba load or compile, what the tasks of a run use."""
 
+from dataclasses import replace
+
 import distributed.nanny
 import distributed.worker  # noqa: F401
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from pipeline.baselines import Constant
 from pipeline.columns import Columns
 from pipeline.config import Model
 from pipeline.encode import Coding, make_encoder
@@ -37,12 +40,12 @@ def rehearse() -> None:
     batch = pack_batch(frame, recipe)
     encoder = make_encoder(summarise_batch(batch, recipe), features.columns, reference)
     coding = Coding(encoder, np.array([0, 1]), 0)
-    target = Target(coding.classes)
+    target = Target(coding.classes, shares=np.array([0.5, 0.5]))
     lane = train_batches(start(make(Model(), features.task, 0)), [batch, batch], coding, target)
     counts = {"c": pd.Series([1, 1], index=["a", "b"])}
     slicing = Slicing.of([("c",)], counts, ())
     judge = Judge(lane.estimator, coding, target, metrics_for(features.task, rows, rows), None, slicing, True)
-    evaluate_batch(batch, judge)
+    evaluate_batch(batch, replace(judge, baselines={"constant": Constant(target, judge.metrics)}))
 
 
 rehearse()

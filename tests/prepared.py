@@ -69,3 +69,11 @@ class Says(Positives):
 
     def result(self):
         return {"says": "good"}
+
+
+class Careless(Sureness):
+    """A metric whose figures are of the first cells and not of each."""
+
+    @staticmethod
+    def figures(sums):
+        return {"careless": sums[1] / sums[0]}

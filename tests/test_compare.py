@@ -78,7 +78,7 @@ def test_the_page_is_opened_when_asked(here, monkeypatch):
 
 CASES = {
     "no run": (lambda d: (d / "bad").mkdir(), ["bad"], 1, "report.json: No such file"),
-    "no JSON": (lambda d: _fill(d / "bad", "{"), ["bad"], 1, "not readable as JSON"),
+    "no JSON": (lambda d: _fill(d / "bad", "{"), ["bad"], 1, "cannot be read"),
     "an older report": (lambda d: _fill(d / "bad", '{"task": "classification"}'), ["bad"], 1, "has no 'data'"),
     "no object": (lambda d: _fill(d / "bad", "[]"), ["bad"], 1, "has no 'task'"),
     "one run twice": (lambda d: None, ["one", "one"], 2, "one is named twice"),

@@ -149,13 +149,18 @@ def test_a_former_model_stands_beside_the_new_one(session, evaluated, tmp_path):
 
 
 def test_a_former_model_that_cannot_be_compared(session, evaluated, tmp_path):
-    folder, _, outcome = evaluated
+    folder, frame, outcome = evaluated
     artefact.save(outcome.model, tmp_path / artefact.FILE)
     before = {"baseline": str(tmp_path)}
     with pytest.raises(DataError, match=r"evaluate\.baseline: .* learned from 'c'"):
         execute(session, config(folder, features={"categorical": []}, evaluate=before))
     with pytest.raises(DataError, match=r"evaluate\.baseline: .* predicts the classes \['0', '1'\]"):
         execute(session, config(folder, "three", evaluate=before))
+    texts = write(frame.assign(y=frame["y"].astype(bool).astype(str)), tmp_path / "texts", 3)
+    flags = write(frame.assign(y=frame["y"].astype(bool)), tmp_path / "flags", 3)
+    artefact.save(execute(session, config(flags)).model, tmp_path / artefact.FILE)
+    said = execute(session, config(texts, evaluate=before)).findings.baselines[str(tmp_path)]["metrics"]
+    assert said["log_loss"] < 0.6
     with pytest.raises(DataError, match="no model there"):
         execute(session, config(folder, evaluate={"baseline": str(tmp_path / "no")}))
 
@@ -175,6 +180,19 @@ def test_importance_is_that_of_scikit_learn(evaluated):
     for name, mean in zip(columns, expected.importances_mean, strict=True):
         assert found["columns"][name]["mean"] == pytest.approx(mean, abs=0.02 + 4 * found["columns"][name]["error"])
     assert list(found["columns"])[:2] == ["x", "c"]
+
+
+def test_importance_does_not_depend_on_how_rows_lie_in_files(session, evaluated, tmp_path):
+    _, frame, outcome = evaluated
+    lying = write(frame.sort_values("x"), tmp_path / "sorted", 10)
+    found = execute(session, config(lying, train={"epochs": 2}, evaluate={"importance_rows": 400})).findings.importance
+    mixed = outcome.findings.importance["columns"]["x"]
+    assert found["columns"]["x"]["mean"] == pytest.approx(mixed["mean"], abs=0.1 + 4 * mixed["error"])
+    late = write(frame.sort_values("t"), tmp_path / "late", 10)
+    split = {"by": "time", "column": "t", "test": 0.1}
+    found = execute(session, config(late, split=split, evaluate={"importance_rows": 100})).findings.importance
+    assert 100 <= found["rows"] <= 110
+    assert found["columns"]["x"]["mean"] > 0.1
 
 
 def test_the_largest_weights_have_the_names_of_their_columns(evaluated):
@@ -255,6 +273,26 @@ def test_rows_of_a_group_are_drawn_together(session, tmp_path):
     often = execute(session, config(write(many, tmp_path / "often", 2), split=split)).findings
     width, other = (np.subtract(*found.intervals["log_loss"]) for found in (once, often))
     assert other == pytest.approx(width, rel=0.25)
+
+
+def test_folds_where_whole_batches_test(session, evaluated):
+    folder, _, _ = evaluated
+    for split in ({"by": "batch", "test": 0.25}, {"path": str(folder)}):
+        outcome = execute(session, config(folder, split={**split, "folds": 2}))
+        assert [0.2 < fold["log_loss"] < 0.7 for fold in outcome.folds] == [True, True]
+
+
+def test_slices_that_differ_by_chance_alone_are_not_called_worse():
+    rng, alarms = np.random.default_rng(0), 0
+    for _ in range(40):
+        loss = rng.exponential(size=(200, 300))
+        entries = {}
+        for i, rows in enumerate(loss):
+            half = 1.959964 * rows.std(ddof=1) / np.sqrt(300)
+            interval = (rows.mean() - half, rows.mean() + half)
+            entries[str(i)] = {"rows": 300, "log_loss": rows.mean(), "intervals": {"log_loss": interval}}
+        alarms += any(f["worse"] for f in worst({"c": entries}, {"log_loss": loss.mean()}, 100))
+    assert alarms <= 8
 
 
 def test_the_worst_slices_are_bad_beyond_chance():

@@ -79,6 +79,22 @@ def test_every_row_has_one_slice_of_each_key_in_any_batch(seed, edges):
     assert [tuple(names[i] for i in row) for row in found] == expected
 
 
+def test_edges_that_differ_in_late_digits_alone():
+    table = pd.DataFrame({"ts": 1_700_000_000.5 + np.arange(4_000), "y": 0})
+    (column,) = slice_columns(["ts"], "y", table)
+    assert len(set(column.ranges)) == 4
+    assert pd.Series(named(table, column)).value_counts().tolist() == [1_000] * 4
+
+
+def test_values_that_read_like_our_own_names_or_like_pairs():
+    values = pd.Series([3, 2, 1], index=["other", "missing", "a:b"])
+    slicing = Slicing.of([("c",), ("c", "c:d")], {"c": values, "c:d": values}, ())
+    (one, names), (two, pairs) = slicing.names()
+    assert (one, names) == ("c", ["a:b", "missing", "other", "(missing)", "(other)"])
+    assert two == "c:c\\:d"
+    assert len(set(pairs)) == len(pairs) == 25
+
+
 def test_only_the_frequent_values_have_slices():
     counts = pd.Series(np.arange(1_000) + 1, index=[f"v{i:03d}" for i in range(1_000)])
     slicing = Slicing.of([("c",), ("c", "d")], {"c": counts, "d": counts[:3]}, ())

@@ -18,7 +18,7 @@ from pipeline.metrics.confusion import Confusion
 from pipeline.metrics.prediction import Cells, Prediction
 from pipeline.metrics.ranking import BinnedRanking, ExactRanking
 from pipeline.metrics.regression import Errors, PoissonDeviance, Residuals
-from pipeline.metrics.steps import CellRanking
+from pipeline.metrics.steps import SliceRanking
 
 __all__ = [
     "Accuracy",
@@ -26,7 +26,6 @@ __all__ = [
     "BinnedRanking",
     "Brier",
     "Calibration",
-    "CellRanking",
     "Cells",
     "ClassCounts",
     "Confusion",
@@ -37,6 +36,7 @@ __all__ = [
     "PoissonDeviance",
     "Prediction",
     "Residuals",
+    "SliceRanking",
     "TopAccuracy",
     "comparable_metrics",
     "interval",
@@ -62,7 +62,7 @@ def metrics_for(task: str, rows: int, exact_rows: int) -> tuple[type[Metric], ..
     if task == "regression":
         return (Errors, PoissonDeviance, Residuals)
     ranking = ExactRanking if rows <= exact_rows else BinnedRanking
-    return (LogLoss, ranking, Accuracy, Brier, ClassCounts, TopAccuracy, Calibration, Confusion, CellRanking)
+    return (LogLoss, ranking, Accuracy, Brier, ClassCounts, TopAccuracy, Calibration, Confusion, SliceRanking)
 
 
 def comparable_metrics(metrics: Sequence[type[Metric]]) -> tuple[type[Metric], ...]:

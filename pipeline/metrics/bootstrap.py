@@ -19,10 +19,10 @@ def poisson_weights(replicates: int, seed: int) -> np.ndarray:
     return np.random.default_rng([seed, GROUPS]).poisson(1.0, (replicates, GROUPS)).astype(np.float64)
 
 
-def interval(replicates: np.ndarray, shift: float = 0.0) -> tuple[float, float] | None:
-    """The middle 95% of the replicates, moved by ``shift``; None where too many are undefined."""
+def interval(replicates: np.ndarray) -> tuple[float, float] | None:
+    """The middle 95% of the replicates; None where too many are undefined."""
     some = replicates[np.isfinite(replicates)]
     if len(some) < max(2, len(replicates) // 2):
         return None
     low, high = np.quantile(some, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low + shift), float(high + shift)
+    return float(low), float(high)

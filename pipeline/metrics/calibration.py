@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from pipeline.metrics.additive import Additive
-from pipeline.metrics.prediction import Prediction
+from pipeline.metrics.prediction import WIDEST, Prediction, log_odds
 
 BINS = 15
-FINE = 512
+FINE = 768
 POINTS = 20
 
 
@@ -30,9 +30,7 @@ class Calibration(Additive):
         else:
             said, true = proba.max(axis=1).astype(np.float64), prediction.y == proba.argmax(axis=1)
         even = np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], said)
-        with np.errstate(divide="ignore"):
-            odds = np.clip(np.log(said) - np.log1p(-said), -12, 12)
-        fine = BINS + ((odds + 12) * ((FINE - 1) / 24)).astype(np.int64)
+        fine = BINS + ((log_odds(said) + WIDEST) * ((FINE - 1) / (2 * WIDEST))).astype(np.int64)
         sums = [
             np.bincount(even, weights, BINS + FINE) + np.bincount(fine, weights, BINS + FINE)
             for weights in (None, said, true)

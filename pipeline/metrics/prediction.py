@@ -38,10 +38,9 @@ class Prediction:
     classes: int = 2
     """How many classes there are; 0 where a number is predicted."""
     cells: Cells | None = None
-    centre: float = 0.0
-    scale: float = 1.0
-    """Mean and standard deviation of a float target, about: sums of squares are kept about the one, residuals are
-    counted in steps of the other."""
+    mean: float = 0.0
+    std: float = 1.0
+    """Of a float target, about: sums of squares are kept about the one, residuals are counted in steps of the other."""
 
     @cached_property
     def margins(self) -> np.ndarray | None:
@@ -49,12 +48,16 @@ class Prediction:
         if self.scores is None:
             return None
         scores = self.scores.reshape(len(self.y), -1).astype(np.float64)
-        if self.proba is not None:
-            with np.errstate(divide="ignore"):
-                scores = np.log(scores) - np.log1p(-scores)
-        return np.clip(scores, -WIDEST, WIDEST)
+        return np.clip(scores, -WIDEST, WIDEST) if self.proba is None else log_odds(scores)
 
     def steps(self, count: int) -> np.ndarray:
         """Which of ``count`` even steps of the margins each score falls in, in order of score, int64."""
         assert self.margins is not None
         return np.minimum((self.margins + WIDEST) * (count / (2 * WIDEST)), count - 1).astype(np.int64)
+
+
+def log_odds(proba: np.ndarray) -> np.ndarray:
+    """Of probabilities, of which rounding may leave one above 1, within `WIDEST`: float64 of the same shape."""
+    proba = np.clip(proba, 0.0, 1.0)
+    with np.errstate(divide="ignore"):
+        return np.clip(np.log(proba) - np.log1p(-proba), -WIDEST, WIDEST)

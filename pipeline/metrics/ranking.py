@@ -10,12 +10,18 @@ import numpy as np
 from pipeline.metrics.additive import finite
 from pipeline.metrics.areas import areas
 from pipeline.metrics.prediction import Prediction
+from pipeline.metrics.steps import StepCounts, resampled_areas
 
 STEPS = 1 << 14
+# Steps that resamples are ranked by: of equal numbers of rows, or of log-odds.
+RESAMPLED, GROUP_STEPS = 256, 1024
+# Ties that could move ROC AUC by more than this would hide how much it varies.
+TIED = 0.01
 POINTS = 200
 # Curves of more classes than this cannot be told apart.
 MOST_CURVES = 10
 LIFT_AT = 0.1
+NO_COUNTS = StepCounts()
 
 
 @dataclass(frozen=True)
@@ -23,10 +29,12 @@ class ExactRanking:
     """`roc_auc_score` and `average_precision_score`; for more than two classes one against the rest, macro averaged.
 
     ``runs`` holds, for each class that is ranked, the sorted scores of its rows and of all other rows, one pair
-    of arrays for each batch: sorted where the batch is, so that the end of the run only merges them.
+    of arrays for each batch: sorted where the batch is, so that the end of the run only merges them. ``groups``
+    holds their bootstrap groups in the same order, where there are any.
     """
 
     runs: tuple[tuple[tuple[np.ndarray, np.ndarray], ...], ...] = ()
+    groups: tuple[tuple[tuple[np.ndarray, np.ndarray], ...], ...] = ()
 
     @classmethod
     def of(cls, prediction: Prediction) -> "ExactRanking":
@@ -34,13 +42,47 @@ class ExactRanking:
             return cls()
         columns = [prediction.scores] if prediction.scores.ndim == 1 else list(prediction.scores.T)
         classes = [1] if prediction.scores.ndim == 1 else range(len(columns))
-        chosen = [(scores, prediction.y == k) for scores, k in zip(columns, classes, strict=True)]
-        return cls(tuple(((np.sort(scores[own]), np.sort(scores[~own])),) for scores, own in chosen))
+        sides = [(scores, (prediction.y == k, prediction.y != k)) for scores, k in zip(columns, classes, strict=True)]
+        cells = prediction.cells
+        if cells is None or cells.groups == 1:
+            return cls(tuple(((np.sort(scores[own]), np.sort(scores[others])),) for scores, (own, others) in sides))
+        group = cells.index[:, 0].astype(np.uint16)
+        runs, groups = [], []
+        for scores, both in sides:
+            orders = [np.flatnonzero(side)[np.argsort(scores[side], kind="stable")] for side in both]
+            runs.append(((scores[orders[0]], scores[orders[1]]),))
+            groups.append(((group[orders[0]], group[orders[1]]),))
+        return cls(tuple(runs), tuple(groups))
 
     def merge(self, other: "ExactRanking") -> "ExactRanking":
         if not (self.runs and other.runs):
             return self if self.runs else other
-        return ExactRanking(tuple(a + b for a, b in zip(self.runs, other.runs, strict=True)))
+        runs, groups = (
+            tuple(a + b for a, b in zip(mine, theirs, strict=True))
+            for mine, theirs in ((self.runs, other.runs), (self.groups, other.groups))
+        )
+        return ExactRanking(runs, groups)
+
+    def resampled(self, weights: np.ndarray) -> dict[str, np.ndarray]:
+        """The figures of each resample, (b,), whose rows are ``weights`` (b, groups) of the groups.
+
+        Rows are ranked by steps of equal numbers of rows, which suit scores of any spread.
+        """
+        if not self.groups:
+            return {}
+        count, counts = weights.shape[1], []
+        for runs, groups in zip(self.runs, self.groups, strict=True):
+            scores = [np.concatenate(side) for side in zip(*runs, strict=True)]
+            every = np.sort(np.concatenate(scores))
+            edges = np.unique(every[np.arange(1, RESAMPLED) * len(every) // RESAMPLED])
+            table = np.empty((count, 2, len(edges) + 1), dtype=np.int64)
+            for truth, (values, group) in enumerate(zip(scores, zip(*groups, strict=True), strict=True)):
+                place = np.searchsorted(edges, values, "right") + np.concatenate(group).astype(np.int64) * len(
+                    table[0, 0]
+                )
+                table[:, truth] = np.bincount(place, minlength=count * len(table[0, 0])).reshape(count, -1)
+            counts.append(table)
+        return resampled_areas(counts, weights, self.result())
 
     @cached_property
     def _summary(self) -> tuple[dict[str, float], dict[str, Any]]:
@@ -86,6 +128,7 @@ class BinnedRanking:
 
     positives: np.ndarray | None = None
     negatives: np.ndarray | None = None
+    groups: StepCounts = NO_COUNTS
 
     @classmethod
     def of(cls, prediction: Prediction) -> "BinnedRanking":
@@ -96,15 +139,28 @@ class BinnedRanking:
         for k in range(steps.shape[1]):
             positive = prediction.y == (1 if steps.shape[1] == 1 else k)
             counts.append([np.bincount(steps[side, k], minlength=STEPS) for side in (positive, ~positive)])
-        both = np.array(counts)
-        return cls(both[:, 0], both[:, 1])
+        both, cells, groups = np.array(counts), prediction.cells, NO_COUNTS
+        if cells is not None and cells.groups > 1:
+            groups = StepCounts.at(prediction, cells.index[:, :1], cells.groups, GROUP_STEPS)
+        return cls(both[:, 0], both[:, 1], groups)
 
     def merge(self, other: "BinnedRanking") -> "BinnedRanking":
         if other.positives is None or other.negatives is None:
             return self
         if self.positives is None or self.negatives is None:
             return other
-        return BinnedRanking(self.positives + other.positives, self.negatives + other.negatives)
+        groups = self.groups.merge(other.groups)
+        return BinnedRanking(self.positives + other.positives, self.negatives + other.negatives, groups)
+
+    def resampled(self, weights: np.ndarray) -> dict[str, np.ndarray]:
+        """As of `ExactRanking`, from `GROUP_STEPS` steps of log-odds; none where so many hide too much."""
+        if not self.groups.shape[0]:
+            return {}
+        counts = self.groups.every
+        whole = counts.sum(axis=0, dtype=np.float64)
+        if not (areas(whole[:, 0], whole[:, 1])["roc_auc_error"] < TIED).all():
+            return {}
+        return resampled_areas([counts[:, k] for k in range(counts.shape[1])], weights, self.result())
 
     def result(self) -> dict[str, float]:
         if self.positives is None or self.negatives is None:

@@ -18,7 +18,7 @@ class Errors(Additive):
 
     @classmethod
     def terms(cls, prediction: Prediction) -> list[np.ndarray]:
-        error, about = prediction.y - prediction.predicted, prediction.y - prediction.centre
+        error, about = prediction.y - prediction.predicted, prediction.y - prediction.mean
         square = error**2
         return [np.ones(len(error)), square, square**2, np.abs(error), np.maximum(error, 0), about, about**2]
 
@@ -77,7 +77,7 @@ class Residuals(Additive):
     def of(cls, prediction: Prediction) -> "Residuals":
         if not len(prediction.y):
             return cls()
-        steps = (prediction.y - prediction.predicted) / prediction.scale * (STEPS / (2 * WIDTH)) + STEPS / 2
+        steps = (prediction.y - prediction.predicted) / prediction.std * (STEPS / (2 * WIDTH)) + STEPS / 2
         counts = np.bincount(np.clip(steps, 0, STEPS - 1).astype(np.int64), minlength=STEPS)
         return cls(counts[None].astype(np.float64))
 

@@ -1,22 +1,23 @@
-"""Ranking by cell: coarse counts of scores, from which resamples and slices have their ROC AUC too."""
+"""Counts of scores by cell and step, from which resamples and slices have their ROC AUC."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from pipeline.metrics.areas import areas
 from pipeline.metrics.prediction import Prediction
 
-# Steps of the score that all classes share: 256 for two of them.
+# Steps of the score that all classes share: for two of them, each ranks by so many.
 STEPS = 256
 FEWEST = 16
-# Slices that are worked out together: their counts are many, and most of them small.
+# Cells that are worked out together: their counts are many, and most of them small.
 AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
-class CellRanking:
+class StepCounts:
     """How many rows of each cell, class and truth have their score in each step.
 
     ``places`` are the places to be counted, one for each row, class and cell, as long as they are fewer than
@@ -24,35 +25,33 @@ class CellRanking:
     """
 
     shape: tuple[int, int, int, int] = (0, 0, 2, 0)
-    groups: int = 1
     places: tuple[np.ndarray, ...] = ()
-    counts: np.ndarray | None = field(default=None)
+    counts: np.ndarray | None = None
 
     @classmethod
-    def of(cls, prediction: Prediction) -> "CellRanking":
-        cells = prediction.cells
-        if cells is None or not len(prediction.y) or prediction.margins is None:
+    def at(cls, prediction: Prediction, index: np.ndarray, count: int, most: int) -> Any:
+        """Of rows in the cells ``index`` (n, k) of ``count``, in up to ``most`` steps."""
+        if prediction.margins is None or not count:
             return cls()
         ranked = prediction.margins.shape[1]
-        steps = max(FEWEST, STEPS // (1 if ranked == 1 else ranked))
-        if ranked * steps > 2 * STEPS:
+        steps = max(FEWEST, most // ranked)
+        if ranked * steps > 2 * most:
             return cls()  # of so many classes the counts would outgrow the data
         own = np.arange(ranked) if ranked > 1 else np.ones(1, dtype=np.int64)
         truth = (prediction.y[:, None] != own).astype(np.int64)
         inner = (np.arange(ranked) * 2 + truth) * steps + prediction.steps(steps)
-        places = cells.index.astype(np.int64)[:, :, None] * (2 * ranked * steps) + inner[:, None, :]
-        shape = (cells.count, ranked, 2, steps)
-        return cls(shape, cells.groups, (places.ravel().astype(np.uint32),)).counted()
+        places = index.astype(np.int64)[:, :, None] * (2 * ranked * steps) + inner[:, None, :]
+        return cls((count, ranked, 2, steps), (places.ravel().astype(np.uint32),)).counted()
 
-    def merge(self, other: "CellRanking") -> "CellRanking":
+    def merge(self, other: Any) -> Any:
         if not self.shape[0] or not other.shape[0]:
             return self if self.shape[0] else other
         counts = self.counts if other.counts is None else other.counts
         if self.counts is not None and other.counts is not None:
             counts = self.counts + other.counts
-        return CellRanking(self.shape, self.groups, self.places + other.places, counts).counted()
+        return type(self)(self.shape, self.places + other.places, counts).counted()
 
-    def counted(self, every: bool = False) -> "CellRanking":
+    def counted(self, every: bool = False) -> Any:
         """With the places counted, once they take more memory than counts do."""
         size = int(np.prod(self.shape))
         if not every and sum(map(len, self.places)) < size:
@@ -61,44 +60,61 @@ class CellRanking:
         if self.places:
             fresh = np.bincount(np.concatenate(self.places), minlength=size).reshape(self.shape)
             counts = (counts + fresh).astype(np.int32)
-        return CellRanking(self.shape, self.groups, (), counts)
+        return type(self)(self.shape, (), counts)
 
     @cached_property
-    def _every(self) -> np.ndarray:
+    def every(self) -> np.ndarray:
+        """All counts, int32 (cells, classes ranked, 2, steps)."""
         counts = self.counted(every=True).counts
-        assert counts is not None
+        assert isinstance(counts, np.ndarray)
         return counts
 
+
+class SliceRanking(StepCounts):
+    """ROC AUC and average precision of each slice, with the bounds of what ties within a step can hide."""
+
+    @classmethod
+    def of(cls, prediction: Prediction) -> "SliceRanking":
+        cells = prediction.cells
+        if cells is None or not len(prediction.y):
+            return cls()
+        found: SliceRanking = cls.at(prediction, cells.index[:, 1:] - cells.groups, cells.count - cells.groups, STEPS)
+        return found
+
     def result(self) -> dict[str, float]:
-        return {}  # what is exact, or finer, has the word on the whole
+        return {}  # the whole is ranked exactly, or by finer steps
 
-    def coarse(self) -> dict[str, float]:
-        """The figures of the whole, of these steps."""
-        return {name: float(value) for name, value in self._figures(slice(0, self.groups), None).items()}
-
-    def resampled(self, weights: np.ndarray) -> dict[str, np.ndarray]:
-        """The figures of each resample, (b,), whose rows are ``weights`` (b, groups) of the groups."""
-        return self._figures(slice(0, self.groups), weights) if self.groups > 1 else {}
-
-    def sliced(self) -> dict[str, np.ndarray]:
-        """The figures of each slice and their bounds, (slices,)."""
-        if not self.shape[0] or self.shape[0] == self.groups:
-            return {}
+    def sliced(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """The figures of each slice and their bounds, (slices,); none of them is a mean with a standard error."""
         found: dict[str, list[np.ndarray]] = {}
-        for start in range(self.groups, self.shape[0], AT_ONCE):
-            some = self._every[start : start + AT_ONCE].astype(np.float64)
+        for start in range(0, self.shape[0], AT_ONCE):
+            some = self.every[start : start + AT_ONCE].astype(np.float64)
             for name, values in areas(some[:, :, 0], some[:, :, 1]).items():
                 found.setdefault(name, []).append(values.mean(axis=-1))
-        return {name: np.concatenate(values) for name, values in found.items()}
+        return {name: np.concatenate(values) for name, values in found.items()}, {}
 
-    def _figures(self, cells: slice, weights: np.ndarray | None) -> dict[str, np.ndarray]:
-        if not self.shape[0]:
-            return {}
-        chosen = self._every[cells].reshape(cells.stop, -1)
-        if weights is None:
-            both = chosen.sum(axis=0, dtype=np.float64).reshape(self.shape[1:])
-        else:
-            # Sums of integers below 2^53: exact, whatever the order of adding.
-            both = (weights @ chosen.astype(np.float64)).reshape(len(weights), *self.shape[1:])
-        found = areas(both[..., 0, :], both[..., 1, :])
-        return {name: found[name].mean(axis=-1) for name in ("roc_auc", "average_precision")}
+
+def resampled_areas(counts: list[np.ndarray], weights: np.ndarray, figures: dict[str, float]) -> dict[str, np.ndarray]:
+    """ROC AUC and average precision of each resample, (b,), about the ``figures`` of all rows.
+
+    Parameters
+    ----------
+    counts
+        For each class that is ranked, rows by group, truth (1 first) and step, (groups, 2, steps). Steps
+        are coarse, so what comes out is moved to where the figure is.
+    weights
+        (b, groups), whole numbers.
+    """
+    every = np.vstack([np.ones((1, weights.shape[1])), weights])
+    found: list[dict[str, np.ndarray]] = []
+    for table in counts:
+        flat = table.reshape(len(table), -1).astype(np.float64)
+        # Sums of integers below 2^53: exact, whatever the order of adding.
+        both = (every @ flat).reshape(len(every), 2, -1)
+        found.append(areas(both[:, 0], both[:, 1]))
+    out: dict[str, np.ndarray] = {}
+    for name in ("roc_auc", "average_precision"):
+        if name in figures and found:
+            values = np.mean([one[name] for one in found], axis=0)
+            out[name] = np.clip(values[1:] + (figures[name] - values[0]), 0, 1)
+    return out
