@@ -141,6 +141,8 @@ class Evaluated:
     metrics: States
     baselines: Mapping[str, States] = field(default_factory=dict)
     sample: Sample | None = None
+    rises: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """By column, how much it matters to the sample; empty until all is merged."""
 
 
 def evaluate_batch(batch: PackedBatch, judge: Judge, fate: int = TEST) -> Evaluated:

@@ -37,20 +37,11 @@ class Findings:
     curves: dict[str, Any] = field(default_factory=dict)
 
 
-def find(
-    evaluated: Evaluated,
-    judge: Judge,
-    rises: Mapping[str, Mapping[str, float]],
-    replicates: int,
-    seed: int,
-    slice_rows: int,
-) -> Findings:
+def find(evaluated: Evaluated, judge: Judge, replicates: int, seed: int, slice_rows: int) -> Findings:
     """All that merged states say.
 
     Parameters
     ----------
-    rises
-        By column, how much it matters to the sample that ``evaluated`` holds.
     replicates
         Resamples of the bootstrap; 0 for none.
     slice_rows
@@ -75,7 +66,7 @@ def find(
         _classes(evaluated.metrics, judge),
         slices,
         worst(slices, figures, slice_rows),
-        _importance(evaluated, judge, rises),
+        _importance(evaluated, judge),
         _weights(judge),
         {name: curve for state in evaluated.metrics for name, curve in getattr(state, "curves", dict)().items()},
     )
@@ -173,13 +164,14 @@ def worst(slices: Mapping[str, Mapping[str, Any]], figures: Figures, least: int)
     ]
 
 
-def _importance(evaluated: Evaluated, judge: Judge, rises: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+def _importance(evaluated: Evaluated, judge: Judge) -> dict[str, Any]:
     """The columns, the most important first, and what the figures are of."""
     if evaluated.sample is None:
         return {}
     loss = "squared error"
     if judge.target.classes is not None:
         loss = "log-loss" if hasattr(judge.model, "predict_proba") else "error rate"
+    rises = evaluated.rises
     order = sorted(rises, key=lambda name: (-rises[name]["mean"], name))
     return {"loss": loss, "rows": len(evaluated.sample), "columns": {name: dict(rises[name]) for name in order}}
 

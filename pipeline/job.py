@@ -12,18 +12,19 @@ from sklearn.pipeline import Pipeline
 from pipeline import artefact, drift, evaluate, statistics
 from pipeline.baselines import Constant, former
 from pipeline.cluster import Session
+from pipeline.columns import Columns
 from pipeline.cut import spans
 from pipeline.encode import Coding, make_encoder
 from pipeline.errors import DataError
 from pipeline.evaluate import Baseline, Evaluated, Judge, Target, importance_of
 from pipeline.findings import Findings, find
-from pipeline.importance import features_of
+from pipeline.importance import Sample, features_of
 from pipeline.label import described, remembered, target_of, understand
 from pipeline.ledger import Ledger
 from pipeline.metrics import Metric, comparable_metrics, metrics_for, own_metrics
 from pipeline.models import make
 from pipeline.plan import Plan
-from pipeline.progress import Monitor
+from pipeline.progress import Monitor, Stage
 from pipeline.report import Outcome
 from pipeline.rounds import Trainer, Training
 from pipeline.slices import Slicing, keys_of
@@ -176,8 +177,7 @@ class Job:
             sampled=min(how.importance_rows / max(summary.rows["test"], 1), 1.0),
         )
         evaluated = self._evaluate(source, judge)
-        rises = self._importance(evaluated, judge)
-        return find(evaluated, judge, rises, how.bootstrap, plan.config.train.seed, how.slice_rows)
+        return find(evaluated, judge, how.bootstrap, plan.config.train.seed, how.slice_rows)
 
     def _baselines(self, judge: Judge) -> dict[str, Baseline]:
         plan, target, folder = self.plan, judge.target, self.plan.config.evaluate.baseline
@@ -188,20 +188,15 @@ class Job:
             beside[folder] = former(model, plan.features.columns, plan.reference, target, metrics, folder)
         return beside
 
-    def _importance(self, evaluated: Evaluated, judge: Judge) -> dict[str, dict[str, float]]:
+    def _importance(self, sample: Sample, columns: Columns, judge: Future, stage: Stage) -> dict[str, dict[str, float]]:
         """How much each column matters, worked out for some at a time."""
-        if evaluated.sample is None:
-            return {}
-        sample, sent = self.tasks.send(evaluated.sample), self.tasks.send(judge)
-        names = features_of(judge.coding.encoder.columns)
+        sent = self.tasks.send(sample)
         futures = [
-            self.tasks.submit(f"importance-{i}", importance_of, sample, sent, part)
-            for i, part in enumerate(chunks(names, COLUMNS))
+            self.tasks.submit(f"importance-{i}", importance_of, sent, judge, part)
+            for i, part in enumerate(chunks(features_of(columns), COLUMNS))
         ]
-        found: dict[str, dict[str, float]] = {}
-        for part in self.client.gather(futures):
-            found |= part
-        return found
+        stage.wait(futures)
+        return {name: rise for part in self.client.gather(futures) for name, rise in part.items()}
 
     def _evaluate(self, source: Source | Fold, judge: Judge) -> Evaluated:
         sent = self.tasks.send(judge)
@@ -213,7 +208,11 @@ class Job:
             return [self.tasks.submit(f"evaluate-{n}", evaluate.evaluate_batch, batch, sent) for n, batch in named]
 
         with self.monitor.stage("evaluate", len(sizes)) as stage:
-            return self.tasks.map_reduce(stage, sizes, begin, evaluate.merge, "evaluate")
+            merged: Evaluated = self.tasks.map_reduce(stage, sizes, begin, evaluate.merge, "evaluate")
+            if merged.sample is None:
+                return merged
+            columns = judge.coding.encoder.columns
+            return replace(merged, rises=self._importance(merged.sample, columns, sent, stage))
 
 
 def _has_proba(estimator: Any) -> bool:

@@ -97,6 +97,7 @@ def test_json_alone_is_on_stdout_and_the_run_folder_is_whole(here):
     assert set(report) >= {"task", "rows", "batches", "metrics", "progressive", "slices", "seconds", "cluster", "model"}
     assert set(report["metrics"]) >= {"log_loss", "roc_auc", "accuracy"}
     assert report["cost"]["stages"]["train"]["compute"] > 0
+    assert set(report["cost"]["stages"]) == {"read", "statistics", "train", "evaluate"}  # no task has another name
     assert len(report["cost"]["workers"]) == 1
     rows = report["rows"]
     assert rows["read"] == 1_000 == rows["train"] + rows["test"] + rows["rejected"]

@@ -30,6 +30,9 @@ def test_defaults_overrides_and_the_way_back(path, tmp_path):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
+        ("evaluate.bootstrap=10", "evaluate.bootstrap: 10 resamples have no 95% interval"),
+        ("evaluate.slices=[['a', 'b', 'c']]", "evaluate.slices"),
+        ("evaluate.threshold=1.5", "evaluate.threshold"),
         ("data.lable=1", "data.lable: unknown config key; did you mean label"),
         ("trian.epochs=1", "trian: unknown config key; did you mean train"),
         ("train.epochs=0", "train.epochs: Expected `int` >= 1"),
