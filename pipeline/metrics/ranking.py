@@ -1,6 +1,6 @@
 """Ranking: ROC AUC, average precision, lift; exact while the scores fit in memory, from steps beyond."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,6 +15,8 @@ from pipeline.metrics.steps import StepCounts, resampled_areas
 STEPS = 1 << 14
 # Steps that resamples are ranked by: of equal numbers of rows, or of log-odds.
 RESAMPLED, GROUP_STEPS = 256, 1024
+# Resamples of more classes would take longer than the run.
+MOST_RESAMPLED = 50
 # Ties that could move ROC AUC by more than this would hide how much it varies.
 TIED = 0.01
 POINTS = 200
@@ -68,21 +70,22 @@ class ExactRanking:
 
         Rows are ranked by steps of equal numbers of rows, which suit scores of any spread.
         """
-        if not self.groups:
+        if not self.groups or len(self.runs) > MOST_RESAMPLED:
             return {}
-        count, counts = weights.shape[1], []
+        return resampled_areas(self._counted(weights.shape[1]), weights, self.result())
+
+    def _counted(self, count: int) -> Iterator[np.ndarray]:
+        """For each class, one at a time, rows by group, truth (1 first) and step: (count, 2, steps)."""
         for runs, groups in zip(self.runs, self.groups, strict=True):
             scores = [np.concatenate(side) for side in zip(*runs, strict=True)]
             every = np.sort(np.concatenate(scores))
             edges = np.unique(every[np.arange(1, RESAMPLED) * len(every) // RESAMPLED])
-            table = np.empty((count, 2, len(edges) + 1), dtype=np.int64)
-            for truth, (values, group) in enumerate(zip(scores, zip(*groups, strict=True), strict=True)):
-                place = np.searchsorted(edges, values, "right") + np.concatenate(group).astype(np.int64) * len(
-                    table[0, 0]
-                )
-                table[:, truth] = np.bincount(place, minlength=count * len(table[0, 0])).reshape(count, -1)
-            counts.append(table)
-        return resampled_areas(counts, weights, self.result())
+            steps = len(edges) + 1
+            tables = []
+            for values, group in zip(scores, zip(*groups, strict=True), strict=True):
+                place = np.concatenate(group).astype(np.int64) * steps + np.searchsorted(edges, values, "right")
+                tables.append(np.bincount(place, minlength=count * steps).reshape(count, steps))
+            yield np.stack(tables, axis=1)
 
     @cached_property
     def _summary(self) -> tuple[dict[str, float], dict[str, Any]]:

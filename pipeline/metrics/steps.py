@@ -1,5 +1,6 @@
 """Counts of scores by cell and step, from which resamples and slices have their ROC AUC."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -94,7 +95,9 @@ class SliceRanking(StepCounts):
         return {name: np.concatenate(values) for name, values in found.items()}, {}
 
 
-def resampled_areas(counts: list[np.ndarray], weights: np.ndarray, figures: dict[str, float]) -> dict[str, np.ndarray]:
+def resampled_areas(
+    counts: Iterable[np.ndarray], weights: np.ndarray, figures: dict[str, float]
+) -> dict[str, np.ndarray]:
     """ROC AUC and average precision of each resample, (b,), about the ``figures`` of all rows.
 
     Parameters
