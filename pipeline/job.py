@@ -182,7 +182,7 @@ class Job:
     def _baselines(self, judge: Judge) -> dict[str, Baseline]:
         plan, target, folder = self.plan, judge.target, self.plan.config.evaluate.baseline
         metrics = comparable_metrics(judge.metrics)
-        beside: dict[str, Baseline] = {"constant": Constant(target, metrics)}
+        beside: dict[str, Baseline] = {"constant": Constant(target, comparable_metrics(judge.metrics, True))}
         if folder is not None:
             model = artefact.load(folder)
             beside[folder] = former(model, plan.features.columns, plan.reference, target, metrics, folder)

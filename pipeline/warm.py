@@ -14,7 +14,7 @@ from pipeline.config import Model
 from pipeline.encode import Coding, make_encoder
 from pipeline.evaluate import Judge, Target, evaluate_batch
 from pipeline.features import Features
-from pipeline.metrics import metrics_for
+from pipeline.metrics import comparable_metrics, metrics_for
 from pipeline.models import make
 from pipeline.pack import Reference
 from pipeline.prepare import Steps
@@ -45,7 +45,9 @@ def rehearse() -> None:
     counts = {"c": pd.Series([1, 1], index=["a", "b"])}
     slicing = Slicing.of([("c",)], counts, ())
     judge = Judge(lane.estimator, coding, target, metrics_for(features.task, rows, rows), None, slicing, True)
-    evaluate_batch(batch, replace(judge, baselines={"constant": Constant(target, judge.metrics)}))
+    evaluate_batch(
+        batch, replace(judge, baselines={"constant": Constant(target, comparable_metrics(judge.metrics, True))})
+    )
 
 
 rehearse()

@@ -22,6 +22,7 @@ from pipeline.metrics import (
     Errors,
     ExactRanking,
     LogLoss,
+    NoRanking,
     PoissonDeviance,
     Prediction,
     Residuals,
@@ -153,6 +154,19 @@ def test_slices_and_resamples_are_the_figures_of_those_rows(classes, seed, edges
             assert found == expected.keys()
             for name in found:
                 assert figures[name][value] == pytest.approx(expected[name], abs=1e-12), name
+
+
+@given(st.sampled_from([2, 3, 4]), st.integers(0, 9), EDGES)
+def test_equal_scores_rank_nothing(classes, seed, edges):
+    whole = predictions(80, classes, seed)
+    proba = np.full((80, classes), 1 / classes)
+    scores = proba[:, 1] if classes == 2 else proba
+    flat = Prediction(whole.y, whole.predicted, proba, scores, classes, whole.cells)
+    parts, weights = cut(flat, edges), np.array([[2, 0, 1, 1], [0, 3, 0, 1]], dtype=float)
+    short, long = (merged(metric, parts) for metric in (NoRanking, ExactRanking))
+    assert short.result() == pytest.approx(long.result())
+    for name, values in long.resampled(weights).items():
+        np.testing.assert_allclose(short.resampled(weights)[name], values)
 
 
 def test_places_become_counts_once_they_are_many():

@@ -16,7 +16,7 @@ from pipeline.metrics.calibration import Calibration
 from pipeline.metrics.classification import Accuracy, Brier, ClassCounts, LogLoss, TopAccuracy
 from pipeline.metrics.confusion import Confusion
 from pipeline.metrics.prediction import Cells, Prediction
-from pipeline.metrics.ranking import BinnedRanking, ExactRanking
+from pipeline.metrics.ranking import BinnedRanking, ExactRanking, NoRanking
 from pipeline.metrics.regression import Errors, PoissonDeviance, Residuals
 from pipeline.metrics.steps import SliceRanking
 
@@ -33,6 +33,7 @@ __all__ = [
     "ExactRanking",
     "LogLoss",
     "Metric",
+    "NoRanking",
     "PoissonDeviance",
     "Prediction",
     "Residuals",
@@ -65,9 +66,12 @@ def metrics_for(task: str, rows: int, exact_rows: int) -> tuple[type[Metric], ..
     return (LogLoss, ranking, Accuracy, Brier, ClassCounts, TopAccuracy, Calibration, Confusion, SliceRanking)
 
 
-def comparable_metrics(metrics: Sequence[type[Metric]]) -> tuple[type[Metric], ...]:
-    """Those of ``metrics`` that another model is compared by: the others are there to be looked at."""
-    return tuple(metric for metric in metrics if metric not in (Calibration, Confusion, Residuals))
+def comparable_metrics(metrics: Sequence[type[Metric]], constant: bool = False) -> tuple[type[Metric], ...]:
+    """Those of ``metrics`` that another model, or a ``constant``, is compared by: the others are to be looked at."""
+    shown = tuple(metric for metric in metrics if metric not in (Calibration, Confusion, Residuals, SliceRanking))
+    if constant:
+        return tuple(NoRanking if metric in (ExactRanking, BinnedRanking) else metric for metric in shown)
+    return shown
 
 
 def own_metrics(references: Sequence[str]) -> tuple[type[Metric], ...]:

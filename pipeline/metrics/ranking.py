@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.metrics.additive import finite
+from pipeline.metrics.additive import Additive, finite
 from pipeline.metrics.areas import areas
 from pipeline.metrics.prediction import Prediction
 from pipeline.metrics.steps import StepCounts, resampled_areas
@@ -188,6 +188,25 @@ class BinnedRanking:
             chosen = np.unique(np.minimum(chosen, len(rows) - 1))
             curves.append(_curve(hits[chosen], alarms[chosen], hits[-1], alarms[-1]))
         return {"ranking": curves}
+
+
+class NoRanking(Additive):
+    """What the others say of a model that gives every row the same scores, from the counts of classes alone."""
+
+    @classmethod
+    def places(cls, prediction: Prediction) -> tuple[np.ndarray, int]:
+        return prediction.y[:, None], prediction.classes
+
+    @staticmethod
+    def figures(sums: np.ndarray) -> dict[str, np.ndarray]:
+        classes = sums.shape[-1]
+        with np.errstate(invalid="ignore"):
+            shares = sums / sums.sum(axis=-1, keepdims=True)
+        # Undefined where a class has no row, as for the others.
+        whole = np.where((sums > 0).all(axis=-1), 1.0, np.nan)
+        if classes > 2:
+            return {"roc_auc": 0.5 * whole, "average_precision": whole * shares.mean(axis=-1)}
+        return {"roc_auc": 0.5 * whole, "average_precision": whole * shares[..., 1], _LIFT: whole}
 
 
 _LIFT = f"lift_{100 * LIFT_AT:.0f}"
