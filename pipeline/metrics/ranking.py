@@ -51,7 +51,7 @@ class ExactRanking:
         group = cells.index[:, 0].astype(np.uint16)
         runs, groups = [], []
         for scores, both in sides:
-            orders = [np.flatnonzero(side)[np.argsort(scores[side], kind="stable")] for side in both]
+            orders = [np.flatnonzero(side)[np.argsort(scores[side])] for side in both]
             runs.append(((scores[orders[0]], scores[orders[1]]),))
             groups.append(((group[orders[0]], group[orders[1]]),))
         return cls(tuple(runs), tuple(groups))
@@ -78,7 +78,7 @@ class ExactRanking:
         """For each class, one at a time, rows by group, truth (1 first) and step: (count, 2, steps)."""
         for runs, groups in zip(self.runs, self.groups, strict=True):
             scores = [np.concatenate(side) for side in zip(*runs, strict=True)]
-            every = np.sort(np.concatenate(scores))
+            every = np.sort(np.concatenate(scores), kind="stable")  # merges what is sorted in runs
             edges = np.unique(every[np.arange(1, RESAMPLED) * len(every) // RESAMPLED])
             steps = len(edges) + 1
             tables = []
