@@ -3,14 +3,17 @@
 import difflib
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
 import msgspec
 import tomli_w
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct, field, structs
 
 from pipeline.errors import ConfigError
+from pipeline.storage import Storage
+from pipeline.urls import without_credentials
 
 Positive = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(gt=0, lt=1)]
@@ -35,10 +38,12 @@ class Data(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     path: str
     label: str
     batch_rows: Literal["auto", "file"] | Positive = "auto"
-    on_bad_batch: Literal["fail"] = "fail"
+    on_bad_batch: Literal["fail", "quarantine"] = "fail"
+    max_bad_batches: Annotated[int, Meta(ge=0)] = 10
     keep: Literal["auto", "memory", "reread"] = "auto"
     filters: list[tuple[str, Operator, Any]] = field(default_factory=list)
     join: list[Join] = field(default_factory=list)
+    storage_options: Storage = field(default_factory=Storage)
 
 
 class Prepare(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -117,6 +122,7 @@ class Train(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     validation_fraction: Share = 0.1
     tol: Annotated[float, Meta(ge=0)] = 1e-4
     n_iter_no_change: Positive = 1
+    checkpoint_seconds: Annotated[float, Meta(ge=0)] = 30.0
 
 
 class Evaluate(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -140,6 +146,12 @@ class Cluster(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     workers: Positive | None = None
     dashboard: str = "127.0.0.1:8787"
     timeout: Annotated[float, Meta(gt=0)] = 30.0
+    retries: Annotated[int, Meta(ge=0)] = 2
+    memory: str = "auto"
+    worker_timeout: Annotated[float, Meta(ge=5)] = 60.0
+    tls_ca: str | None = None
+    tls_cert: str | None = None
+    tls_key: str | None = None
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -165,9 +177,17 @@ def load(path: str | Path, overrides: tuple[str, ...] = ()) -> Config:
         The file is missing or not TOML, a key is unknown, a value has the wrong type or range.
     """
     try:
-        raw = tomllib.loads(Path(path).read_text())
+        return loads(Path(path).read_text(), str(path), overrides)
     except OSError as error:
         raise ConfigError(f"{path}: cannot read the config ({error.strerror}); give a TOML file.") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML ({error}); correct it there.") from None
+
+
+def loads(text: str, path: str, overrides: tuple[str, ...] = ()) -> Config:
+    """As `load`, of the text of the file at ``path``."""
+    try:
+        raw = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid TOML ({error}); correct it there.") from None
     for override in overrides:
@@ -179,7 +199,7 @@ def parse(raw: dict[str, Any]) -> Config:
     """A checked `Config` from nested plain dictionaries."""
     _check_keys(raw, Config, "")
     try:
-        config = msgspec.convert(raw, Config)
+        config = msgspec.convert(raw, Config, dec_hook=lambda _, given: Storage.of(given))
     except msgspec.ValidationError as error:
         message, _, where = str(error).partition(" - at `$")
         key = where.strip(".`") or "the config"
@@ -202,7 +222,21 @@ def parse(raw: dict[str, Any]) -> Config:
         raise ConfigError('split.column: missing, but split.by = "time" needs it; name the column of the time.')
     if config.split.by == "time" and config.split.folds:
         raise ConfigError('split.folds: folds of random rows would train on the future of split.by = "time"; drop one.')
-    return config
+    return _without_credentials(config)
+
+
+def _without_credentials(config: Config) -> Config:
+    """With URLs that have no credentials any more: the storage alone has them."""
+    data, test = config.data, config.split.path
+    urls = [data.path, *(join.path for join in data.join), *([test] if test else [])]
+    data = structs.replace(
+        data,
+        path=without_credentials(data.path),
+        join=[structs.replace(join, path=without_credentials(join.path)) for join in data.join],
+        storage_options=data.storage_options.knowing(urls),
+    )
+    split = structs.replace(config.split, path=without_credentials(test) if test else test)
+    return structs.replace(config, data=data, split=split)
 
 
 def _treatment(column: str, raw: dict[str, Any]) -> Treatment:
@@ -215,8 +249,21 @@ def _treatment(column: str, raw: dict[str, Any]) -> Treatment:
 
 
 def dump(config: Config) -> str:
-    """The resolved config as TOML that `load` takes back (unset keys left out)."""
-    return tomli_w.dumps(_without_none(msgspec.to_builtins(config)))
+    """The resolved config as TOML that `load` takes back (unset keys left out), credentials hidden."""
+    storage = config.data.storage_options
+    raw = msgspec.to_builtins(config, enc_hook=Storage.saved)
+    for table in (raw["data"], raw["split"], *raw["data"]["join"]):
+        if table["path"]:
+            table["path"] = storage.saved_url(table["path"])
+    return tomli_w.dumps(_without_none(raw))
+
+
+def flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Nested tables as ``section.key``."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found |= flat(value, f"{above}{key}.") if isinstance(value, dict) else {f"{above}{key}": value}
+    return found
 
 
 def _without_none(value: Any) -> Any:
@@ -231,7 +278,7 @@ def _override(raw: dict[str, Any], override: str) -> dict[str, Any]:
     key, equals, text = override.partition("=")
     parts = key.strip().split(".")
     if not equals or not all(re.fullmatch(r"[\w-]+", part) for part in parts):
-        raise ConfigError(f"--set {override}: not of the form section.key=value; write for example train.epochs=2.")
+        raise ConfigError(f"--set {key}: not of the form section.key=value; write for example train.epochs=2.")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
@@ -241,7 +288,7 @@ def _override(raw: dict[str, Any], override: str) -> dict[str, Any]:
     for part in parts[:-1]:
         inner = table.get(part, {})
         if not isinstance(inner, dict):
-            raise ConfigError(f"--set {override}: {part} is a value, not a section; name a key of a section.")
+            raise ConfigError(f"--set {key}: {part} is a value, not a section; name a key of a section.")
         table[part] = dict(inner)
         table = table[part]
     table[parts[-1]] = value

@@ -32,6 +32,8 @@ class Piece:
     path: str
     groups: tuple[int, ...]
     values: tuple[object, ...] = ()
+    version: str = ""
+    """Of the file, when its footer was read."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +121,8 @@ def _batches(dataset: Dataset, groups: Sequence[_Group], edges: Sequence[int], l
             last += 1
         inside = groups[first : last + 1]
         pieces = tuple(
-            Piece(dataset.files[number].path, tuple(g.index for g in part), dataset.files[number].values)
-            for number, part in ((n, list(p)) for n, p in groupby(inside, key=lambda g: g.file))
+            Piece(file.path, tuple(g.index for g in part), file.values, file.version)
+            for file, part in ((dataset.files[n], list(p)) for n, p in groupby(inside, key=lambda g: g.file))
         )
         if first != begun or inside[0].stop - inside[0].start <= large:
             span, begun = span + 1, first

@@ -3,6 +3,9 @@
 They cross process borders, so each carries its sentence and nothing else.
 """
 
+# Characters of a sentence.
+LONGEST = 2_000
+
 
 class PipelineError(Exception):
     """Base of every error the command line turns into one sentence.
@@ -10,7 +13,14 @@ class PipelineError(Exception):
     ``exit_code`` is what the process returns: 1 for data and runs, 2 for usage and config.
     """
 
+    def __init__(self, message: str = ""):
+        # What it quotes may come from data: a name of a megabyte, or one that would move a terminal's cursor.
+        line = "".join(character if character.isprintable() else " " for character in message[: 2 * LONGEST])
+        super().__init__(line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} … {line[-LONGEST // 2 :]}")
+
     exit_code = 1
+    # What went wrong below stays there: it may quote a secret, and many a library's error cannot be pickled.
+    __context__ = None
 
 
 class ConfigError(PipelineError):
@@ -23,5 +33,15 @@ class DataError(PipelineError):
     """A file, column or row is not what the run needs."""
 
 
+class StorageError(DataError):
+    """A file of ours cannot be written."""
+
+
 class ClusterError(PipelineError):
     """The scheduler or its workers cannot do the job."""
+
+
+class Interrupted(PipelineError):
+    """Somebody asked for the end."""
+
+    exit_code = 130

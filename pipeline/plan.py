@@ -1,5 +1,7 @@
 """The plan: everything decided before the first row is read, and why."""
 
+import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,9 +15,10 @@ from pipeline import models
 from pipeline.columns import CROSS, Columns, columns_of
 from pipeline.cut import Batch, form_batches, target_rows
 from pipeline.drift import check_schema
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.expressions import names_in
 from pipeline.features import KINDS, Features, choose, choose_task
+from pipeline.footers import BadFile
 from pipeline.lanes import share_class
 from pipeline.metrics import own_metrics
 from pipeline.pack import Reference
@@ -53,6 +56,18 @@ class Plan:
     """The columns to slice the evaluation by."""
     exploring: bool = False
     """Whether the data is only looked at."""
+    others: tuple[Dataset, ...] = ()
+    """The test set of its own, and the joined tables."""
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """By file what tells whether it is still the same, of everything that is read."""
+        return {path: what for dataset in (self.dataset, *self.others) for path, what in dataset.identity.items()}
+
+    @property
+    def bad_files(self) -> tuple[BadFile, ...]:
+        """Files that no batch was made of."""
+        return tuple(file for dataset in (self.dataset, *self.others) for file in dataset.bad)
 
     @property
     def rows(self) -> int:
@@ -93,6 +108,7 @@ class Plan:
             explore=self.exploring,
             grouped=bool(config.evaluate.bootstrap) and not self.exploring,
             slices=self.slices,
+            quarantine=config.data.on_bad_batch == "quarantine",
         )
 
     def packed_bytes(self) -> int:
@@ -114,6 +130,7 @@ class Plan:
         lines = [
             f"data        {config.data.path}: {self.rows:,} rows in {len(self.dataset.files)} files"
             + (f", {self.dataset.pruned:,} more pruned by data.filters" if self.dataset.filters else ""),
+            *(f"set aside   {file.reason}" for file in self.bad_files),
             f"batches     {len(self.batches)} of {min(b.rows for b in self.batches):,} to "
             f"{max(b.rows for b in self.batches):,} rows: {self._why_batches()}",
             f"columns     {len(self.columns)} read",
@@ -134,9 +151,9 @@ class Plan:
         return lines + [f"  {name:<20} {kinds.get(name, '-'):<12} {why}" for name, why in features.reasons.items()]
 
     def _how_evaluated(self) -> str:
-        how, columns = self.config.evaluate, {column.name: column for column in self.slices}
+        how = self.config.evaluate
         keys = [" by ".join(key) for key in keys_of(how.slices)]
-        cut = [f"{name} at {', '.join(f'{e:g}' for e in c.edges)}" for name, c in columns.items() if c.edges]
+        cut = [f"{column.name} at {', '.join(column.cuts)}" for column in self.slices if column.edges]
         return (
             (f"intervals from {how.bootstrap} resamples" if how.bootstrap else "no intervals")
             + (f", sliced by {', '.join(keys)}" if keys else "")
@@ -159,13 +176,14 @@ def steps(config: cfg.Config) -> Steps:
         tuple(config.prepare.derive.items()),
         tuple(config.prepare.filter.items()),
         config.prepare.function,
+        config.data.storage_options,
     )
 
 
 def _selection(dataset: Dataset, schema: pa.Schema) -> Selection:
     looked_at = {column for column, _, _ in dataset.filters}
     by = pa.schema([f for f in dataset.schema if f.name in looked_at])
-    return Selection(schema, dataset.folders, dataset.filters, by)
+    return Selection(schema, dataset.folders, dataset.filters, by, dataset.storage)
 
 
 def make_plan(config: cfg.Config, trained: Columns | None = None, remembered: dict[str, Any] | None = None) -> Plan:
@@ -181,13 +199,16 @@ def make_plan(config: cfg.Config, trained: Columns | None = None, remembered: di
     PipelineError
         Anything that can be known to be wrong before a row is read.
     """
-    dataset = open_dataset(config.data.path, config.data.filters)
+    data, quarantine = config.data, config.data.on_bad_batch == "quarantine"
+    dataset = open_dataset(data.path, data.filters, data.storage_options, quarantine)
+    test = (
+        open_dataset(config.split.path, data.filters, data.storage_options, quarantine) if config.split.path else None
+    )
     untreated = {f.name: str(f.type) for f in dataset.schema if _untreated(f.type)}
     _refuse_named(config, untreated)
     schema = _columns(config, dataset.schema)
-    first = form_batches(dataset, config.data.batch_rows, schema)[0]
     _check_types(config, schema)
-    config = _sized(config, schema.names)
+    config, tables = _sized(config, schema.names)
     meta, _ = prepare(empty_frame(schema), steps(config))
     label = config.data.label
     if label not in meta.columns:
@@ -201,7 +222,7 @@ def make_plan(config: cfg.Config, trained: Columns | None = None, remembered: di
         dtype, pd.CategoricalDtype | pd.StringDtype | pd.BooleanDtype | np.dtypes.BoolDType
     ):
         raise ConfigError(f"data.label: {label!r} is {dtype}; a label is a number, a boolean or a string.")
-    head, _ = prepare(read_head(first, _selection(dataset, schema)), steps(config))
+    head = _head(config, form_batches(dataset, config.data.batch_rows, schema), _selection(dataset, schema))
     few = number and _is_class_number(head[label], pd.api.types.is_integer_dtype(dtype))
     task, reason = choose_task(dtype, config, models.kind(config.model), few)
     if task == "regression" and not number:
@@ -231,20 +252,35 @@ def make_plan(config: cfg.Config, trained: Columns | None = None, remembered: di
         schema = pa.schema([f for f in schema if f.name in used or f.name.startswith(MATCHED)])
     reference = Reference.of(head, features.columns)
     after = first_test_value(config, dataset, meta)
-    batches = batches_of(config, dataset, schema)
-    return Plan(config, dataset, batches, schema, meta, features, reason, reference, after, slices)
+    batches = batches_of(config, dataset, test, schema)
+    others = (*tables, *([test] if test is not None else []))
+    return Plan(config, dataset, batches, schema, meta, features, reason, reference, after, slices, others=others)
 
 
-def _sized(config: cfg.Config, known: list[str]) -> cfg.Config:
+def _head(config: cfg.Config, batches: Sequence[Batch], selection: Selection) -> pd.DataFrame:
+    """The first rows, prepared: of the first batch that can be."""
+    allowed = config.data.max_bad_batches if config.data.on_bad_batch == "quarantine" else 0
+    for batch in batches[:allowed]:
+        with contextlib.suppress(PipelineError):  # its turn to be set aside comes
+            return prepare(read_head(batch, selection), steps(config))[0]
+    batch = batches[min(allowed, len(batches) - 1)]
+    try:
+        return prepare(read_head(batch, selection), steps(config))[0]
+    except DataError as error:
+        raise DataError(f"batch {batch.number} ({batch}): {error}") from error
+
+
+def _sized(config: cfg.Config, known: list[str]) -> tuple[cfg.Config, list[Dataset]]:
     """With every join checked against the columns ``known``, and its `large` decided by the size of its table."""
-    joins = []
+    joins, tables = [], []
     for join in config.data.join:
-        table = check_join(join, known)
+        table = check_join(join, known, config.data.storage_options)
+        tables.append(table)
         if join.large == "auto":
             wanted = pa.schema([f for f in table.schema if f.name in (*join.on, *join.columns)])
             join = structs.replace(join, large=table.rows * table.row_bytes(wanted) > LARGE_BYTES)
         joins.append(join)
-    return structs.replace(config, data=structs.replace(config.data, join=joins))
+    return structs.replace(config, data=structs.replace(config.data, join=joins)), tables
 
 
 def _columns(config: cfg.Config, schema: pa.Schema) -> pa.Schema:

@@ -15,6 +15,7 @@ from pipeline.cut import form_batches
 from pipeline.errors import ConfigError, DataError
 from pipeline.read import Selection, empty_frame, read_batch, without_categories
 from pipeline.source import Dataset, open_dataset
+from pipeline.storage import PLAIN, Storage
 
 MATCHED = "__matched_"
 
@@ -29,6 +30,8 @@ class Steps:
     filter: tuple[tuple[str, str], ...] = ()
     """(name, condition): rows that do not meet it are dropped, and counted under the name."""
     function: str | None = None
+    storage: Storage = PLAIN
+    """Where the joins' tables are."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,8 @@ def prepare(frame: pd.DataFrame, steps: Steps) -> tuple[pd.DataFrame, Tally]:
             matched = frame[matched_column(join)].fillna(False).astype(bool)
             frame = frame.drop(columns=matched_column(join))
         else:
-            table = small_table(join.path, tuple(join.on), tuple(join.columns), join.prefix, join.large is True)
+            names = tuple(join.on), tuple(join.columns), join.prefix
+            table = small_table(join.path, *names, join.large is True, steps.storage)
             frame, matched = join_table(frame, table, join.on)
         name = PurePosixPath(join.path).name
         tally.unmatched[name] = tally.unmatched.get(name, 0) + int((~matched).sum())
@@ -72,6 +76,8 @@ def prepare(frame: pd.DataFrame, steps: Steps) -> tuple[pd.DataFrame, Tally]:
     call = resolve(steps.function)
     try:
         result = call(frame.copy(deep=False))
+    except MemoryError:
+        raise  # of which the batch's size is to blame
     except Exception as error:
         raise DataError(
             f"prepare.function {steps.function}: raised {type(error).__name__}: {error}; correct it."
@@ -114,14 +120,20 @@ def _key(values: pd.Series, dtype: object) -> pd.Series:
 
 @lru_cache(maxsize=16)
 def small_table(
-    path: str, on: tuple[str, ...], columns: tuple[str, ...], prefix: str, empty: bool = False
+    path: str,
+    on: tuple[str, ...],
+    columns: tuple[str, ...],
+    prefix: str,
+    empty: bool = False,
+    storage: Storage = PLAIN,
 ) -> pd.DataFrame:
     """A join's table, indexed by its key: read once in each worker, not sent with each task.
 
     With ``empty`` none of its rows: what a large table looks like before it is joined.
     """
-    dataset = open_dataset(path)
-    selection = Selection(pa.schema([dataset.schema.field(c) for c in [*on, *columns]]), dataset.folders)
+    dataset = open_dataset(path, storage=storage)
+    wanted = pa.schema([dataset.schema.field(c) for c in [*on, *columns]])
+    selection = Selection(wanted, dataset.folders, storage=storage)
     parts = [empty_frame(selection.schema)]
     if not empty:
         parts = [read_batch(batch, selection) for batch in form_batches(dataset, "file")]
@@ -133,9 +145,9 @@ def small_table(
     return table
 
 
-def check_join(join: Join, known: Sequence[str]) -> Dataset:
+def check_join(join: Join, known: Sequence[str], storage: Storage = PLAIN) -> Dataset:
     """The join's table, if it has its columns and the batches have its key."""
-    table = open_dataset(join.path)
+    table = open_dataset(join.path, storage=storage)
     names = table.schema.names
     for column in [*join.on, *join.columns]:
         if column not in names:

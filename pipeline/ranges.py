@@ -1,6 +1,5 @@
 """Ranges: where a column's values lie, by the footers' statistics alone."""
 
-import fsspec
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -19,7 +18,7 @@ def time_at(dataset: Dataset, column: str, share: float) -> object:
     DataError
         The footers do not tell.
     """
-    ranges = [found for file in dataset.files for found in _ranges(file, dataset.folders, column)]
+    ranges = [found for file in dataset.files for found in _ranges(file, dataset, column)]
     if not ranges:
         raise DataError(f"{dataset.path}: the footers hold no range of column {column!r}; set split.after.")
     bounds = pd.DataFrame(ranges, columns=["low", "high", "rows"])
@@ -35,12 +34,12 @@ def time_at(dataset: Dataset, column: str, share: float) -> object:
     return pd.Timestamp(int(last), tz="UTC").floor("s") if moment else last
 
 
-def _ranges(file: File, folders: tuple[str, ...], column: str) -> list[tuple[object, object, int]]:
+def _ranges(file: File, dataset: Dataset, column: str) -> list[tuple[object, object, int]]:
     """Least and greatest value of a column in each row group, and its rows."""
-    if column in folders:
-        value = file.values[folders.index(column)]
+    if column in dataset.folders:
+        value = file.values[dataset.folders.index(column)]
         return [(value, value, file.rows)]
-    with fsspec.open(file.path, "rb") as handle:
+    with dataset.storage.opened(file.path) as handle:
         meta = pq.read_metadata(handle)
     index = meta.schema.to_arrow_schema().names.index(column)
     found = [(meta.row_group(group).column(index).statistics, rows) for group, rows in file.groups]

@@ -3,8 +3,8 @@
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-import fsspec
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 from pipeline.cut import Batch, Piece
 from pipeline.errors import DataError
 from pipeline.filters import Filter, condition
+from pipeline.footers import version_of
+from pipeline.storage import PLAIN, Storage
 
 STREAM_ROWS = 65_536
 EXACT_FLOAT = 2**53
@@ -28,6 +30,7 @@ class Selection:
     filters: tuple[Filter, ...] = ()
     filter_schema: pa.Schema | None = None
     """The columns that the filters look at."""
+    storage: Storage = PLAIN
 
     @property
     def every(self) -> pa.Schema:
@@ -58,8 +61,15 @@ def read_span(batches: Sequence[Batch], selection: Selection) -> Iterator[pd.Dat
             have += len(table)
         if have < batch.rows or (whole and have > batch.rows):
             raise DataError(f"{batch}: {have} rows, but its footer said {batch.rows}; was it replaced meanwhile?")
-        joined = _concatenate(pending, selection.every)
-        yield _frame(joined.slice(0, batch.rows), selection)
+        try:
+            joined = _concatenate(pending, selection.every)
+            frame = _frame(joined.slice(0, batch.rows), selection)
+        except MemoryError:
+            raise
+        except (pa.ArrowException, ValueError, OverflowError) as error:  # of damaged data, pyarrow says many a thing
+            reason = str(error).partition("\n")[0].rstrip(".")
+            raise DataError(f"{batch}: cannot be decoded ({reason}); write it again or remove it.") from None
+        yield frame
         pending, have = [joined.slice(batch.rows)], have - batch.rows
 
 
@@ -92,7 +102,7 @@ def _joined(batches: Sequence[Batch]) -> list[Piece]:
         if pieces and pieces[-1].path == piece.path:
             last = pieces.pop()
             more = piece.groups[1:] if piece.groups[0] == last.groups[-1] else piece.groups
-            piece = Piece(piece.path, (*last.groups, *more), piece.values)
+            piece = replace(piece, groups=(*last.groups, *more))
         pieces.append(piece)
     return pieces
 
@@ -102,7 +112,7 @@ def _stream(pieces: Sequence[Piece], selection: Selection, rows: int | None) -> 
     schema = selection.every
     for piece in pieces:
         values = dict(zip(selection.folders, piece.values, strict=True))
-        with _open(piece.path, schema, selection.folders) as file:
+        with _open(piece, selection) as file:
             inside = [name for name in schema.names if name not in values]
             if rows is None:
                 tables = iter([file.read_row_groups(list(piece.groups), columns=inside, use_threads=False)])
@@ -117,16 +127,39 @@ def _stream(pieces: Sequence[Piece], selection: Selection, rows: int | None) -> 
 
 
 @contextlib.contextmanager
-def _open(path: str, schema: pa.Schema, folders: Sequence[str]) -> Iterator[pq.ParquetFile]:
-    """A Parquet file to read ``schema`` from; what goes wrong names it."""
-    strings = [f.name for f in schema if pa.types.is_string(f.type) and f.name not in folders]
+def _unchanged(piece: Piece, handle: Any) -> Iterator[None]:
+    """That the file is the one whose footer was read, before and after what is inside."""
+
+    def check() -> None:
+        found = version_of(handle)
+        if piece.version not in ("", found):
+            raise DataError(
+                f"{piece.path}: was {piece.version} when the run began, is {found} now; leave the data alone while it "
+                "runs."
+            )
+
+    check()
+    yield
+    check()
+
+
+@contextlib.contextmanager
+def _open(piece: Piece, selection: Selection) -> Iterator[pq.ParquetFile]:
+    """A piece's file to read the selection from, the one whose footer was read; what goes wrong names it."""
+    path = piece.path
+    strings = [f.name for f in selection.every if pa.types.is_string(f.type) and f.name not in selection.folders]
+    # Old Spark's 96-bit timestamps: in microseconds none of them overflows.
+    how = {"memory_map": True, "coerce_int96_timestamp_unit": "us", "page_checksum_verification": True}
     try:
-        # Memory maps make local reads cheaper, remote ones go through fsspec.
-        handle = fsspec.open(path, "rb").open() if "://" in path else path
-        # Old Spark's 96-bit timestamps: in microseconds none of them overflows.
-        with pq.ParquetFile(handle, read_dictionary=strings, memory_map=True, coerce_int96_timestamp_unit="us") as file:
+        with (
+            selection.storage.opened(path) as handle,
+            _unchanged(piece, handle),
+            pq.ParquetFile(handle, read_dictionary=strings, **how) as file,
+        ):
             yield file
     except (pa.ArrowException, OSError) as error:
+        if isinstance(error, MemoryError):
+            raise
         reason = str(error).splitlines()[0].rstrip(".")
         raise DataError(f"{path}: cannot be decoded ({reason}); write it again or remove it.") from None
 

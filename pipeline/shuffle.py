@@ -60,8 +60,8 @@ def _shuffle(client: Client, plan: Plan, joins: Sequence[cfg.Join], folder: Path
     """Join and write all rows; their number."""
     frame = _frames(plan.batches, plan.recipe.selection, numbered=True)
     for join in joins:
-        table = open_dataset(join.path)
-        wanted = Selection(pa.schema([table.schema.field(c) for c in [*join.on, *join.columns]]))
+        table = open_dataset(join.path, storage=plan.config.data.storage_options)
+        wanted = Selection(pa.schema([table.schema.field(c) for c in [*join.on, *join.columns]]), storage=table.storage)
         other = _frames(form_batches(table, "auto", wanted.schema), wanted, numbered=False).dropna(subset=join.on)
         names = {column: f"{join.prefix}{column}" for column in join.columns}
         other = other.rename(columns=names).assign(**{matched_column(join): True})

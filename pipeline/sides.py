@@ -6,8 +6,9 @@ import pyarrow as pa
 from pipeline import config as cfg
 from pipeline.cut import Batch, form_batches
 from pipeline.errors import ConfigError
+from pipeline.footers import plain
 from pipeline.ranges import time_at
-from pipeline.source import Dataset, open_dataset, plain
+from pipeline.source import Dataset
 from pipeline.split import separate, split_batches
 
 
@@ -39,8 +40,8 @@ def first_test_value(config: cfg.Config, dataset: Dataset, meta: pd.DataFrame) -
     return column, when
 
 
-def batches_of(config: cfg.Config, dataset: Dataset, columns: pa.Schema) -> tuple[Batch, ...]:
-    """All batches, numbered through, each with its side where whole batches test.
+def batches_of(config: cfg.Config, dataset: Dataset, test: Dataset | None, columns: pa.Schema) -> tuple[Batch, ...]:
+    """All batches, numbered through, each with its side where whole batches test; ``test`` is a test set of its own.
 
     Raises
     ------
@@ -48,8 +49,7 @@ def batches_of(config: cfg.Config, dataset: Dataset, columns: pa.Schema) -> tupl
         A separate test set is not like the data, or there are too few batches to split by them.
     """
     batches = form_batches(dataset, config.data.batch_rows, columns)
-    if config.split.path is not None:
-        test = open_dataset(config.split.path, config.data.filters)
+    if test is not None:
         for column in columns:
             if column.name in test.schema.names and plain(test.schema.field(column.name).type) != plain(column.type):
                 raise ConfigError(

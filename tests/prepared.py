@@ -13,6 +13,16 @@ def fail(frame):
     return frame.assign(i=1 // 0)
 
 
+def fail_on_a_worker(frame):
+    from distributed import get_worker
+
+    try:
+        get_worker()
+    except ValueError:  # the client, which plans
+        return frame
+    raise RuntimeError("as it should")
+
+
 def not_a_frame(frame):
     return len(frame)
 

@@ -81,7 +81,7 @@ def test_derived_columns_see_those_before_them_and_missing_stays_missing():
         ("late", "a > 15"),
         ("twice", "2 * a"),
         ("four", "twice + twice"),
-        ("both", "k.str.cat(k, '-')"),
+        ("both", "k + '-' + k"),
         ("one", "1"),
     )
     result, _ = prepare(frame, Steps(derive=derive))

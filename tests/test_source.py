@@ -114,7 +114,7 @@ def test_encodings_of_strings_and_all_missing_files_agree(folder, frame):
 def test_a_batch_replaced_after_its_footer_was_read(folder, frame):
     dataset = open_dataset(str(folder))
     frame.head(3).to_parquet(folder / "part-001.parquet", index=False)
-    with pytest.raises(DataError, match="3 rows, but its footer said 500"):
+    with pytest.raises(DataError, match=r"part-001\.parquet: was .* when the run began, is .* now"):
         read_batch(form_batches(dataset, "file")[1], selection(dataset))
 
 
