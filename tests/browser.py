@@ -46,15 +46,15 @@ class Page:
         elif message["method"] == "Network.requestWillBeSent":
             self.requests.append(found["request"]["url"])
 
-    async def look(self, file: Path, width: int, dark: bool, ready: str) -> None:
-        """Open a file and wait until the expression ``ready`` is true."""
+    async def look(self, what: Path | str, width: int, dark: bool, ready: str) -> None:
+        """Open a file or an address and wait until the expression ``ready`` is true."""
         for domain in ("Page", "Runtime", "Log", "Network"):
             await self.call(f"{domain}.enable")
         await self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 600
         )
         await self.scheme(dark)
-        await self.call("Page.navigate", url=file.resolve().as_uri())
+        await self.call("Page.navigate", url=what if isinstance(what, str) else what.resolve().as_uri())
         for _ in range(PATIENCE * 10):
             if await self.value(ready):
                 break

@@ -12,7 +12,7 @@ def test_seconds_by_stage_and_worker():
         [
             record(("read-pack_span-12", 0), "tcp://b", ("compute", 0, 2)),
             record("train-12-0-0", "tcp://a", ("transfer", 1, 1.5), ("compute", 2, 5)),
-            record("merge_evaluate-1-0", "tcp://a", ("deserialize", 0, 9), ("compute", 5, 5.25)),
+            record("merge-0a1b2c3d-7-evaluate-1-0", "tcp://a", ("deserialize", 0, 9), ("compute", 5, 5.25)),
             record("something-1", "tcp://a", ("compute", 0, 1)),
         ]
     )
