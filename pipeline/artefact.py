@@ -1,6 +1,8 @@
 """The artefact: one scikit-learn Pipeline on disk, without pickle and without Dask."""
 
 import hashlib
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 from pipeline.errors import DataError
+from pipeline.folder import LAST, RunFolder
 
 FILE = "model.skops"
 # The classes of ours in the file; scikit-learn's own are known to skops.
@@ -15,14 +18,47 @@ TRUSTED = (
     "pipeline.adaptive.linear.AdaptiveClassifier",
     "pipeline.adaptive.linear.AdaptiveRegressor",
     "pipeline.encode.encoder.Encoder",
+    # scikit-learn's own, that skops does not know: of its neural networks
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
 )
 
 
-def save(model: Pipeline, path: Path) -> None:
-    """Write ``model`` with skops: data and names of classes, no code."""
+def dumps(value: Any) -> bytes:
+    """A model, or plain values that hold models, as skops writes it: data and names of classes, no code.
+
+    Raises
+    ------
+    DataError
+        It holds something that skops cannot write.
+    """
     from skops import io  # a second of imports that belongs to the end of a run, not to its start
 
-    io.dump(model, path)
+    try:
+        return bytes(io.dumps(value))
+    except Exception as error:  # of its own kind, or of an object of somebody else's that does not want to be read
+        reason = str(error).partition("\n")[0]
+        raise DataError(f"the model cannot be saved ({reason}); name another estimator in model.estimator.") from error
+
+
+def loads(content: bytes, where: str, trusted: Sequence[str] = ()) -> Any:
+    """What `dumps` gave, if nothing is in it but what is known and ``trusted``.
+
+    Raises
+    ------
+    DataError
+        It is damaged, or holds a class that is not trusted; nothing of it was run.
+    """
+    from skops import io
+
+    allowed = [*TRUSTED, *trusted]
+    try:
+        unknown = set(io.get_untrusted_types(data=content)) - set(allowed)
+        if not unknown:
+            return io.loads(content, trusted=allowed)
+    except Exception as error:  # skops answers a damaged file with whatever its zip or JSON reader raises
+        raise DataError(f"{where}: not a readable model ({type(error).__name__}: {error}); train it again.") from error
+    raise DataError(f"{where}: holds {sorted(unknown)}, not trusted; pass trusted=(…) if you know who made it.")
 
 
 def load(path: str | Path, trusted: tuple[str, ...] = ()) -> Pipeline:
@@ -36,23 +72,33 @@ def load(path: str | Path, trusted: tuple[str, ...] = ()) -> Pipeline:
     Raises
     ------
     DataError
-        No model there, not a skops file, or a class in it that is not trusted; nothing of it was run.
+        No model there, not a skops file, not the one that the run wrote, or a class in it that is not trusted;
+        nothing of it was run.
     """
-    from skops import io
+    place, _, file = str(path).rpartition("/") if str(path).endswith(".skops") else (str(path), "", FILE)
+    folder = RunFolder(place or ".")
+    if not folder.exists(file):
+        raise DataError(f"{folder}/{file}: no model there; give a run folder or its {FILE}.")
+    content = folder.read(file)
+    if file == FILE and folder.exists(LAST) and _told(folder) not in (None, digest(content)):
+        raise DataError(
+            f"{folder}/{file}: is not the file that the run wrote, by its sha256 in {LAST}; nothing of it was run, "
+            "train it again."
+        )
+    return loads(content, f"{folder}/{file}", trusted)
 
-    file = Path(path) / FILE if Path(path).is_dir() else Path(path)
-    if not file.is_file():
-        raise DataError(f"{file}: no model there; give a run folder or its {FILE}.")
+
+def digest(content: bytes) -> str:
+    """SHA-256 of a file's content."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _told(folder: RunFolder) -> str | None:
+    """What report.json says of the model's file."""
     try:
-        unknown = set(io.get_untrusted_types(file=file)) - {*TRUSTED, *trusted}
-        if unknown:
-            raise DataError(f"{file}: holds {sorted(unknown)}, not trusted; pass trusted=(…) if you know who made it.")
-        model = io.load(file, trusted=[*TRUSTED, *trusted])
-    except DataError:
-        raise
-    except Exception as error:  # skops answers a damaged file with whatever its zip or JSON reader raises
-        raise DataError(f"{file}: not a readable model ({type(error).__name__}: {error}); train it again.") from error
-    return model
+        return str(json.loads(folder.read(LAST))["model"]["sha256"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def fingerprint(model: Any) -> str:

@@ -1,5 +1,7 @@
 """The flow: read, statistics, encode, train, evaluate. Dask's collections and futures appear here."""
 
+import contextlib
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,23 +13,26 @@ from sklearn.pipeline import Pipeline
 
 from pipeline import artefact, drift, evaluate, statistics
 from pipeline.baselines import Constant, former
+from pipeline.blame import blaming
+from pipeline.checkpoint import State
 from pipeline.cluster import Session
 from pipeline.columns import Columns
 from pipeline.cut import spans
-from pipeline.encode import Coding, make_encoder
+from pipeline.encode import Coding, Encoder, make_encoder
 from pipeline.errors import DataError
 from pipeline.evaluate import Baseline, Evaluated, Judge, Target, importance_of
 from pipeline.findings import Findings, find
 from pipeline.importance import Sample, features_of
-from pipeline.label import described, remembered, target_of, understand
+from pipeline.label import remembered, target_of
+from pipeline.learned import Learned, slicing_of
 from pipeline.ledger import Ledger
 from pipeline.metrics import Metric, comparable_metrics, metrics_for, own_metrics
 from pipeline.models import make
 from pipeline.plan import Plan
 from pipeline.progress import Monitor, Stage
 from pipeline.report import Outcome
-from pipeline.rounds import Trainer, Training
-from pipeline.slices import Slicing, keys_of
+from pipeline.rounds import Told, Trainer, Training
+from pipeline.slices import Slicing
 from pipeline.split import TEST, TRAIN
 from pipeline.stages import pack_span, summarise_batch
 from pipeline.statistics import Summary
@@ -47,57 +52,92 @@ class Job:
     def __init__(self, plan: Plan, session: Session, monitor: Monitor):
         self.plan, self.session, self.monitor = plan, session, monitor
         self.client: Client = session.client
-        self.tasks = Tasks(session.client, plan.config.aggregate.fan_in)
+        self.tasks = Tasks(
+            session.client,
+            plan.config.aggregate.fan_in,
+            plan.config.cluster.retries,
+            monitor.events.run,
+            [batch.rows for batch in plan.batches],
+        )
         self.recipe = plan.recipe
         self.keep = _decide_keep(plan, session)
         self.folds = self.recipe.folds if plan.features.columns.needs_folds else 1
         self.rows = [batch.rows for batch in plan.batches]
 
-    def execute(self) -> Outcome:
-        """Run all stages.
+    def execute(self, state: State | None = None, after: Callable[[State], None] = lambda state: None) -> Outcome:
+        """Run all stages that ``state`` has not behind it; ``after`` sees it whenever a crash would lose something.
 
         Raises
         ------
         DataError
             The data cannot be trained on, or the ledger does not balance.
+        ClusterError
+            A batch is too much for the workers.
         """
-        plan = self.plan
-        source = self._source()
-        summary = self._summarise(source)
-        ledger, target = understand(summary, plan)
-        judge, training = self._learn(source, summary, target)
-        findings = self._examine(source, judge, summary)
-        folds = [self._fold(source, fold) for fold in range(plan.config.split.folds or 0)]
-        judge.coding.encoder.profile_ = drift.profile(summary, plan.features.columns) | {"label": described(target)}
-        artefact = Pipeline([("preprocess", judge.coding.encoder), ("model", judge.model)])
+        plan, state = self.plan, state or State()
+        with self._blaming() as source:
+            if state.learned is None:
+                state.learned = Learned.of(self._summarise(source), plan, self.folds)
+                after(state)
+            learned = state.learned
+            self._tell_rows(learned.ledger)
+            training = state.training = state.training or Training(self._lane())
+            told = Told(self.monitor.events, training)
+            coding = Coding(learned.encoder, learned.target.classes, plan.config.train.seed)
+
+            def after_round() -> None:
+                told.tell(training)
+                after(state)
+
+            self._train(source, coding, learned.target, training, learned.ledger.to_train, after_round)
+            judge = self._judge(training.lane, coding, learned.target)
+            evaluated, findings = self._examine(source, judge, learned.slicing, learned.ledger)
+            for fold in range(len(state.folds), plan.config.split.folds or 0):
+                state.folds.append(self._fold(source, fold, lambda: after(state)))
+                after(state)
         return Outcome(
-            ledger,
-            len(plan.batches),
+            learned.ledger.evaluated(evaluated.rows, plan.batches),
             findings,
             training,
-            artefact,
+            Pipeline([("preprocess", learned.encoder), ("model", judge.model)]),
             self.keep,
             plan.dataset.pruned,
-            dict(summary.unmatched),
-            folds,
+            dict(learned.unmatched),
+            state.folds,
         )
 
-    def _fold(self, source: Source, fold: int) -> dict[str, float]:
-        """The figures on one fold of the training rows, of statistics and a model learned from the others."""
-        held = Fold(self.tasks, source, fold)
-        summary = self._summarise(held)
-        judge, _ = self._learn(held, summary, target_of(summary, self.plan))
-        return evaluate.results(self._evaluate(held, judge).metrics)
+    def _tell_rows(self, ledger: Ledger) -> None:
+        self.monitor.events.tell(
+            "rows_counted",
+            read=ledger.read,
+            train=ledger.train,
+            test=ledger.test,
+            rejected=ledger.reasons,
+            set_aside=ledger.set_aside(self.plan.batches),
+        )
 
-    def _learn(self, source: Source | Fold, summary: Summary, target: Target) -> tuple[Judge, Training]:
-        """Encoder and model, as they judge other rows, and how training went."""
-        plan = self.plan
+    def _blaming(self) -> contextlib.AbstractContextManager[Source]:
+        return blaming(self._source(), self.plan, self.session, self.monitor)
+
+    def _fold(self, source: Source, fold: int, after: Callable[[], None]) -> dict[str, float]:
+        """The figures on one fold of the training rows, of statistics and a model learned from the others."""
+        plan, held = self.plan, Fold(self.tasks, source, fold)
+        summary = self._summarise(held)
+        target = target_of(summary, plan)
         encoder = make_encoder(summary, plan.features.columns, plan.reference, target.classes, self.folds)
         coding = Coding(encoder, target.classes, plan.config.train.seed)
-        training = self._train(source, coding, target)
-        lane: Lane = training.lane.result()
-        threshold = plan.config.evaluate.threshold
-        return Judge(fitted(lane, target), coding, target, self._metrics(), threshold), training
+        training = Training(self._lane())
+        self._train(held, coding, target, training, Ledger.of(summary).to_train, after)
+        judge = self._judge(training.lane, coding, target)
+        return evaluate.results(self._evaluate(held, judge).metrics)
+
+    def _lane(self) -> Lane:
+        """The lane that has seen nothing."""
+        config = self.plan.config
+        return start(make(config.model, self.plan.features.task, config.train.seed))
+
+    def _judge(self, lane: Lane, coding: Coding, target: Target) -> Judge:
+        return Judge(fitted(lane, target), coding, target, self._metrics(), self.plan.config.evaluate.threshold)
 
     def _source(self) -> Source:
         plan = self.plan
@@ -106,7 +146,9 @@ class Job:
             meta = {"meta": plan.meta, "enforce_metadata": False}
             partitions = dd.from_map(list, spans(plan.batches), label="read", **meta)
         packed = partitions.map_partitions(pack_span, self.recipe, **meta)
-        return Source(self.client, packed, plan.batches, self.keep)
+        return Source(
+            self.client, packed, plan.batches, self.keep, plan.config.cluster.retries, self.monitor.events.run
+        )
 
     def assess(self, model: Pipeline) -> tuple[Ledger, Findings, dict[str, Any]]:
         """Evaluate a model that exists: the ledger, what is found on the rows that test, and their drift.
@@ -117,34 +159,46 @@ class Job:
             The rows are none, or so far from the training data that figures would mean nothing.
         """
         encoder, estimator = model.named_steps["preprocess"], model.named_steps["model"]
-        source = self._source()
-        summary = self._summarise(source, TEST)
+        with self._blaming() as source:
+            return self._assess(source, encoder, estimator)
+
+    def _assess(self, source: Source, encoder: Encoder, estimator: Any) -> tuple[Ledger, Findings, dict[str, Any]]:
+        summary, plan = self._summarise(source, TEST), self.plan
         classes = getattr(estimator, "classes_", None)
-        ledger = Ledger.of(summary, None if classes is None else pd.Index(classes)).balanced(self.plan.rows)
+        ledger = Ledger.of(summary, None if classes is None else pd.Index(classes), plan.bad_files)
+        ledger = ledger.balanced(plan.batches, plan.config.data.max_bad_batches)
         if not ledger.test:
             raise DataError(f"{self.plan.config.data.path}: no rows to evaluate on ({ledger}); give --all.")
+        self._tell_rows(ledger)
         found = drift.compare(encoder.profile_, encoder.categories_, summary)
         problem = drift.severe(found)
         if problem and self.plan.config.evaluate.on_drift == "fail":
             raise DataError(f'{problem}; is it the right table? set evaluate.on_drift = "report" to go on.')
         coding = Coding(encoder, classes, self.plan.config.train.seed)
         threshold = self.plan.config.evaluate.threshold
-        if threshold is not None and (len(classes if classes is not None else ()) != 2 or not _has_proba(estimator)):
+        if threshold is not None and (
+            len(classes if classes is not None else ()) != 2 or not hasattr(estimator, "predict_proba")
+        ):
             raise DataError("evaluate.threshold: the model has no probabilities of two classes; drop it.")
         target = remembered(encoder.profile_["label"], classes)
         judge = Judge(estimator, coding, target, self._metrics(), threshold)
-        return ledger, self._examine(source, judge, summary), found
+        evaluated, findings = self._examine(source, judge, slicing_of(summary, plan), ledger)
+        return ledger.evaluated(evaluated.rows, plan.batches), findings, found
 
     def explore(self) -> Summary:
         """The statistics of all rows, as far as they have a label."""
-        return self._summarise(self._source())
+        with self._blaming() as source:
+            return self._summarise(source)
 
     def _summarise(self, source: Source | Fold, side: int = TRAIN) -> Summary:
         recipe = self.tasks.send(self.recipe)
 
         def begin(window: list[int]) -> list[Future]:
             named = zip(window, source.batches(window), strict=True)
-            return [self.tasks.submit(f"summarise-{n}", summarise_batch, batch, recipe, side) for n, batch in named]
+            return [
+                self.tasks.submit(f"statistics-{n}", summarise_batch, batch, recipe, side, about=[n])
+                for n, batch in named
+            ]
 
         with self.monitor.stage("statistics", len(self.rows)) as stage:
             sizes = {number: (1, rows) for number, rows in enumerate(self.rows)}
@@ -152,37 +206,43 @@ class Job:
         assert isinstance(merged, Summary)
         return merged
 
-    def _train(self, source: Source | Fold, coding: Coding, target: Target) -> Training:
-        config = self.plan.config
-        numbers = [b.number for b in self.plan.batches if b.test is not True]
-        lane = start(make(config.model, self.plan.features.task, config.train.seed))
-        trainer = Trainer(self.tasks, config.train, source.batches, coding, target, self.rows)
-        with self.monitor.stage("train", len(numbers) * config.train.epochs) as stage:
-            return trainer.run(lane, numbers, stage)
+    def _train(
+        self,
+        source: Source | Fold,
+        coding: Coding,
+        target: Target,
+        training: Training,
+        expected: Mapping[int, int],
+        after: Callable[[], None],
+    ) -> None:
+        config, batches = self.plan.config.train, self.plan.batches
+        numbers = [b.number for b in batches if b.test is not True]
+        trainer = Trainer(self.tasks, config, source.batches, coding, target, batches, expected)
+        with self.monitor.stage("train", len(numbers) * config.epochs) as stage:
+            trainer.run(training, numbers, stage, lambda training: after())
 
     def _metrics(self) -> tuple[type[Metric], ...]:
         plan = self.plan
         own = own_metrics(plan.config.evaluate.metrics)
         return metrics_for(plan.features.task, plan.expected_test_rows, plan.config.evaluate.exact_rows) + own
 
-    def _examine(self, source: Source, judge: Judge, summary: Summary) -> Findings:
+    def _examine(self, source: Source, judge: Judge, slicing: Slicing, ledger: Ledger) -> tuple[Evaluated, Findings]:
         """Evaluation with all that makes a figure worth trusting: intervals, baselines, slices, what matters."""
         how, plan = self.plan.config.evaluate, self.plan
-        counts = {name: count.values for name, count in summary.slices.items()}
         judge = replace(
             judge,
-            slicing=Slicing.of(keys_of(how.slices), counts, plan.slices),
+            slicing=slicing,
             grouped=bool(how.bootstrap),
             baselines=self._baselines(judge),
-            sampled=min(how.importance_rows / max(summary.rows["test"], 1), 1.0),
+            sampled=min(how.importance_rows / max(ledger.tested, 1), 1.0),
         )
         evaluated = self._evaluate(source, judge)
-        return find(evaluated, judge, how.bootstrap, plan.config.train.seed, how.slice_rows)
+        return evaluated, find(evaluated, judge, how.bootstrap, plan.config.train.seed, how.slice_rows)
 
     def _baselines(self, judge: Judge) -> dict[str, Baseline]:
         plan, target, folder = self.plan, judge.target, self.plan.config.evaluate.baseline
         metrics = comparable_metrics(judge.metrics)
-        beside: dict[str, Baseline] = {"constant": Constant(target, comparable_metrics(judge.metrics, True))}
+        beside: dict[str, Baseline] = {"constant": Constant(target, comparable_metrics(judge.metrics, constant=True))}
         if folder is not None:
             model = artefact.load(folder)
             beside[folder] = former(model, plan.features.columns, plan.reference, target, metrics, folder)
@@ -205,7 +265,10 @@ class Job:
 
         def begin(window: list[int]) -> list[Future]:
             named = zip(window, source.batches(window), strict=True)
-            return [self.tasks.submit(f"evaluate-{n}", evaluate.evaluate_batch, batch, sent) for n, batch in named]
+            return [
+                self.tasks.submit(f"evaluate-{n}", evaluate.evaluate_batch, batch, sent, about=[n])
+                for n, batch in named
+            ]
 
         with self.monitor.stage("evaluate", len(sizes)) as stage:
             merged: Evaluated = self.tasks.map_reduce(stage, sizes, begin, evaluate.merge, "evaluate")
@@ -213,10 +276,6 @@ class Job:
                 return merged
             columns = judge.coding.encoder.columns
             return replace(merged, rises=self._importance(merged.sample, columns, sent, stage))
-
-
-def _has_proba(estimator: Any) -> bool:
-    return hasattr(estimator, "predict_proba")
 
 
 def _decide_keep(plan: Plan, session: Session) -> bool:

@@ -1,23 +1,19 @@
-"""The report: report.json, the table for a person, and the run folder that appears whole or not at all."""
+"""The report: report.json, and the other files of a run folder."""
 
-import contextlib
 import datetime
 import json
-import os
-import shutil
 import statistics
-import uuid
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from pipeline import artefact
 from pipeline import config as cfg
-from pipeline.errors import ConfigError
 from pipeline.findings import Findings
+from pipeline.folder import LAST
 from pipeline.ledger import Ledger
 from pipeline.plan import Plan
 from pipeline.rounds import Training
@@ -30,7 +26,6 @@ class Outcome:
     """What a finished job knows."""
 
     ledger: Ledger
-    batches: int
     findings: Findings
     training: Training
     model: Pipeline
@@ -54,10 +49,11 @@ def make_report(
     seconds: dict[str, float],
     cluster: dict[str, Any],
     cost: dict[str, Any],
-    model_path: Path,
+    model: dict[str, str],
 ) -> dict[str, Any]:
     """The content of report.json."""
     ledger = outcome.ledger
+    aside = ledger.set_aside(plan.batches)
     return {
         "task": plan.features.task,
         "data": {"path": plan.config.data.path, "label": plan.config.data.label},
@@ -71,7 +67,12 @@ def make_report(
             "pruned": outcome.pruned,
             "unmatched": outcome.unmatched,
         },
-        "batches": {"read": outcome.batches, "rejected": 0, "kept_in_memory": outcome.kept},
+        "batches": {
+            "read": len(plan.batches) + len(ledger.files),
+            "rejected": len(aside),
+            "set_aside": aside,
+            "kept_in_memory": outcome.kept,
+        },
         **asdict(outcome.findings),
         "cross_validation": _over_folds(outcome.folds),
         "training": {"epochs": outcome.training.epochs, "validation": outcome.training.validation},
@@ -79,7 +80,7 @@ def make_report(
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "cluster": cluster,
         "cost": cost,
-        "model": {"path": str(model_path), "fingerprint": artefact.fingerprint(outcome.model)},
+        "model": {**model, "fingerprint": artefact.fingerprint(outcome.model)},
     }
 
 
@@ -100,39 +101,15 @@ def default_folder(name: str) -> Path:
     return Path("runs") / f"{name}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
 
 
-def check_folder(folder: Path) -> None:
-    """That a run folder may be made there.
-
-    Raises
-    ------
-    ConfigError
-        Something is there already, or the place cannot be written to.
-    """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigError(f"--out {folder}: exists and is not empty; name a new folder, nothing was changed.")
-    above = next(parent for parent in folder.resolve().parents if parent.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK):
-        raise ConfigError(f"--out {folder}: {above} cannot be written to; name another place.")
-
-
-@contextlib.contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
-    """A folder to fill that takes the place of ``folder`` at the end, or vanishes on an error."""
-    draft = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}"
-    draft.mkdir(parents=True)
-    try:
-        yield draft
-        draft.replace(folder)  # takes the place of an empty folder, never of a full one
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-
-
-def write(folder: Path, config: cfg.Config, report: dict[str, Any], model: Pipeline) -> None:
-    """The run folder: config.toml, report.json, report.html and the model, all or nothing."""
+def files(config: cfg.Config, report: dict[str, Any], model: bytes, ledger: pd.DataFrame) -> dict[str, bytes]:
+    """What a run folder holds, by name: config.toml, report.json, report.html, ledger.csv and the model."""
     from pipeline.page import report_page  # imports that belong to the end of a run, not to its start
 
-    with whole_folder(folder) as draft:
-        (draft / "config.toml").write_text(cfg.dump(config))
-        artefact.save(model, draft / artefact.FILE)
-        (draft / "report.json").write_text(json.dumps(report, indent=2) + "\n")
-        (draft / PAGE).write_text(report_page(report, cfg.dump(config), folder.name), encoding="utf-8")
+    name = Path(report["model"]["path"]).parent.name
+    return {
+        "config.toml": cfg.dump(config).encode(),
+        "ledger.csv": ledger.to_csv(index=False).encode(),
+        artefact.FILE: model,
+        PAGE: report_page(report, cfg.dump(config), name).encode(),
+        LAST: (json.dumps(report, indent=2) + "\n").encode(),
+    }

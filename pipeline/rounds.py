@@ -1,14 +1,18 @@
 """Rounds: lanes train side by side, merge, and go on from what they merged; a graph for each round."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from distributed import Future
 
 from pipeline import config as cfg
 from pipeline import evaluate
+from pipeline.cut import Batch
 from pipeline.encode import Coding
+from pipeline.errors import DataError
 from pipeline.evaluate import Judge, States, Target
+from pipeline.events import Events
 from pipeline.pack import PackedBatch
 from pipeline.progress import Stage
 from pipeline.split import VALIDATION
@@ -34,20 +38,61 @@ Batches = Callable[[list[int]], list[Future]]
 
 @dataclass
 class Training:
-    """What training leaves: the lane, its learning curve, and how it ended."""
+    """How far training has come; what it leaves, at its end.
 
-    lane: Future
-    rows: int = 0
+    Everything is here that the next round depends on: training that goes on from a copy of it, in another
+    process and on another cluster, ends with the same bits.
+    """
+
+    lane: Lane
+    rounds: int = 0
+    """Rounds done, over all epochs."""
     epochs: int = 0
+    """Epochs done."""
+    rows: int = 0
     progressive: list[dict[str, float]] = field(default_factory=list)
     validation: list[dict[str, float]] = field(default_factory=list)
+    best: Lane | None = None
+    """The lane after the epoch with the least loss, where validation decides."""
+    best_loss: float = float("inf")
+    still: int = 0
+    """Epochs in a row that were no better."""
+    epoch_losses: list[tuple[int, float]] = field(default_factory=list)
+    """Of this epoch's batches so far: rows, and the loss before they were trained on."""
+    ended: bool = False
+
+    def copy(self) -> "Training":
+        """As it is now; lanes are never changed."""
+        curves: dict[str, Any] = {name: list(getattr(self, name)) for name in ("progressive", "validation")}
+        return replace(self, epoch_losses=list(self.epoch_losses), **curves)
 
     def note(self, losses: Sequence[Loss]) -> None:
         """Go on with the learning curve: a point for every batch that was predicted."""
-        for rows, loss in losses:
+        for rows, metric in losses:
             self.rows += rows
+            if metric is not None:
+                self.progressive.append({"rows": self.rows, **metric.result()})
+            loss = loss_value(metric)
             if loss is not None:
-                self.progressive.append({"rows": self.rows, **loss.result()})
+                self.epoch_losses.append((rows, loss))
+
+
+class Told:
+    """What of a training has been told as events; told again after a crash is what the curve needs from its begin."""
+
+    def __init__(self, events: Events, training: Training):
+        self._events, self._points, self._epochs = events, 0, 0
+        if training.rounds:
+            self.tell(training)
+
+    def tell(self, training: Training) -> None:
+        """What is new since the last time."""
+        new = training.progressive[self._points :]
+        self._points = len(training.progressive)
+        self._events.tell("round_finished", rounds=training.rounds, rows=training.rows, progressive=new)
+        for point in training.validation[self._epochs :]:
+            self._events.tell("epoch_validated", figures={"rows": training.rows, **point})
+        self._epochs = len(training.validation)
 
 
 class Trainer:
@@ -60,97 +105,128 @@ class Trainer:
     ----------
     batches
         Gives the packed batches of some numbers.
-    rows
-        Rows of each batch, by number.
+    plan
+        All batches, by number.
+    expected
+        The rows of each batch that are to be trained on, by number.
     """
 
     def __init__(
-        self, tasks: Tasks, config: cfg.Train, batches: Batches, coding: Coding, target: Target, rows: Sequence[int]
+        self,
+        tasks: Tasks,
+        config: cfg.Train,
+        batches: Batches,
+        coding: Coding,
+        target: Target,
+        plan: Sequence[Batch],
+        expected: Mapping[int, int],
     ):
-        self._tasks, self._config, self._batches, self._rows = tasks, config, batches, rows
-        self._coding, self._target = tasks.send(coding), tasks.send(target)
+        self._tasks, self._config, self._batches, self._plan = tasks, config, batches, plan
+        self._coding, self._target, self._expected = tasks.send(coding), tasks.send(target), expected
 
-    def run(self, lane: Lane, numbers: list[int], stage: Stage) -> Training:
-        """From ``lane`` through all epochs over the batches of ``numbers``."""
+    def run(self, done: Training, numbers: list[int], stage: Stage, after: Callable[[Training], None]) -> Training:
+        """Go on from ``done`` through all epochs over the batches of ``numbers``, calling ``after`` after each round.
+
+        Raises
+        ------
+        DataError
+            The model refuses to train, or a batch has other rows than the statistics saw in it.
+        """
         config = self._config
-        done = Training(self._tasks.send(lane))
-        best, best_loss, still = done.lane, float("inf"), 0
         rounds = [
             (epoch, i, part)
             for epoch in range(config.epochs)
             for i, part in enumerate(chunks(batch_order(numbers, epoch, config.seed), config.round_batches))
         ]
-        ready = self._batches(rounds[0][2])
-        epoch_losses: list[Loss] = []
-        for (epoch, i, part), following in zip(rounds, [*rounds[1:], None], strict=True):
+        stage.skip(sum(len(part) for _, _, part in rounds[: done.rounds]))
+        ready = self._batches(rounds[done.rounds][2]) if not done.ended else []
+        while not done.ended:
+            epoch, i, part = rounds[done.rounds]
+            following = rounds[done.rounds + 1] if done.rounds + 1 < len(rounds) else None
             here, ready = dict(zip(part, ready, strict=True)), self._batches(following[2]) if following else []
             done.lane, losses = self._round(done.lane, here, f"{epoch}-{i}", stage)
+            done.rounds += 1
             done.note(losses)
-            epoch_losses += losses
-            if following and following[0] == epoch:
-                continue
-            done.epochs = epoch + 1
-            if config.early_stopping == "off":
-                continue
-            if config.early_stopping == "validation":
-                loss = self._validate(done, numbers, epoch, stage)
-            else:
-                loss = _mean(epoch_losses)
-            epoch_losses = []
-            still = still + 1 if best_loss - loss < config.tol * abs(best_loss) else 0
-            if loss < best_loss:
-                best, best_loss = done.lane, loss
-            if still >= config.n_iter_no_change:
-                break
-        if config.early_stopping == "validation":
-            done.lane = best
+            if following is None or following[0] > epoch:
+                done.epochs = epoch + 1
+                done.ended = self._enough(done, numbers, stage) or following is None
+                done.epoch_losses = []
+            if done.ended and done.best is not None:
+                done.lane, done.best = done.best, None
+            after(done)
         return done
 
-    def _round(self, base: Future, ready: dict[int, Future], name: str, stage: Stage) -> tuple[Future, list[Loss]]:
-        """All lanes over their batches of the round, and what they merge to; the losses in order of the batches."""
+    def _enough(self, done: Training, numbers: list[int], stage: Stage) -> bool:
+        """Whether the epoch that is over was one too many."""
+        config = self._config
+        if config.early_stopping == "off":
+            return False
+        by_rows = config.early_stopping == "validation"
+        loss = self._validate(done, numbers, stage) if by_rows else _mean(done.epoch_losses)
+        done.still = done.still + 1 if done.best_loss - loss < config.tol * abs(done.best_loss) else 0
+        if loss < done.best_loss:
+            done.best, done.best_loss = done.lane if by_rows else None, loss
+        return done.still >= config.n_iter_no_change
+
+    def _round(self, base: Lane, ready: dict[int, Future], name: str, stage: Stage) -> tuple[Lane, list[Loss]]:
+        """All lanes over their batches of the round, and what they merge to; the losses in order of the batches.
+
+        The lane comes to the client and is sent from there: workers that are lost in a round cost that round at
+        most, and none before it.
+        """
         numbers, count = list(ready), min(self._config.lanes, len(ready))
+        start = self._tasks.send(base)
         lanes, trained, parts = [], [], []
         for k in range(count):
-            lane = base
+            lane = start
             for s, part in enumerate(chunks(numbers[k::count], SEGMENT)):
                 batches = [ready.pop(n) for n in part]  # held by the task alone, so that it frees them when it is done
                 lane = self._tasks.submit(
-                    f"train-{name}-{k}-{s}", train_batches, lane, batches, self._coding, self._target
+                    f"train-{name}-{k}-{s}", train_batches, lane, batches, self._coding, self._target, about=part
                 )
                 del batches
                 trained.append(lane)
                 parts.append(part)
             lanes.append(lane)
         losses = [self._tasks.submit(f"losses-{lane.key}", losses_of, lane) for lane in trained]
-        after = self._merge(base, lanes, name) if self._config.lanes > 1 else lanes[0]
-        stage.wait(trained, [(len(part), sum(self._rows[n] for n in part)) for part in parts])
-        stage.wait([after])
-        found = self._tasks.client.gather(losses)
+        merged = self._merge(start, lanes, name) if self._config.lanes > 1 else lanes[0]
+        stage.wait(trained, [(len(part), sum(self._plan[n].rows for n in part)) for part in parts])
+        stage.wait([merged])
+        after, found = self._tasks.client.gather([merged, losses])
         by_number = {
             n: loss for part, some in zip(parts, found, strict=True) for n, loss in zip(part, some, strict=True)
         }
-        return after, [by_number[n] for n in numbers]
+        for n, (rows, _) in by_number.items():
+            if rows != self._expected.get(n, 0):
+                raise DataError(
+                    f"batch {n} ({self._plan[n]}): {rows:,} rows to train on, {self._expected.get(n, 0):,} when it was "
+                    "read before; have prepare.function give the same rows each time."
+                )
+        return replace(after, losses=()), [by_number[n] for n in numbers]
 
     def _merge(self, base: Future, lanes: list[Future], name: str) -> Future:
-        shares = [self._tasks.submit(f"share-{name}-{k}", share_of, lane, base) for k, lane in enumerate(lanes)]
+        shares = [self._tasks.submit(f"merge-share-{name}-{k}", share_of, lane, base) for k, lane in enumerate(lanes)]
         share = self._tasks.reduce(shares, merge_shares, f"lanes-{name}")
-        return self._tasks.submit(f"hand_over-{name}", merged_lane, base, share, lanes)
+        return self._tasks.submit(f"merge-hand_over-{name}", merged_lane, base, share, lanes)
 
-    def _validate(self, done: Training, numbers: list[int], epoch: int, stage: Stage) -> float:
+    def _validate(self, done: Training, numbers: list[int], stage: Stage) -> float:
         """The loss on the rows kept out of training, and a point of its curve."""
+        lane = self._tasks.send(done.lane)
 
         def begin(window: list[int]) -> list[Future]:
             named = zip(window, self._batches(window), strict=True)
-            arguments = (done.lane, self._coding, self._target)
+            arguments = (lane, self._coding, self._target)
             return [
-                self._tasks.submit(f"validate-{epoch}-{n}", validate_batch, batch, *arguments) for n, batch in named
+                self._tasks.submit(f"validate-{done.epochs}-{n}", validate_batch, batch, *arguments, about=[n])
+                for n, batch in named
             ]
 
         uncounted = dict.fromkeys(numbers, (0, 0))
-        merged: States = self._tasks.map_reduce(stage, uncounted, begin, evaluate.merge_states, f"validate-{epoch}")
+        name = f"validate-{done.epochs}"
+        merged: States = self._tasks.map_reduce(stage, uncounted, begin, evaluate.merge_states, name)
         loss = loss_value(merged[0])
         assert loss is not None, "the ledger has seen validation rows"
-        done.validation.append({"epoch": epoch + 1, **merged[0].result()})
+        done.validation.append({"epoch": done.epochs, **merged[0].result()})
         return loss
 
 
@@ -161,8 +237,6 @@ def validate_batch(batch: PackedBatch, lane: Lane, coding: Coding, target: Targe
     return evaluate.evaluate_batch(batch, judge, VALIDATION).metrics
 
 
-def _mean(losses: list[Loss]) -> float:
+def _mean(losses: Sequence[tuple[int, float]]) -> float:
     """The mean over rows of what was predicted before training."""
-    values = [(rows, loss_value(metric)) for rows, metric in losses]
-    some = [(rows, value) for rows, value in values if value is not None]
-    return sum(rows * value for rows, value in some) / max(sum(rows for rows, _ in some), 1)
+    return sum(rows * loss for rows, loss in losses) / max(sum(rows for rows, _ in losses), 1)

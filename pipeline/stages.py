@@ -3,22 +3,23 @@
 These are the functions that run as tasks; each takes the `Recipe`, which is small, and one batch.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from pipeline import statistics
 from pipeline.columns import category_codes, number_values
 from pipeline.cut import Batch
-from pipeline.errors import ConfigError, DataError
+from pipeline.errors import DataError, PipelineError
 from pipeline.features import Features
 from pipeline.pack import PackedBatch, Reference, pack, pack_codes
 from pipeline.prepare import Steps, prepare
-from pipeline.read import Selection, read_span
+from pipeline.read import Selection, empty_frame, read_span
 from pipeline.slices import SliceColumn, slice_codes
-from pipeline.split import ASIDE, FATE, FILTERED, FOLD, GROUP, OUTSIDE, TEST, TRAIN, VALIDATION, assign_fate
+from pipeline.split import ASIDE, FATE, FILTERED, FOLD, GROUP, OUTSIDE, SET_ASIDE, TEST, TRAIN, VALIDATION, assign_fate
 from pipeline.statistics import Summary
 
 
@@ -46,60 +47,85 @@ class Recipe:
     """Whether rows are grouped for the bootstrap."""
     slices: tuple[SliceColumn, ...] = ()
     """The columns to slice by."""
+    quarantine: bool = False
+    """Whether a batch that fails is set aside instead of ending the run."""
 
 
-def load_span(batches: Sequence[Batch], recipe: Recipe) -> Iterator[pd.DataFrame]:
-    """Read and prepare the batches of a span one after the other and decide their rows' fate.
+def pack_span(batches: Sequence[Batch], recipe: Recipe) -> PackedBatch | tuple[PackedBatch, ...]:
+    """The packed batches of a span, of which one at a time exists as a DataFrame; a lone batch comes by itself.
+
+    Raises
+    ------
+    DataError
+        The batch, with its file, and what went wrong with it; with ``recipe.quarantine`` such a batch is set aside:
+        it has no rows then, and says why.
+    """
+    frames = read_span(batches, recipe.selection)
+    packed: list[PackedBatch] = []
+    broken: DataError | None = None
+    for batch in batches:
+        try:
+            if broken:  # what is left of a span that could not be read
+                raise broken
+            try:
+                read = next(frames)
+            except (DataError, pa.ArrowException, OSError) as error:
+                broken = DataError(str(error))
+                raise
+            packed.append(pack_batch(load_batch(read, batch, recipe), recipe))
+        except MemoryError:
+            raise  # of which the batch's size is to blame, not its content
+        except Exception as error:
+            reason = str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
+            if not recipe.quarantine:
+                raise DataError(f"batch {batch.number} ({batch}): {reason}") from error
+            packed.append(set_aside(batch, recipe, reason))
+    return tuple(packed) if len(packed) > 1 else packed[0]
+
+
+def load_batch(read: pd.DataFrame, batch: Batch, recipe: Recipe) -> pd.DataFrame:
+    """Prepare a batch as it was read, and decide its rows' fate.
 
     ``attrs`` hold ``number``, ``read`` (the rows read), ``dropped`` (rows by reason) and ``unmatched``.
 
     Raises
     ------
-    DataError
-        The batch, with its file, and what went wrong with it.
+    PipelineError
+        What went wrong.
     """
-    frames = read_span(batches, recipe.selection)
-    for batch in batches:
-        try:
-            read = next(frames)
-            frame, tally = prepare(read, recipe.steps)
-        except (ConfigError, DataError) as error:
-            raise DataError(f"batch {batch.number} ({batch}): {error}") from error
-        absent = [c for c in recipe.columns if c not in frame.columns]
-        if absent:
-            raise DataError(
-                f"batch {batch.number} ({batch}): prepare.function left out column {absent[0]!r}; return it always."
-            )
-        outside = read.attrs["read"] - len(read)
-        filtered = len(read) - sum(tally.dropped.values()) - len(frame)
-        if filtered < 0:
-            raise DataError(
-                f"batch {batch.number} ({batch}): prepare.function returned {-filtered:,} rows more than it got; "
-                "it must not add rows."
-            )
-        dropped = {OUTSIDE: outside, **tally.dropped, FILTERED: filtered}
-        frame = frame[list(recipe.columns)]
-        frame = assign_fate(
-            frame,
-            recipe.label,
-            recipe.identity,
-            recipe.test,
-            recipe.seed,
-            batch.test,
-            recipe.validation,
-            recipe.folds,
-            recipe.after,
-            recipe.grouped,
-        )
-        dropped = {reason: count for reason, count in dropped.items() if count}
-        frame.attrs.update(number=batch.number, read=read.attrs["read"], dropped=dropped, unmatched=tally.unmatched)
-        yield frame
+    frame, tally = prepare(read, recipe.steps)
+    absent = [c for c in recipe.columns if c not in frame.columns]
+    if absent:
+        raise DataError(f"prepare.function left out column {absent[0]!r}; return it always.")
+    outside = read.attrs["read"] - len(read)
+    filtered = len(read) - sum(tally.dropped.values()) - len(frame)
+    if filtered < 0:
+        raise DataError(f"prepare.function returned {-filtered:,} rows more than it got; it must not add rows.")
+    dropped = {OUTSIDE: outside, **tally.dropped, FILTERED: filtered}
+    frame = frame[list(recipe.columns)]
+    frame = assign_fate(
+        frame,
+        recipe.label,
+        recipe.identity,
+        recipe.test,
+        recipe.seed,
+        batch.test,
+        recipe.validation,
+        recipe.folds,
+        recipe.after,
+        recipe.grouped,
+    )
+    dropped = {reason: count for reason, count in dropped.items() if count}
+    frame.attrs.update(number=batch.number, read=read.attrs["read"], dropped=dropped, unmatched=tally.unmatched)
+    return frame
 
 
-def pack_span(batches: Sequence[Batch], recipe: Recipe) -> PackedBatch | tuple[PackedBatch, ...]:
-    """The packed batches of a span, of which one at a time exists as a DataFrame; a lone batch comes by itself."""
-    packed = tuple(pack_batch(frame, recipe) for frame in load_span(batches, recipe))
-    return packed if len(packed) > 1 else packed[0]
+def set_aside(batch: Batch, recipe: Recipe, reason: str) -> PackedBatch:
+    """A batch of which no row is used, all accounted for."""
+    nothing = empty_frame(recipe.selection.schema)
+    nothing.attrs["read"] = 0
+    empty = pack_batch(load_batch(nothing, batch, recipe), recipe)
+    return replace(empty, read=batch.rows, dropped={SET_ASIDE: batch.rows}, error=reason)
 
 
 def pick(packed: Sequence[PackedBatch], index: int) -> PackedBatch:

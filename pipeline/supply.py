@@ -1,12 +1,16 @@
 """Supply: where every stage gets packed batches from."""
 
 import uuid
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
+import dask
 import dask.dataframe as dd
 from dask import delayed
 from dask.delayed import Delayed
 from distributed import Client, Future
+from distributed.spans import span
 
 from pipeline.cut import Batch, spans
 from pipeline.stages import held_out, pick
@@ -16,29 +20,58 @@ from pipeline.tasks import Tasks
 class Source:
     """Where every stage gets packed batches from: the workers' memory, or the files again."""
 
-    def __init__(self, client: Client, packed: dd.DataFrame, batches: Sequence[Batch], keep: bool):
-        self._client, self._run = client, uuid.uuid4().hex[:8]
+    def __init__(
+        self,
+        client: Client,
+        packed: dd.DataFrame,
+        batches: Sequence[Batch],
+        keep: bool,
+        retries: int = 0,
+        run: str = "",
+    ):
+        self._client, self._retries, self._run = client, retries, uuid.uuid4().hex[:8]
+        self._told = {"run": run, "batches": 0, "rows": 0, "kept": keep}
         self._packed = packed.optimize()  # one task from the files to the packed batches; no frame leaves it
-        self._spans = [[batch.number for batch in span] for span in spans(batches)]
-        self._span_of = {number: s for s, span in enumerate(self._spans) for number in span}
+        self._spans = [[batch.number for batch in together] for together in spans(batches)]
+        self._span_of = {number: s for s, some in enumerate(self._spans) for number in some}
         self._keep, self._kept = keep, dict[int, Future]()
+        self._reads = dict(zip(map(str, self._packed.__dask_keys__()), self._spans, strict=True))
 
     def batches(self, numbers: list[int]) -> list[Future]:
         """The packed batches of these numbers, in the same order."""
         wanted = [n for n in numbers if n not in self._kept]
         read = list(dict.fromkeys(self._span_of[n] for n in wanted))
-        # Through `to_delayed` for a list of futures: one for each batch, under its own key.
-        parts = self._packed.partitions[read].to_delayed() if read else []
+        with warnings.catch_warnings():  # the stage's annotation is for the tasks, which do get it
+            warnings.filterwarnings("ignore", message="Dask annotations")
+            # Through `to_delayed` for a list of futures: one for each batch, under its own key.
+            parts = self._packed.partitions[read].to_delayed() if read else []
         fresh: dict[int, Delayed] = {}
         for s, part in zip(read, parts, strict=True):
-            span = self._spans[s]
-            for n in span if self._keep else [n for n in wanted if self._span_of[n] == s]:
+            some = self._spans[s]
+            for n in some if self._keep else [n for n in wanted if self._span_of[n] == s]:
                 key = f"pick-{self._run}-{n}"
-                fresh[n] = part if len(span) == 1 else delayed(pick)(part, span.index(n), dask_key_name=key)
-        futures = dict(zip(fresh, self._client.compute(list(fresh.values())), strict=True)) if fresh else {}
+                fresh[n] = part if len(some) == 1 else delayed(pick)(part, some.index(n), dask_key_name=key)
+        with span("read"), dask.annotate(pipeline=self._told):
+            started = self._client.compute(list(fresh.values()), retries=self._retries) if fresh else []
+        futures = dict(zip(fresh, started, strict=True))
         if self._keep:
             self._kept |= futures
         return [futures.get(n) or self._kept[n] for n in numbers]
+
+    def suspect(self) -> list[int]:
+        """The batches of the reading task that workers most likely died of; none if they died of no reading.
+
+        A worker that dies takes with it what waits in its queue: of those tasks, each as suspicious as the other to
+        the scheduler, it was at work on the one that goes first.
+        """
+        deaths: dict[str, tuple[int, Any]] = self._client.run_on_scheduler(_deaths)
+        known = [(-count, place, key) for key, (count, place) in deaths.items() if key in self._reads]
+        return self._reads[min(known)[2]] if known else []
+
+
+def _deaths(dask_scheduler: Any) -> dict[str, tuple[int, Any]]:
+    """On the scheduler: how many workers died with each task, and its place among the others."""
+    return {str(k): (task.suspicious, task.priority) for k, task in dask_scheduler.tasks.items() if task.suspicious}
 
 
 class Fold:
@@ -50,4 +83,6 @@ class Fold:
     def batches(self, numbers: list[int]) -> list[Future]:
         """The packed batches of these numbers, in the same order, the rows of the fold held out."""
         named = zip(numbers, self._source.batches(numbers), strict=True)
-        return [self._tasks.submit(f"fold-{self._fold}-{n}", held_out, batch, self._fold) for n, batch in named]
+        return [
+            self._tasks.submit(f"fold-{self._fold}-{n}", held_out, batch, self._fold, about=[n]) for n, batch in named
+        ]

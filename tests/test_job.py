@@ -11,8 +11,8 @@ from sklearn import metrics as sk
 from sklearn.linear_model import SGDClassifier
 
 import pipeline
+from pipeline import artefact, report
 from pipeline import config as cfg
-from pipeline import report
 from pipeline.artefact import fingerprint
 from pipeline.cluster import Session
 from pipeline.encode import Encoder
@@ -42,7 +42,7 @@ def execute(session, settings: cfg.Config) -> report.Outcome:
 def made(outcome: report.Outcome, settings: cfg.Config) -> dict:
     """The report of an outcome, but for what the command measures."""
     seconds, cluster = {"total": 1.0, "startup": 0.5}, {"scheduler": "tcp://here", "workers": 2, "threads": 2}
-    return report.make_report(outcome, make_plan(settings), seconds, cluster, {}, Path("m"))
+    return report.make_report(outcome, make_plan(settings), seconds, cluster, {}, {"path": "m"})
 
 
 def sides(frame: pd.DataFrame, label: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -196,8 +196,8 @@ def test_a_separate_test_set_and_the_loaded_artefact_agree_to_the_digit(session,
     settings = config(folder, split={"path": str(tmp_path / "test")})
     outcome = execute(session, settings)
     assert (outcome.ledger.train, outcome.ledger.test) == (2_000, 500)
-    report.write(tmp_path / "run", settings, made(outcome, settings), outcome.model)
-    loaded = pipeline.load(tmp_path / "run")
+    (tmp_path / "model.skops").write_bytes(artefact.dumps(outcome.model))
+    loaded = pipeline.load(tmp_path)
     plain = pd.read_parquet(tmp_path / "test")
     assert outcome.metrics["accuracy"] == sk.accuracy_score(plain["y"], loaded.predict(plain))
     expected = sk.roc_auc_score(plain["y"], loaded.predict_proba(plain)[:, 1])
@@ -254,11 +254,11 @@ def test_data_that_cannot_be_trained_on(session, tmp_path, change, sections, mes
 
 
 def test_a_file_that_breaks_under_the_run_is_named(session, folder):
-    plan = make_plan(config(folder))
     path = folder / "part-002.parquet"
     content = bytearray(path.read_bytes())
     content[4:4000] = bytes(3996)
     path.write_bytes(content)
+    plan = make_plan(config(folder))
     with pytest.raises(DataError, match=r"part-002\.parquet.*cannot be decoded"):
         Job(plan, session, Monitor(0.0, quiet=True)).execute()
 

@@ -1,0 +1,273 @@
+"""The run folder: files that appear whole or not at all, for one run at a time.
+
+It is a local folder or a URL that fsspec writes to. What a run needs to go on after a crash lies under
+`UNFINISHED`, which goes away when the run is done.
+"""
+
+import contextlib
+import json
+import os
+import re
+import socket
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO
+
+import fsspec
+
+from pipeline.errors import ConfigError, DataError, StorageError
+
+try:
+    import fcntl
+except ImportError:  # not on Windows, where nothing keeps two runs apart
+    fcntl = None  # type: ignore[assignment]
+
+UNFINISHED = "checkpoint"
+LOCK = f"{UNFINISHED}/lock"
+# The last file to be written: where it is, all others are.
+LAST = "report.json"
+DRAFT = re.compile(r"\..+\.[0-9a-f]{8}")
+
+
+class RunFolder:
+    """A place to write files to, each under its name at once, and to read them from."""
+
+    def __init__(self, location: str):
+        self.location = location
+        self.local = "://" not in location
+        try:
+            self._fs, self._root = fsspec.core.url_to_fs(location if not self.local else str(Path(location).resolve()))
+        except (ImportError, ValueError) as error:
+            raise ConfigError(f"--out {location}: no place to write to ({error}); name another.") from None
+        self._token = uuid.uuid4().hex
+
+    def __str__(self) -> str:
+        return self.location
+
+    @property
+    def beside(self) -> Path:
+        """A local path whose folder has room for what a run puts aside."""
+        return Path(self._root) if self.local else Path(self._root.rpartition("/")[2])
+
+    def path(self, name: str) -> str:
+        """Where a file is, for anybody."""
+        return self._path(name) if self.local else f"{self.location}/{name}"
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{name}"
+
+    def exists(self, name: str) -> bool:
+        return bool(self._fs.exists(self._path(name)))
+
+    def names(self, prefix: str = "") -> list[str]:
+        """All files, in order, that begin with ``prefix``."""
+        found = sorted(self._fs.find(self._root)) if self._fs.exists(self._root) else []
+        return [name for path in found if (name := path[len(self._root) + 1 :]).startswith(prefix)]
+
+    def read(self, name: str) -> bytes:
+        """The content of a file.
+
+        Raises
+        ------
+        DataError
+            It cannot be read.
+        """
+        try:
+            return bytes(self._fs.cat_file(self._path(name)))
+        except OSError as error:
+            raise DataError(f"{self}/{name}: cannot be read ({_reason(error)}); give another run folder.") from None
+
+    def write(self, name: str, content: bytes) -> None:
+        """Put a file there, whole: a reader, or a crash at any moment, finds the old one or the new one.
+
+        Raises
+        ------
+        StorageError
+            There is no room, or no right to; what was there is there still.
+        """
+        self._hold()
+        try:
+            if self.local:
+                _write(Path(self._path(name)), content)
+            else:  # an object appears when it is complete
+                self._fs.pipe_file(self._path(name), content)
+        except OSError as error:
+            raise StorageError(
+                f"{self}/{name}: cannot be written ({_reason(error)}); free some room there or name another place."
+            ) from None
+
+    def remove(self, name: str) -> None:
+        """Take a file away, if it is there."""
+        with contextlib.suppress(OSError):
+            self._fs.rm_file(self._path(name))
+
+    def finish(self, files: Mapping[str, bytes]) -> None:
+        """Write the results, of which the last is `LAST`, and take away what going on would have needed.
+
+        Raises
+        ------
+        StorageError
+            They cannot be written: none of them is there.
+        """
+        written = []
+        try:
+            for name, content in sorted(files.items(), key=lambda file: file[0] == LAST):
+                self.write(name, content)
+                written.append(name)
+        except BaseException:
+            for name in written:
+                self.remove(name)
+            raise
+        with contextlib.suppress(OSError):
+            self._fs.rm(self._path(UNFINISHED), recursive=True)
+
+    def check_unfinished(self) -> None:
+        """That there is a run to go on with.
+
+        Raises
+        ------
+        ConfigError
+            There is none.
+        """
+        there = self.names()
+        if not any(n.startswith(UNFINISHED) and n != LOCK and not _is_draft(n) for n in there):
+            why = "its run is finished" if LAST in there else "no unfinished run is there"
+            raise ConfigError(f"--resume {self}: {why}; start a new one with --out.")
+
+    @contextlib.contextmanager
+    def claimed(self, resume: bool) -> Iterator[None]:
+        """Hold the folder for one run; a new run's folder that holds no checkpoint vanishes on an error.
+
+        Raises
+        ------
+        ConfigError
+            Another run is at work there, or a new run would meet what another left.
+        """
+        there = self.names()
+        path = Path(self._root)
+        made = [p for p in (path, *path.parents) if not p.exists()] if self.local else []
+        try:
+            with self._lock():
+                if not resume:
+                    self._refuse(there)
+                self._sweep()
+                try:
+                    yield
+                except BaseException:
+                    if not (resume or self.resumable):
+                        for name in self.names():
+                            self.remove(name)
+                    raise
+        finally:
+            for new in made:
+                with contextlib.suppress(OSError):
+                    new.rmdir()  # unless something is in it
+
+    def _refuse(self, there: list[str]) -> None:
+        """That a new run finds nothing that it would write over."""
+        if any(n.startswith(UNFINISHED) and n != LOCK and not _is_draft(n) for n in there) and LAST not in there:
+            raise ConfigError(
+                f"--out {self}: holds an unfinished run; go on with `pipeline run --resume {self}`, or name another."
+            )
+        if not self.local and LOCK in there:
+            raise ConfigError(
+                f"--out {self}: another run has begun there; go on with `pipeline run --resume {self}` once it is "
+                "dead, or name another."
+            )
+        entries = {entry.name for entry in Path(self._root).iterdir()} if self.local else set(there)
+        if any(entry != UNFINISHED and not _is_draft(entry) for entry in entries):
+            raise ConfigError(f"--out {self}: exists and is not empty; name a new folder, nothing was changed.")
+
+    @property
+    def resumable(self) -> bool:
+        """Whether there is something to go on from."""
+        return any(name.endswith(".skops") for name in self.names(UNFINISHED))
+
+    def _sweep(self) -> None:
+        """Drafts that a crash left behind."""
+        for name in self.names():
+            if _is_draft(name):
+                self.remove(name)
+
+    @contextlib.contextmanager
+    def _lock(self) -> Iterator[None]:
+        owner = {"host": socket.gethostname(), "process": os.getpid(), "token": self._token}
+        if not self.local:  # taken over by whoever resumes; see `_hold`
+            self._fs.pipe_file(self._path(LOCK), json.dumps(owner).encode())
+            try:
+                yield
+            finally:
+                self.remove(LOCK)
+            return
+        path = Path(self._path(LOCK))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = path.open("a+")
+        except OSError as error:
+            raise ConfigError(f"--out {self}: cannot be written to ({_reason(error)}); name another place.") from None
+        with file:
+            if not _locked(file, path):
+                file.seek(0)
+                raise ConfigError(f"{self}: another run is at work there ({file.read() or 'just begun'}); wait for it.")
+            file.truncate(0)
+            file.write(f"process {owner['process']} on {owner['host']}")
+            file.flush()
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    path.parent.rmdir()  # unless there is something to go on from
+
+    def _hold(self) -> None:
+        """That the folder is still this run's: nothing locks an object store, so a later run may have taken it over."""
+        if self.local or not self.exists(LOCK):
+            return
+        owner = json.loads(self._fs.cat_file(self._path(LOCK)))
+        if owner["token"] != self._token:
+            raise DataError(
+                f"{self}: process {owner['process']} on {owner['host']} has resumed this run; nothing was written, "
+                "let that one go on."
+            )
+
+
+def _locked(file: IO[str], path: Path) -> bool:
+    """Whether the lock is ours now; the system lets it go when this process ends, however it ends."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    # The run before may have removed the file in between: then the lock is one on nothing.
+    return path.exists() and os.fstat(file.fileno()).st_ino == path.stat().st_ino
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Through a draft in the same folder, on the disk before it takes its name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        with draft.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+    if hasattr(os, "O_DIRECTORY"):  # the name itself is on the disk when its folder is
+        folder = os.open(path.parent, os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _is_draft(name: str) -> bool:
+    return DRAFT.fullmatch(name.rpartition("/")[2]) is not None
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error).partition("\n")[0] or type(error).__name__
