@@ -4,39 +4,44 @@ Every contact with `distributed` that is not a task goes through here.
 """
 
 import contextlib
-import hashlib
-import importlib.util
 import logging
 import os
-import tempfile
-import zipfile
+import threading
+import warnings
+from asyncio import CancelledError
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import dask
-from distributed import Client, LocalCluster
+from dask.utils import parse_bytes
+from distributed import Client, LocalCluster, Security
+from distributed.client import FutureCancelledError
+from distributed.comm import CommClosedError
 
 from pipeline import config as cfg
 from pipeline import forkserver
-from pipeline.errors import ClusterError
-
-# What a worker needs to import before it can run a task of ours.
-REQUIRED = (
-    *("dask_ml", "datasketches", "fsspec", "msgspec", "numba", "numpy", "pandas", "pyarrow", "scipy", "sklearn"),
-    "tomli_w",
-)
+from pipeline.errors import ClusterError, ConfigError
+from pipeline.security import refusal, risks, security_of
+from pipeline.sending import send_code
 
 
-def _local_settings() -> dict[str, Any]:
-    """Dask's configuration for workers of our own; what the user's configuration sets stays."""
+def _local_settings(config: cfg.Cluster) -> dict[str, Any]:
+    """Dask's configuration for a scheduler and workers of our own; what the user's configuration sets stays."""
     environ = dict(dask.config.get("distributed.nanny.pre-spawn-environ"))
     if environ.get("MALLOC_TRIM_THRESHOLD_") == 65536:  # Dask's default
         del environ["MALLOC_TRIM_THRESHOLD_"]
+    patience = dask.config.get("distributed.comm.timeouts.connect")
+    given_up = dask.config.get("distributed.deploy.lost-worker-timeout")
     return {
+        # On one machine nobody is far away: a worker need not try for longer to reach one that has died.
+        "distributed.comm.timeouts.connect": "10s" if patience == "30s" else patience,
         "distributed.nanny.pre-spawn-environ": forkserver.ALLOCATOR | environ,
         "distributed.worker.multiprocessing-method": forkserver.METHOD,
+        # See `_kept_full`.
+        "distributed.deploy.lost-worker-timeout": "5s" if given_up == "15s" else given_up,
+        # A worker that is not heard of for so long is killed, and another started in its place.
+        "distributed.scheduler.worker-ttl": f"{config.worker_timeout}s",
     }
 
 
@@ -49,6 +54,8 @@ class Session:
     threads: int
     memory: int
     """Bytes, all workers together; 0 where they have no limit."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of it."""
 
     @property
     def scheduler(self) -> str:
@@ -65,39 +72,103 @@ def connect(config: cfg.Cluster, modules: Sequence[str] = ()) -> Iterator[Sessio
 
     Raises
     ------
+    ConfigError
+        Certificates are missing or not of use.
     ClusterError
-        The scheduler does not answer in time, has no workers, or a worker lacks a package.
+        The scheduler does not answer in time, has no workers, or went away; a worker lacks a package.
     """
+    security, notes = security_of(config), []
     with contextlib.ExitStack() as stack:
+        # A lane travels in a graph after every round: Dask would call a large one a mistake.
+        stack.enter_context(dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 GiB"}))
         if config.scheduler is None:
             forkserver.start()
-            stack.enter_context(dask.config.set(_local_settings()))
+            stack.enter_context(dask.config.set(_local_settings(config)))
             # Dask's own default would bind the dashboard to every interface.
-            cluster = LocalCluster(
-                n_workers=config.workers or os.cpu_count() or 1,
-                threads_per_worker=1,
-                host="127.0.0.1",
-                dashboard_address=config.dashboard,
-                silence_logs=logging.CRITICAL,  # an error reaches the client, which says it in one sentence
-            )
-            stack.enter_context(cluster)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="Port .* is already in use")
+                cluster = LocalCluster(
+                    n_workers=config.workers or os.cpu_count() or 1,
+                    threads_per_worker=1,
+                    host="127.0.0.1",
+                    dashboard_address=config.dashboard,
+                    memory_limit=_memory(config.memory),
+                    security=security,
+                    silence_logs=logging.CRITICAL,  # an error reaches the client, which says it in one sentence
+                )
+            stack.callback(_close, cluster)
+            stack.enter_context(_kept_full(cluster))
             client = stack.enter_context(Client(cluster, timeout=config.timeout))
+            port = config.dashboard.rpartition(":")[2]
+            if port != "0" and f":{port}/" not in (client.dashboard_link or ""):
+                notes.append(f"port        {port} is taken, so the dashboard listens elsewhere")
         else:
-            client = stack.enter_context(_join(config))
-            _send_code(client, modules)
+            client = stack.enter_context(_join(config, security))
+            notes += risks(config.scheduler)
+            notes += send_code(client, modules)
         workers = client.scheduler_info(n_workers=-1)["workers"].values()
         threads = sum(w["nthreads"] for w in workers)
-        yield Session(client, len(workers), threads, sum(w["memory_limit"] or 0 for w in workers))
+        memory = sum(w["memory_limit"] or 0 for w in workers)
+        try:
+            yield Session(client, len(workers), threads, memory, tuple(notes))
+        except (FutureCancelledError, CancelledError, CommClosedError, OSError) as error:
+            if type(error) is OSError and not str(error).startswith("Timed out trying to connect"):
+                raise
+            raise ClusterError(
+                f"{config.scheduler or 'the local cluster'}: the scheduler went away, or the connection to it "
+                f"({type(error).__name__}); start it again."
+            ) from error
 
 
-def _join(config: cfg.Cluster) -> Client:
+@contextlib.contextmanager
+def _kept_full(cluster: LocalCluster) -> Iterator[None]:
+    """Start a worker anew that Dask has given up: its nanny replaces one that dies, but not one that dies starting."""
+    count, over = len(cluster.worker_spec), threading.Event()
+
+    def watch() -> None:
+        while not over.wait(1.0):
+            if len(cluster.workers) < min(count, len(cluster.worker_spec)):
+                cluster.scale(len(cluster.worker_spec))
+
+    watcher = threading.Thread(target=watch, name="kept-full", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+
+
+def _close(cluster: LocalCluster) -> None:
+    """Close it; one that cannot be reached any more must not hide why.
+
+    A KeyError is Dask's own, of a worker that died before the cluster had heard of it.
+    """
+    with contextlib.suppress(OSError, TimeoutError, KeyError):
+        cluster.close()
+
+
+def _memory(text: str) -> Any:
+    try:
+        return text if text == "auto" else parse_bytes(text)
+    except ValueError:
+        raise ConfigError(f'cluster.memory: {text!r} is no size; write for example "4GB", or "auto".') from None
+
+
+def _join(config: cfg.Cluster, security: Security | None) -> Client:
     assert config.scheduler is not None
     try:
-        client = Client(config.scheduler, timeout=config.timeout)
+        client = Client(config.scheduler, timeout=config.timeout, security=security)
     except (OSError, ValueError) as error:
+        reason = refusal(error)
+        if reason is not None:
+            raise ClusterError(
+                f"{config.scheduler}: TLS was refused ({reason}); give the CA that signed its "
+                "certificate, and a certificate that it trusts, in cluster.tls_ca and cluster.tls_cert."
+            ) from None
         raise ClusterError(
             f"{config.scheduler}: no scheduler answered within {config.timeout:g} s ({type(error).__name__}); "
-            "start one with `dask scheduler` or correct the address."
+            "start one with `dask scheduler` or correct the address (tls:// where it speaks TLS)."
         ) from None
     try:
         client.wait_for_workers(config.workers or 1, timeout=config.timeout)
@@ -108,56 +179,3 @@ def _join(config: cfg.Cluster) -> Client:
             "start them with `dask worker`."
         ) from None
     return client
-
-
-def _send_code(client: Client, modules: Sequence[str]) -> None:
-    """Put this package, and the user's modules, on workers that have only the dependencies.
-
-    The probe and the clearing are nested functions, so they travel by value: nothing of ours is there yet.
-    """
-    required = REQUIRED
-
-    def missing() -> list[str]:
-        import importlib.util
-
-        return [name for name in required if importlib.util.find_spec(name) is None]
-
-    for worker, names in client.run(missing).items():
-        if names:
-            raise ClusterError(f"worker {worker}: lacks the package {names[0]}; install it there.")
-    packages = list(dict.fromkeys(["pipeline", *(module.partition(".")[0] for module in modules)]))
-
-    def forget() -> None:
-        import sys
-
-        for name in [n for n in sys.modules if n.partition(".")[0] in packages]:
-            del sys.modules[name]
-
-    client.run(forget)  # an earlier run may have left an older version of the code
-    with tempfile.TemporaryDirectory() as folder:
-        for package in packages:
-            client.upload_file(str(_zip_module(package, Path(folder))))
-
-    def warm() -> None:
-        import pipeline.warm  # noqa: F401
-
-    client.run(warm)  # imports and compiles on all workers at once, and not inside their first tasks
-
-
-def _zip_module(name: str, folder: Path) -> Path:
-    spec = importlib.util.find_spec(name)
-    if spec is None or spec.origin is None:
-        raise ClusterError(f"module {name}: cannot be found to send it to the workers; put it into this folder.")
-    origin = Path(spec.origin)
-    if not spec.submodule_search_locations:
-        files = [(origin, origin.name)]
-    else:
-        root = origin.parent
-        files = [(p, str(p.relative_to(root.parent))) for p in sorted(root.rglob("*.py"))]
-    # Named by content: a worker that has this very zip already is served, one with another is not fooled.
-    digest = hashlib.sha256(b"".join(p.read_bytes() for p, _ in files)).hexdigest()[:12]
-    target = folder / f"{name}-{digest}.zip"
-    with zipfile.ZipFile(target, "w") as archive:
-        for path, arcname in files:
-            archive.write(path, arcname)
-    return target

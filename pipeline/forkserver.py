@@ -6,6 +6,8 @@ it is ready at once, where a fresh interpreter would import for seconds inside i
 
 import multiprocessing
 import os
+import signal
+import threading
 
 # Dask has workers give memory back to the system at once, so that every array of every batch is made of
 # new pages; letting glibc reuse up to 256 MiB of them made encoding and training 1.5 times as fast.
@@ -28,8 +30,13 @@ def start() -> None:
     multiprocessing.get_context(METHOD).set_forkserver_preload(["pipeline.warm"])
     wanted = {name: value for name, value in (ALLOCATOR | THREADS).items() if name not in os.environ}
     os.environ.update(wanted)  # both are read when a process starts, and the server's start is that of its workers
+    # A ctrl-C in a terminal reaches every process: workers inherit that they ignore it, the command decides.
+    main = threading.current_thread() is threading.main_thread()
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
     try:
         forkserver.ensure_running()
     finally:
+        if main:
+            signal.signal(signal.SIGINT, handler)
         for name in wanted:
             del os.environ[name]

@@ -1,7 +1,5 @@
 """Importing this module imports, and has numba load or compile, what the tasks of a run use."""
 
-from dataclasses import replace
-
 import distributed.nanny
 import distributed.worker  # noqa: F401
 import numpy as np
@@ -44,10 +42,9 @@ def rehearse() -> None:
     lane = train_batches(start(make(Model(), features.task, 0)), [batch, batch], coding, target)
     counts = {"c": pd.Series([1, 1], index=["a", "b"])}
     slicing = Slicing.of([("c",)], counts, ())
-    judge = Judge(lane.estimator, coding, target, metrics_for(features.task, rows, rows), None, slicing, True)
-    evaluate_batch(
-        batch, replace(judge, baselines={"constant": Constant(target, comparable_metrics(judge.metrics, True))})
-    )
+    metrics = metrics_for(features.task, rows, rows)
+    beside = {"constant": Constant(target, comparable_metrics(metrics, constant=True))}
+    evaluate_batch(batch, Judge(lane.estimator, coding, target, metrics, None, slicing, True, beside))
 
 
 rehearse()

@@ -1,0 +1,115 @@
+"""What the fault matrix injects with: a real multi-process cluster, and the bits of a run without a fault."""
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from distributed.diagnostics.plugin import SchedulerPlugin
+
+from pipeline import artefact
+from pipeline import config as cfg
+from pipeline.cluster import Session, connect
+from pipeline.cost import kind_of
+from pipeline.job import Job
+from pipeline.plan import make_plan
+from pipeline.progress import Monitor
+from pipeline.report import Outcome
+from tests.conftest import table, write
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.faults)
+            item.add_marker(pytest.mark.cluster)
+
+
+@pytest.fixture(scope="session")
+def workers() -> Iterator[Session]:
+    """Two workers as the command starts them; whoever is killed comes back."""
+    with connect(cfg.Cluster(workers=2, dashboard="127.0.0.1:0", worker_timeout=5)) as session:
+        yield session
+
+
+@pytest.fixture
+def unused_tcp_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(table(1_200), tmp_path_factory.mktemp("faults") / "data", 4)
+
+
+def settings(folder: Path | str, changes: dict[str, Any] | None = None) -> cfg.Config:
+    """Four batches, two lanes, two rounds: every kind of task there is, and few of each."""
+    base: dict[str, Any] = {
+        "data": {"path": str(folder), "label": "y", "batch_rows": 300},
+        "train": {"lanes": 2, "round_batches": 2},
+        "evaluate": {"bootstrap": 50, "slices": ["c"]},
+    }
+    for section, values in (changes or {}).items():
+        base[section] = {**base.get(section, {}), **values}
+    return cfg.parse(base)
+
+
+def execute(session: Session, config: cfg.Config) -> Outcome:
+    return Job(make_plan(config), session, Monitor(0.0, quiet=True)).execute()
+
+
+def bits(outcome: Outcome) -> tuple[Any, ...]:
+    """What "the same bits" means: the model, every figure, and every row's fate."""
+    return artefact.fingerprint(outcome.model), outcome.findings, outcome.training.progressive, outcome.ledger
+
+
+@pytest.fixture(scope="session")
+def expected(workers: Session, data: Path) -> tuple[Any, ...]:
+    return bits(execute(workers, settings(data)))
+
+
+def listener_on(address: str) -> int:
+    """The process that listens there."""
+    port = int(address.rpartition(":")[2])
+    return next(c.pid for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.laddr.port == port)
+
+
+class Strike(SchedulerPlugin):
+    """Does something to the worker that is given the k-th task of the kind ``task``; counts the tasks."""
+
+    def __init__(self, session: Session, task: str, k: int, number: int = signal.SIGKILL):
+        self.session, self.task, self.k, self.signal = session, task, k, number
+        self.name = f"strike-{task}-{k}"
+        self.scheduler = session.client.cluster.scheduler
+        self.seen, self.struck, self.started = 0, 0, 0
+
+    def transition(self, key: Any, start: str, finish: str, *args: Any, **kwargs: Any) -> None:
+        if finish == "processing":
+            self.started += 1
+        if finish != "processing" or kind_of(key) != self.task:
+            return
+        self.seen += 1
+        if self.seen >= self.k and not self.struck:
+            self.address = self.scheduler.tasks[key].processing_on.address
+            self.struck = listener_on(self.address)
+            os.kill(self.struck, self.signal)
+
+    def __enter__(self) -> "Strike":
+        self.session.client.wait_for_workers(2, timeout=60)
+        self.scheduler.add_plugin(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.scheduler.remove_plugin(self.name)
+        deadline = time.monotonic() + 60
+        while self.struck and not psutil.pid_exists(self.struck) and self.address in self.scheduler.workers:
+            assert time.monotonic() < deadline, "the scheduler does not see that the worker is dead"
+            time.sleep(0.01)
+        self.session.client.wait_for_workers(2, timeout=60)

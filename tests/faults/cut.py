@@ -1,0 +1,40 @@
+"""A run in a network of its own, which is cut: ``python -m tests.faults.cut DATA SECONDS``; prints its fingerprint."""
+
+import subprocess
+import sys
+import threading
+import time
+
+import dask
+
+from pipeline import artefact
+from pipeline import config as cfg
+from pipeline.cluster import connect
+from tests.faults.conftest import execute, settings
+
+
+def link(state: str) -> None:
+    subprocess.run(["ip", "link", "set", "lo", state], check=True)
+
+
+def main() -> None:
+    """Cut the network a moment after training began, for some seconds (0: for good)."""
+    data, seconds = sys.argv[1], float(sys.argv[2])
+    link("up")
+    patience = {"distributed.comm.timeouts.tcp": "11s", "distributed.comm.timeouts.connect": "4s"}
+    with dask.config.set(patience), connect(cfg.Cluster(workers=2, dashboard="127.0.0.1:0")) as session:
+        slow = {"prepare": {"function": "tests.faults.parts:slow"}, "data": {"keep": "reread"}}
+
+        def cut() -> None:
+            time.sleep(1.5)
+            link("down")
+            if seconds:
+                time.sleep(seconds)
+                link("up")
+
+        threading.Thread(target=cut, daemon=True).start()
+        print(artefact.fingerprint(execute(session, settings(data, slow)).model))
+
+
+if __name__ == "__main__":
+    main()

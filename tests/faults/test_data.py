@@ -1,0 +1,298 @@
+"""Data that is broken, changes, or is strange: rows 12 to 21 of the matrix."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from pipeline import config as cfg
+from pipeline.errors import DataError, PipelineError
+from pipeline.job import Job
+from pipeline.plan import make_plan
+from pipeline.progress import Monitor
+from pipeline.run import run
+from pipeline.source import open_dataset
+from pipeline.stages import pack_span
+from tests.conftest import table, write
+from tests.faults.conftest import bits, execute, settings
+from tests.faults.parts import POISON
+
+QUARANTINE = {"data": {"on_bad_batch": "quarantine"}}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write(table(1_200), tmp_path / "data", 4)
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+BROKEN = {
+    "truncated": (truncate, "not a readable Parquet file"),
+    "zero bytes": (lambda path: path.write_bytes(b""), "not a readable Parquet file"),
+    "not Parquet": (lambda path: path.write_text("a,b\n1,2\n" * 100), "not a readable Parquet file"),
+    "a directory": (lambda path: (path.unlink(), path.mkdir(), (path / "x").touch()), None),
+    "a dangling link": (lambda path: (path.unlink(), path.symlink_to("nowhere")), "not a readable Parquet file"),
+    "a name that is no text": (
+        lambda path: path.write_bytes(path.read_bytes().replace(b"amount", b"\x80mount")),
+        "not a readable Parquet file",
+    ),
+    "a column twice": (
+        lambda path: pq.write_table(pa.table([[1], [2]], names=["x", "x"]), path),
+        "column 'x' stands there twice",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_row_12_a_broken_file_is_named_before_anything_runs_or_set_aside(workers, folder, name):
+    breaks, reason = BROKEN[name]
+    breaks(folder / "part-002.parquet")
+    if reason is None:  # is no file, so not one of the data
+        assert open_dataset(str(folder)).rows == 900
+        return
+    with pytest.raises(DataError, match=rf"part-002\.parquet: {reason}"):
+        make_plan(settings(folder))
+    outcome = execute(workers, settings(folder, QUARANTINE))
+    ledger = outcome.ledger
+    assert (ledger.read, ledger.rejected) == (900, 0)
+    (aside,) = ledger.set_aside(make_plan(settings(folder, QUARANTINE)).batches)
+    assert "part-002.parquet" in aside["where"]
+    assert reason in aside["reason"]
+
+
+def test_row_12_a_file_that_vanishes_or_cannot_be_read_is_named(workers, folder):
+    config = settings(folder)
+    plan = make_plan(config)
+    (folder / "part-001.parquet").unlink()
+    with pytest.raises(DataError, match=r"batch 1 \(.*part-001\.parquet.*cannot be decoded.*No such file"):
+        Job(plan, workers, Monitor(0.0, quiet=True)).execute()
+    if os.geteuid() != 0:  # whom nothing is forbidden
+        (folder / "part-000.parquet").chmod(0)
+        with pytest.raises(DataError, match=r"part-000\.parquet: not a readable Parquet file \(.*ermission denied"):
+            make_plan(config)
+
+
+def flip(path: Path) -> None:
+    """One bit in the middle of the first column's data."""
+    offset = pq.read_metadata(path).row_group(0).column(0).data_page_offset + 200
+    content = bytearray(path.read_bytes())
+    content[offset] ^= 1
+    path.write_bytes(content)
+
+
+def test_row_13_a_flipped_bit_is_named_where_there_are_checksums_and_when_it_comes_later(workers, folder):
+    plain = pq.read_table(folder / "part-003.parquet")
+    path = folder / "part-003.parquet"
+    pq.write_table(plain, path, compression="none", use_dictionary=False, write_page_checksum=True)
+    flip(path)
+    with pytest.raises(DataError, match=r"batch 3 \(.*part-003\.parquet.*cannot be decoded.*CRC"):
+        execute(workers, settings(folder))
+    # Without checksums nothing tells in a new run; a run that began before is not fooled.
+    pq.write_table(plain, path, compression="none", use_dictionary=False)
+    plan = make_plan(settings(folder))
+    flip(path)
+    with pytest.raises(DataError, match=r"part-003\.parquet: was .* when the run began, is .* now"):
+        Job(plan, workers, Monitor(0.0, quiet=True)).execute()
+
+
+def drifted(path: Path, change) -> None:
+    pq.write_table(change(pq.read_table(path)), path)
+
+
+def replaced(name: str, values) -> object:
+    return lambda t: t.set_column(t.schema.get_field_index(name), name, values(t.column(name)))
+
+
+DRIFTS = {
+    "int to text": (replaced("n", lambda c: c.cast(pa.string())), r"column 'n' is string, but int64 in .*part-000"),
+    "int to float": (replaced("n", lambda c: c.cast(pa.float64())), r"column 'n' is double, but int64 in .*part-000"),
+    "beyond 2^53": (
+        replaced("n", lambda c: pa.array(np.arange(len(c), dtype=np.uint64) + np.uint64(2**60))),
+        r"column 'n' is uint64, but int64",
+    ),
+    "missing": (lambda t: t.drop_columns(["x"]), r"column 'x' is missing, .*part-000\.parquet has it"),
+    "renamed": (lambda t: t.rename_columns(["X", *t.column_names[1:]]), r"column 'x' is missing"),
+}
+
+
+@pytest.mark.parametrize("name", DRIFTS)
+def test_rows_15_and_16_drift_is_named_with_file_column_and_types_or_set_aside(workers, folder, name):
+    change, reason = DRIFTS[name]
+    drifted(folder / "part-002.parquet", change)
+    with pytest.raises(DataError, match=rf"part-002\.parquet: {reason}"):
+        make_plan(settings(folder))
+    ledger = execute(workers, settings(folder, QUARANTINE)).ledger
+    assert (ledger.read, ledger.reasons) == (1_200, {"batch set aside": 300})
+    assert Path(ledger.files[0].path).name == "part-002.parquet"
+    # The first file is the odd one: most decide.
+    shutil.copy(folder / "part-002.parquet", folder / "aaa.parquet")
+    (folder / "part-002.parquet").unlink()
+    ledger = execute(workers, settings(folder, QUARANTINE)).ledger
+    assert Path(ledger.files[0].path).name == "aaa.parquet"
+    assert ledger.train + ledger.test == 900
+
+
+def test_rows_15_and_16_harmless_differences_are_harmless(workers, folder, expected):
+    drifted(folder / "part-001.parquet", lambda t: t.select(t.column_names[::-1]))
+    drifted(folder / "part-002.parquet", lambda t: t.append_column("extra", pa.nulls(len(t))))
+    drifted(folder / "part-003.parquet", replaced("c", lambda c: c.dictionary_encode()))
+    outcome = execute(workers, settings(folder))
+    assert bits(outcome)[:3] == expected[:3]
+
+
+def test_row_17_categories_of_files_become_one_vocabulary(workers, tmp_path):
+    frame = table(1_200).assign(c=lambda f: np.where(f.index < 600, "early", "late"))
+    frame.loc[frame.index % 3 == 0, "c"] = "always"
+    folder = write(frame, tmp_path / "data", 4)
+    model = execute(workers, settings(folder)).model
+    names = model.named_steps["preprocess"].get_feature_names_out()
+    assert [n for n in names if n.startswith("c=")] == ["c=always", "c=early", "c=late"]
+    unseen = frame.head(5).assign(c="never")
+    assert model[:-1].transform(unseen)[:, [n.startswith("c=") for n in names]].nnz == 0  # zeros: the README's policy
+    assert np.isfinite(model.predict_proba(unseen)).all()
+
+
+def test_row_18_empty_files_and_batches_are_counted_and_harmless(workers, folder, expected):
+    table(10).head(0).to_parquet(folder / "part-0005.parquet", index=False)
+    # pandas writes a column without a value as of no type: the other files have one.
+    assert bits(execute(workers, settings(folder)))[:3] == expected[:3]
+    ledger = execute(workers, settings(folder, {"prepare": {"filter": {"late": "t > '2030-01-01' or n < 25"}}})).ledger
+    assert ledger.read == 1_200
+    sorted_by_n = write(table(1_200).sort_values("n", ignore_index=True), folder.parent / "sorted", 4)
+    ledger = execute(workers, settings(sorted_by_n, {"prepare": {"filter": {"few": "n < 12"}}})).ledger
+    assert (ledger.read, ledger.batches[3]["prepare.filter.few"]) == (1_200, 300)
+
+
+def test_row_19_sorted_labels_train(workers, tmp_path):
+    folder = write(table(1_200).sort_values("y", ignore_index=True), tmp_path / "data", 6)
+    for lanes in (1, 3):
+        outcome = execute(workers, settings(folder, {"train": {"lanes": lanes, "epochs": 3}}))
+        assert outcome.metrics["roc_auc"] > 0.7
+    sgd = {"model": {"estimator": "sklearn.linear_model.SGDClassifier", "params": {"loss": "log_loss"}}}
+    assert execute(workers, settings(folder, sgd)).ledger.read == 1_200
+
+
+def test_row_20_labels_that_are_none_are_rejected_by_reason(workers, tmp_path):
+    frame = table(1_200)
+    frame["amount"] = frame["amount"].astype(float)
+    frame.loc[:9, "amount"] = np.inf
+    frame.loc[10:29, "amount"] = np.nan
+    frame.loc[30:35, "x"] = -np.inf  # of a feature: missing
+    folder = write(frame, tmp_path / "data", 4)
+    ledger = execute(workers, settings(folder, {"data": {"label": "amount"}})).ledger
+    assert ledger.reasons == {"label missing": 20, "label not finite": 10}
+    assert ledger.batches[0]["label missing"] == 20
+    rare = table(1_200).assign(k="a")
+    rare.loc[rare.index % 2 == 0, "k"] = "b"
+    rare.loc[1_100:, "k"] = "strange"
+    write(rare.head(1_000), tmp_path / "train", 2)
+    write(rare.tail(200), tmp_path / "test", 2)
+    split = {"split": {"path": str(tmp_path / "test")}, "data": {"label": "k"}}
+    ledger = execute(workers, settings(tmp_path / "train", split)).ledger
+    assert ledger.reasons == {"label not seen in training": 100}
+    assert sum(rows.get("label not seen in training", 0) for rows in ledger.batches.values()) == 100
+
+
+def test_row_21_one_row_group_and_many_tiny_files_are_the_same_batches(workers, tmp_path):
+    frame = table(5_000)
+    many = write(frame, tmp_path / "many", 1_000)
+    one = write(frame, tmp_path / "one", 1)
+    changes = {"data": {"batch_rows": 500}}
+    first, second = (execute(workers, settings(folder, changes)) for folder in (many, one))
+    assert first.metrics == second.metrics
+    assert len(make_plan(settings(many, changes)).batches) == len(make_plan(settings(one, changes)).batches) == 10
+
+
+def test_a_failing_function_is_set_aside_with_its_reason_up_to_the_limit(workers, tmp_path):
+    frame = table(1_200)
+    frame.loc[[100, 700], "x"] = POISON
+    folder = write(frame, tmp_path / "data", 4)
+    changes = {"prepare": {"function": "tests.faults.parts:failing"}, "data": {"on_bad_batch": "quarantine"}}
+    with pytest.raises(DataError, match=r"part-00[02]\.parquet.*what is this"):
+        execute(workers, settings(folder, {**changes, "data": {}}))
+    for keep in ("memory", "reread"):
+        changes["data"] = {"on_bad_batch": "quarantine", "keep": keep}
+        outcome = execute(workers, settings(folder, changes))
+        ledger = outcome.ledger
+        assert ledger.reasons == {"batch set aside": 600}
+        assert sorted(ledger.errors) == [0, 2]
+        assert "raised ValueError: what is this" in ledger.errors[2]
+        assert ledger.train + ledger.test == 600
+    changes["data"]["max_bad_batches"] = 1
+    with pytest.raises(DataError, match=r"part-000.*set aside .*what is this.*, and 1 more, .*max_bad_batches = 1"):
+        execute(workers, settings(folder, changes))
+
+
+def test_what_was_set_aside_is_in_the_report_and_the_ledger_of_the_run_folder(workers, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.cluster.send_code", lambda client, modules: [])
+    truncate(folder / "part-001.parquet")
+    (tmp_path / "c.toml").write_text(cfg.dump(settings(folder, QUARANTINE)))
+    report = run(tmp_path / "c.toml", (), {"scheduler": workers.scheduler}, out=str(tmp_path / "run"))
+    assert report["batches"]["rejected"] == 1
+    assert report["batches"]["set_aside"][0]["where"].endswith("part-001.parquet")
+    assert "part-001.parquet" in (tmp_path / "run/report.html").read_text()
+    ledger = pd.read_csv(tmp_path / "run/ledger.csv")
+    assert ledger["read"].sum() == report["rows"]["read"] == 900
+    assert ledger["error"].notna().sum() == 1
+
+
+@hypothesis_settings(max_examples=80, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_damage_anywhere_in_a_file_is_one_sentence_or_nothing(tmp_path_factory, data):
+    """Cut, overwrite or insert bytes: reading gives rows or names the file, and never another exception."""
+    folder = tmp_path_factory.mktemp("fuzz")
+    table(50).to_parquet(folder / "part.parquet", index=False)
+    content = (folder / "part.parquet").read_bytes()
+    place = data.draw(st.integers(0, len(content) - 1))
+    some = data.draw(st.binary(min_size=0, max_size=40))
+    kind = data.draw(st.sampled_from(["cut", "over", "in"]))
+    rest = b"" if kind == "cut" else content[place + (len(some) if kind == "over" else 0) :]
+    (folder / "part.parquet").write_bytes(content[:place] + some + rest)
+    try:
+        plan = make_plan(settings(folder))
+        for batch in plan.batches:
+            pack_span([batch], plan.recipe)
+    except PipelineError as error:
+        assert any(name in str(error) for name in ("part.parquet", "label", "evaluate.slices")), error
+
+
+TOML = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=5,
+)
+SECTIONS = ["data", "prepare", "split", "features", "model", "train", "evaluate", "aggregate", "cluster", "x"]
+KEYS = [
+    "path",
+    "label",
+    "function",
+    "columns",
+    "derive",
+    "join",
+    "test",
+    "folds",
+    "epochs",
+    "slices",
+    "workers",
+    "cross",
+]
+
+
+@hypothesis_settings(max_examples=100)
+@given(st.dictionaries(st.sampled_from(SECTIONS), st.dictionaries(st.sampled_from(KEYS), TOML, max_size=3) | TOML))
+def test_any_config_is_read_or_refused_in_one_sentence(raw):
+    try:
+        cfg.parse(raw)
+    except PipelineError as error:
+        assert "\n" not in str(error)

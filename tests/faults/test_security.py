@@ -1,0 +1,221 @@
+"""Ports, certificates, malice and secrets: rows 22, 23 and 27 to 30 of the matrix."""
+
+import json
+import pickle
+import shutil
+import subprocess
+import sys
+import zipfile
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+from sklearn.pipeline import Pipeline
+
+import pipeline
+from pipeline import artefact
+from pipeline import config as cfg
+from pipeline.cluster import connect
+from pipeline.errors import ClusterError, ConfigError, DataError
+from pipeline.run import run
+from pipeline.security import risks
+from tests.conftest import table, write
+from tests.faults.conftest import bits, execute, settings
+
+
+def test_row_22_a_package_that_a_worker_lacks_is_named_before_anything_runs(workers, monkeypatch):
+    monkeypatch.setattr("pipeline.sending.REQUIRED", ("pandas", "no_such_package"))
+    with (
+        pytest.raises(ClusterError, match=r"worker tcp://127.0.0.1:\d+: lacks the package no_such_package; install it"),
+        connect(cfg.Cluster(scheduler=workers.scheduler)),
+    ):
+        pass
+
+
+def test_row_23_a_taken_dashboard_port_falls_back_to_another_on_loopback_and_says_so(workers):
+    port = workers.dashboard.rpartition(":")[2].partition("/")[0]
+    with connect(cfg.Cluster(workers=1, dashboard=f"127.0.0.1:{port}")) as other:
+        assert other.notes == (f"port        {port} is taken, so the dashboard listens elsewhere",)
+        assert other.dashboard.startswith("http://127.0.0.1:")
+        me = psutil.Process()
+        sockets = [c for p in [me, *me.children(recursive=True)] for c in p.net_connections("tcp")]
+        assert {c.laddr.ip for c in sockets if c.status == psutil.CONN_LISTEN} == {"127.0.0.1"}
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory) -> dict[str, dict[str, str]]:
+    """Two authorities that know nothing of each other, each with a certificate that it signed."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl here to make certificates with")
+    made = {}
+    for name in ("ours", "theirs"):
+        here = tmp_path_factory.mktemp(name)
+
+        def openssl(*arguments: str, here: Path = here) -> None:
+            subprocess.run(["openssl", *arguments], cwd=here, check=True, capture_output=True)
+
+        common = ("-newkey", "rsa:2048", "-nodes", "-keyout")
+        openssl("req", "-x509", *common, "ca.key", "-out", "ca.pem", "-subj", f"/CN={name}", "-days", "2")
+        openssl("req", *common, "node.key", "-out", "node.csr", "-subj", "/CN=node")
+        openssl("x509", "-req", "-in", "node.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out",
+                "node.pem", "-days", "2")  # fmt: skip
+        files = {"tls_ca": "ca.pem", "tls_cert": "node.pem", "tls_key": "node.key"}
+        made[name] = {key: str(here / file) for key, file in files.items()}
+    return made
+
+
+def test_row_27_tls_or_nothing(certificates, data, expected):
+    ours, theirs = certificates["ours"], certificates["theirs"]
+    with connect(cfg.Cluster(workers=2, dashboard="127.0.0.1:0", **ours)) as session:
+        address = session.scheduler
+        assert address.startswith("tls://127.0.0.1")
+        assert bits(execute(session, settings(data))) == expected
+        quick = {"timeout": 2.0, "scheduler": address}
+        for config, error, reason in (
+            (cfg.Cluster(**quick, **theirs), ClusterError, "TLS was refused"),
+            (cfg.Cluster(**quick, **{**ours, "tls_ca": theirs["tls_ca"]}), ClusterError, "TLS was refused"),
+            (cfg.Cluster(**quick), ConfigError, r"cluster.tls_ca: missing, but tls://.* speaks TLS"),
+            (cfg.Cluster(**quick, tls_ca=ours["tls_ca"]), ConfigError, "cluster.tls_cert: missing"),
+            (cfg.Cluster(**quick, **{**ours, "tls_key": "/no/file"}), ConfigError, "cluster.tls_key: no file /no/file"),
+            (cfg.Cluster(**quick, **{**ours, "tls_key": theirs["tls_key"]}), ConfigError, "are of no use"),
+        ):
+            with pytest.raises(error, match=reason), connect(config):
+                pass
+        plain = address.replace("tls://", "tcp://")
+        with (
+            pytest.raises(ClusterError, match=r"no scheduler answered within 2 s .*tls:// where it speaks TLS"),
+            connect(cfg.Cluster(timeout=2.0, scheduler=plain)),
+        ):
+            pass
+        with (
+            pytest.raises(ConfigError, match="a plain connection, but TLS was asked for"),
+            connect(cfg.Cluster(scheduler=plain, **ours)),
+        ):
+            pass
+
+
+def test_a_scheduler_beyond_loopback_without_tls_is_warned_of():
+    for near in ("tcp://127.0.0.1:8786", "tcp://localhost:8786", "tcp://[::1]:8786", "tls://10.0.0.1:8786"):
+        assert risks(near) == []
+    for far in ("tcp://10.0.0.1:8786", "tcp://scheduler:8786", "ucx://10.0.0.1:8786"):
+        (risk,) = risks(far)
+        assert "without TLS: whoever reaches it can read the data and run code on the workers" in risk
+
+
+class Evil:
+    def __reduce__(self):
+        return eval, ("open('hacked', 'w')",)
+
+
+@pytest.fixture
+def finished(workers, data, tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("pipeline.cluster.send_code", lambda client, modules: [])
+    (tmp_path / "c.toml").write_text(cfg.dump(settings(data)))
+    run(tmp_path / "c.toml", (), {"scheduler": workers.scheduler}, out=str(tmp_path / "run"))
+    return tmp_path / "run"
+
+
+def test_row_28_a_malicious_or_changed_model_is_refused_and_runs_nothing(finished, tmp_path):
+    file = finished / "model.skops"
+    good = file.read_bytes()
+    assert pipeline.load(finished)
+    attacks = {
+        "a pickle": pickle.dumps(Evil()),
+        "another type": artefact.dumps(Pipeline([("model", Evil())])),
+        "cut": good[:-200],
+        "one bit": good[:5000] + bytes([good[5000] ^ 1]) + good[5001:],
+        "nothing": b"",
+    }
+    with zipfile.ZipFile(file) as archive:  # a schema that names a function
+        schema = json.loads(archive.read("schema.json"))
+        schema["__class__"], schema["__module__"] = "system", "os"
+    with zipfile.ZipFile(tmp_path / "forged", "w") as archive:
+        archive.writestr("schema.json", json.dumps(schema))
+    attacks["a function"] = (tmp_path / "forged").read_bytes()
+    for content in attacks.values():
+        file.write_bytes(content)
+        with pytest.raises(DataError, match=r"is not the file that the run wrote, by its sha256"):
+            pipeline.load(finished)
+        alone = tmp_path / "alone.skops"
+        alone.write_bytes(content)
+        if content != attacks["one bit"]:
+            with pytest.raises(DataError, match=r"not trusted|not a readable model"):
+                pipeline.load(alone)
+    assert not (tmp_path / "hacked").exists()
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "</td><img src=x onerror=alert(2)>",
+    "two\nlines\r\n",
+    "nul\0inside",
+    "🦄 \u202e reversed \x1b[31mred",
+    "{{ 7*7 }}{% raw %}",
+    "'; DROP TABLE rows; --",
+    "=HYPERLINK(1)",
+]
+
+
+class Tags(HTMLParser):
+    """Every tag and attribute of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        self.found += [tag, *(f"{tag}.{name}" for name, _ in attrs)]
+
+
+def test_row_29_hostile_names_and_values_are_harmless(workers, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr("pipeline.cluster.send_code", lambda client, modules: [])
+    rng = np.random.default_rng(0)
+    frame = table(1_200)[["x", "y"]]
+    for i, name in enumerate(HOSTILE):
+        frame[name] = rng.choice(HOSTILE, len(frame)) if i % 2 else rng.normal(size=len(frame))
+    frame["long"] = "a" * 1_000_000
+    frame.loc[frame.index[1:], "long"] = "short"
+    folder = write(frame, tmp_path / "data", 2)
+    config = settings(folder, {"evaluate": {"slices": [HOSTILE[1], [HOSTILE[3], HOSTILE[5]]]}})
+    (tmp_path / "c.toml").write_text(cfg.dump(config))
+    report = run(tmp_path / "c.toml", (), {"scheduler": workers.scheduler}, out=str(tmp_path / "run"))
+    page = (tmp_path / "run/report.html").read_text()
+    clean = run(
+        tmp_path / "c.toml", ("evaluate.slices=[]",), {"scheduler": workers.scheduler}, out=str(tmp_path / "two")
+    )
+    assert report["model"]["fingerprint"] == clean["model"]["fingerprint"]
+    tags = Tags()
+    tags.feed(page)
+    assert "script.src" not in tags.found
+    assert not any(".on" in name for name in tags.found)
+    assert "img" not in tags.found
+    shown = capfd.readouterr().err
+    assert "\x1b[31mred" not in shown
+    assert "\0" not in shown
+    assert max(map(len, shown.splitlines())) < 2_000
+    loaded = pipeline.load(tmp_path / "run")
+    assert np.isfinite(loaded.predict_proba(frame.head())).all()
+    assert len(pd.read_csv(tmp_path / "run/ledger.csv")) > 0
+
+
+CANARY = "c4n4ry-s3cr3t"
+
+
+def test_row_30_a_secret_in_a_failing_run_is_found_nowhere(tmp_path):
+    """Of the command itself, whose output goes to files; `test_storage` has the same with a server that answers."""
+    (tmp_path / "c.toml").write_text(
+        f'[data]\npath = "http://user:{CANARY}@127.0.0.1:9/data.parquet?token={CANARY}"\nlabel = "y"\n'
+        f'[data.storage_options]\nclient_kwargs = {{ headers = {{ secret = "{CANARY}" }} }}\n'
+    )
+    for more in (("--debug",), ("--plan",)):
+        command = [sys.executable, "-m", "pipeline", "run", "c.toml", "--out", "out", *more]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode in (1, 2)
+        assert CANARY not in done.stdout + done.stderr
+        assert "127.0.0.1:9/data.parquet" in done.stderr
+    for path in tmp_path.rglob("*"):
+        assert path.name == "c.toml" or path.is_dir() or CANARY.encode() not in path.read_bytes(), path

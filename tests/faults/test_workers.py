@@ -1,0 +1,140 @@
+"""Workers that die, hang, or are asked for too much: rows 1 to 4, 8, 10 and 26 of the matrix."""
+
+import os
+import signal
+import threading
+import time
+
+import dask
+import psutil
+import pytest
+from distributed import Client, LocalCluster
+from distributed.chaos import KillWorker
+
+from pipeline import config as cfg
+from pipeline.cluster import Session, connect
+from pipeline.errors import ClusterError, DataError
+from tests.conftest import table, write
+from tests.faults.conftest import Strike, bits, execute, settings
+from tests.faults.parts import POISON
+
+# Each kind of task, and how many of it a run without a fault has.
+STEPS = {"read": 4, "statistics": 4, "merge-statistics": 2, "train": 4, "merge-share": 4, "merge-lanes": 2}
+STEPS |= {"merge-hand_over": 2, "send": 7, "evaluate": 4, "merge-evaluate": 2, "importance": 1}
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(("task", "k"), [(task, k) for task, count in STEPS.items() for k in range(1, count + 1)])
+def test_row_1_a_worker_killed_at_any_step_changes_no_bit(workers, data, expected, task, k):
+    with Strike(workers, task, k) as strike:
+        outcome = execute(workers, settings(data))
+    assert strike.struck, f"{strike.seen} of {k} were given out"
+    assert bits(outcome) == expected
+
+
+def test_row_2_workers_killed_at_random_change_no_bit(data, expected):
+    with connect(cfg.Cluster(workers=2, dashboard="127.0.0.1:0")) as session:  # which goes when the workers do
+        seen = set(session.client.run(os.getpid).values())
+        session.client.register_plugin(KillWorker(delay="1.5 s", mode="segfault"), name="chaos")
+        deadline = time.monotonic() + 40
+        while len(seen) < 6 and time.monotonic() < deadline:
+            assert bits(execute(session, settings(data))) == expected
+            seen |= {nanny.pid for nanny in session.client.cluster.workers.values() if nanny.pid}
+        assert len(seen) >= 6, "four workers were killed"
+
+
+def set_environment(name: str, value: str) -> None:
+    os.environ[name] = value
+
+
+def test_row_3_an_exception_after_the_update_is_retried_and_trains_once(workers, data, tmp_path):
+    model = {"model": {"estimator": "tests.faults.parts.FailsOnce", "params": {"loss": "log_loss"}}}
+    config = settings(data, model)
+    without = bits(execute(workers, config))
+    (tmp_path / "fail").touch()
+    workers.client.run(set_environment, "FAULTS", str(tmp_path))
+    assert bits(execute(workers, config)) == without
+    assert not (tmp_path / "fail").exists(), "it did fail"
+
+
+def test_row_3_without_retries_the_same_exception_ends_the_run(workers, data, tmp_path):
+    model = {"model": {"estimator": "tests.faults.parts.FailsOnce"}, "cluster": {"retries": 0}}
+    (tmp_path / "fail").touch()
+    workers.client.run(set_environment, "FAULTS", str(tmp_path))
+    with pytest.raises(RuntimeError, match="failed after the update"):
+        execute(workers, settings(data, model))
+
+
+@pytest.fixture
+def poisoned(tmp_path):
+    frame = table(1_200)
+    frame.loc[700, "x"] = POISON
+    return write(frame, tmp_path / "data", 4)
+
+
+def test_row_4_a_batch_that_kills_its_workers_is_named(workers, poisoned):
+    config = settings(poisoned, {"prepare": {"function": "tests.faults.parts:deadly"}})
+    with pytest.raises(ClusterError, match=r"batch 2 \(.*part-002\.parquet \(row groups 0 to 0\)\), 300 rows: 4 work"):
+        execute(workers, config)
+    workers.client.wait_for_workers(2, timeout=60)
+
+
+@pytest.mark.timeout(90)
+def test_row_8_a_frozen_worker_wakes_or_is_replaced(workers, data, expected):
+    with Strike(workers, "train", 2, signal.SIGSTOP) as strike:
+        threading.Timer(2.0, lambda: os.kill(strike.struck, signal.SIGCONT)).start()
+        outcome = execute(workers, settings(data))
+    assert bits(outcome) == expected
+    assert psutil.pid_exists(strike.struck)  # the same process went on
+    with Strike(workers, "train", 2, signal.SIGSTOP) as strike:
+        outcome = execute(workers, settings(data))
+    assert bits(outcome) == expected
+    deadline = time.monotonic() + 30
+    while psutil.pid_exists(strike.struck) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not psutil.pid_exists(strike.struck)
+    workers.client.wait_for_workers(2, timeout=60)
+
+
+def test_row_10_memory_that_runs_out_is_told_with_the_batch_the_size_and_what_to_do(workers, poisoned):
+    starved = settings(poisoned, {"prepare": {"function": "tests.faults.parts:starved"}})
+    advice = r"batch 2 \(.*part-002\.parquet.*\), 300 rows: .*give workers of .* GiB each more memory.*data.batch_rows"
+    with pytest.raises(ClusterError, match=advice) as said:
+        execute(workers, starved)
+    assert "Unable to allocate 512. GiB" in str(said.value)
+    hungry = settings(poisoned, {"prepare": {"function": "tests.faults.parts:hungry"}})
+    with (
+        connect(cfg.Cluster(workers=1, dashboard="127.0.0.1:0", memory="600MB")) as small,
+        pytest.raises(ClusterError, match=advice),
+    ):
+        execute(small, hungry)
+
+
+@pytest.mark.parametrize(("count", "threads"), [(1, 1), (1, 2), (2, 2), (3, 1), (3, 2)])
+def test_row_26_any_number_of_workers_and_threads_gives_the_same_bits(data, expected, count, threads):
+    with (
+        dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}),
+        LocalCluster(
+            n_workers=count, threads_per_worker=threads, host="127.0.0.1", dashboard_address="127.0.0.1:0"
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        assert bits(execute(Session(client, count, threads, 0), settings(data))) == expected
+
+
+def test_row_26_workers_that_join_late_change_no_bit(workers, data, expected):
+    cluster = workers.client.cluster
+    slow = settings(data, {"prepare": {"function": "tests.faults.parts:slow"}})
+    threading.Timer(0.3, lambda: cluster.scale(4)).start()
+    try:
+        outcome = execute(workers, slow)
+        assert len(cluster.scheduler.workers) == 4
+    finally:
+        cluster.scale(2)
+    assert bits(outcome) == expected
+
+
+def test_a_function_that_gives_other_rows_each_time_is_found_out(workers, data):
+    fickle = {"prepare": {"function": "tests.faults.parts:fickle"}, "data": {"keep": "reread"}}
+    with pytest.raises(DataError, match=r"batch \d \(.*rows to train on, .* when it was read before; have prepare"):
+        execute(workers, settings(data, fickle))
