@@ -26,7 +26,7 @@ def evaluate(
     overrides: tuple[str, ...] = (),
     options: dict[str, Any] | None = None,
     every: bool = False,
-    started: float | None = None,
+    monitor: Monitor | None = None,
 ) -> dict[str, Any]:
     """Metrics and drift of ``model`` on the rows of ``config`` that test; with ``every``, on all of them.
 
@@ -35,7 +35,7 @@ def evaluate(
     PipelineError
         No model, data that it cannot read, or data that is nothing like what it was trained on.
     """
-    monitor = Monitor(time.perf_counter() if started is None else started)
+    monitor = monitor or Monitor()
     settings = settings_of(config, overrides, options)
     trained = artefact.load(model)
     encoder, estimator = trained.named_steps["preprocess"], trained.named_steps["model"]

@@ -1,6 +1,5 @@
 """Checking a data set without training on it: what is in each column, and what looks wrong."""
 
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ def check(
     config: Path,
     overrides: tuple[str, ...] = (),
     options: dict[str, Any] | None = None,
-    started: float | None = None,
+    monitor: Monitor | None = None,
 ) -> dict[str, Any]:
     """Rows, labels, and for every feature its type, missing rate, range or cardinality, and warnings.
 
@@ -31,7 +30,7 @@ def check(
     PipelineError
         The data cannot be read, or the ledger does not balance.
     """
-    monitor = Monitor(time.perf_counter() if started is None else started)
+    monitor = monitor or Monitor()
     settings = settings_of(config, overrides, options)
     plan = make_plan(settings)
     looked = replace(plan, after=None, batches=tuple(replace(b, test=False) for b in plan.batches), exploring=True)
@@ -53,7 +52,7 @@ def check(
 
 def findings(summary: Summary, plan: Plan) -> dict[str, Any]:
     """What a merged summary of all rows says."""
-    ledger = Ledger.of(summary).balanced(plan.rows)
+    ledger = Ledger.of(summary, files=plan.bad_files).balanced(plan.batches)
     columns: dict[str, Any] = {}
     for name, number in summary.numeric.items():
         count = int(number.histogram.sum())

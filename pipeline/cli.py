@@ -4,17 +4,23 @@ import time
 
 STARTED = time.perf_counter()  # before the heavy imports: their time is the user's time too
 
+import contextlib  # noqa: E402
 import functools  # noqa: E402
 import json  # noqa: E402
 import sys  # noqa: E402
-from collections.abc import Callable  # noqa: E402
+import traceback  # noqa: E402
+from collections.abc import Callable, Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
+from typing import TYPE_CHECKING, Any  # noqa: E402
 
 import click  # noqa: E402
 
 from pipeline import __version__, forkserver  # noqa: E402
-from pipeline.errors import PipelineError  # noqa: E402
+from pipeline.errors import Interrupted, PipelineError  # noqa: E402
+from pipeline.redact import redact  # noqa: E402
+
+if TYPE_CHECKING:
+    from pipeline.progress import Monitor
 
 
 @click.group("pipeline", context_settings={"help_option_names": ["-h", "--help"]})
@@ -30,20 +36,19 @@ def _sentences(command: Callable[..., None]) -> Callable[..., None]:
     def wrapped(*args: Any, debug: bool, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
-        except PipelineError as error:
-            if debug:
-                raise
-            click.echo(f"Error: {error}", err=True)
-            sys.exit(error.exit_code)
         except KeyboardInterrupt:
-            click.echo("Interrupted: nothing was written, the cluster is closed.", err=True)
+            click.echo("Interrupted: nothing was written.", err=True)
             sys.exit(130)
         except Exception as error:
             if debug:
-                raise
-            reason = str(error).partition("\n")[0]
-            click.echo(f"Error: {type(error).__name__}: {reason}; run again with --debug for the traceback.", err=True)
-            sys.exit(1)
+                text = traceback.format_exc().rstrip()
+            elif isinstance(error, PipelineError):
+                text = str(error) if isinstance(error, Interrupted) else f"Error: {error}"
+            else:
+                reason = redact(str(error)).partition("\n")[0]
+                text = f"Error: {type(error).__name__}: {reason}; run again with --debug for the traceback."
+            click.echo(redact(text), err=True)
+            sys.exit(error.exit_code if isinstance(error, PipelineError) else 1)
 
     return click.option("--debug", is_flag=True, help="Show the traceback of an error.")(wrapped)
 
@@ -51,6 +56,9 @@ def _sentences(command: Callable[..., None]) -> Callable[..., None]:
 def _cluster_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options of every command that runs on a cluster."""
     for option in (
+        click.option("--log", type=click.Path(path_type=Path), metavar="FILE", help="Append events, as JSON lines."),
+        click.option("-v", "--verbose", is_flag=True, help="A line on stderr for every event."),
+        click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but errors, and lines if --verbose."),
         click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on stdout, nothing else there."),
         click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override section.key; TOML."),
         click.option("--dashboard", metavar="ADDRESS", help="Where a local cluster's dashboard listens."),
@@ -61,22 +69,51 @@ def _cluster_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def _told(options: dict[str, Any]) -> dict[str, Any]:
+    """Of the options, those that say what is told; the others stay."""
+    return {key: options.pop(key) for key in ("quiet", "verbose", "log")}
+
+
+@contextlib.contextmanager
+def _monitor(quiet: bool, verbose: bool, log: Path | None) -> Iterator["Monitor"]:
+    """What shows people how far a command is."""
+    from pipeline.log import logged
+    from pipeline.progress import Monitor
+
+    monitor = Monitor(STARTED, quiet)
+    with logged(monitor.events, verbose, log):
+        yield monitor
+
+
 @main.command()
 @click.argument("config", required=False, type=click.Path(path_type=Path))
 @_cluster_options
-@click.option("--out", type=click.Path(path_type=Path), help="The run folder to make [runs/NAME-DATE-TIME].")
+@click.option("--out", metavar="FOLDER", help="The run folder to make [runs/NAME-DATE-TIME]; a URL, too.")
+@click.option("--resume", metavar="FOLDER", help="Go on with the unfinished run in FOLDER.")
+@click.option("--trace", is_flag=True, help="Leave Dask's performance report and a trace of all tasks.")
 @click.option("--plan", "plan_only", is_flag=True, help="Say what would be done, and why; run nothing.")
 @_sentences
-def run(config: Path | None, plan_only: bool, as_json: bool, out: Path | None, **options: Any) -> None:
+def run(
+    config: Path | None,
+    plan_only: bool,
+    as_json: bool,
+    out: str | None,
+    resume: str | None,
+    trace: bool,
+    **options: Any,
+) -> None:
     """Train and evaluate as CONFIG (TOML) says; without it, the flights demo."""
     if not (plan_only or options["scheduler"]):
         forkserver.start()
     from pipeline.run import run as run_job
 
     cluster = {k: options[k] for k in ("scheduler", "workers", "dashboard")}
-    result = run_job(config, options["overrides"], cluster, out, plan_only, STARTED)
+    if out and resume:
+        raise click.UsageError("--resume goes on in its folder; give no --out.")
+    with _monitor(**_told(options)) as monitor:
+        result = run_job(config, options["overrides"], cluster, out, plan_only, monitor, resume, trace)
     if as_json:
-        click.echo(json.dumps(result, indent=2))
+        click.echo(json.dumps(redact(result), indent=2))
 
 
 @main.command()
@@ -91,9 +128,10 @@ def evaluate(model: Path, config: Path, as_json: bool, every: bool, overrides: t
         forkserver.start()
     from pipeline.assess import evaluate as evaluate_model
 
-    result = evaluate_model(model, config, overrides, options, every, STARTED)
+    with _monitor(**_told(options)) as monitor:
+        result = evaluate_model(model, config, overrides, options, every, monitor)
     if as_json:
-        click.echo(json.dumps(result, indent=2))
+        click.echo(json.dumps(redact(result), indent=2))
 
 
 @main.command()
@@ -106,9 +144,10 @@ def check(config: Path, as_json: bool, overrides: tuple[str, ...], **options: An
         forkserver.start()
     from pipeline.check import check as check_data
 
-    result = check_data(config, overrides, options, STARTED)
+    with _monitor(**_told(options)) as monitor:
+        result = check_data(config, overrides, options, monitor)
     if as_json:
-        click.echo(json.dumps(result, indent=2))
+        click.echo(json.dumps(redact(result), indent=2))
 
 
 @main.command()
@@ -123,7 +162,7 @@ def report(runs: tuple[Path, ...], out: Path | None, opened: bool, as_json: bool
 
     result = show_report(runs, out, opened)
     if as_json:
-        click.echo(json.dumps(result, indent=2))
+        click.echo(json.dumps(redact(result), indent=2))
 
 
 @main.group()

@@ -1,8 +1,6 @@
 """Looking at finished runs again: one as its page, several side by side."""
 
-import datetime
 import json
-import time
 import tomllib
 import webbrowser
 from collections.abc import Mapping, Sequence
@@ -13,10 +11,11 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.config import flat
 from pipeline.errors import ConfigError, DataError
 from pipeline.page import comparison_page, report_page
 from pipeline.progress import Monitor
-from pipeline.report import PAGE
+from pipeline.report import PAGE, default_folder
 from pipeline.terminal import between, short, show_facts, show_findings, shown
 
 NEEDED = ("task", "data", "rows", "metrics", "intervals", "baselines", "slices", "progressive", "seconds", "model")
@@ -71,7 +70,7 @@ def report(folders: Sequence[Path], out: Path | None = None, opened: bool = Fals
     PipelineError
         A folder holds no run, or ``out`` exists.
     """
-    console = Monitor(time.perf_counter()).console
+    console = Monitor().console
     runs = [read_run(folder) for folder in folders]
     if out is not None and out.exists():
         raise ConfigError(f"--out {out}: exists; name a new file, nothing was changed.")
@@ -85,7 +84,7 @@ def report(folders: Sequence[Path], out: Path | None = None, opened: bool = Fals
     else:
         named = _named(runs)
         rows = compared(named)
-        page = out or Path("runs") / f"comparison-{datetime.datetime.now():%Y%m%d-%H%M%S}.html"
+        page = out or default_folder("comparison").with_suffix(".html")
         _write(page, comparison_page({name: run.report for name, run in named.items()}, rows))
         table = Table("", box=None, pad_edge=False, header_style="bold")
         for name in named:
@@ -139,14 +138,7 @@ def compared(named: Mapping[str, Run]) -> list[tuple[str, list[str]]]:
 
 def _differences(named: Mapping[str, Run]) -> dict[str, list[Any]]:
     """The config keys that are not the same in all runs, with each run's value, "-" where it has none."""
-    flat = [_flat(tomllib.loads(run.config)) for run in named.values()]
-    keys = dict.fromkeys(key for config in flat for key in config)
-    values = {key: [config.get(key, "-") for config in flat] for key in keys}
+    configs = [flat(tomllib.loads(run.config)) for run in named.values()]
+    keys = dict.fromkeys(key for config in configs for key in config)
+    values = {key: [config.get(key, "-") for config in configs] for key in keys}
     return {key: found for key, found in values.items() if any(value != found[0] for value in found)}
-
-
-def _flat(config: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        flat |= _flat(value, f"{above}{key}.") if isinstance(value, dict) else {f"{above}{key}": value}
-    return flat

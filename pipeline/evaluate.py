@@ -113,16 +113,16 @@ class Judge:
     target: Target
     metrics: tuple[type[Metric], ...]
     threshold: float | None = None
-    slicing: Slicing | None = None
-    """The slices; None: the whole alone, without groups for the bootstrap."""
+    slicing: Slicing = field(default_factory=Slicing)
     grouped: bool = False
+    """Whether rows are told apart by their groups for the bootstrap."""
     baselines: Mapping[str, Baseline] = field(default_factory=dict)
     sampled: float = 0.0
     """The share of the rows that tell the features' importance."""
 
     def cells(self, batch: PackedBatch, rows: np.ndarray) -> Cells | None:
         """What some rows of a batch count for."""
-        if self.slicing is None or not (self.grouped or self.slicing.keys):
+        if not (self.grouped or self.slicing.keys):
             return None
         groups, keys = GROUPS if self.grouped else 1, self.slicing.keys
         index = np.zeros((len(rows), 1 + len(keys)), dtype=np.int32)
@@ -143,6 +143,8 @@ class Evaluated:
     sample: Sample | None = None
     rises: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """By column, how much it matters to the sample; empty until all is merged."""
+    rows: Mapping[int, int] = field(default_factory=dict)
+    """How many rows were evaluated, by the number of the batch."""
 
 
 def evaluate_batch(batch: PackedBatch, judge: Judge, fate: int = TEST) -> Evaluated:
@@ -154,6 +156,7 @@ def evaluate_batch(batch: PackedBatch, judge: Judge, fate: int = TEST) -> Evalua
         return Evaluated(
             states_of(judge.metrics, empty),
             {name: states_of(baseline.metrics, empty) for name, baseline in judge.baselines.items()},
+            rows={batch.number: 0},
         )
     cells = judge.cells(batch, rows.places)
     prediction = predict(judge.model, rows.X, rows.y, target, cells, judge.threshold)
@@ -165,7 +168,7 @@ def evaluate_batch(batch: PackedBatch, judge: Judge, fate: int = TEST) -> Evalua
         beside[name] = states_of(baseline.metrics, theirs)
     some = np.linspace(0, len(rows) - 1, math.ceil(judge.sampled * len(rows))).astype(np.int64)
     sample = Sample(batch.features.take(rows.places[some]), rows.y[some]) if len(some) else None
-    return Evaluated(states_of(judge.metrics, prediction), beside, sample)
+    return Evaluated(states_of(judge.metrics, prediction), beside, sample, rows={batch.number: len(rows)})
 
 
 def importance_of(sample: Sample, judge: Judge, names: Sequence[str]) -> dict[str, dict[str, float]]:
@@ -206,6 +209,7 @@ def merge(parts: Sequence[Evaluated]) -> Evaluated:
         merge_states([part.metrics for part in parts]),
         {name: merge_states([part.baselines[name] for part in parts]) for name in parts[0].baselines},
         pooled(samples) if samples else None,
+        rows={number: count for part in parts for number, count in part.rows.items()},
     )
 
 

@@ -9,14 +9,16 @@ import numpy as np
 
 from pipeline.columns import CROSS
 from pipeline.evaluate import Evaluated, Judge, States, asked, results
-from pipeline.metrics import Accuracy, ClassCounts, Errors, interval, poisson_weights
+from pipeline.metrics import NORMAL, Accuracy, ClassCounts, Errors, interval, poisson_weights
 
-# The standard error on either side of a mean that 95% of samples lie within.
-NORMAL = 1.959964
 WORST = 10
 WEIGHTS = 30
-# By which figure slices are compared, the first there is; and whether more of it is worse.
-DECIDING = (("log_loss", True), ("accuracy", False), ("root_mean_squared_error", True))
+# By which figure slices are compared, the first there is; whether more of it is worse; and the loss of a row it is of.
+DECIDING = (
+    ("log_loss", True, "log-loss"),
+    ("accuracy", False, "error rate"),
+    ("root_mean_squared_error", True, "squared error"),
+)
 
 Figures = dict[str, float]
 Interval = tuple[float, float]
@@ -66,7 +68,7 @@ def find(evaluated: Evaluated, judge: Judge, replicates: int, seed: int, slice_r
         _classes(evaluated.metrics, judge),
         slices,
         worst(slices, figures, slice_rows),
-        _importance(evaluated, judge),
+        _importance(evaluated, figures),
         _weights(judge),
         {name: curve for state in evaluated.metrics for name, curve in getattr(state, "curves", dict)().items()},
     )
@@ -94,7 +96,7 @@ def _classes(states: States, judge: Judge) -> dict[str, Figures]:
 
 def _slices(states: States, judge: Judge) -> dict[str, dict[str, dict[str, Any]]]:
     """By key and value: rows, every figure that is defined there, and the intervals of those that are means."""
-    if judge.slicing is None or not judge.slicing.keys:
+    if not judge.slicing.keys:
         return {}
     figures: dict[str, np.ndarray] = {}
     errors: dict[str, np.ndarray] = {}
@@ -127,13 +129,20 @@ def _slices(states: States, judge: Judge) -> dict[str, dict[str, dict[str, Any]]
     return slices
 
 
+def deciding(figures: Figures) -> tuple[str, bool, str]:
+    """The one of `DECIDING` that counts; the last where there is none, as when the squares of errors overflow."""
+    return next((one for one in DECIDING if one[0] in figures), DECIDING[-1])
+
+
 def worst(slices: Mapping[str, Mapping[str, Any]], figures: Figures, least: int) -> list[dict[str, Any]]:
     """The slices of at least so many rows whose figure is worst at the near end of its interval.
 
     The near end, not the figure itself: a slice of few rows is bad by chance. ``worse`` are those that are
     worse than the whole by more than the worst of as many slices would be by chance.
     """
-    name, more = next(((n, m) for n, m in DECIDING if n in figures), ("", True))
+    name, more, _ = deciding(figures)
+    if name not in figures:
+        return []
     ranked = []
     for key, values in slices.items():
         for value, entry in values.items():
@@ -164,13 +173,11 @@ def worst(slices: Mapping[str, Mapping[str, Any]], figures: Figures, least: int)
     ]
 
 
-def _importance(evaluated: Evaluated, judge: Judge) -> dict[str, Any]:
+def _importance(evaluated: Evaluated, figures: Figures) -> dict[str, Any]:
     """The columns, the most important first, and what the figures are of."""
     if evaluated.sample is None:
         return {}
-    loss = "squared error"
-    if judge.target.classes is not None:
-        loss = "log-loss" if hasattr(judge.model, "predict_proba") else "error rate"
+    _, _, loss = deciding(figures)
     rises = evaluated.rises
     order = sorted(rises, key=lambda name: (-rises[name]["mean"], name))
     return {"loss": loss, "rows": len(evaluated.sample), "columns": {name: dict(rises[name]) for name in order}}

@@ -31,10 +31,20 @@ class Reference:
         for j, values in enumerate(numeric_columns(frame, columns)):
             values = values[np.isfinite(values)]
             if len(values):
-                center[j] = values.mean()
+                center[j], spread = _moments(values)
                 # A spread that is nothing but rounding is none.
-                unit[j] = values.std() if values.std() > 1e-12 * abs(center[j]) else 1.0
+                unit[j] = spread if spread > 1e-12 * abs(center[j]) else 1.0
         return cls(center, unit)
+
+
+def _moments(values: np.ndarray) -> tuple[float, float]:
+    """Mean and standard deviation, of values whose squares are no floats, too."""
+    with np.errstate(over="ignore"):
+        mean, spread = values.mean(), values.std()
+    if np.isfinite(mean) and np.isfinite(spread):
+        return mean, spread
+    largest = np.abs(values).max()
+    return (values / largest).mean() * largest, (values / largest).std() * largest
 
 
 @dataclass(frozen=True)
@@ -100,6 +110,8 @@ class PackedBatch:
     """The group of each row in the bootstrap, uint16 (n,), where it is asked for."""
     slices: Mapping[str, tuple[np.ndarray, pd.Index]] = field(default_factory=dict)
     """Codes and values of the columns to slice by that are no coded features, as `Packed.codes` are."""
+    error: str = ""
+    """Why the batch was set aside: it has no rows then."""
 
     def coded(self, name: str) -> tuple[np.ndarray, pd.Index]:
         """Codes (n,), the number of values for missing, and values of a column to slice by."""

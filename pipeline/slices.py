@@ -28,13 +28,19 @@ class SliceColumn:
     edges: tuple[float, ...] | None = None
 
     @property
+    def cuts(self) -> list[str]:
+        """The edges in as many digits as it takes to tell them apart."""
+        for digits in range(6, 18):
+            cuts = [f"{edge:.{digits}g}" for edge in self.edges or ()]
+            if len(set(cuts)) == len(cuts):
+                break
+        return cuts
+
+    @property
     def ranges(self) -> list[str]:
         """The names of the parts of a number, in order."""
-        for digits in range(6, 18):  # as many as it takes to tell them apart
-            inner = [f"{edge:.{digits}g}" for edge in self.edges or ()]
-            if len(set(inner)) == len(inner):
-                break
-        return [f"under {inner[0]}", *(f"{a} to {b}" for a, b in pairwise(inner)), f"{inner[-1]} and over"]
+        cuts = self.cuts
+        return [f"under {cuts[0]}", *(f"{a} to {b}" for a, b in pairwise(cuts)), f"{cuts[-1]} and over"]
 
 
 def slice_columns(wanted: Sequence[str | list[str]], label: str, head: pd.DataFrame) -> tuple[SliceColumn, ...]:

@@ -24,6 +24,7 @@ REASONS = {NO_LABEL: "label missing", NOT_FINITE: "label not finite", NO_TIME: "
 FILTERED = "dropped by prepare.function"
 OUTSIDE = "outside data.filters"
 UNSEEN_LABEL = "label not seen in training"
+SET_ASIDE = "batch set aside"
 # Groups of rows that a resample of the bootstrap draws together.
 GROUPS = 1024
 

@@ -18,12 +18,19 @@ ELSEWHERE = ("_micro", "_weighted")
 
 def show_run(console: Console, report: Mapping[str, Any], ledger: str, folder: str) -> None:
     """What a run prints at its end."""
-    facts = {"rows": ledger, **_learning(report)}
+    facts = {"rows": ledger, **_set_aside(report["batches"]["set_aside"]), **_learning(report)}
     parts = ", ".join(f"{name} {value:.1f}" for name, value in report["seconds"].items() if name != "total")
     facts["seconds"] = f"{report['seconds']['total']:.1f} ({parts})"
     facts["model"] = report["model"]["fingerprint"][:16]
     show_findings(console, report)
     show_facts(console, facts | {"run folder": folder})
+
+
+def _set_aside(found: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    if not found:
+        return {}
+    more = f"; {len(found) - 1} more in report.json" if len(found) > 1 else ""
+    return {"set aside": f"{found[0]['where']}: {found[0]['reason']}{more}"}
 
 
 def show_facts(console: Console, facts: Mapping[str, str]) -> None:

@@ -8,7 +8,8 @@ from pipeline import config as cfg
 from pipeline.cli import main
 from pipeline.datasets import clicks, flights
 from pipeline.plan import make_plan
-from pipeline.stages import load_span
+from pipeline.read import read_batch
+from pipeline.stages import load_batch
 
 
 def test_a_partition_is_the_seeds_and_its_numbers_alone():
@@ -66,7 +67,7 @@ def test_flights_are_late_by_their_delay_and_know_nothing_of_it(tmp_path, monkey
     known = {"arr_delay", "dep_delay", "dep_time", "arr_time", "air_time", "late"}
     assert not known & set(plan.features.columns.names)
     raw = pd.read_parquet("data/flights/flights/month-01.parquet")
-    frame = next(load_span(plan.batches[:1], plan.recipe))
+    frame = load_batch(read_batch(plan.batches[0], plan.recipe.selection), plan.batches[0], plan.recipe)
     expected = (raw["arr_delay"] > 15).astype("boolean").mask(raw["arr_delay"].isna())
     pd.testing.assert_series_equal(frame["late"], expected, check_names=False)
     assert (frame["time_hour"].dt.hour == raw["hour"]).all()

@@ -130,7 +130,7 @@ def test_a_former_model_stands_beside_the_new_one(session, evaluated, tmp_path):
     folder, frame, outcome = evaluated
     former = tmp_path / "former"
     former.mkdir()
-    artefact.save(outcome.model, former / artefact.FILE)
+    (former / artefact.FILE).write_bytes(artefact.dumps(outcome.model))
     # Another order of rows, hence another reference; fewer columns; the same test rows by the split's hash.
     same = execute(session, config(folder, evaluate={"baseline": str(former)}))
     found = same.findings.baselines[str(former)]
@@ -150,7 +150,7 @@ def test_a_former_model_stands_beside_the_new_one(session, evaluated, tmp_path):
 
 def test_a_former_model_that_cannot_be_compared(session, evaluated, tmp_path):
     folder, frame, outcome = evaluated
-    artefact.save(outcome.model, tmp_path / artefact.FILE)
+    (tmp_path / artefact.FILE).write_bytes(artefact.dumps(outcome.model))
     before = {"baseline": str(tmp_path)}
     with pytest.raises(DataError, match=r"evaluate\.baseline: .* learned from 'c'"):
         execute(session, config(folder, features={"categorical": []}, evaluate=before))
@@ -158,7 +158,7 @@ def test_a_former_model_that_cannot_be_compared(session, evaluated, tmp_path):
         execute(session, config(folder, "three", evaluate=before))
     texts = write(frame.assign(y=frame["y"].astype(bool).astype(str)), tmp_path / "texts", 3)
     flags = write(frame.assign(y=frame["y"].astype(bool)), tmp_path / "flags", 3)
-    artefact.save(execute(session, config(flags)).model, tmp_path / artefact.FILE)
+    (tmp_path / artefact.FILE).write_bytes(artefact.dumps(execute(session, config(flags)).model))
     said = execute(session, config(texts, evaluate=before)).findings.baselines[str(tmp_path)]["metrics"]
     assert said["log_loss"] < 0.6
     with pytest.raises(DataError, match="no model there"):
@@ -303,3 +303,8 @@ def test_the_worst_slices_are_bad_beyond_chance():
     found = worst(slices, {"log_loss": 0.5}, 100)
     assert [(f["value"], f["worse"]) for f in found] == [("bad", True), ("noisy", False)]
     assert found[0]["overall"] == 0.5
+
+
+def test_without_a_figure_to_compare_by_no_slice_is_worst():  # the squares of errors may overflow in the whole alone
+    entry = {"rows": 500, "root_mean_squared_error": 1.0, "intervals": {"root_mean_squared_error": (0.9, 1.1)}}
+    assert worst({"c": {"a": entry}}, {"mean_absolute_error": 1e200}, 100) == []

@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self
 
 from pipeline.errors import ConfigError
 from pipeline.metrics.additive import Additive
-from pipeline.metrics.bootstrap import interval, poisson_weights
+from pipeline.metrics.bootstrap import NORMAL, interval, poisson_weights
 from pipeline.metrics.calibration import Calibration
 from pipeline.metrics.classification import Accuracy, Brier, ClassCounts, LogLoss, TopAccuracy
 from pipeline.metrics.confusion import Confusion
@@ -21,6 +21,7 @@ from pipeline.metrics.regression import Errors, PoissonDeviance, Residuals
 from pipeline.metrics.steps import SliceRanking
 
 __all__ = [
+    "NORMAL",
     "Accuracy",
     "Additive",
     "BinnedRanking",

@@ -1,7 +1,7 @@
 """Metrics that are functions of sums over rows: one state gives the whole, every resample and every slice."""
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numba import njit
@@ -23,12 +23,14 @@ class Additive:
 
     sums: np.ndarray | None = None
     groups: int = 1
+    whole: ClassVar[bool] = False
+    """Whether sums are kept of the whole alone, without groups and slices."""
 
     @classmethod
     def of(cls, prediction: Prediction) -> Self:
         if not len(prediction.y):
             return cls()
-        cells = prediction.cells
+        cells = None if cls.whole else prediction.cells
         index = np.zeros((len(prediction.y), 1), dtype=np.int32) if cells is None else cells.index
         count, groups = (1, 1) if cells is None else (cells.count, cells.groups)
         places = cls.places(prediction)

@@ -12,6 +12,8 @@ import numpy as np
 from pipeline.split import GROUPS
 
 LEVEL = 0.95
+# The standard errors on either side of a mean that as many samples lie within.
+NORMAL = 1.959964
 
 
 def poisson_weights(replicates: int, seed: int) -> np.ndarray:

@@ -17,7 +17,8 @@ class Calibration(Additive):
 
     The error is that of C. Guo et al., *On Calibration of Modern Neural Networks* (ICML 2017), equation 3, with the
     bins of `sklearn.calibration.calibration_curve`: of the second of two classes, or of the predicted of more. The
-    curve has up to `POINTS` of about as many rows each, made of fine bins of even log-odds.
+    curve has up to `POINTS` of about as many rows each, made of fine bins of even log-odds. ``sums`` is of the whole
+    alone, float64 (1, BINS + FINE, 3): of each even and then each fine bin its rows, what was said, what came true.
     """
 
     @classmethod

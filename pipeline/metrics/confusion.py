@@ -1,7 +1,6 @@
 """The confusion matrix."""
 
-from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -15,9 +14,7 @@ MOST_CLASSES = 100
 class Confusion(Additive):
     """`sklearn.metrics.confusion_matrix`: rows are the true classes, columns the predicted ones."""
 
-    @classmethod
-    def of(cls, prediction: Prediction) -> "Confusion":
-        return super().of(replace(prediction, cells=None))  # a matrix to be looked at, of the whole
+    whole: ClassVar[bool] = True  # a matrix is to be looked at
 
     @classmethod
     def places(cls, prediction: Prediction) -> tuple[np.ndarray, int] | None:

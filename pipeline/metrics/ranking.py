@@ -231,13 +231,17 @@ def _curve(hits: np.ndarray, alarms: np.ndarray, own: int, others: int) -> dict[
 
 def _lift(curve: dict[str, Any]) -> float:
     """How many times more of the class are among the rows of the highest scores than among all."""
+    return float(np.interp(LIFT_AT, rows_above(curve), curve["true_positive_rate"]) / LIFT_AT)
+
+
+def rows_above(curve: dict[str, Any]) -> np.ndarray:
+    """The share of all rows, of the class or not, up to each point of a curve, (points,)."""
     hits, alarms = np.array(curve["true_positive_rate"]), np.array(curve["false_positive_rate"])
-    share = hits * curve["positives"] + alarms * (1 - curve["positives"])
-    return float(np.interp(LIFT_AT, share, hits) / LIFT_AT)
+    share: np.ndarray = hits * curve["positives"] + alarms * (1 - curve["positives"])
+    return share
 
 
 def precision_of(curve: dict[str, Any]) -> Sequence[float]:
     """The precision at each point of a curve but the first."""
     hits = np.array(curve["true_positive_rate"][1:]) * curve["positives"]
-    alarms = np.array(curve["false_positive_rate"][1:]) * (1 - curve["positives"])
-    return list(hits / (hits + alarms))
+    return list(hits / rows_above(curve)[1:])

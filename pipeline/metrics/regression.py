@@ -1,6 +1,6 @@
 """Errors of a predicted number, the share of variance explained, deviances, and how the residuals are spread."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -73,13 +73,12 @@ class PoissonDeviance(Additive):
 class Residuals(Additive):
     """How many rows have which residual, y minus prediction, in steps of a part of the target's deviation."""
 
+    whole: ClassVar[bool] = True
+
     @classmethod
-    def of(cls, prediction: Prediction) -> "Residuals":
-        if not len(prediction.y):
-            return cls()
+    def places(cls, prediction: Prediction) -> tuple[np.ndarray, int]:
         steps = (prediction.y - prediction.predicted) / prediction.std * (STEPS / (2 * WIDTH)) + STEPS / 2
-        counts = np.bincount(np.clip(steps, 0, STEPS - 1).astype(np.int64), minlength=STEPS)
-        return cls(counts[None].astype(np.float64))
+        return np.clip(steps, 0, STEPS - 1).astype(np.int64)[:, None], STEPS
 
     @staticmethod
     def figures(sums: np.ndarray) -> dict[str, np.ndarray]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Self
 
 import numpy as np
 
@@ -30,7 +30,7 @@ class StepCounts:
     counts: np.ndarray | None = None
 
     @classmethod
-    def at(cls, prediction: Prediction, index: np.ndarray, count: int, most: int) -> Any:
+    def at(cls, prediction: Prediction, index: np.ndarray, count: int, most: int) -> Self:
         """Of rows in the cells ``index`` (n, k) of ``count``, in up to ``most`` steps."""
         if prediction.margins is None or not count:
             return cls()
@@ -44,7 +44,7 @@ class StepCounts:
         places = index.astype(np.int64)[:, :, None] * (2 * ranked * steps) + inner[:, None, :]
         return cls((count, ranked, 2, steps), (places.ravel().astype(np.uint32),)).counted()
 
-    def merge(self, other: Any) -> Any:
+    def merge(self, other: Self) -> Self:
         if not self.shape[0] or not other.shape[0]:
             return self if self.shape[0] else other
         counts = self.counts if other.counts is None else other.counts
@@ -52,7 +52,7 @@ class StepCounts:
             counts = self.counts + other.counts
         return type(self)(self.shape, self.places + other.places, counts).counted()
 
-    def counted(self, every: bool = False) -> Any:
+    def counted(self, every: bool = False) -> Self:
         """With the places counted, once they take more memory than counts do."""
         size = int(np.prod(self.shape))
         if not every and sum(map(len, self.places)) < size:
@@ -67,7 +67,7 @@ class StepCounts:
     def every(self) -> np.ndarray:
         """All counts, int32 (cells, classes ranked, 2, steps)."""
         counts = self.counted(every=True).counts
-        assert isinstance(counts, np.ndarray)
+        assert counts is not None
         return counts
 
 
@@ -75,12 +75,11 @@ class SliceRanking(StepCounts):
     """ROC AUC and average precision of each slice, with the bounds of what ties within a step can hide."""
 
     @classmethod
-    def of(cls, prediction: Prediction) -> "SliceRanking":
+    def of(cls, prediction: Prediction) -> Self:
         cells = prediction.cells
         if cells is None or not len(prediction.y):
             return cls()
-        found: SliceRanking = cls.at(prediction, cells.index[:, 1:] - cells.groups, cells.count - cells.groups, STEPS)
-        return found
+        return cls.at(prediction, cells.index[:, 1:] - cells.groups, cells.count - cells.groups, STEPS)
 
     def result(self) -> dict[str, float]:
         return {}  # the whole is ranked exactly, or by finer steps

@@ -23,7 +23,8 @@ from bokeh.plotting import figure
 
 from pipeline.cost import STAGES
 from pipeline.curve import smoothed
-from pipeline.metrics.ranking import precision_of
+from pipeline.metrics import NORMAL
+from pipeline.metrics.ranking import precision_of, rows_above
 from pipeline.terminal import short
 
 Report = Mapping[str, Any]
@@ -57,45 +58,31 @@ def learning_curve(report: Report) -> Any:
 
 def roc(report: Report) -> Any:
     """The ROC curve, of each class against the rest where there are more than two."""
-    curves = report["curves"].get("ranking")
-    if not curves:
-        return None
-    plot = _figure("false positive rate", "true positive rate", x_range=(0, 1), y_range=(0, 1.005))
+    tips = [("false positive rate", "$x{0.000}"), ("true positive rate", "$y{0.000}")]
+    plot, curves = _ranked(report, "false positive rate", "true positive rate", tips)
     plot.line([0, 1], [0, 1], color=GREY, line_dash="dashed")
-    for colour, curve in _coloured(plot, report, curves):
+    for colour, curve in curves:
         plot.line(curve["false_positive_rate"], curve["true_positive_rate"], color=colour, line_width=2.5)
-    plot.add_tools(_hover([("false positive rate", "$x{0.000}"), ("true positive rate", "$y{0.000}")]))
-    return plot
+    return plot if curves else None
 
 
 def precision_recall(report: Report) -> Any:
     """Precision by recall, beside what no skill would reach."""
-    curves = report["curves"].get("ranking")
-    if not curves:
-        return None
-    plot = _figure("recall", "precision", x_range=(0, 1), y_range=(0, 1.005))
-    for colour, curve in _coloured(plot, report, curves):
+    plot, curves = _ranked(report, "recall", "precision", [("recall", "$x{0.000}"), ("precision", "$y{0.000}")])
+    for colour, curve in curves:
         plot.line(curve["true_positive_rate"][1:], precision_of(curve), color=colour, line_width=2.5)
         plot.line([0, 1], [curve["positives"]] * 2, color=colour, line_dash="dashed", alpha=0.6)
-    plot.add_tools(_hover([("recall", "$x{0.000}"), ("precision", "$y{0.000}")]))
-    return plot
+    return plot if curves else None
 
 
 def gain(report: Report) -> Any:
     """The share of a class found among the rows of the highest scores."""
-    curves = report["curves"].get("ranking")
-    if not curves:
-        return None
-    plot = _figure(
-        "share of the rows, highest scores first", "share of the class found", x_range=(0, 1), y_range=(0, 1.005)
-    )
+    tips = [("rows", "$x{0.0%}"), ("found", "$y{0.0%}")]
+    plot, curves = _ranked(report, "share of the rows, highest scores first", "share of the class found", tips)
     plot.line([0, 1], [0, 1], color=GREY, line_dash="dashed")
-    for colour, curve in _coloured(plot, report, curves):
-        hits, alarms = (np.array(curve[key]) for key in ("true_positive_rate", "false_positive_rate"))
-        share = hits * curve["positives"] + alarms * (1 - curve["positives"])
-        plot.line(share, hits, color=colour, line_width=2.5)
-    plot.add_tools(_hover([("rows", "$x{0.0%}"), ("found", "$y{0.0%}")]))
-    return plot
+    for colour, curve in curves:
+        plot.line(rows_above(curve), curve["true_positive_rate"], color=colour, line_width=2.5)
+    return plot if curves else None
 
 
 def calibration(report: Report) -> Any:
@@ -147,7 +134,7 @@ def worst_slices(report: Report) -> Any:
     )
     margin = 0.05 * (max([*high, overall]) - min([*low, overall]))
     ends = (min([*low, overall]) - margin, max([*high, overall]) + margin)
-    plot = _figure(metric, "", x_range=ends, y_range=FactorRange(*names[::-1]), height=ROW * len(names) + 70)
+    plot = _named(metric, names, x_range=ends)
     plot.add_layout(Span(location=overall, dimension="height", line_color=GREY, line_dash="dashed"))
     plot.hbar("name", right="high", left="low", height=0.25, source=source, color=BLUE, alpha=0.5)
     dots = plot.scatter("figure", "name", source=source, color=BLUE, size=9)
@@ -169,9 +156,9 @@ def importance(report: Report) -> Any:
     some = list(found["columns"].items())[:BARS]
     names = _distinct([name for name, _ in some])
     mean = np.array([value["mean"] for _, value in some])
-    error = 1.96 * np.array([value["error"] for _, value in some])
+    error = NORMAL * np.array([value["error"] for _, value in some])
     source = ColumnDataSource({"name": names, "mean": mean, "low": mean - error, "high": mean + error})
-    plot = _figure(f"rise of the {found['loss']}", "", y_range=FactorRange(*names[::-1]), height=ROW * len(names) + 70)
+    plot = _named(f"rise of the {found['loss']}", names)
     bars = plot.hbar("name", right="mean", height=0.6, source=source, color=BLUE)
     plot.add_layout(Whisker(base="name", lower="low", upper="high", dimension="width", source=source, line_color=GREY))
     plot.add_tools(_hover([("column", "@name"), ("rise", "@mean{0.00000}")], [bars]))
@@ -187,7 +174,7 @@ def weights(report: Report) -> Any:
     names, values = _distinct(shown), [f["weight"] for f in found]
     colours = [BLUE if value > 0 else ORANGE for value in values]
     source = ColumnDataSource({"name": names, "weight": values, "colour": colours})
-    plot = _figure("weight", "", y_range=FactorRange(*names[::-1]), height=ROW * len(names) + 70)
+    plot = _named("weight", names)
     bars = plot.hbar("name", right="weight", height=0.6, source=source, color="colour")
     plot.add_tools(_hover([("feature", "@name"), ("weight", "@weight{0.0000}")], [bars]))
     return plot
@@ -214,7 +201,7 @@ def cost(report: Report) -> Any:
     parts = [stage for stage in (*STAGES, "transfer") if any(worker[stage] for worker in workers)]
     names = [f"worker {i}" for i in range(len(workers))]
     source = ColumnDataSource({"name": names, **{part: [worker[part] for worker in workers] for part in parts}})
-    plot = _figure("seconds", "", y_range=FactorRange(*names[::-1]), height=ROW * len(names) + 110)
+    plot = _named("seconds", names, room=110)
     colours = COLOURS[: len(parts)]
     plot.hbar_stack(parts, y="name", height=0.6, color=colours, source=source)
     plot.tags = [list(pair) for pair in zip(parts, colours, strict=True)]
@@ -239,9 +226,15 @@ def _figure(x: str, y: str, height: int = HEIGHT, **options: Any) -> Any:
     )
     plot.background_fill_color = plot.border_fill_color = None
     plot.outline_line_color = None
-    if isinstance(options.get("y_range"), FactorRange):
-        plot.xaxis.ticker.desired_num_ticks = 4  # names have taken the room
-        plot.xaxis.formatter = BasicTickFormatter(use_scientific=False)
+    return plot
+
+
+def _named(x: str, names: Sequence[str], room: int = 70, **options: Any) -> Any:
+    """A figure of a row for each name, the first at the top, and ``room`` for what stands about them."""
+    height = ROW * len(names) + room
+    plot = _figure(x, "", height, y_range=FactorRange(*names[::-1]), **options)
+    plot.xaxis.ticker.desired_num_ticks = 4  # names have taken the room
+    plot.xaxis.formatter = BasicTickFormatter(use_scientific=False)
     return plot
 
 
@@ -249,13 +242,16 @@ def _hover(tips: Sequence[tuple[str, str]], renderers: Any = "auto", mode: str =
     return HoverTool(tooltips=list(tips), renderers=renderers, mode=mode)
 
 
-def _coloured(plot: Any, report: Report, curves: Sequence[Any]) -> list[tuple[str, Any]]:
-    """Each curve with its colour; several get a legend, each its class."""
+def _ranked(report: Report, x: str, y: str, tips: Sequence[tuple[str, str]]) -> tuple[Any, list[tuple[str, Any]]]:
+    """A figure of two shares, and the ranking's curves with their colours; several get a legend, each its class."""
+    curves = report["curves"].get("ranking") or []
+    plot = _figure(x, y, x_range=(0, 1), y_range=(0, 1.005))
+    plot.add_tools(_hover(tips))
     colours = [COLOURS[i % len(COLOURS)] for i in range(len(curves))]
     if len(curves) > 1:
         names = _distinct(list(report["classes"]))
         plot.tags = [[name, colour] for name, colour in zip(names, colours, strict=False)]
-    return list(zip(colours, curves, strict=True))
+    return plot, list(zip(colours, curves, strict=True))
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

@@ -29,6 +29,10 @@ class Summary:
     targets: Mapping[str, Targets] = field(default_factory=dict)
     slices: Mapping[str, Counts] = field(default_factory=dict)
     """The values of the columns to slice by."""
+    batches: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
+    """Rows by fate, by the number of the batch."""
+    errors: Mapping[int, str] = field(default_factory=dict)
+    """Why a batch was set aside, by its number."""
 
 
 def summarise(
@@ -74,7 +78,9 @@ def summarise(
     for name in slices:
         codes, values = batch.coded(name)
         sliced[name] = Counts.of(codes[trains], values)
-    return Summary(rows, numbers, counts, label, sides[0], sides[1], batch.unmatched, targets, sliced)
+    errors = {batch.number: batch.error} if batch.error else {}
+    by_batch = {batch.number: rows}
+    return Summary(rows, numbers, counts, label, sides[0], sides[1], batch.unmatched, targets, sliced, by_batch, errors)
 
 
 def merge(parts: Sequence[Summary]) -> Summary:
@@ -90,6 +96,8 @@ def merge(parts: Sequence[Summary]) -> Summary:
         _added([part.unmatched for part in parts]),
         {name: Targets.merge([part.targets[name] for part in parts]) for name in first.targets},
         {name: counts.merge(*(p.slices[name] for p in rest)) for name, counts in first.slices.items()},
+        {number: rows for part in parts for number, rows in part.batches.items()},
+        {number: error for part in parts for number, error in part.errors.items()},
     )
 
 

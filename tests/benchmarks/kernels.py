@@ -32,7 +32,7 @@ def plan(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def frame(plan):
-    return next(stages.load_span(plan.batches[:1], plan.recipe))
+    return stages.load_batch(read_batch(plan.batches[0], plan.recipe.selection), plan.batches[0], plan.recipe)
 
 
 @pytest.fixture(scope="module")
