@@ -53,9 +53,9 @@ def _sentences(command: Callable[..., None]) -> Callable[..., None]:
     return click.option("--debug", is_flag=True, help="Show the traceback of an error.")(wrapped)
 
 
-def _cluster_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of every command that runs on a cluster."""
-    for option in (
+def _cluster_options(workers: bool = True) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The options of every command that runs on a cluster; ``workers``: one that takes a number of them."""
+    options = [
         click.option("--log", type=click.Path(path_type=Path), metavar="FILE", help="Append events, as JSON lines."),
         click.option("-v", "--verbose", is_flag=True, help="A line on stderr for every event."),
         click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but errors, and lines if --verbose."),
@@ -64,9 +64,14 @@ def _cluster_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--dashboard", metavar="ADDRESS", help="Where a local cluster's dashboard listens."),
         click.option("--workers", type=click.IntRange(min=1), help="Workers to start, or to wait for on a scheduler."),
         click.option("--scheduler", metavar="ADDRESS", help="Run on this Dask scheduler, like tcp://host:8786."),
-    ):
-        command = option(command)
-    return command
+    ]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        for option in options if workers else [*options[:-2], options[-1]]:
+            command = option(command)
+        return command
+
+    return decorate
 
 
 def _told(options: dict[str, Any]) -> dict[str, Any]:
@@ -87,7 +92,7 @@ def _monitor(quiet: bool, verbose: bool, log: Path | None) -> Iterator["Monitor"
 
 @main.command()
 @click.argument("config", required=False, type=click.Path(path_type=Path))
-@_cluster_options
+@_cluster_options()
 @click.option("--out", metavar="FOLDER", help="The run folder to make [runs/NAME-DATE-TIME]; a URL, too.")
 @click.option("--resume", metavar="FOLDER", help="Go on with the unfinished run in FOLDER.")
 @click.option("--trace", is_flag=True, help="Leave Dask's performance report and a trace of all tasks.")
@@ -120,7 +125,7 @@ def run(
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--all", "every", is_flag=True, help="Evaluate on every row, not on those that the split holds out.")
-@_cluster_options
+@_cluster_options()
 @_sentences
 def evaluate(model: Path, config: Path, as_json: bool, every: bool, overrides: tuple[str, ...], **options: Any) -> None:
     """Metrics of an existing MODEL (a run folder) on the data of CONFIG, and how far that has drifted."""
@@ -136,7 +141,7 @@ def evaluate(model: Path, config: Path, as_json: bool, every: bool, overrides: t
 
 @main.command()
 @click.argument("config", type=click.Path(path_type=Path))
-@_cluster_options
+@_cluster_options()
 @_sentences
 def check(config: Path, as_json: bool, overrides: tuple[str, ...], **options: Any) -> None:
     """Look at the data of CONFIG without training: types, gaps, cardinalities, labels, suspected leakage."""
@@ -161,6 +166,59 @@ def report(runs: tuple[Path, ...], out: Path | None, opened: bool, as_json: bool
     from pipeline.compare import report as show_report
 
     result = show_report(runs, out, opened)
+    if as_json:
+        click.echo(json.dumps(redact(result), indent=2))
+
+
+class Counts(click.ParamType[tuple[int, ...]]):
+    """Whole numbers from 1 on, with commas between them."""
+
+    name = "n,n,…"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """As numbers."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            found = tuple(int(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} is no list of whole numbers; write for example 10,100,1000.", param, ctx)
+        if min(found) < 1:
+            self.fail(f"{value!r}: every number must be 1 or more.", param, ctx)
+        return found
+
+
+@main.command()
+@click.argument("config", required=False, type=click.Path(path_type=Path))
+@click.option("--batches", type=Counts(), default=(), help="Prefixes of the data to measure, as 10,100,1000.")
+@click.option("--workers", type=Counts(), default=(), help="Numbers of local workers to measure, as 1,2.")
+@click.option("--lanes", type=Counts(), default=(), help="Numbers of lanes to measure; the first is the usual one.")
+@click.option("--batch-rows", type=Counts(), default=(), help="Rows of a batch; the first is the usual size.")
+@click.option("--repeats", type=click.IntRange(min=1), default=3, show_default=True, help="Runs of each setting.")
+@click.option("--out", metavar="FOLDER", help="The folder to make [runs/scale-NAME-DATE-TIME].")
+@_cluster_options(workers=False)
+@_sentences
+def scale(
+    config: Path | None,
+    batches: tuple[int, ...],
+    workers: tuple[int, ...],
+    lanes: tuple[int, ...],
+    batch_rows: tuple[int, ...],
+    repeats: int,
+    out: str | None,
+    as_json: bool,
+    overrides: tuple[str, ...],
+    **options: Any,
+) -> None:
+    """How the cost of CONFIG's run grows with batches and workers, and what more workers would bring."""
+    if not options["scheduler"]:
+        forkserver.start()
+    from pipeline.scale import Asked
+    from pipeline.scale import scale as scale_run
+
+    asked = Asked(batches, workers, lanes, batch_rows, repeats)
+    with _monitor(**_told(options)) as monitor:
+        result = scale_run(config, asked, overrides, options, out, monitor)
     if as_json:
         click.echo(json.dumps(redact(result), indent=2))
 

@@ -11,7 +11,7 @@ _TASKS = {
     "train": ("send", "train", "losses", "merge-share", "merge-lanes", "merge-hand_over", "validate", "merge-validate"),
     "evaluate": ("evaluate", "merge-evaluate", "importance"),
 }
-_STAGE_OF = {task: stage for stage, tasks in _TASKS.items() for task in tasks}
+STAGE_OF = {task: stage for stage, tasks in _TASKS.items() for task in tasks}
 
 
 def cost(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def cost(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     stages = {stage: {"tasks": 0, "compute": 0.0, "transfer": 0.0} for stage in STAGES}
     workers: dict[str, dict[str, float]] = {}
     for record in records:
-        stage = _STAGE_OF.get(kind_of(record["key"]), "other")
+        stage = STAGE_OF.get(kind_of(record["key"]), "other")
         worker = workers.setdefault(record["worker"], dict.fromkeys((*STAGES, "transfer"), 0.0))
         stages[stage]["tasks"] += 1
         for part in record["startstops"]:

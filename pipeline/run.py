@@ -23,6 +23,7 @@ from pipeline.models import make
 from pipeline.plan import make_plan
 from pipeline.progress import Monitor
 from pipeline.redact import redact
+from pipeline.scaling.path import short_form
 from pipeline.terminal import show_run
 from pipeline.trace import TASKS, reported, tasks_as_json
 from pipeline.watch import watched
@@ -134,8 +135,11 @@ def _run(
                 session.client.get_task_stream(start=begin)  # the scheduler keeps a record from here on
                 with reported(session.client, trace) as traces:
                     outcome = Job(plan, session, monitor).execute(state, after)
+                    end = time.time()
                 records = session.client.get_task_stream(start=begin)
                 spent = cost(records)
+                threads, batches = session.threads, len(plan.batches)
+                scaling = {} if resumed else short_form(records, begin, end, threads, settings.train.lanes, batches)
                 if trace:
                     traces[TASKS] = tasks_as_json(records, monitor.spans)
                 monitor.events.tell("run_finished", metrics=outcome.metrics)
@@ -152,6 +156,7 @@ def _run(
         result = redact(report.make_report(outcome, plan, seconds, described, spent, saved))
         result["training"]["resumed_after_rounds"] = rounds
         result["traces"] = sorted(traces)
+        result["scaling"] = scaling
         results = report.files(settings, result, model, outcome.ledger.table(plan.batches))
         folder.finish(results | traces)
     except (KeyboardInterrupt, ClusterError, StorageError):

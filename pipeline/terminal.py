@@ -21,9 +21,21 @@ def show_run(console: Console, report: Mapping[str, Any], ledger: str, folder: s
     facts = {"rows": ledger, **_set_aside(report["batches"]["set_aside"]), **_learning(report)}
     parts = ", ".join(f"{name} {value:.1f}" for name, value in report["seconds"].items() if name != "total")
     facts["seconds"] = f"{report['seconds']['total']:.1f} ({parts})"
+    facts |= _scaling(report.get("scaling"))
     facts["model"] = report["model"]["fingerprint"][:16]
     show_findings(console, report)
     show_facts(console, facts | {"run folder": folder})
+
+
+def _scaling(found: Mapping[str, Any] | None) -> dict[str, str]:
+    if not found:
+        return {}
+    part, twice = found["bottleneck"], found["twice_the_workers"]
+    return {
+        "scaling": f"{1e3 * found['work_seconds_per_batch']:.1f} ms of work a batch, workers "
+        f"{found['parallel_efficiency']:.0%} busy, {part['share']:.0%} of the time goes to {part['part']}; twice the "
+        f"workers would be {twice['speedup']:.1f} times as fast"
+    }
 
 
 def _set_aside(found: Sequence[Mapping[str, Any]]) -> dict[str, str]:

@@ -41,11 +41,11 @@ def learning_curve(report: Report) -> Any:
     name, values, smooth = smoothed(report["progressive"])
     if values.empty:
         return None
-    plot = _figure("rows trained on", name)
+    plot = figure_of("rows trained on", name)
     source = ColumnDataSource({"rows": values.index, "loss": values.to_numpy(), "smooth": smooth.to_numpy()})
     plot.scatter("rows", "loss", source=source, size=4, color=BLUE, alpha=0.35)
     line = plot.line("rows", "smooth", source=source, color=BLUE, line_width=2.5)
-    plot.add_tools(_hover([("rows", "@rows{0,0}"), (name, "@smooth{0.0000}")], [line], "vline"))
+    plot.add_tools(hover([("rows", "@rows{0,0}"), (name, "@smooth{0.0000}")], [line], "vline"))
     points = report["training"]["validation"]
     if points:
         rows = [values.index[-1] * point["epoch"] / report["training"]["epochs"] for point in points]
@@ -91,13 +91,13 @@ def calibration(report: Report) -> Any:
     if not curve:
         return None
     most = max(*curve["predicted"], *curve["true"], 0.01) * 1.05
-    plot = _figure("probability predicted", "share that came true", x_range=(0, most), y_range=(0, most))
+    plot = figure_of("probability predicted", "share that came true", x_range=(0, most), y_range=(0, most))
     plot.line([0, most], [0, most], color=GREY, line_dash="dashed")
     source = ColumnDataSource(curve)
     plot.line("predicted", "true", source=source, color=BLUE, line_width=2)
     dots = plot.scatter("predicted", "true", source=source, color=BLUE, size=7)
     tips = [("predicted", "@predicted{0.0000}"), ("true", "@true{0.0000}"), ("rows", "@rows{0,0}")]
-    plot.add_tools(_hover(tips, [dots]))
+    plot.add_tools(hover(tips, [dots]))
     return plot
 
 
@@ -106,10 +106,10 @@ def residuals(report: Report) -> Any:
     found = report["curves"].get("residuals")
     if not found:
         return None
-    plot = _figure("true - predicted, in standard deviations", "rows")
+    plot = figure_of("true - predicted, in standard deviations", "rows")
     source = ColumnDataSource({"left": found["edges"][:-1], "right": found["edges"][1:], "rows": found["rows"]})
     bars = plot.quad("left", "right", "rows", 0, source=source, fill_color=BLUE, line_color=None)
-    plot.add_tools(_hover([("residual", "@left{0.0} to @right{0.0}"), ("rows", "@rows{0,0}")], [bars]))
+    plot.add_tools(hover([("residual", "@left{0.0} to @right{0.0}"), ("rows", "@rows{0,0}")], [bars]))
     plot.y_range.start = 0
     plot.yaxis.formatter = NumeralTickFormatter(format="0.[0]a")
     return plot
@@ -134,7 +134,7 @@ def worst_slices(report: Report) -> Any:
     )
     margin = 0.05 * (max([*high, overall]) - min([*low, overall]))
     ends = (min([*low, overall]) - margin, max([*high, overall]) + margin)
-    plot = _named(metric, names, x_range=ends)
+    plot = named(metric, names, x_range=ends)
     plot.add_layout(Span(location=overall, dimension="height", line_color=GREY, line_dash="dashed"))
     plot.hbar("name", right="high", left="low", height=0.25, source=source, color=BLUE, alpha=0.5)
     dots = plot.scatter("figure", "name", source=source, color=BLUE, size=9)
@@ -144,7 +144,7 @@ def worst_slices(report: Report) -> Any:
         ("95%", "@low{0.0000} to @high{0.0000}"),
         ("rows", "@rows{0,0}"),
     ]
-    plot.add_tools(_hover(tips, [dots]))
+    plot.add_tools(hover(tips, [dots]))
     return plot
 
 
@@ -158,10 +158,10 @@ def importance(report: Report) -> Any:
     mean = np.array([value["mean"] for _, value in some])
     error = NORMAL * np.array([value["error"] for _, value in some])
     source = ColumnDataSource({"name": names, "mean": mean, "low": mean - error, "high": mean + error})
-    plot = _named(f"rise of the {found['loss']}", names)
+    plot = named(f"rise of the {found['loss']}", names)
     bars = plot.hbar("name", right="mean", height=0.6, source=source, color=BLUE)
     plot.add_layout(Whisker(base="name", lower="low", upper="high", dimension="width", source=source, line_color=GREY))
-    plot.add_tools(_hover([("column", "@name"), ("rise", "@mean{0.00000}")], [bars]))
+    plot.add_tools(hover([("column", "@name"), ("rise", "@mean{0.00000}")], [bars]))
     return plot
 
 
@@ -174,15 +174,15 @@ def weights(report: Report) -> Any:
     names, values = _distinct(shown), [f["weight"] for f in found]
     colours = [BLUE if value > 0 else ORANGE for value in values]
     source = ColumnDataSource({"name": names, "weight": values, "colour": colours})
-    plot = _named("weight", names)
+    plot = named("weight", names)
     bars = plot.hbar("name", right="weight", height=0.6, source=source, color="colour")
-    plot.add_tools(_hover([("feature", "@name"), ("weight", "@weight{0.0000}")], [bars]))
+    plot.add_tools(hover([("feature", "@name"), ("weight", "@weight{0.0000}")], [bars]))
     return plot
 
 
 def comparison(reports: Mapping[str, Report]) -> Any:
     """The learning curves of several runs in one plot."""
-    plot = _figure("rows trained on", "loss of each batch, before it, smoothed")
+    plot = figure_of("rows trained on", "loss of each batch, before it, smoothed")
     for i, (run, report) in enumerate(reports.items()):
         name, _, smooth = smoothed(report["progressive"])
         if not smooth.empty:
@@ -201,16 +201,17 @@ def cost(report: Report) -> Any:
     parts = [stage for stage in (*STAGES, "transfer") if any(worker[stage] for worker in workers)]
     names = [f"worker {i}" for i in range(len(workers))]
     source = ColumnDataSource({"name": names, **{part: [worker[part] for worker in workers] for part in parts}})
-    plot = _named("seconds", names, room=110)
+    plot = named("seconds", names, room=110)
     colours = COLOURS[: len(parts)]
     plot.hbar_stack(parts, y="name", height=0.6, color=colours, source=source)
     plot.tags = [list(pair) for pair in zip(parts, colours, strict=True)]
-    plot.add_tools(_hover([("worker", "@name"), *((part, f"@{part}{{0.000}} s") for part in parts)]))
+    plot.add_tools(hover([("worker", "@name"), *((part, f"@{part}{{0.000}} s") for part in parts)]))
     plot.x_range.start = 0
     return plot
 
 
-def _figure(x: str, y: str, height: int = HEIGHT, **options: Any) -> Any:
+def figure_of(x: str, y: str, height: int = HEIGHT, **options: Any) -> Any:
+    """An empty figure with named axes, as all plots of a page are; ranges may be given as pairs."""
     for axis in ("x_range", "y_range"):
         if isinstance(options.get(axis), tuple):
             options[axis] = Range1d(*options[axis])
@@ -229,24 +230,25 @@ def _figure(x: str, y: str, height: int = HEIGHT, **options: Any) -> Any:
     return plot
 
 
-def _named(x: str, names: Sequence[str], room: int = 70, **options: Any) -> Any:
+def named(x: str, names: Sequence[str], room: int = 70, **options: Any) -> Any:
     """A figure of a row for each name, the first at the top, and ``room`` for what stands about them."""
     height = ROW * len(names) + room
-    plot = _figure(x, "", height, y_range=FactorRange(*names[::-1]), **options)
+    plot = figure_of(x, "", height, y_range=FactorRange(*names[::-1]), **options)
     plot.xaxis.ticker.desired_num_ticks = 4  # names have taken the room
     plot.xaxis.formatter = BasicTickFormatter(use_scientific=False)
     return plot
 
 
-def _hover(tips: Sequence[tuple[str, str]], renderers: Any = "auto", mode: str = "mouse") -> HoverTool:
+def hover(tips: Sequence[tuple[str, str]], renderers: Any = "auto", mode: str = "mouse") -> HoverTool:
+    """What is told of what the mouse points at."""
     return HoverTool(tooltips=list(tips), renderers=renderers, mode=mode)
 
 
 def _ranked(report: Report, x: str, y: str, tips: Sequence[tuple[str, str]]) -> tuple[Any, list[tuple[str, Any]]]:
     """A figure of two shares, and the ranking's curves with their colours; several get a legend, each its class."""
     curves = report["curves"].get("ranking") or []
-    plot = _figure(x, y, x_range=(0, 1), y_range=(0, 1.005))
-    plot.add_tools(_hover(tips))
+    plot = figure_of(x, y, x_range=(0, 1), y_range=(0, 1.005))
+    plot.add_tools(hover(tips))
     colours = [COLOURS[i % len(COLOURS)] for i in range(len(curves))]
     if len(curves) > 1:
         names = _distinct(list(report["classes"]))

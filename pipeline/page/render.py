@@ -10,7 +10,7 @@ from bokeh.resources import Resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline import __version__
-from pipeline.page import plots
+from pipeline.page import plots, scaling
 from pipeline.terminal import between, short, shown, signed
 
 # Of a key's slices so many stand in the page; report.json has all.
@@ -37,17 +37,30 @@ PLOTS = {
 
 def report_page(report: Report, config: str, name: str) -> str:
     """One run as HTML: no network, light and dark, narrow and wide, on paper."""
+    drawn = _drawn(PLOTS, report)
+    items = [plot["item"] for section in drawn.values() for plot in section]
+    return _render("report.html", report=report, config=config, name=name, drawn=drawn, items=items)
+
+
+def scale_page(study: Report, config: str, name: str) -> str:
+    """A study of scaling, scale.json's content, as HTML of the same kind."""
+    drawn = _drawn({"scaling": scaling.PLOTS}, study)["scaling"]
+    items = [plot["item"] for plot in drawn]
+    return _render("scale.html", study=study, config=config, name=name, drawn=drawn, items=items)
+
+
+def _drawn(plots: Mapping[str, Mapping[str, Any]], content: Report) -> dict[str, list[dict[str, Any]]]:
+    """Of each section the plots that have something to show."""
     drawn: dict[str, list[dict[str, Any]]] = {}
-    for section, makers in PLOTS.items():
+    for section, makers in plots.items():
         drawn[section] = []
         for title, make in makers.items():
-            plot = make(report)
+            plot = make(content)
             if plot is not None:
                 target = f"plot-{section}-{len(drawn[section])}"
                 item = json_item(plot, target)
                 drawn[section].append({"title": title, "target": target, "item": item, "legend": plot.tags})
-    items = [plot["item"] for section in drawn.values() for plot in section]
-    return _render("report.html", report=report, config=config, name=name, drawn=drawn, items=items)
+    return drawn
 
 
 def comparison_page(reports: Mapping[str, Report], rows: Sequence[tuple[str, Sequence[str]]]) -> str:
