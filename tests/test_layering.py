@@ -75,6 +75,8 @@ ORDER = [
     "assess",
     "check",
     "compare",
+    "served",
+    "export",
     "cli",
 ]
 PACKAGE = Path(__file__).parent.parent / "pipeline"

@@ -44,7 +44,7 @@ def document(live: Any, extra: dict[str, Any], doc: Any) -> None:
         doc.add_root(root)
     doc.template = TEMPLATES.get_template("live.html")
     doc.template_variables.update({"pages": [], "prefix": "", **extra})
-    # Bokeh would say over the tabs that it tries again, a few times; live.html says what that means, and goes on trying.
+    # Bokeh would say, over the tabs, that it tries again a few times; live.html says what it means, and goes on trying.
     doc.config.notify_connection_status = doc.config.reconnect_session = False
     doc.js_on_event("connection_lost", CustomJS(code="dispatchEvent(new Event('lost'))"))
     page.update()
