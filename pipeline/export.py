@@ -1,11 +1,13 @@
 """A finished run to an MLflow tracking server: its config, figures by round, files and model."""
 
 import contextlib
+import logging
 import os
 import re
 import shutil
 import tempfile
 import tomllib
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -16,7 +18,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from pipeline import artefact
 from pipeline.compare import Run, read_run
 from pipeline.config import flat
-from pipeline.errors import ConfigError, DataError, PipelineError
+from pipeline.errors import ConfigError, DataError, PipelineError, TrackingError
 from pipeline.folder import LAST, UNFINISHED
 from pipeline.redact import redact, remember
 from pipeline.report import figures
@@ -34,10 +36,6 @@ NAME, VALUE, MANY = 250, 6_000, 100
 # Requests that fail are tried so often, unless the environment says otherwise; MLflow would for minutes.
 PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
 QUIET = {"MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
-
-
-class TrackingError(PipelineError):
-    """The tracking server does not take the run."""
 
 
 @dataclass(frozen=True)
@@ -112,13 +110,13 @@ def export(folder: Path, uri: str, experiment: str) -> dict[str, str]:
         raise DataError(f"{folder}: its run is not finished; go on with `pipeline run --resume {folder}` first.")
     run = read_run(folder)
     artefact.load(folder)
-    with _login(uri) as address:
-        try:
-            import mlflow
-        except ImportError:
-            raise ConfigError(
-                "--mlflow: MLflow is not installed; pip install 'dask-etl-train[mlflow]', in an environment of its own."
-            ) from None
+    try:
+        import mlflow
+    except ImportError:
+        raise ConfigError(
+            "--mlflow: MLflow is not installed; pip install 'dask-etl-train[mlflow]', in an environment of its own."
+        ) from None
+    with _login(uri) as address, _silence():
         try:
             return send(tracked(run), folder / artefact.FILE, mlflow, address, experiment)
         except (PipelineError, KeyboardInterrupt):
@@ -126,7 +124,7 @@ def export(folder: Path, uri: str, experiment: str) -> dict[str, str]:
         except Exception as error:  # of MLflow's, of its HTTP library's, of the storage's
             reason = redact(str(error)).partition("\n")[0].rstrip(".")
             raise TrackingError(
-                f"--mlflow {marked(uri)}: does not take the run ({type(error).__name__}: {short(reason, 300)}); see "
+                f"--mlflow {marked(uri)}: does not take the run ({type(error).__name__}: {short(reason, 160)}); see "
                 "that a tracking server answers there."
             ) from None
 
@@ -153,6 +151,19 @@ def _login(uri: str) -> Iterator[str]:
                 os.environ[name] = value
 
 
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Without MLflow's remarks, which may have the address."""
+    logger = logging.getLogger("mlflow")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        logger.setLevel(level)
+
+
 def send(run: Tracked, model: Path, mlflow: Any, address: str, experiment: str) -> dict[str, str]:
     """Write a run through the module ``mlflow``; one that fails on the way is taken away again."""
     mlflow.set_tracking_uri(address)
@@ -175,11 +186,12 @@ def send(run: Tracked, model: Path, mlflow: Any, address: str, experiment: str) 
             with contextlib.suppress(Exception):
                 client.delete_run(name)
             raise
+    shown = without_credentials(address).rstrip("/")
     return {
         "experiment_id": place.experiment_id,
         "run_id": name,
         "model_uri": uri,
-        "page": f"{without_credentials(address).rstrip('/')}/#/experiments/{place.experiment_id}/runs/{name}",
+        "page": f"{shown}/#/experiments/{place.experiment_id}/runs/{name}" if shown.startswith("http") else shown,
     }
 
 
