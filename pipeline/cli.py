@@ -223,6 +223,25 @@ def scale(
         click.echo(json.dumps(redact(result), indent=2))
 
 
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--mlflow", "uri", required=True, metavar="URI", help="The tracking server, like http://host:5000.")
+@click.option("--experiment", default="pipeline", show_default=True, metavar="NAME", help="Made if it is not there.")
+@click.option("--json", "as_json", is_flag=True, help="Print ids and addresses as JSON on stdout, nothing else there.")
+@_sentences
+def export(run: Path, uri: str, experiment: str, as_json: bool) -> None:
+    """Write the finished run folder RUN to an MLflow tracking server: config, figures, files and model."""
+    from pipeline.export import described
+    from pipeline.export import export as export_run
+    from pipeline.progress import Monitor
+    from pipeline.terminal import show_facts
+
+    done = export_run(run, uri, experiment)
+    show_facts(Monitor().console, redact(described(done)))
+    if as_json:
+        click.echo(json.dumps(redact(done), indent=2))
+
+
 @main.group()
 def data() -> None:
     """Make a data set."""

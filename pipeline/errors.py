@@ -41,6 +41,10 @@ class ClusterError(PipelineError):
     """The scheduler or its workers cannot do the job."""
 
 
+class TrackingError(PipelineError):
+    """A tracking server does not take the run."""
+
+
 class Interrupted(PipelineError):
     """Somebody asked for the end."""
 

@@ -1,8 +1,9 @@
 """Events: what happens during a run, one flat record each, for the log, the dashboard and whoever else listens."""
 
+import contextlib
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pipeline.redact import redact
@@ -22,6 +23,17 @@ class Events:
     def __init__(self) -> None:
         self.run = uuid.uuid4().hex[:8]
         self.listeners: list[Listener] = []
+
+    @contextlib.contextmanager
+    def heard_by(self, listener: Listener | None) -> Iterator[None]:
+        """Within the block, tell ``listener`` too; None: nobody."""
+        if listener is not None:
+            self.listeners.append(listener)
+        try:
+            yield
+        finally:
+            if listener in self.listeners:  # one that failed is not
+                self.listeners.remove(listener)
 
     def tell(self, event: str, level: str = "info", **fields: Any) -> None:
         """Tell all listeners, in the order in which they came."""

@@ -3,6 +3,7 @@
 import datetime
 import json
 import statistics
+import tomllib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,20 +97,40 @@ def _over_folds(folds: list[dict[str, float]]) -> dict[str, Any]:
     return {"folds": len(folds), "metrics": metrics}
 
 
+def figures(report: dict[str, Any]) -> dict[str, float]:
+    """The figures of a report, flat: on the test rows, over folds, rows and seconds."""
+    folds = report["cross_validation"].get("metrics", {})
+    return {
+        **report["metrics"],
+        **{f"{name}_{kind}_over_folds": found[kind] for name, found in folds.items() for kind in ("mean", "std")},
+        **{f"rows_{side}": report["rows"][side] for side in ("read", "train", "test", "rejected")},
+        **{f"seconds_{name}": value for name, value in report["seconds"].items()},
+    }
+
+
 def default_folder(name: str) -> Path:
     """``runs/NAME-DATE-TIME`` in the working folder."""
     return Path("runs") / f"{name}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
 
 
 def files(config: cfg.Config, report: dict[str, Any], model: bytes, ledger: pd.DataFrame) -> dict[str, bytes]:
-    """What a run folder holds, by name: config.toml, report.json, report.html, ledger.csv and the model."""
+    """What a run folder holds, by name.
+
+    config.toml, report.json, report.html, ledger.csv, the model; ``params.yaml`` and ``metrics.json`` are the config
+    and the figures as DVC expects them.
+    """
+    import yaml
+
     from pipeline.page import report_page  # imports that belong to the end of a run, not to its start
 
     name = Path(report["model"]["path"]).parent.name
+    text = cfg.dump(config)
     return {
-        "config.toml": cfg.dump(config).encode(),
+        "config.toml": text.encode(),
+        "params.yaml": yaml.safe_dump(tomllib.loads(text), sort_keys=False, allow_unicode=True).encode(),
+        "metrics.json": (json.dumps(figures(report), indent=2) + "\n").encode(),
         "ledger.csv": ledger.to_csv(index=False).encode(),
         artefact.FILE: model,
-        PAGE: report_page(report, cfg.dump(config), name).encode(),
+        PAGE: report_page(report, text, name).encode(),
         LAST: (json.dumps(report, indent=2) + "\n").encode(),
     }

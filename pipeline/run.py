@@ -16,6 +16,7 @@ from pipeline.checkpoint import Checkpoints, State, check_sources
 from pipeline.cost import cost
 from pipeline.datasets import flights
 from pipeline.errors import ClusterError, ConfigError, Interrupted, StorageError
+from pipeline.events import Listener
 from pipeline.folder import UNFINISHED, RunFolder
 from pipeline.interrupt import Interrupt
 from pipeline.job import Job
@@ -43,6 +44,7 @@ def run(
     monitor: Monitor | None = None,
     resume: str | Path | None = None,
     trace: bool = False,
+    on_event: Listener | None = None,
 ) -> dict[str, Any]:
     """Run ``config`` (None: the flights demo) and return report.json's content, or the plan's.
 
@@ -55,11 +57,13 @@ def run(
     out
         The run folder to make, local or a URL.
     monitor
-        Where progress is shown; whoever wants to hear of events adds to its ``events.listeners``.
+        Where progress is shown.
     resume
         The folder of an unfinished run to go on with, as it was configured.
     trace
         Leave Dask's performance report and a trace of all tasks in the run folder.
+    on_event
+        Called with every event of the run, a flat dictionary, in this thread: what it does, the run waits for.
 
     Raises
     ------
@@ -83,7 +87,7 @@ def run(
     interrupt = Interrupt(monitor.say, lambda: monitor.current == "train")
     monitor.heed = interrupt.insist
     try:
-        with interrupt.handled(), folder.claimed(resume is not None):
+        with interrupt.handled(), folder.claimed(resume is not None), monitor.events.heard_by(on_event):
             try:
                 return _run(settings, folder, monitor, interrupt, resume is not None, trace)
             except BaseException:

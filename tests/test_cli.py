@@ -3,10 +3,12 @@
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from pipeline.cli import main
@@ -88,10 +90,17 @@ def test_json_alone_is_on_stdout_and_the_run_folder_is_whole(here):
     assert sorted(p.name for p in (here / "out").iterdir()) == [
         "config.toml",
         "ledger.csv",
+        "metrics.json",
         "model.skops",
+        "params.yaml",
         "report.html",
         "report.json",
     ]
+    config = tomllib.loads((here / "out/config.toml").read_text())
+    assert yaml.safe_load((here / "out/params.yaml").read_text()) == config
+    figures = json.loads((here / "out/metrics.json").read_text())
+    assert figures.items() >= report["metrics"].items()
+    assert figures["rows_test"] == report["rows"]["test"]
     assert set(report) >= {"task", "rows", "batches", "metrics", "progressive", "slices", "seconds", "cluster", "model"}
     assert set(report["metrics"]) >= {"log_loss", "roc_auc", "accuracy"}
     assert report["cost"]["stages"]["train"]["compute"] > 0

@@ -78,6 +78,8 @@ ORDER = [
     "study",
     "scale",
     "compare",
+    "served",
+    "export",
     "cli",
 ]
 PACKAGE = Path(__file__).parent.parent / "pipeline"

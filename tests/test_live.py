@@ -190,6 +190,7 @@ LOOK = """(() => {
     text: found.filter(e => e.classList.contains("bk-clearfix")).map(e => e.innerText).join(" "),
     bars: found.filter(e => e.classList.contains("fill")).map(e => parseFloat(e.style.width)),
     drawn,
+    lost: !document.querySelector(".lost").hidden,
   });
 })()"""
 
@@ -202,7 +203,9 @@ async def watch_page(port: int, url: str, dark: bool, tell) -> list[dict]:
         step()
         await asyncio.sleep(2.5)
         seen.append(json.loads(await page.value(LOOK)))
-    assert [error for error in page.errors if "getImageData" not in error] == []  # which is how the test looks
+    # How the test looks, and that the page looks for a scheduler which is gone, are no errors of the page.
+    expected = ("getImageData", "ERR_CONNECTION_REFUSED")
+    assert [error for error in page.errors if not any(text in error for text in expected)] == []
     return seen
 
 
@@ -278,7 +281,10 @@ def test_a_scheduler_elsewhere_shows_the_same_page(remote):
     ):
         assert problems == []
         url = session.dashboard.replace("/status", "/pipeline")
-        check_steps(asyncio.run(watch_page(port, url, False, steps(session, "elsewhere"))))
+        *seen, last = asyncio.run(watch_page(port, url, False, [*steps(session, "elsewhere"), session.client.shutdown]))
+        check_steps(seen)
+        assert [step["lost"] for step in (*seen, last)] == [False, False, True]
+        assert last["bars"] == [75.0], "what was seen last stays"
 
 
 def test_a_scheduler_that_cannot_take_the_plugin_is_a_notice_and_no_error():

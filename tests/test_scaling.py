@@ -15,7 +15,7 @@ from pipeline.progress import Monitor
 from pipeline.scaling import fit
 from pipeline.scaling.costs import Observation, Probe, calibrate, timings
 from pipeline.scaling.forecast import Forecast, best, enough, tenfold
-from pipeline.scaling.graph import CLIENT, KIND, KINDS, PICK, READ, SEND, Graph, Shape, build
+from pipeline.scaling.graph import CLIENT, KIND, KINDS, PICK, READ, Graph, Shape, build
 from pipeline.scaling.path import PARTS, path, short_form
 from pipeline.scaling.simulate import Costs, simulate
 from pipeline.study import shape_of
@@ -348,4 +348,3 @@ def test_a_forecast_uses_what_was_measured_on_as_many_workers_or_fewer():
     assert set(forecast.by_workers(shape)) == {1, 2, 4, 8}
     assert min(forecast.lanes(shape, 2)) == 1
     assert shape.rows in forecast.sizes(shape, 2)
-    assert SEND == KIND["send"]

@@ -25,6 +25,7 @@ class Collector:
         gauge, counter = GaugeMetricFamily, CounterMetricFamily
         families: dict[str, Any] = {
             "run_active": gauge(f"{PREFIX}_run_active", "1 while the run goes on", labels=labels),
+            "begun": gauge(f"{PREFIX}_run_begun_seconds", "Unix time of its begin", labels=labels),
             "stage_batches": gauge(f"{PREFIX}_stage_batches", "Batches that a stage has", labels=[*labels, "stage"]),
             "stage_done": gauge(f"{PREFIX}_stage_batches_done", "Batches it is done with", labels=[*labels, "stage"]),
             "stage_active": gauge(f"{PREFIX}_stage_active", "1 while it goes on", labels=[*labels, "stage"]),
@@ -44,6 +45,7 @@ class Collector:
             one = [state.run, str(state.facts.get("name", ""))]
             active = state.status == "running"
             families["run_active"].add_metric(one, active)
+            families["begun"].add_metric(one, state.begun)
             families["retries"].add_metric(one, state.retries)
             families["kept"].add_metric(one, state.kept)
             families["aside"].add_metric(one, len(state.set_aside))

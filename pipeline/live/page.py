@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from bokeh.models import ColumnDataSource, Div, HoverTool, NumeralTickFormatter, Range1d
+from bokeh.models import ColumnDataSource, CustomJS, CustomJSTickFormatter, Div, HoverTool, Range1d
 from bokeh.plotting import figure
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -44,6 +44,9 @@ def document(live: Any, extra: dict[str, Any], doc: Any) -> None:
         doc.add_root(root)
     doc.template = TEMPLATES.get_template("live.html")
     doc.template_variables.update({"pages": [], "prefix": "", **extra})
+    # Bokeh would say, over the tabs, that it tries again a few times; live.html says what it means, and goes on trying.
+    doc.config.notify_connection_status = doc.config.reconnect_session = False
+    doc.js_on_event("connection_lost", CustomJS(code="dispatchEvent(new Event('lost'))"))
     page.update()
     doc.add_periodic_callback(page.update, PERIOD)
 
@@ -54,9 +57,9 @@ class Page:
     def __init__(self, live: Any):
         self._live = live
         style = TEMPLATES.get_template("live.css").render()
-        self.above = Div(name="above", stylesheets=[style], sizing_mode="stretch_width")
-        self.legend = Div(name="legend", stylesheets=[style], sizing_mode="stretch_width")
-        self.below = Div(name="below", stylesheets=[style], sizing_mode="stretch_width")
+        self.above = Div(name="above", stylesheets=[style], sizing_mode="stretch_width", margin=0)
+        self.legend = Div(name="legend", stylesheets=[style], sizing_mode="stretch_width", margin=0)
+        self.below = Div(name="below", stylesheets=[style], sizing_mode="stretch_width", margin=0)
         self.points = ColumnDataSource({"rows": [], "loss": []})
         self.validated = ColumnDataSource({"rows": [], "loss": []})
         self.plot = figure(
@@ -69,7 +72,9 @@ class Page:
         self.plot.add_tools(
             HoverTool(tooltips=[("rows", "@rows{0,0}"), ("loss", "@loss{0.0000}")], renderers=[line], mode="vline")
         )
-        self.plot.xaxis.formatter = NumeralTickFormatter(format="0.[0]a")
+        self.plot.xaxis.formatter = CustomJSTickFormatter(
+            code="return Intl.NumberFormat('en', {notation: 'compact'}).format(tick)"
+        )
         self.roots = (self.above, self.legend, self.plot, self.below)
 
     def update(self) -> None:
@@ -82,7 +87,7 @@ class Page:
             if rows:
                 low, high = min(losses), max(losses)
                 margin = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
-                self.plot.x_range.update(start=0, end=rows[-1])
+                self.plot.x_range.update(start=0, end=1.01 * rows[-1])
                 self.plot.y_range.update(start=low - margin, end=high + margin)
         points = [point for point in state.validation if name in point] if state is not None else []
         if len(points) != len(self.validated.data["rows"]):
