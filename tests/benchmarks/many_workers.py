@@ -1,0 +1,138 @@
+"""The simulator beside real clusters of many workers, on one machine: their tasks sleep instead of computing.
+
+    python -m tests.benchmarks.many_workers [--workers 16 64] [--batches 384] [--factor 1.0]
+
+The flow, Dask, the scheduler and every message are real; each task works on a batch of a few rows and then sleeps.
+The costs are measured on 2 workers, and what they forecast for the others is shown beside what those take. The
+workers are processes, so there must be memory for them: about 100 MB each.
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from distributed import Client, LocalCluster
+
+from pipeline import cluster, forkserver, job
+from pipeline import config as cfg
+from pipeline.cluster import Session
+from pipeline.plan import Plan, make_plan
+from pipeline.progress import Monitor
+from pipeline.scaling.costs import calibrate
+from pipeline.scaling.forecast import Forecast
+from pipeline.study import observe, prefix, probe
+from pipeline.tasks import Tasks
+
+# Seconds that each kind of task sleeps; of training for each batch.
+SLEEP = {"read": 0.6, "statistics": 0.1, "merge": 0.05, "train": 0.05, "evaluate": 0.2}
+ROWS = 20
+
+
+class Slow:
+    """A function that takes longer."""
+
+    def __init__(self, function: Any, seconds: float):
+        self.function, self.seconds = function, seconds
+
+    def __call__(self, *args: Any) -> Any:
+        result = self.function(*args)
+        time.sleep(self.seconds)
+        return result
+
+
+def slowly(factor: float) -> None:
+    """Have every task of the flow sleep."""
+    submit, pack = Tasks.submit, job.pack_span
+
+    def slow_submit(self: Tasks, name: str, function: Any, *args: Any, about: Any = ()) -> Any:
+        seconds = factor * SLEEP.get(name.partition("-")[0], 0.0) * (len(about) if name.startswith("train") else 1)
+        if name.startswith(("merge-share", "merge-lanes", "merge-hand")):
+            seconds = 0.0
+        return submit(self, name, Slow(function, seconds) if seconds else function, *args, about=about)
+
+    Tasks.submit = slow_submit  # type: ignore[method-assign]
+    job.pack_span = Slow(pack, factor * SLEEP["read"])  # type: ignore[assignment]
+
+
+def write(folder: Path, batches: int) -> None:
+    rng = np.random.default_rng(0)
+    rows = batches * ROWS
+    frame = pd.DataFrame({"x": rng.normal(size=rows), "c": rng.choice(list("abc"), rows)})
+    frame["y"] = (rng.random(rows) < 1 / (1 + np.exp(-frame["x"]))).astype(int)
+    folder.mkdir()
+    frame.to_parquet(folder / "part.parquet", row_group_size=ROWS)
+
+
+def session_of(workers: int, stack: Any) -> Session:
+    import dask
+
+    forkserver.start()
+    stack.enter_context(dask.config.set(cluster._local_settings(cfg.Cluster())))
+    made = stack.enter_context(
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            memory_limit=0,
+            silence_logs=50,
+        )
+    )
+    client = stack.enter_context(Client(made))
+    client.wait_for_workers(workers, timeout=300)
+    client.get_task_stream(start=time.time())
+    return Session(client, workers, workers, 0)
+
+
+def run(plan: Plan, workers: int, repeats: int) -> tuple[Any, list[Any]]:
+    from contextlib import ExitStack
+
+    with ExitStack() as stack:
+        session = session_of(workers, stack)
+        found = probe(session.client)
+        observe(prefix(plan, 2 * min(workers, 8)), session, Monitor(quiet=True))  # workers import on their first task
+        return found, [observe(plan, session, Monitor(quiet=True)) for _ in range(repeats)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--workers", type=int, nargs="+", default=[16, 64])
+    parser.add_argument("--batches", type=int, default=384)
+    parser.add_argument("--lanes", type=int, default=16)
+    parser.add_argument("--factor", type=float, default=1.0, help="of all times that tasks sleep")
+    parser.add_argument("--repeats", type=int, default=2)
+    options = parser.parse_args()
+    slowly(options.factor)
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "data"
+        write(data, options.batches)
+        plan = make_plan(
+            cfg.parse(
+                {
+                    "data": {"path": str(data), "label": "y", "batch_rows": ROWS, "keep": "memory"},
+                    "train": {"lanes": options.lanes, "round_batches": 8 * options.lanes},
+                    "evaluate": {"bootstrap": 0, "importance_rows": 0},
+                }
+            )
+        )
+        found, runs = run(prefix(plan, max(options.batches // 4, 8)), 2, 1)
+        costs = calibrate(runs, found)
+        assert costs is not None
+        forecast = Forecast({2: costs})
+        print(f"on 2 workers, {runs[0].shape.batches} batches: {runs[0].seconds:.2f} s; {found}")
+        for workers in options.workers:
+            _, runs = run(plan, workers, options.repeats)
+            said = forecast.seconds(runs[0].shape, workers)
+            for seen in runs:
+                print(
+                    f"{workers:4} workers, {options.batches} batches: {seen.seconds:.2f} s, forecast {said:.2f} s: "
+                    f"{said / seen.seconds - 1:+.1%}"
+                )
+
+
+if __name__ == "__main__":
+    main()
