@@ -135,6 +135,36 @@ def evaluate(model: Path, config: Path, as_json: bool, every: bool, overrides: t
 
 
 @main.command()
+@click.argument("model")
+@click.argument("source", metavar="INPUT")
+@click.argument("output")
+@click.option("--keep", multiple=True, metavar="COLUMN", help="Carry a column over, several or '*' for all.")
+@click.option("--resume", is_flag=True, help="Go on with what an earlier attempt left in OUTPUT.")
+@_cluster_options
+@_sentences
+def predict(
+    model: str,
+    source: str,
+    output: str,
+    keep: tuple[str, ...],
+    resume: bool,
+    as_json: bool,
+    overrides: tuple[str, ...],
+    **options: Any,
+) -> None:
+    """Score Parquet to Parquet: what MODEL (a run folder) says of INPUT, in the new folder OUTPUT."""
+    if not options["scheduler"]:
+        forkserver.start()
+    from pipeline.predict import predict as predict_rows
+
+    names = [name.strip() for some in keep for name in some.split(",")]
+    with _monitor(**_told(options)) as monitor:
+        manifest = predict_rows(model, source, output, overrides, options, names, resume, monitor)
+    if as_json:
+        click.echo(json.dumps(redact(manifest), indent=2))
+
+
+@main.command()
 @click.argument("config", type=click.Path(path_type=Path))
 @_cluster_options
 @_sentences

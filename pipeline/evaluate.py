@@ -70,9 +70,12 @@ def predict(
         predicted = np.asarray(model.predict(matrix), dtype=np.float64)
         _check(predicted)
         return Prediction(y, predicted, None, None, 0, cells, target.mean, target.std)
-    proba = scores = None
+    proba = scores = chosen = None
     if hasattr(model, "predict_proba"):
-        proba = model.predict_proba(matrix)
+        if hasattr(model, "predict_both"):
+            chosen, proba = model.predict_both(matrix)
+        else:
+            proba = model.predict_proba(matrix)
         scores = proba[:, 1] if proba.shape[1] == 2 else proba
     elif hasattr(model, "decision_function"):
         scores = model.decision_function(matrix)
@@ -83,6 +86,8 @@ def predict(
         predicted = np.zeros(0, dtype=np.int64)
     elif threshold is not None and count == 2 and proba is not None:
         predicted = (proba[:, 1] >= threshold).astype(np.int64)
+    elif chosen is not None:
+        predicted = chosen
     else:
         predicted = np.searchsorted(target.classes, model.predict(matrix))
     return Prediction(y, predicted, proba, scores, count, cells)

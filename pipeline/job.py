@@ -117,7 +117,7 @@ class Job:
         )
 
     def _blaming(self) -> contextlib.AbstractContextManager[Source]:
-        return blaming(self._source(), self.plan, self.session, self.monitor)
+        return blaming(self._source(), self.plan.batches, self.session, self.monitor)
 
     def _fold(self, source: Source, fold: int, after: Callable[[], None]) -> dict[str, float]:
         """The figures on one fold of the training rows, of statistics and a model learned from the others."""

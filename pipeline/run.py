@@ -178,8 +178,8 @@ def _settings_again(
     text = json.loads(folder.read(BEGAN))["config"]
     began = cfg.flat(tomllib.loads(text))
     if config is None:
-        _import_from_here()
-        settings = cfg.loads(text, f"{folder}/{BEGAN}", (*overrides, *_of_cluster(options)))
+        import_from_here()
+        settings = cfg.loads(text, f"{folder}/{BEGAN}", (*overrides, *of_cluster(options)))
     else:
         settings = settings_of(config, overrides, options)
     now = cfg.flat(tomllib.loads(cfg.dump(settings)))
@@ -194,18 +194,20 @@ def _settings_again(
 
 def settings_of(config: Path, overrides: tuple[str, ...], options: dict[str, Any] | None) -> cfg.Config:
     """The config that a command runs with; the user's own modules can be imported from here on."""
-    _import_from_here()
+    import_from_here()
     if config.is_dir():  # a run folder: as that run was
         config = config / "config.toml"
-    return cfg.load(config, (*overrides, *_of_cluster(options)))
+    return cfg.load(config, (*overrides, *of_cluster(options)))
 
 
-def _import_from_here() -> None:
+def import_from_here() -> None:
+    """Let the user's own modules be imported from the working folder."""
     if "" not in sys.path:  # as `python` itself would find them
         sys.path.insert(0, "")
 
 
-def _of_cluster(options: dict[str, Any] | None) -> list[str]:
+def of_cluster(options: dict[str, Any] | None) -> list[str]:
+    """Options of the command as overrides of ``[cluster]``."""
     return sorted(f"cluster.{k}={v}" for k, v in (options or {}).items() if v is not None)
 
 

@@ -286,19 +286,32 @@ class AdaptiveClassifier(ClassifierMixin, _AdaptiveLinear):
 
     def predict(self, X: Any) -> np.ndarray:
         """The class of the largest margin, (n,)."""
-        margins = self._margins(X)
-        chosen = (margins[:, 0] > 0).astype(int) if margins.shape[1] == 1 else margins.argmax(axis=1)
+        chosen = _chosen(self._margins(X))
         return self.classes_[chosen]
 
     @available_if(lambda self: self.loss == "log_loss")  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities, float64 (n, n_classes)."""
+        return _proba(self._margins(X))
+
+    @available_if(lambda self: self.loss == "log_loss")  # type: ignore[untyped-decorator]
+    def predict_both(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
+        """What `predict` answers, as class numbers int64 (n,), and `predict_proba`, for the price of one."""
         margins = self._margins(X)
-        if margins.shape[1] == 1:
-            positive = 1.0 / (1.0 + np.exp(-np.clip(margins[:, 0], -700, 700)))
-            return np.column_stack([1.0 - positive, positive])
-        p = np.exp(margins - margins.max(axis=1, keepdims=True))
-        return p / p.sum(axis=1, keepdims=True)
+        return _chosen(margins), _proba(margins)
+
+
+def _chosen(margins: np.ndarray) -> np.ndarray:
+    """The number of the class of the largest margin, int64 (n,)."""
+    return (margins[:, 0] > 0).astype(np.int64) if margins.shape[1] == 1 else margins.argmax(axis=1)
+
+
+def _proba(margins: np.ndarray) -> np.ndarray:
+    if margins.shape[1] == 1:
+        positive = 1.0 / (1.0 + np.exp(-np.clip(margins[:, 0], -700, 700)))
+        return np.column_stack([1.0 - positive, positive])
+    p = np.exp(margins - margins.max(axis=1, keepdims=True))
+    return p / p.sum(axis=1, keepdims=True)
 
 
 class AdaptiveRegressor(RegressorMixin, _AdaptiveLinear):

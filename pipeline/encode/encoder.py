@@ -225,7 +225,7 @@ class Encoder(TransformerMixin, BaseEstimator):
         tables, table = [], [np.empty(0, np.float32)]
         for name, figures in self.tables_.items():
             j = packed.names.index(name)
-            found = figures[:, :, self._slots(name, packed.vocabularies[j])].astype(np.float32)
+            found = figures[:, :, self.slots(name, packed.vocabularies[j])].astype(np.float32)
             for k in range(found.shape[1]):
                 step = found.shape[2] if len(found) > 1 else 0  # the same table for all folds
                 tables.append((j, sum(map(len, table)), step))
@@ -243,7 +243,7 @@ class Encoder(TransformerMixin, BaseEstimator):
             *(np.concatenate(edges), _integers([len(self.scaled_), hots]), dense, hot),
         )
 
-    def _slots(self, name: str, values: pd.Index) -> np.ndarray:
+    def slots(self, name: str, values: pd.Index) -> np.ndarray:
         """The slot of each of ``values`` and, last, of missing."""
         indexes = _INDEXES.setdefault(self, {})
         if name not in indexes:
@@ -260,7 +260,7 @@ class Encoder(TransformerMixin, BaseEstimator):
         count = len(self.categories_[name])
         missing = start + count if self.has_missing_[name] else self.width_
         other = start + count + self.has_missing_[name] if self.has_other_[name] else self.width_
-        slots = self._slots(name, values)
+        slots = self.slots(name, values)
         return np.where(slots < count, start + slots, np.where(slots == count, missing, other)).astype(dtype)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
