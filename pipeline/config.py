@@ -111,6 +111,7 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     estimator: str = "default"
     task: Literal["auto", "classification", "regression"] = "auto"
     params: dict[str, Any] = field(default_factory=dict)
+    calibrate: Literal["isotonic", "sigmoid"] | None = None
 
 
 class Train(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -166,6 +167,11 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     evaluate: Evaluate = field(default_factory=Evaluate)
     aggregate: Aggregate = field(default_factory=Aggregate)
     cluster: Cluster = field(default_factory=Cluster)
+
+    @property
+    def keeps_validation(self) -> bool:
+        """Whether some training rows are kept out of training: to stop by, or to calibrate on."""
+        return self.train.early_stopping == "validation" or self.model.calibrate is not None
 
 
 def load(path: str | Path, overrides: tuple[str, ...] = ()) -> Config:

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from pipeline.calibration import Curves, curves_of
 from pipeline.encode import Coding
 from pipeline.errors import DataError
 from pipeline.importance import Sample, pooled, rises
@@ -18,7 +19,7 @@ from pipeline.metrics.additive import finite
 from pipeline.models import matrix_for, with_target_scale
 from pipeline.pack import Packed, PackedBatch
 from pipeline.slices import Slicing
-from pipeline.split import GROUPS, TEST
+from pipeline.split import GROUPS, TEST, VALIDATION
 
 T = TypeVar("T")
 States = tuple[Metric, ...]
@@ -174,6 +175,12 @@ def evaluate_batch(batch: PackedBatch, judge: Judge, fate: int = TEST) -> Evalua
     some = np.linspace(0, len(rows) - 1, math.ceil(judge.sampled * len(rows))).astype(np.int64)
     sample = Sample(batch.features.take(rows.places[some]), rows.y[some]) if len(some) else None
     return Evaluated(states_of(judge.metrics, prediction), beside, sample, rows={batch.number: len(rows)})
+
+
+def curves_of_batch(batch: PackedBatch, model: Any, coding: Coding) -> Curves:
+    """What calibration learns from the rows of a batch that were kept out of training."""
+    rows = coding.rows(batch, VALIDATION)
+    return curves_of(model, matrix_for(model, rows.X), rows.y)
 
 
 def importance_of(sample: Sample, judge: Judge, names: Sequence[str]) -> dict[str, dict[str, float]]:

@@ -14,6 +14,7 @@ from sklearn.pipeline import Pipeline
 from pipeline import artefact, drift, evaluate, statistics
 from pipeline.baselines import Constant, former
 from pipeline.blame import blaming
+from pipeline.calibration import CalibratedModel, Curves, merge_curves
 from pipeline.checkpoint import State
 from pipeline.cluster import Session
 from pipeline.columns import Columns
@@ -90,7 +91,7 @@ class Job:
                 after(state)
 
             self._train(source, coding, learned.target, training, learned.ledger.to_train, after_round)
-            judge = self._judge(training.lane, coding, learned.target)
+            judge = self._judge(source, training.lane, coding, learned.target)
             evaluated, findings = self._examine(source, judge, learned.slicing, learned.ledger)
             for fold in range(len(state.folds), plan.config.split.folds or 0):
                 state.folds.append(self._fold(source, fold, lambda: after(state)))
@@ -128,7 +129,7 @@ class Job:
         coding = Coding(encoder, target.classes, plan.config.train.seed)
         training = Training(self._lane())
         self._train(held, coding, target, training, Ledger.of(summary).to_train, after)
-        judge = self._judge(training.lane, coding, target)
+        judge = self._judge(held, training.lane, coding, target)
         return evaluate.results(self._evaluate(held, judge).metrics)
 
     def _lane(self) -> Lane:
@@ -136,8 +137,29 @@ class Job:
         config = self.plan.config
         return start(make(config.model, self.plan.features.task, config.train.seed))
 
-    def _judge(self, lane: Lane, coding: Coding, target: Target) -> Judge:
-        return Judge(fitted(lane, target), coding, target, self._metrics(), self.plan.config.evaluate.threshold)
+    def _judge(self, source: Source | Fold, lane: Lane, coding: Coding, target: Target) -> Judge:
+        config, model = self.plan.config, fitted(lane, target)
+        if config.model.calibrate:
+            model = CalibratedModel(model, config.model.calibrate).fit_curves(self._curves(source, model, coding))
+        return Judge(model, coding, target, self._metrics(), config.evaluate.threshold)
+
+    def _curves(self, source: Source | Fold, model: Any, coding: Coding) -> Curves:
+        """The model's scores on the training rows that were kept out of training, and how often they were right."""
+        arguments = self.tasks.send(model), self.tasks.send(coding)
+        sizes = {batch.number: (1, batch.rows) for batch in self.plan.batches if batch.test is not True}
+
+        def begin(window: list[int]) -> list[Future]:
+            named = zip(window, source.batches(window), strict=True)
+            return [
+                self.tasks.submit(f"calibrate-{n}", evaluate.curves_of_batch, batch, *arguments, about=[n])
+                for n, batch in named
+            ]
+
+        with self.monitor.stage("calibrate", len(sizes)) as stage:
+            merged: Curves = self.tasks.map_reduce(stage, sizes, begin, merge_curves, "calibrate")
+        if not len(merged[0].rows):
+            raise DataError(f"{self.plan.config.data.path}: no rows to calibrate on; raise train.validation_fraction.")
+        return merged
 
     def _source(self) -> Source:
         plan = self.plan

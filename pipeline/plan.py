@@ -101,7 +101,7 @@ class Plan:
             reference=self.reference,
             identity=tuple(self.identity),
             test=config.split.test,
-            validation=config.train.validation_fraction if config.train.early_stopping == "validation" else 0.0,
+            validation=config.train.validation_fraction if config.keeps_validation else 0.0,
             seed=config.train.seed,
             folds=config.split.folds or (TARGET_FOLDS if self.features.columns.needs_folds or self.exploring else 0),
             after=self.after,
@@ -230,7 +230,12 @@ def make_plan(config: cfg.Config, trained: Columns | None = None, remembered: di
         raise ConfigError(f"data.label: {label!r} is {dtype}; regression needs a number.")
     estimator = models.make(config.model, task, config.train.seed)  # its mistakes belong before the run
     own_metrics(config.evaluate.metrics)
-    if config.evaluate.threshold is not None and not hasattr(estimator, "predict_proba"):
+    if config.model.calibrate and task == "regression":
+        raise ConfigError(f"model.calibrate: probabilities are of classes, and {label!r} is a number; drop it.")
+    has_proba = hasattr(estimator, "predict_proba")
+    if config.model.calibrate and not (has_proba or hasattr(estimator, "decision_function")):
+        raise ConfigError(f"model.calibrate: {type(estimator).__name__} has no scores to calibrate; drop it.")
+    if config.evaluate.threshold is not None and not (has_proba or config.model.calibrate):
         raise ConfigError(
             f"evaluate.threshold: {config.evaluate.threshold:g} is a probability, and {type(estimator).__name__} has "
             "none; drop it."

@@ -37,6 +37,7 @@ ORDER = [
     "drift",
     "adaptive",
     "lanes",
+    "calibration",
     "metrics",
     "models",
     "plan",
