@@ -27,6 +27,18 @@ def _read_only(array: np.ndarray) -> np.ndarray:
     return view
 
 
+def _is_plain(X: Any, width: int) -> bool:
+    """Whether ``X`` is CSR of finite floats as scikit-learn's validation would leave it."""
+    return (
+        isinstance(X, sp.csr_array | sp.csr_matrix)
+        and X.dtype in (np.float32, np.float64)
+        and X.indices.dtype == X.indptr.dtype == np.int32
+        and X.shape[0] > 0
+        and X.shape[1] == width
+        and bool(np.isfinite(X.data).all())
+    )
+
+
 _DENSE = _read_only(np.empty(0, dtype=np.int32))  # the row pointers of a matrix that needs none
 
 
@@ -57,6 +69,8 @@ class _AdaptiveLinear(BaseEstimator):
                     "features as input."
                 )
             return (_read_only(X.dense), _read_only(X.hot), _DENSE), y, len(X)
+        if not reset and _is_plain(X, self.n_features_in_):  # nothing to check that takes so long
+            return (_read_only(X.data[None]), _read_only(X.indices[None]), _read_only(X.indptr)), y, X.shape[0]
         checks: dict[str, Any] = {"accept_sparse": "csr", "dtype": [np.float64, np.float32], "reset": reset}
         if isinstance(y, str):
             X = validate_data(self, X, **checks)
