@@ -90,6 +90,7 @@ def _monitor(quiet: bool, verbose: bool, log: Path | None) -> Iterator["Monitor"
 @_cluster_options
 @click.option("--out", metavar="FOLDER", help="The run folder to make [runs/NAME-DATE-TIME]; a URL, too.")
 @click.option("--resume", metavar="FOLDER", help="Go on with the unfinished run in FOLDER.")
+@click.option("--from", "base", metavar="RUN", help="Train the model of a finished run on, with new rows.")
 @click.option("--trace", is_flag=True, help="Leave Dask's performance report and a trace of all tasks.")
 @click.option("--plan", "plan_only", is_flag=True, help="Say what would be done, and why; run nothing.")
 @_sentences
@@ -99,6 +100,7 @@ def run(
     as_json: bool,
     out: str | None,
     resume: str | None,
+    base: str | None,
     trace: bool,
     **options: Any,
 ) -> None:
@@ -110,8 +112,10 @@ def run(
     cluster = {k: options[k] for k in ("scheduler", "workers", "dashboard")}
     if out and resume:
         raise click.UsageError("--resume goes on in its folder; give no --out.")
+    if base and (resume or config is None):
+        raise click.UsageError("--from needs a CONFIG, and a run that is resumed knows where it came from.")
     with _monitor(**_told(options)) as monitor:
-        result = run_job(config, options["overrides"], cluster, out, plan_only, monitor, resume, trace)
+        result = run_job(config, options["overrides"], cluster, out, plan_only, monitor, resume, trace, base)
     if as_json:
         click.echo(json.dumps(redact(result), indent=2))
 

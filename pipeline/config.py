@@ -100,6 +100,7 @@ class Features(Treatment, frozen=True, forbid_unknown_fields=True, kw_only=True)
     text: list[str] | None = None
     cross: list[Annotated[list[str], Meta(min_length=2)]] = field(default_factory=list)
     exclude: list[str] = field(default_factory=list)
+    grow: bool = False
     columns: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def of(self, column: str) -> Treatment:

@@ -47,6 +47,36 @@ def profile(summary: Summary, columns: Columns) -> dict[str, Any]:
     return {"numbers": numbers, "codes": codes, "kinds": kinds}
 
 
+def merged_profile(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """Of two profiles of the same columns, packed alike, that of the rows of both.
+
+    A value that is among the most frequent in one alone is counted there alone.
+    """
+    numbers, codes = {}, {}
+    for name, new in now["numbers"].items():
+        old = then["numbers"][name]
+        histogram = [a + b for a, b in zip(old["histogram"], new["histogram"], strict=True)]
+        missing = sum(_missing(side["missing"], sum(side["histogram"])) for side in (old, new))
+        low, high = min(old["low"], new["low"]), max(old["high"], new["high"])
+        numbers[name] = {"missing": _rate(missing, sum(histogram)), "low": low, "high": high, "histogram": histogram}
+    for name, new in now["codes"].items():
+        old = then["codes"][name]
+        counts = dict(zip(old["values"], old["counts"], strict=True))
+        for value, count in zip(new["values"], new["counts"], strict=True):
+            counts[value] = counts.get(value, 0) + count
+        total = sum(sum(side["counts"]) + side["rest"] for side in (old, new))
+        missing = sum(_missing(side["missing"], sum(side["counts"]) + side["rest"]) for side in (old, new))
+        top = sorted(counts, key=lambda value: -counts[value])[:REMEMBERED]
+        codes[name] = {
+            "missing": _rate(missing, total),
+            "distinct": max(old["distinct"], new["distinct"], len(counts)),
+            "values": top,
+            "counts": [counts[value] for value in top],
+            "rest": total - sum(counts[value] for value in top),
+        }
+    return {"numbers": numbers, "codes": codes, "kinds": then["kinds"]}
+
+
 def check_schema(remembered: Mapping[str, Any], columns: Columns, frame: pd.DataFrame) -> None:
     """That a frame has the columns a model was trained with, in types that can be read alike.
 
@@ -225,6 +255,11 @@ def _stability(old: np.ndarray, new: np.ndarray) -> float:
         return 0.0
     p, q = ((side + 0.5) / (side.sum() + 0.5 * len(side)) for side in (old, new))
     return float(((p - q) * np.log(p / q)).sum())
+
+
+def _missing(rate: float, present: int) -> int:
+    """How many were missing beside those present."""
+    return round(rate * present / (1 - rate)) if rate < 1 else 0
 
 
 def _rate(missing: int, present: int) -> float:

@@ -29,6 +29,7 @@ from pipeline.learned import Learned, slicing_of
 from pipeline.ledger import Ledger
 from pipeline.metrics import Metric, comparable_metrics, metrics_for, own_metrics
 from pipeline.models import make
+from pipeline.onwards import Base, lane_onwards, learn_onwards, lineage
 from pipeline.plan import Plan
 from pipeline.progress import Monitor, Stage
 from pipeline.report import Outcome
@@ -65,8 +66,15 @@ class Job:
         self.folds = self.recipe.folds if plan.features.columns.needs_folds else 1
         self.rows = [batch.rows for batch in plan.batches]
 
-    def execute(self, state: State | None = None, after: Callable[[State], None] = lambda state: None) -> Outcome:
+    def execute(
+        self,
+        state: State | None = None,
+        after: Callable[[State], None] = lambda state: None,
+        base: Base | None = None,
+    ) -> Outcome:
         """Run all stages that ``state`` has not behind it; ``after`` sees it whenever a crash would lose something.
+
+        ``base`` is a model to go on from.
 
         Raises
         ------
@@ -78,11 +86,14 @@ class Job:
         plan, state = self.plan, state or State()
         with self._blaming() as source:
             if state.learned is None:
-                state.learned = Learned.of(self._summarise(source), plan, self.folds)
+                summary = self._summarise(source)
+                state.learned = learn_onwards(base, summary, plan) if base else Learned.of(summary, plan, self.folds)
                 after(state)
             learned = state.learned
             self._tell_rows(learned.ledger)
-            training = state.training = state.training or Training(self._lane())
+            if state.training is None:
+                state.training = Training(lane_onwards(base, learned, plan) if base else self._lane())
+            training = state.training
             told = Told(self.monitor.events, training)
             coding = Coding(learned.encoder, learned.target.classes, plan.config.train.seed)
 
@@ -105,6 +116,7 @@ class Job:
             plan.dataset.pruned,
             dict(learned.unmatched),
             state.folds,
+            lineage(base, learned, plan) if base else {},
         )
 
     def _tell_rows(self, ledger: Ledger) -> None:

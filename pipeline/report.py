@@ -36,6 +36,8 @@ class Outcome:
     """Rows without a match, by joined table."""
     folds: list[dict[str, float]] = field(default_factory=list)
     """The figures on each fold of cross-validation."""
+    continued: dict[str, Any] = field(default_factory=dict)
+    """From what, where training went on from a model."""
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -77,6 +79,7 @@ def make_report(
         "cross_validation": _over_folds(outcome.folds),
         "training": {"epochs": outcome.training.epochs, "validation": outcome.training.validation},
         "progressive": outcome.training.progressive,
+        **({"continued": outcome.continued} if outcome.continued else {}),
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "cluster": cluster,
         "cost": cost,

@@ -15,11 +15,12 @@ from pipeline import config as cfg
 from pipeline.checkpoint import Checkpoints, State, check_sources
 from pipeline.cost import cost
 from pipeline.datasets import flights
-from pipeline.errors import ClusterError, ConfigError, Interrupted, StorageError
+from pipeline.errors import ClusterError, ConfigError, DataError, Interrupted, StorageError
 from pipeline.folder import UNFINISHED, RunFolder
 from pipeline.interrupt import Interrupt
 from pipeline.job import Job
 from pipeline.models import make
+from pipeline.onwards import Base, load_base, plan_onwards
 from pipeline.plan import make_plan
 from pipeline.progress import Monitor
 from pipeline.redact import redact
@@ -42,6 +43,7 @@ def run(
     monitor: Monitor | None = None,
     resume: str | Path | None = None,
     trace: bool = False,
+    base: str | None = None,
 ) -> dict[str, Any]:
     """Run ``config`` (None: the flights demo) and return report.json's content, or the plan's.
 
@@ -59,6 +61,8 @@ def run(
         The folder of an unfinished run to go on with, as it was configured.
     trace
         Leave Dask's performance report and a trace of all tasks in the run folder.
+    base
+        The folder of a finished run, whose model is trained on.
 
     Raises
     ------
@@ -76,6 +80,7 @@ def run(
         flights.write(Path(settings.data.path).parent)
     if plan_only:
         plan = make_plan(settings)
+        plan = plan_onwards(load_base(base), plan) if base else plan
         for line in plan.describe():
             monitor.say(line)
         return redact({"plan": plan.describe()})
@@ -84,7 +89,7 @@ def run(
     try:
         with interrupt.handled(), folder.claimed(resume is not None):
             try:
-                return _run(settings, folder, monitor, interrupt, resume is not None, trace)
+                return _run(settings, folder, monitor, interrupt, resume is not None, trace, base)
             except BaseException:
                 if folder.resumable:
                     monitor.say(f"checkpoint  kept; go on with: pipeline run --resume {folder}")
@@ -96,17 +101,28 @@ def run(
 
 
 def _run(
-    settings: cfg.Config, folder: RunFolder, monitor: Monitor, interrupt: Interrupt, resumed: bool, trace: bool
+    settings: cfg.Config,
+    folder: RunFolder,
+    monitor: Monitor,
+    interrupt: Interrupt,
+    resumed: bool,
+    trace: bool,
+    begin_from: str | None,
 ) -> dict[str, Any]:
     """The run in its folder."""
     plan = make_plan(settings)
+    base = _base(folder, resumed, begin_from)
+    plan = plan_onwards(base, plan) if base else plan
     estimator = make(settings.model, plan.features.task, settings.train.seed)
     checkpoints = Checkpoints(folder, settings.train.checkpoint_seconds, estimator, monitor.say)
     if resumed:
         check_sources(folder, json.loads(folder.read(BEGAN))["sources"], plan.sources)
         state = checkpoints.load()
     else:
-        folder.write(BEGAN, json.dumps({"config": cfg.dump(settings), "sources": plan.sources}).encode())
+        began = {"config": cfg.dump(settings), "sources": plan.sources}
+        if base:
+            began |= {"from": base.place, "fingerprint": base.fingerprint}
+        folder.write(BEGAN, json.dumps(began).encode())
         state = State()
     rounds = state.training.rounds if state.training else 0
 
@@ -120,6 +136,7 @@ def _run(
             with shuffle.joined(session.client, plan, folder.beside) as (going_on, dropped):
                 if going_on is not plan.config:
                     plan = make_plan(going_on)
+                    plan = plan_onwards(base, plan) if base else plan
                 monitor.events.tell(
                     "run_started",
                     name=str(folder).rstrip("/").rpartition("/")[2],
@@ -133,7 +150,7 @@ def _run(
                 begin = time.time()
                 session.client.get_task_stream(start=begin)  # the scheduler keeps a record from here on
                 with reported(session.client, trace) as traces:
-                    outcome = Job(plan, session, monitor).execute(state, after)
+                    outcome = Job(plan, session, monitor).execute(state, after, base)
                 records = session.client.get_task_stream(start=begin)
                 spent = cost(records)
                 if trace:
@@ -162,6 +179,22 @@ def _run(
         raise
     show_run(monitor.console, result, str(outcome.ledger), str(folder))
     return result
+
+
+def _base(folder: RunFolder, resumed: bool, place: str | None) -> Base | None:
+    """The model to go on from, if there is one: as the run began, where it is resumed.
+
+    Raises
+    ------
+    DataError
+        It is no finished run's, or another than it was.
+    """
+    began = json.loads(folder.read(BEGAN)) if resumed else {}
+    place = began.get("from", place)
+    base = load_base(place) if place else None
+    if base and began and base.fingerprint != began["fingerprint"]:
+        raise DataError(f"{place}: holds another model than when {folder} began; put that back, or start anew.")
+    return base
 
 
 def _settings_again(

@@ -68,6 +68,7 @@ ORDER = [
     "scoring",
     "scoreplan",
     "learned",
+    "onwards",
     "checkpoint",
     "supply",
     "blame",

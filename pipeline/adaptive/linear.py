@@ -1,5 +1,6 @@
 """The estimators: scikit-learn's interface around the compiled loops."""
 
+import copy
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -171,6 +172,29 @@ class _AdaptiveLinear(BaseEstimator):
         if not same:
             raise ValueError("merge: the models differ in parameters, columns or classes; train both the same way.")
         return AdaptiveShare.of(self, base).merge(AdaptiveShare.of(other, base)).onto(base, self)
+
+    def widened(self, columns: np.ndarray, width: int) -> Self:
+        """A copy with more columns, which have learned nothing; ``columns`` is where ours are, int (n_features,).
+
+        The copy goes on with `partial_fit` as if the new columns had been zeros in all rows so far.
+        """
+        check_is_fitted(self, "squares_")
+        wider = copy.deepcopy(self)
+        wider.n_features_in_ = width
+        wider.coef_ = np.zeros((*np.shape(self.coef_)[:-1], width))
+        wider.coef_[..., columns] = self.coef_
+        both = np.append(columns, width)  # and the intercept
+        wider.squares_ = np.full((len(self.squares_), width + 1), INITIAL)
+        wider.squares_[:, both] = self.squares_
+        if hasattr(self, "duals_"):
+            wider.duals_ = np.zeros((len(self.squares_), width + 1))
+            wider.duals_[:, both] = self.duals_
+        for name in ("column_squares_", "column_counts_"):
+            if hasattr(self, name):
+                sums = np.zeros(width)
+                sums[columns] = getattr(self, name)
+                setattr(wider, name, sums)
+        return wider
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

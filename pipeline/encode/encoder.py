@@ -113,8 +113,7 @@ class Encoder(TransformerMixin, BaseEstimator):
             self.categories_[name] = known
             self.has_missing_[name] = bool(counts.missing)
             self.has_other_[name] = len(known) < len(counts.values) or bool(counts.short)
-        self._lay_out(columns)
-        return self
+        return self.lay_out()
 
     def _fit_numbers(self, columns: Columns, summary: Summary) -> None:
         scalings, self.edges_, self.indicated_, self.bin_missing_ = {}, {}, [], {}
@@ -133,8 +132,9 @@ class Encoder(TransformerMixin, BaseEstimator):
             for key in ("low", "high", "center", "scale", "fill")
         )
 
-    def _lay_out(self, columns: Columns) -> None:
-        """Where the blocks of columns begin: dense ones first, then one-hot ones; and the name of every column."""
+    def lay_out(self) -> "Encoder":
+        """Say where the blocks of columns begin, dense ones first, then one-hot ones; and name every column."""
+        columns = self.columns
         names = [*self.scaled_, *(f"{name}=missing" for name in self.indicated_)]
         for name, table in self.tables_.items():
             parts = ["sin", "cos"] if columns.encoding(name) == "cyclical" else [""]
@@ -160,6 +160,7 @@ class Encoder(TransformerMixin, BaseEstimator):
             names += [f"{name}#{bucket}" for bucket in range(columns.treatment(name).buckets)]
         self.width_ = len(names)
         self.names_ = np.array(names, dtype=object)
+        return self
 
     def transform(self, X: pd.DataFrame | list[dict[str, Any]]) -> Matrix:
         """Encode: float32 of shape (n, width), CSR if there are one-hot columns, else dense.
