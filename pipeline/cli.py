@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any  # noqa: E402
 import click  # noqa: E402
 
 from pipeline import __version__, forkserver  # noqa: E402
-from pipeline.errors import Interrupted, PipelineError  # noqa: E402
+from pipeline.errors import ConfigError, Interrupted, PipelineError  # noqa: E402
 from pipeline.redact import redact  # noqa: E402
 
 if TYPE_CHECKING:
@@ -111,9 +111,9 @@ def run(
 
     cluster = {k: options[k] for k in ("scheduler", "workers", "dashboard")}
     if out and resume:
-        raise click.UsageError("--resume goes on in its folder; give no --out.")
+        raise ConfigError("--resume: goes on in its folder; give no --out.")
     if base and (resume or config is None):
-        raise click.UsageError("--from needs a CONFIG, and a run that is resumed knows where it came from.")
+        raise ConfigError("--from: needs a CONFIG, and a run that is resumed knows where it came from; drop one.")
     with _monitor(**_told(options)) as monitor:
         result = run_job(config, options["overrides"], cluster, out, plan_only, monitor, resume, trace, base)
     if as_json:

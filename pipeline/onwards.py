@@ -7,6 +7,7 @@ value that it does not know is zeros, or ``other`` where there is such a column,
 
 import copy
 import json
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +17,7 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from pipeline import artefact, drift
+from pipeline import config as cfg
 from pipeline.calibration import CalibratedModel
 from pipeline.encode import Encoder
 from pipeline.errors import ConfigError, DataError
@@ -69,6 +71,20 @@ def load_base(place: str) -> Base:
     estimator = estimator.estimator if isinstance(estimator, CalibratedModel) else estimator
     report = json.loads(folder.read(LAST))
     return Base(place, model.named_steps["preprocess"], estimator, report, artefact.fingerprint(model))
+
+
+def notices(base: Base, config: cfg.Config) -> list[str]:
+    """What a person should know: where a row's side of the split is another than it was, a row may leak."""
+    folder, now = RunFolder(base.place), cfg.flat(tomllib.loads(cfg.dump(config)))
+    if not folder.exists("config.toml"):
+        return []
+    then = cfg.flat(tomllib.loads(folder.read("config.toml").decode()))
+    return [
+        f"split       {key}: {then.get(key, 'none')} in {base.place}, {now.get(key, 'none')} here: rows that it was "
+        "trained on, if they are here again, may test"
+        for key in sorted(then.keys() | now.keys())
+        if then.get(key) != now.get(key) and (key.startswith("split.") or key == "train.seed")
+    ]
 
 
 def plan_onwards(base: Base, plan: Plan) -> Plan:

@@ -20,7 +20,7 @@ from pipeline.folder import UNFINISHED, RunFolder
 from pipeline.interrupt import Interrupt
 from pipeline.job import Job
 from pipeline.models import make
-from pipeline.onwards import Base, load_base, plan_onwards
+from pipeline.onwards import Base, load_base, notices, plan_onwards
 from pipeline.plan import make_plan
 from pipeline.progress import Monitor
 from pipeline.redact import redact
@@ -112,7 +112,10 @@ def _run(
     """The run in its folder."""
     plan = make_plan(settings)
     base = _base(folder, resumed, begin_from)
-    plan = plan_onwards(base, plan) if base else plan
+    if base:
+        plan = plan_onwards(base, plan)
+        for notice in notices(base, settings):
+            monitor.say(notice)
     estimator = make(settings.model, plan.features.task, settings.train.seed)
     checkpoints = Checkpoints(folder, settings.train.checkpoint_seconds, estimator, monitor.say)
     if resumed:

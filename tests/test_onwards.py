@@ -73,14 +73,21 @@ def test_the_model_goes_on_as_by_hand_and_the_report_spans_both(first):
     assert told["runs"][0]["fingerprint"] == told["fingerprint"] == before["model"]["fingerprint"]
     assert (told["new_columns"], told["new_values"]) == ([], "zeros, or other")
     assert 0.05 < told["drift"]["c"]["unseen"] < 0.2
-    again = run(config(folder, folder / "later"), out=folder / "again", base=str(folder / "run"))
-    assert again["model"]["fingerprint"] == report["model"]["fingerprint"] != before["model"]["fingerprint"]
+    assert report["model"]["fingerprint"] != before["model"]["fingerprint"]
     third = run(config(folder, folder / "data"), out=folder / "third", base=str(folder / "on"))
     assert [one["fingerprint"] for one in third["continued"]["runs"]] == [
         before["model"]["fingerprint"],
         report["model"]["fingerprint"],
     ]
     assert third["continued"]["rows"]["train"] == told["rows"]["train"] + third["rows"]["train"]
+
+
+def test_another_split_is_told(first, tmp_path, capfd):
+    folder, _ = first
+    for key, said in (("train.seed=1", True), ("train.epochs=1", False)):
+        base = str(folder / "run")
+        run(config(folder, folder / "later"), (key,), out=tmp_path / key, base=base)
+        assert ("train.seed: 0 in" in capfd.readouterr().err) == said
 
 
 def test_new_values_get_columns_where_that_is_asked_for(first):
@@ -152,7 +159,7 @@ def test_rows_of_another_table_or_class_are_refused(first, tmp_path):
         run(config(tmp_path, tmp_path / "odd"), out=tmp_path / "on", base=str(tmp_path))
     done = CliRunner().invoke(main, ["run", "--from", str(folder / "run")])
     assert done.exit_code == 2
-    assert "--from needs a CONFIG" in done.stderr
+    assert "--from: needs a CONFIG" in done.stderr
 
 
 def test_a_run_that_goes_on_is_resumed_to_the_same_bits(first, tmp_path, monkeypatch):
