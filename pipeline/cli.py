@@ -199,6 +199,24 @@ def report(runs: tuple[Path, ...], out: Path | None, opened: bool, as_json: bool
         click.echo(json.dumps(redact(result), indent=2))
 
 
+@main.command()
+@click.argument("run")
+@click.option("--onnx", metavar="FILE", help="Write the model as an ONNX graph.")
+@_sentences
+def export(run: str, onnx: str | None) -> None:
+    """Hand the model of the run folder RUN to other programs."""
+    if not onnx:
+        raise ConfigError("export: says not what to write; give --onnx FILE.")
+    from pipeline import artefact
+    from pipeline.folder import RunFolder
+    from pipeline.onnx_model import to_onnx
+
+    content = to_onnx(artefact.load(run))
+    place, _, name = onnx.rpartition("/")
+    RunFolder(place or ".").write(name, content)
+    click.echo(f"{onnx}: {len(content):,} bytes, predicts as the model does.", err=True)
+
+
 @main.group()
 def data() -> None:
     """Make a data set."""

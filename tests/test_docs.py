@@ -22,7 +22,7 @@ def options(command: click.Command) -> set[str]:
 def test_every_option_is_described_and_every_described_option_exists():
     table = set(re.findall(r"^\| `(--\w+)", README, flags=re.MULTILINE))
     assert table == set().union(
-        *(options(main.commands[name]) for name in ("run", "evaluate", "predict", "check", "report"))
+        *(options(main.commands[name]) for name in ("run", "evaluate", "predict", "check", "report", "export"))
     )
 
 

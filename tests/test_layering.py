@@ -78,6 +78,7 @@ ORDER = [
     "run",
     "assess",
     "predict",
+    "onnx_model",
     "check",
     "compare",
     "cli",
