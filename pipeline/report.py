@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from pipeline import artefact
+from pipeline import artefact, card
 from pipeline import config as cfg
 from pipeline.findings import Findings
 from pipeline.folder import LAST
@@ -105,7 +105,7 @@ def default_folder(name: str) -> Path:
 
 
 def files(config: cfg.Config, report: dict[str, Any], model: bytes, ledger: pd.DataFrame) -> dict[str, bytes]:
-    """What a run folder holds, by name: config.toml, report.json, report.html, ledger.csv and the model."""
+    """What a run folder holds, by name: config, report, ledger, the model, and its card."""
     from pipeline.page import report_page  # imports that belong to the end of a run, not to its start
 
     name = Path(report["model"]["path"]).parent.name
@@ -113,6 +113,7 @@ def files(config: cfg.Config, report: dict[str, Any], model: bytes, ledger: pd.D
         "config.toml": cfg.dump(config).encode(),
         "ledger.csv": ledger.to_csv(index=False).encode(),
         artefact.FILE: model,
+        card.FILE: card.model_card(report, config, name).encode(),
         PAGE: report_page(report, cfg.dump(config), name).encode(),
         LAST: (json.dumps(report, indent=2) + "\n").encode(),
     }

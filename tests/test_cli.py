@@ -88,6 +88,7 @@ def test_json_alone_is_on_stdout_and_the_run_folder_is_whole(here):
     assert sorted(p.name for p in (here / "out").iterdir()) == [
         "config.toml",
         "ledger.csv",
+        "model-card.md",
         "model.skops",
         "report.html",
         "report.json",

@@ -63,6 +63,7 @@ ORDER = [
     "curve",
     "terminal",
     "page",
+    "card",
     "report",
     "label",
     "scoring",
