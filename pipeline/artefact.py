@@ -17,6 +17,7 @@ FILE = "model.skops"
 TRUSTED = (
     "pipeline.adaptive.linear.AdaptiveClassifier",
     "pipeline.adaptive.linear.AdaptiveRegressor",
+    "pipeline.calibration.CalibratedModel",
     "pipeline.encode.encoder.Encoder",
     # scikit-learn's own, that skops does not know: of its neural networks
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",

@@ -3,13 +3,22 @@
 import contextlib
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Protocol, TypeVar
 
 from pipeline.cluster import Session
+from pipeline.cut import Batch
 from pipeline.errors import ClusterError, DataError
-from pipeline.plan import Plan
 from pipeline.progress import Fatal, Monitor
-from pipeline.supply import Source
+
+
+class Suspected(Protocol):
+    """Whatever has batches worked on, and can tell which of them workers died of."""
+
+    def suspect(self) -> list[int]: ...
+
+
+S = TypeVar("S", bound=Suspected)
 
 # Lines of each worker that are told.
 LINES = 5
@@ -18,7 +27,7 @@ LONGEST = 2_000
 
 
 @contextlib.contextmanager
-def blaming(source: Source, plan: Plan, session: Session, monitor: Monitor) -> Iterator[Source]:
+def blaming(source: S, batches: Sequence[Batch], session: Session, monitor: Monitor) -> Iterator[S]:
     """The source, for as long as its batches are worked on.
 
     Raises
@@ -32,7 +41,7 @@ def blaming(source: Source, plan: Plan, session: Session, monitor: Monitor) -> I
     except Fatal as error:
         _tell_logs(session, monitor, begun)
         numbers = (error.deadly and source.suspect()) or error.about
-        where = "; ".join(f"batch {n} ({plan.batches[n]}), {plan.batches[n].rows:,} rows" for n in numbers)
+        where = "; ".join(f"batch {n} ({batches[n]}), {batches[n].rows:,} rows" for n in numbers)
         per_worker = session.memory // max(session.workers, 1)
         memory = f" of {per_worker / 2**30:.1f} GiB each" if per_worker else ""
         raise ClusterError(

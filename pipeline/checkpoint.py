@@ -141,7 +141,9 @@ class Checkpoints:
                 self._say(f"versions    {name} was {then.get(name)}, is {now[name]}: the last digits may differ")
 
 
-def check_sources(folder: RunFolder, then: dict[str, str], now: dict[str, str]) -> None:
+def check_sources(
+    folder: RunFolder, then: dict[str, str], now: dict[str, str], instead: str = "start a new run with --out"
+) -> None:
     """That the data is what it was when the run began.
 
     Raises
@@ -153,8 +155,7 @@ def check_sources(folder: RunFolder, then: dict[str, str], now: dict[str, str]) 
         if then.get(path) != now.get(path):
             was, found = (kind.get(path, "not there") for kind in (then, now))
             raise DataError(
-                f"{path}: when {folder} began it was {was}, now it is {found}; put the old file back, or start a new "
-                "run with --out."
+                f"{path}: when {folder} began it was {was}, now it is {found}; put the old file back, or {instead}."
             )
 
 

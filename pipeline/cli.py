@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any  # noqa: E402
 import click  # noqa: E402
 
 from pipeline import __version__, forkserver  # noqa: E402
-from pipeline.errors import Interrupted, PipelineError  # noqa: E402
+from pipeline.errors import ConfigError, Interrupted, PipelineError  # noqa: E402
 from pipeline.redact import redact  # noqa: E402
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ def _monitor(quiet: bool, verbose: bool, log: Path | None) -> Iterator["Monitor"
 @_cluster_options()
 @click.option("--out", metavar="FOLDER", help="The run folder to make [runs/NAME-DATE-TIME]; a URL, too.")
 @click.option("--resume", metavar="FOLDER", help="Go on with the unfinished run in FOLDER.")
+@click.option("--from", "base", metavar="RUN", help="Train the model of a finished run on, with new rows.")
 @click.option("--trace", is_flag=True, help="Leave Dask's performance report and a trace of all tasks.")
 @click.option("--plan", "plan_only", is_flag=True, help="Say what would be done, and why; run nothing.")
 @_sentences
@@ -104,6 +105,7 @@ def run(
     as_json: bool,
     out: str | None,
     resume: str | None,
+    base: str | None,
     trace: bool,
     **options: Any,
 ) -> None:
@@ -114,9 +116,11 @@ def run(
 
     cluster = {k: options[k] for k in ("scheduler", "workers", "dashboard")}
     if out and resume:
-        raise click.UsageError("--resume goes on in its folder; give no --out.")
+        raise ConfigError("--resume: goes on in its folder; give no --out.")
+    if base and (resume or config is None):
+        raise ConfigError("--from: needs a CONFIG, and a run that is resumed knows where it came from; drop one.")
     with _monitor(**_told(options)) as monitor:
-        result = run_job(config, options["overrides"], cluster, out, plan_only, monitor, resume, trace)
+        result = run_job(config, options["overrides"], cluster, out, plan_only, monitor, resume, trace, base)
     if as_json:
         click.echo(json.dumps(redact(result), indent=2))
 
@@ -137,6 +141,36 @@ def evaluate(model: Path, config: Path, as_json: bool, every: bool, overrides: t
         result = evaluate_model(model, config, overrides, options, every, monitor)
     if as_json:
         click.echo(json.dumps(redact(result), indent=2))
+
+
+@main.command()
+@click.argument("model")
+@click.argument("source", metavar="INPUT")
+@click.argument("output")
+@click.option("--keep", multiple=True, metavar="COLUMN", help="Carry a column over, several or '*' for all.")
+@click.option("--resume", is_flag=True, help="Go on with what an earlier attempt left in OUTPUT.")
+@_cluster_options()
+@_sentences
+def predict(
+    model: str,
+    source: str,
+    output: str,
+    keep: tuple[str, ...],
+    resume: bool,
+    as_json: bool,
+    overrides: tuple[str, ...],
+    **options: Any,
+) -> None:
+    """Score Parquet to Parquet: what MODEL (a run folder) says of INPUT, in the new folder OUTPUT."""
+    if not options["scheduler"]:
+        forkserver.start()
+    from pipeline.predict import predict as predict_rows
+
+    names = [name.strip() for some in keep for name in some.split(",")]
+    with _monitor(**_told(options)) as monitor:
+        manifest = predict_rows(model, source, output, overrides, options, names, resume, monitor)
+    if as_json:
+        click.echo(json.dumps(redact(manifest), indent=2))
 
 
 @main.command()
@@ -224,20 +258,33 @@ def scale(
 
 
 @main.command()
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("--mlflow", "uri", required=True, metavar="URI", help="The tracking server, like http://host:5000.")
+@click.argument("run")
+@click.option("--mlflow", "uri", metavar="URI", help="Write it to this tracking server, like http://host:5000.")
 @click.option("--experiment", default="pipeline", show_default=True, metavar="NAME", help="Made if it is not there.")
+@click.option("--onnx", metavar="FILE", help="Write the model as an ONNX graph.")
 @click.option("--json", "as_json", is_flag=True, help="Print ids and addresses as JSON on stdout, nothing else there.")
 @_sentences
-def export(run: Path, uri: str, experiment: str, as_json: bool) -> None:
-    """Write the finished run folder RUN to an MLflow tracking server: config, figures, files and model."""
-    from pipeline.export import described
-    from pipeline.export import export as export_run
+def export(run: str, uri: str | None, experiment: str, onnx: str | None, as_json: bool) -> None:
+    """Hand the finished run folder RUN to other programs: all of it to MLflow, or its model as ONNX."""
+    if not (uri or onnx):
+        raise ConfigError("export: says not where to; give --mlflow URI or --onnx FILE.")
     from pipeline.progress import Monitor
     from pipeline.terminal import show_facts
 
-    done = export_run(run, uri, experiment)
-    show_facts(Monitor().console, redact(described(done)))
+    done: dict[str, Any] = {}
+    facts: dict[str, str] = {}
+    if onnx:
+        from pipeline.onnx_model import write
+
+        done["onnx"], size = onnx, write(run, onnx)
+        facts["onnx"] = f"{onnx}: {size:,} bytes, predicts as the model does"
+    if uri:
+        from pipeline.export import described
+        from pipeline.export import export as export_run
+
+        done |= export_run(Path(run), uri, experiment)
+        facts |= described(done)
+    show_facts(Monitor().console, redact(facts))
     if as_json:
         click.echo(json.dumps(redact(done), indent=2))
 

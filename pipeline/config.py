@@ -100,6 +100,7 @@ class Features(Treatment, frozen=True, forbid_unknown_fields=True, kw_only=True)
     text: list[str] | None = None
     cross: list[Annotated[list[str], Meta(min_length=2)]] = field(default_factory=list)
     exclude: list[str] = field(default_factory=list)
+    grow: bool = False
     columns: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def of(self, column: str) -> Treatment:
@@ -111,6 +112,7 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     estimator: str = "default"
     task: Literal["auto", "classification", "regression"] = "auto"
     params: dict[str, Any] = field(default_factory=dict)
+    calibrate: Literal["isotonic", "sigmoid"] | None = None
 
 
 class Train(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -166,6 +168,11 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     evaluate: Evaluate = field(default_factory=Evaluate)
     aggregate: Aggregate = field(default_factory=Aggregate)
     cluster: Cluster = field(default_factory=Cluster)
+
+    @property
+    def keeps_validation(self) -> bool:
+        """Whether some training rows are kept out of training: to stop by, or to calibrate on."""
+        return self.train.early_stopping == "validation" or self.model.calibrate is not None
 
 
 def load(path: str | Path, overrides: tuple[str, ...] = ()) -> Config:

@@ -1,15 +1,19 @@
 """Drift: what a model remembers of the data it was trained on, and how far other data is from that."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
 
 from pipeline.columns import Columns
+from pipeline.encode import Encoder
 from pipeline.errors import DataError
 from pipeline.features import KINDS, kind_of
-from pipeline.statistics import Counts, Number, Summary
+from pipeline.pack import Packed
+from pipeline.statistics import Counts, Moments, Number, Summary
 
 GROUPS = 10
 REMEMBERED = 200
@@ -43,6 +47,36 @@ def profile(summary: Summary, columns: Columns) -> dict[str, Any]:
     return {"numbers": numbers, "codes": codes, "kinds": kinds}
 
 
+def merged_profile(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """Of two profiles of the same columns, packed alike, that of the rows of both.
+
+    A value that is among the most frequent in one alone is counted there alone.
+    """
+    numbers, codes = {}, {}
+    for name, new in now["numbers"].items():
+        old = then["numbers"][name]
+        histogram = [a + b for a, b in zip(old["histogram"], new["histogram"], strict=True)]
+        missing = sum(_missing(side["missing"], sum(side["histogram"])) for side in (old, new))
+        low, high = min(old["low"], new["low"]), max(old["high"], new["high"])
+        numbers[name] = {"missing": _rate(missing, sum(histogram)), "low": low, "high": high, "histogram": histogram}
+    for name, new in now["codes"].items():
+        old = then["codes"][name]
+        counts = dict(zip(old["values"], old["counts"], strict=True))
+        for value, count in zip(new["values"], new["counts"], strict=True):
+            counts[value] = counts.get(value, 0) + count
+        total = sum(sum(side["counts"]) + side["rest"] for side in (old, new))
+        missing = sum(_missing(side["missing"], sum(side["counts"]) + side["rest"]) for side in (old, new))
+        top = sorted(counts, key=lambda value: -counts[value])[:REMEMBERED]
+        codes[name] = {
+            "missing": _rate(missing, total),
+            "distinct": max(old["distinct"], new["distinct"], len(counts)),
+            "values": top,
+            "counts": [counts[value] for value in top],
+            "rest": total - sum(counts[value] for value in top),
+        }
+    return {"numbers": numbers, "codes": codes, "kinds": then["kinds"]}
+
+
 def check_schema(remembered: Mapping[str, Any], columns: Columns, frame: pd.DataFrame) -> None:
     """That a frame has the columns a model was trained with, in types that can be read alike.
 
@@ -71,8 +105,89 @@ def compare(remembered: Mapping[str, Any], known: Mapping[str, np.ndarray], summ
     for name, number in summary.numeric.items():
         found[name] = _numbers(remembered["numbers"][name], number)
     for name, counts in summary.categorical.items():
-        found[name] = _codes(remembered["codes"][name], known.get(name), counts)
+        then = remembered["codes"][name]
+        found[name] = _codes(then, Values.of_counts(then, known.get(name), counts))
     return found
+
+
+@dataclass(frozen=True)
+class Values:
+    """How often each remembered value of a coded column occurs, int64; and how many rows have which others."""
+
+    top: np.ndarray
+    total: int = 0
+    """Rows that have a value."""
+    unseen: int = 0
+    missing: int = 0
+
+    @classmethod
+    def of_counts(cls, then: Mapping[str, Any], known: np.ndarray | None, now: Counts) -> "Values":
+        """From the counts of all values."""
+        top = now.values.reindex(pd.Index(then["values"])).fillna(0).to_numpy(dtype=np.int64)
+        unseen = 0 if known is None else int(now.values[~now.values.index.isin(known)].sum())
+        return cls(top, int(now.values.sum()), unseen, now.missing)
+
+    def merge(self, other: "Values") -> "Values":
+        return Values(
+            self.top + other.top,
+            self.total + other.total,
+            self.unseen + other.unseen,
+            self.missing + other.missing,
+        )
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Of new rows, what tells how far they are from the training data: small, whatever values they have."""
+
+    rows: int = 0
+    numbers: Mapping[str, Number] = field(default_factory=dict)
+    codes: Mapping[str, Values] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, packed: Packed, rows: np.ndarray, encoder: Encoder) -> "Observed":
+        """Of some packed rows."""
+        numbers, codes = {}, {}
+        for j, name in enumerate(encoder.columns.numbers):
+            numbers[name] = Number.of(packed.numbers[:, j], rows, encoder.center_[j], encoder.unit_[j])
+        for j, (name, values) in enumerate(zip(packed.names, packed.vocabularies, strict=True)):
+            counts = np.bincount(packed.codes[rows, j], minlength=len(values) + 1)
+            codes[name] = _observed(name, counts, values, encoder)
+        return cls(len(rows), numbers, codes)
+
+    @classmethod
+    def merge(cls, parts: Sequence["Observed"]) -> "Observed":
+        """Of the rows of all parts; those of none are passed over."""
+        some = [part for part in parts if part.rows]
+        if not some:
+            return cls()
+        first, *rest = some
+        codes = dict(first.codes)
+        for part in rest:
+            codes = {name: values.merge(part.codes[name]) for name, values in codes.items()}
+        numbers = {name: Number.merge([part.numbers[name] for part in some]) for name in first.numbers}
+        return cls(sum(part.rows for part in some), numbers, codes)
+
+    def compared(self, remembered: Mapping[str, Any]) -> dict[str, Any]:
+        """As `compare`."""
+        found = {name: _numbers(remembered["numbers"][name], number) for name, number in self.numbers.items()}
+        return found | {name: _codes(remembered["codes"][name], values) for name, values in self.codes.items()}
+
+    def dumped(self) -> dict[str, Any]:
+        """As plain values; `loaded` takes them back."""
+        numbers = {n: [v.missing, v.low, v.high, v.histogram.tolist()] for n, v in self.numbers.items()}
+        codes = {n: [v.top.tolist(), v.total, v.unseen, v.missing] for n, v in self.codes.items()}
+        return {"rows": self.rows, "numbers": numbers, "codes": codes}
+
+    @classmethod
+    def loaded(cls, values: Mapping[str, Any]) -> "Observed":
+        """What `dumped` gave."""
+        numbers = {
+            name: Number(Moments(), missing, low, high, np.array(histogram, dtype=np.int64))
+            for name, (missing, low, high, histogram) in values["numbers"].items()
+        }
+        codes = {name: Values(np.array(top, dtype=np.int64), *rest) for name, (top, *rest) in values["codes"].items()}
+        return cls(values["rows"], numbers, codes)
 
 
 def severe(drift: Mapping[str, Any]) -> str | None:
@@ -84,6 +199,29 @@ def severe(drift: Mapping[str, Any]) -> str | None:
             before, now = change["missing"]
             return f"column {name!r}: missing in {now:.0%} of the rows, in training in {before:.0%}"
     return None
+
+
+# Of each encoder and column, which of the remembered values stands in each slot.
+_PLACES: WeakKeyDictionary[Encoder, dict[str, np.ndarray]] = WeakKeyDictionary()
+
+
+def _observed(name: str, counts: np.ndarray, values: pd.Index, encoder: Encoder) -> Values:
+    """How often each of a column's values occurs, as `Values`; the last of ``counts`` is that of missing."""
+    then, known = encoder.profile_["codes"][name]["values"], encoder.categories_.get(name)
+    places = _PLACES.setdefault(encoder, {})
+    total, missing = int(counts[:-1].sum()), int(counts[-1])
+    if name not in places and known is not None:
+        found = pd.Index(then).get_indexer(pd.Index(known))
+        places[name] = np.append(np.where(found < 0, len(then), found), [len(then), len(then)])
+    if known is None or np.count_nonzero(places[name] < len(then)) < len(then):  # one remembered has no slot
+        place = np.append(pd.Index(then).get_indexer(values), -1)
+        top = np.bincount(np.where(place < 0, len(then), place), counts, len(then) + 1)
+        unseen = 0 if known is None else int(counts[:-1][~values.isin(known)].sum())
+    else:
+        slots = encoder.slots(name, values)
+        top = np.bincount(places[name][slots], counts, len(then) + 1)
+        unseen = int(counts[slots == len(known) + 1].sum())
+    return Values(top[:-1].astype(np.int64), total, unseen, missing)
 
 
 def _numbers(then: Mapping[str, Any], now: Number) -> dict[str, Any]:
@@ -101,17 +239,13 @@ def _numbers(then: Mapping[str, Any], now: Number) -> dict[str, Any]:
     }
 
 
-def _codes(then: Mapping[str, Any], known: np.ndarray | None, now: Counts) -> dict[str, Any]:
-    total = int(now.values.sum())
-    top = now.values.reindex(pd.Index(then["values"])).fillna(0).to_numpy(dtype=float)
-    unseen = 0.0
-    if known is not None and total:
-        unseen = float(now.values[~now.values.index.isin(known)].sum()) / total
+def _codes(then: Mapping[str, Any], now: Values) -> dict[str, Any]:
     old = np.append(np.array(then["counts"], dtype=float), then["rest"])
+    new = now.top.astype(float)
     return {
-        "score": _stability(old, np.append(top, total - top.sum())),
-        "missing": [then["missing"], _rate(now.missing, total)],
-        "unseen": unseen,
+        "score": _stability(old, np.append(new, now.total - new.sum())),
+        "missing": [then["missing"], _rate(now.missing, now.total)],
+        "unseen": now.unseen / now.total if now.total else 0.0,
     }
 
 
@@ -121,6 +255,11 @@ def _stability(old: np.ndarray, new: np.ndarray) -> float:
         return 0.0
     p, q = ((side + 0.5) / (side.sum() + 0.5 * len(side)) for side in (old, new))
     return float(((p - q) * np.log(p / q)).sum())
+
+
+def _missing(rate: float, present: int) -> int:
+    """How many were missing beside those present."""
+    return round(rate * present / (1 - rate)) if rate < 1 else 0
 
 
 def _rate(missing: int, present: int) -> float:

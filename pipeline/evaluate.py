@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from pipeline.calibration import Curves, curves_of
 from pipeline.encode import Coding
 from pipeline.errors import DataError
 from pipeline.importance import Sample, pooled, rises
@@ -18,7 +19,7 @@ from pipeline.metrics.additive import finite
 from pipeline.models import matrix_for, with_target_scale
 from pipeline.pack import Packed, PackedBatch
 from pipeline.slices import Slicing
-from pipeline.split import GROUPS, TEST
+from pipeline.split import GROUPS, TEST, VALIDATION
 
 T = TypeVar("T")
 States = tuple[Metric, ...]
@@ -70,9 +71,12 @@ def predict(
         predicted = np.asarray(model.predict(matrix), dtype=np.float64)
         _check(predicted)
         return Prediction(y, predicted, None, None, 0, cells, target.mean, target.std)
-    proba = scores = None
+    proba = scores = chosen = None
     if hasattr(model, "predict_proba"):
-        proba = model.predict_proba(matrix)
+        if hasattr(model, "predict_both"):
+            chosen, proba = model.predict_both(matrix)
+        else:
+            proba = model.predict_proba(matrix)
         scores = proba[:, 1] if proba.shape[1] == 2 else proba
     elif hasattr(model, "decision_function"):
         scores = model.decision_function(matrix)
@@ -83,6 +87,8 @@ def predict(
         predicted = np.zeros(0, dtype=np.int64)
     elif threshold is not None and count == 2 and proba is not None:
         predicted = (proba[:, 1] >= threshold).astype(np.int64)
+    elif chosen is not None:
+        predicted = chosen
     else:
         predicted = np.searchsorted(target.classes, model.predict(matrix))
     return Prediction(y, predicted, proba, scores, count, cells)
@@ -169,6 +175,12 @@ def evaluate_batch(batch: PackedBatch, judge: Judge, fate: int = TEST) -> Evalua
     some = np.linspace(0, len(rows) - 1, math.ceil(judge.sampled * len(rows))).astype(np.int64)
     sample = Sample(batch.features.take(rows.places[some]), rows.y[some]) if len(some) else None
     return Evaluated(states_of(judge.metrics, prediction), beside, sample, rows={batch.number: len(rows)})
+
+
+def curves_of_batch(batch: PackedBatch, model: Any, coding: Coding) -> Curves:
+    """What calibration learns from the rows of a batch that were kept out of training."""
+    rows = coding.rows(batch, VALIDATION)
+    return curves_of(model, matrix_for(model, rows.X), rows.y)
 
 
 def importance_of(sample: Sample, judge: Judge, names: Sequence[str]) -> dict[str, dict[str, float]]:

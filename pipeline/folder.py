@@ -14,9 +14,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
-import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pipeline.errors import ConfigError, DataError, StorageError
+from pipeline.storage import PLAIN, Storage
 
 try:
     import fcntl
@@ -31,13 +33,13 @@ DRAFT = re.compile(r"\..+\.[0-9a-f]{8}")
 
 
 class RunFolder:
-    """A place to write files to, each under its name at once, and to read them from."""
+    """A place to write files to, each under its name at once, and to read them from; ``storage`` opens a URL."""
 
-    def __init__(self, location: str):
+    def __init__(self, location: str, storage: Storage = PLAIN):
         self.location = location
         self.local = "://" not in location
         try:
-            self._fs, self._root = fsspec.core.url_to_fs(location if not self.local else str(Path(location).resolve()))
+            self._fs, self._root = storage.locate(location if not self.local else str(Path(location).resolve()))
         except (ImportError, ValueError) as error:
             raise ConfigError(f"--out {location}: no place to write to ({error}); name another.") from None
         self._token = uuid.uuid4().hex
@@ -56,6 +58,11 @@ class RunFolder:
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"
+
+    def missing(self) -> list[Path]:
+        """The local folders down to this one that are not there yet, the inmost first."""
+        path = Path(self._root)
+        return [p for p in (path, *path.parents) if not p.exists()] if self.local else []
 
     def exists(self, name: str) -> bool:
         return bool(self._fs.exists(self._path(name)))
@@ -78,8 +85,10 @@ class RunFolder:
         except OSError as error:
             raise DataError(f"{self}/{name}: cannot be read ({_reason(error)}); give another run folder.") from None
 
-    def write(self, name: str, content: bytes) -> None:
+    def write(self, name: str, content: bytes, lasting: bool = True) -> None:
         """Put a file there, whole: a reader, or a crash at any moment, finds the old one or the new one.
+
+        One that need not be ``lasting`` may be gone, or empty, after the machine itself has failed.
 
         Raises
         ------
@@ -89,13 +98,43 @@ class RunFolder:
         self._hold()
         try:
             if self.local:
-                _write(Path(self._path(name)), content)
+                _write(Path(self._path(name)), content, lasting)
             else:  # an object appears when it is complete
                 self._fs.pipe_file(self._path(name), content)
         except OSError as error:
             raise StorageError(
                 f"{self}/{name}: cannot be written ({_reason(error)}); free some room there or name another place."
             ) from None
+
+    def rename(self, name: str, new: str) -> None:
+        """Give a file another name; what had it before is replaced.
+
+        Raises
+        ------
+        StorageError
+            It cannot be done.
+        """
+        try:
+            if self.local:
+                Path(self._path(name)).replace(self._path(new))
+            else:
+                self._fs.mv(self._path(name), self._path(new))
+        except OSError as error:
+            raise StorageError(f"{self}/{new}: cannot be written ({_reason(error)}); free some room there.") from None
+
+    def parquet(self, name: str) -> tuple[int, int] | None:
+        """Bytes and rows of a Parquet file; None where there is none that can be read."""
+        try:
+            size = int(self._fs.size(self._path(name)))
+            with self._fs.open(self._path(name), "rb") as file:
+                return size, pq.read_metadata(file).num_rows
+        except (OSError, pa.ArrowException):
+            return None
+
+    def remove_folder(self, name: str) -> None:
+        """Take a folder away with all that is in it, if it is there."""
+        with contextlib.suppress(OSError):
+            self._fs.rm(self._path(name), recursive=True)
 
     def remove(self, name: str) -> None:
         """Take a file away, if it is there."""
@@ -119,8 +158,7 @@ class RunFolder:
             for name in written:
                 self.remove(name)
             raise
-        with contextlib.suppress(OSError):
-            self._fs.rm(self._path(UNFINISHED), recursive=True)
+        self.remove_folder(UNFINISHED)
 
     def check_unfinished(self) -> None:
         """That there is a run to go on with.
@@ -145,8 +183,7 @@ class RunFolder:
             Another run is at work there, or a new run would meet what another left.
         """
         there = self.names()
-        path = Path(self._root)
-        made = [p for p in (path, *path.parents) if not p.exists()] if self.local else []
+        made = self.missing()
         try:
             with self._lock():
                 if not resume:
@@ -191,7 +228,22 @@ class RunFolder:
                 self.remove(name)
 
     @contextlib.contextmanager
-    def _lock(self) -> Iterator[None]:
+    def locked(self, name: str) -> Iterator[None]:
+        """Hold a lock of this name, as long as the place knows locks: nobody else does.
+
+        Raises
+        ------
+        ConfigError
+            Somebody else holds it.
+        """
+        if not self.local:
+            yield
+            return
+        with self._lock(name):
+            yield
+
+    @contextlib.contextmanager
+    def _lock(self, name: str = LOCK) -> Iterator[None]:
         owner = {"host": socket.gethostname(), "process": os.getpid(), "token": self._token}
         if not self.local:  # taken over by whoever resumes; see `_hold`
             self._fs.pipe_file(self._path(LOCK), json.dumps(owner).encode())
@@ -200,7 +252,7 @@ class RunFolder:
             finally:
                 self.remove(LOCK)
             return
-        path = Path(self._path(LOCK))
+        path = Path(self._path(name))
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             file = path.open("a+")
@@ -244,20 +296,21 @@ def _locked(file: IO[str], path: Path) -> bool:
     return path.exists() and os.fstat(file.fileno()).st_ino == path.stat().st_ino
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, content: bytes, lasting: bool) -> None:
     """Through a draft in the same folder, on the disk before it takes its name."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
         with draft.open("xb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                file.flush()
+                os.fsync(file.fileno())
         draft.replace(path)
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
-    if hasattr(os, "O_DIRECTORY"):  # the name itself is on the disk when its folder is
+    if lasting and hasattr(os, "O_DIRECTORY"):  # the name itself is on the disk when its folder is
         folder = os.open(path.parent, os.O_DIRECTORY)
         try:
             os.fsync(folder)

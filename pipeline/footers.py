@@ -130,6 +130,16 @@ def alike(footers: Sequence[Footer]) -> tuple[list[Footer], list[BadFile]]:
     return same, odd
 
 
+def exact_types(footers: Sequence[Footer]) -> pa.Schema:
+    """The columns as the files hold them, to be carried over; texts in any encoding are strings."""
+    found = {f.name: pa.string() if pa.types.is_string(plain(f.type)) else f.type for f in footers[0].schema}
+    for footer in footers[1:]:
+        for f in footer.schema:
+            if f.name in found and not pa.types.is_string(found[f.name]) and f.type != found[f.name]:
+                found[f.name] = plain(found[f.name] if pa.types.is_null(f.type) else f.type)
+    return pa.schema(list(found.items()))
+
+
 def common_schema(footers: Sequence[Footer]) -> pa.Schema:
     """The columns that every file must share, typed; the first file decides the order."""
     first = footers[0]

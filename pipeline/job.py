@@ -14,6 +14,7 @@ from sklearn.pipeline import Pipeline
 from pipeline import artefact, drift, evaluate, statistics
 from pipeline.baselines import Constant, former
 from pipeline.blame import blaming
+from pipeline.calibration import CalibratedModel, Curves, merge_curves
 from pipeline.checkpoint import State
 from pipeline.cluster import Session
 from pipeline.columns import Columns
@@ -28,6 +29,7 @@ from pipeline.learned import Learned, slicing_of
 from pipeline.ledger import Ledger
 from pipeline.metrics import Metric, comparable_metrics, metrics_for, own_metrics
 from pipeline.models import make
+from pipeline.onwards import Base, lane_onwards, learn_onwards, lineage
 from pipeline.plan import Plan
 from pipeline.progress import Monitor, Stage
 from pipeline.report import Outcome
@@ -64,8 +66,15 @@ class Job:
         self.folds = self.recipe.folds if plan.features.columns.needs_folds else 1
         self.rows = [batch.rows for batch in plan.batches]
 
-    def execute(self, state: State | None = None, after: Callable[[State], None] = lambda state: None) -> Outcome:
+    def execute(
+        self,
+        state: State | None = None,
+        after: Callable[[State], None] = lambda state: None,
+        base: Base | None = None,
+    ) -> Outcome:
         """Run all stages that ``state`` has not behind it; ``after`` sees it whenever a crash would lose something.
+
+        ``base`` is a model to go on from.
 
         Raises
         ------
@@ -77,11 +86,14 @@ class Job:
         plan, state = self.plan, state or State()
         with self._blaming() as source:
             if state.learned is None:
-                state.learned = Learned.of(self._summarise(source), plan, self.folds)
+                summary = self._summarise(source)
+                state.learned = learn_onwards(base, summary, plan) if base else Learned.of(summary, plan, self.folds)
                 after(state)
             learned = state.learned
             self._tell_rows(learned.ledger)
-            training = state.training = state.training or Training(self._lane())
+            if state.training is None:
+                state.training = Training(lane_onwards(base, learned, plan) if base else self._lane())
+            training = state.training
             told = Told(self.monitor.events, training)
             coding = Coding(learned.encoder, learned.target.classes, plan.config.train.seed)
 
@@ -90,7 +102,7 @@ class Job:
                 after(state)
 
             self._train(source, coding, learned.target, training, learned.ledger.to_train, after_round)
-            judge = self._judge(training.lane, coding, learned.target)
+            judge = self._judge(source, training.lane, coding, learned.target)
             evaluated, findings = self._examine(source, judge, learned.slicing, learned.ledger)
             for fold in range(len(state.folds), plan.config.split.folds or 0):
                 state.folds.append(self._fold(source, fold, lambda: after(state)))
@@ -104,6 +116,7 @@ class Job:
             plan.dataset.pruned,
             dict(learned.unmatched),
             state.folds,
+            lineage(base, learned, plan) if base else {},
         )
 
     def _tell_rows(self, ledger: Ledger) -> None:
@@ -117,7 +130,7 @@ class Job:
         )
 
     def _blaming(self) -> contextlib.AbstractContextManager[Source]:
-        return blaming(self._source(), self.plan, self.session, self.monitor)
+        return blaming(self._source(), self.plan.batches, self.session, self.monitor)
 
     def _fold(self, source: Source, fold: int, after: Callable[[], None]) -> dict[str, float]:
         """The figures on one fold of the training rows, of statistics and a model learned from the others."""
@@ -128,7 +141,7 @@ class Job:
         coding = Coding(encoder, target.classes, plan.config.train.seed)
         training = Training(self._lane())
         self._train(held, coding, target, training, Ledger.of(summary).to_train, after)
-        judge = self._judge(training.lane, coding, target)
+        judge = self._judge(held, training.lane, coding, target)
         return evaluate.results(self._evaluate(held, judge).metrics)
 
     def _lane(self) -> Lane:
@@ -136,8 +149,29 @@ class Job:
         config = self.plan.config
         return start(make(config.model, self.plan.features.task, config.train.seed))
 
-    def _judge(self, lane: Lane, coding: Coding, target: Target) -> Judge:
-        return Judge(fitted(lane, target), coding, target, self._metrics(), self.plan.config.evaluate.threshold)
+    def _judge(self, source: Source | Fold, lane: Lane, coding: Coding, target: Target) -> Judge:
+        config, model = self.plan.config, fitted(lane, target)
+        if config.model.calibrate:
+            model = CalibratedModel(model, config.model.calibrate).fit_curves(self._curves(source, model, coding))
+        return Judge(model, coding, target, self._metrics(), config.evaluate.threshold)
+
+    def _curves(self, source: Source | Fold, model: Any, coding: Coding) -> Curves:
+        """The model's scores on the training rows that were kept out of training, and how often they were right."""
+        arguments = self.tasks.send(model), self.tasks.send(coding)
+        sizes = {batch.number: (1, batch.rows) for batch in self.plan.batches if batch.test is not True}
+
+        def begin(window: list[int]) -> list[Future]:
+            named = zip(window, source.batches(window), strict=True)
+            return [
+                self.tasks.submit(f"calibrate-{n}", evaluate.curves_of_batch, batch, *arguments, about=[n])
+                for n, batch in named
+            ]
+
+        with self.monitor.stage("calibrate", len(sizes)) as stage:
+            merged: Curves = self.tasks.map_reduce(stage, sizes, begin, merge_curves, "calibrate")
+        if not len(merged[0].rows):
+            raise DataError(f"{self.plan.config.data.path}: no rows to calibrate on; raise train.validation_fraction.")
+        return merged
 
     def _source(self) -> Source:
         plan = self.plan

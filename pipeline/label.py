@@ -30,7 +30,8 @@ def understand(summary: Summary, plan: Plan) -> tuple[Ledger, Target]:
     target = target_of(summary, plan)
     if plan.recipe.validation and ledger.validation == 0:
         raise DataError(
-            f"{plan.config.data.path}: no rows left to stop by ({ledger}); raise train.validation_fraction or add data."
+            f"{plan.config.data.path}: no rows left to stop by or to calibrate on ({ledger}); raise "
+            "train.validation_fraction or add data."
         )
     if ledger.test == 0:
         raise DataError(f"{plan.config.data.path}: no rows left for testing ({ledger}); raise split.test or add data.")

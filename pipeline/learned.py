@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,8 @@ class Learned:
     encoder: Encoder
     slicing: Slicing
     unmatched: Mapping[str, int]
+    drift: Mapping[str, Any] = field(default_factory=dict)
+    """How far the rows are from those that a model was trained on before, if it is trained on."""
 
     @classmethod
     def of(cls, summary: Summary, plan: Plan, folds: int) -> "Learned":
@@ -57,6 +59,7 @@ class Learned:
                 "values": [[np.asarray(known) for known in values] for values in self.slicing.values],
             },
             "unmatched": dict(self.unmatched),
+            "drift": json.dumps(dict(self.drift)),
         }
 
     @classmethod
@@ -72,6 +75,7 @@ class Learned:
                 tuple(tuple(pd.Index(known) for known in some) for some in slicing["values"]),
             ),
             values["unmatched"],
+            json.loads(values["drift"]),
         )
 
 

@@ -176,5 +176,5 @@ class Ledger:
     def __str__(self) -> str:
         reasons = ", ".join(f"{n:,} {reason}" for reason, n in self.reasons.items())
         rejected = f"{self.rejected:,} rejected" + (f": {reasons}" if reasons else "")
-        of_these = f" ({self.validation:,} of them to stop by)" if self.validation else ""
+        of_these = f" ({self.validation:,} of them kept aside)" if self.validation else ""
         return f"{self.read:,} read = {self.train:,} train{of_these} + {self.test:,} test + {rejected}"

@@ -9,6 +9,7 @@ from sklearn.utils import get_tags
 
 from pipeline import config as cfg
 from pipeline.adaptive import AdaptiveClassifier, AdaptiveRegressor
+from pipeline.calibration import CalibratedModel
 from pipeline.errors import ConfigError, DataError
 from pipeline.features import Task
 from pipeline.matrix import HotMatrix, Matrix
@@ -90,6 +91,8 @@ def matrix_for(estimator: Any, X: HotMatrix) -> HotMatrix | Matrix:
     DataError
         The estimator takes dense input only, and that would not fit into memory.
     """
+    if isinstance(estimator, CalibratedModel):
+        return matrix_for(estimator.estimator, X)
     if isinstance(estimator, (AdaptiveClassifier, AdaptiveRegressor)):
         return X
     plain = X.plain()

@@ -93,7 +93,7 @@ class Plan:
         config = self.config
         beside = [column.name for column in self.slices] + ([] if self.after is None else [self.after[0]])
         return Recipe(
-            selection=_selection(self.dataset, self.columns),
+            selection=selection_of(self.dataset, self.columns),
             steps=steps(config),
             columns=tuple(columns_of([*self.identity, *self.features.columns.names, config.data.label, *beside])),
             label=config.data.label,
@@ -101,7 +101,7 @@ class Plan:
             reference=self.reference,
             identity=tuple(self.identity),
             test=config.split.test,
-            validation=config.train.validation_fraction if config.train.early_stopping == "validation" else 0.0,
+            validation=config.train.validation_fraction if config.keeps_validation else 0.0,
             seed=config.train.seed,
             folds=config.split.folds or (TARGET_FOLDS if self.features.columns.needs_folds or self.exploring else 0),
             after=self.after,
@@ -180,7 +180,8 @@ def steps(config: cfg.Config) -> Steps:
     )
 
 
-def _selection(dataset: Dataset, schema: pa.Schema) -> Selection:
+def selection_of(dataset: Dataset, schema: pa.Schema) -> Selection:
+    """What is read of a data set: some columns, and those that it is filtered by."""
     looked_at = {column for column, _, _ in dataset.filters}
     by = pa.schema([f for f in dataset.schema if f.name in looked_at])
     return Selection(schema, dataset.folders, dataset.filters, by, dataset.storage)
@@ -204,7 +205,7 @@ def make_plan(config: cfg.Config, trained: Columns | None = None, remembered: di
     test = (
         open_dataset(config.split.path, data.filters, data.storage_options, quarantine) if config.split.path else None
     )
-    untreated = {f.name: str(f.type) for f in dataset.schema if _untreated(f.type)}
+    untreated = {f.name: str(f.type) for f in dataset.schema if untreated_type(f.type)}
     _refuse_named(config, untreated)
     schema = _columns(config, dataset.schema)
     _check_types(config, schema)
@@ -222,14 +223,19 @@ def make_plan(config: cfg.Config, trained: Columns | None = None, remembered: di
         dtype, pd.CategoricalDtype | pd.StringDtype | pd.BooleanDtype | np.dtypes.BoolDType
     ):
         raise ConfigError(f"data.label: {label!r} is {dtype}; a label is a number, a boolean or a string.")
-    head = _head(config, form_batches(dataset, config.data.batch_rows, schema), _selection(dataset, schema))
+    head = _head(config, form_batches(dataset, config.data.batch_rows, schema), selection_of(dataset, schema))
     few = number and _is_class_number(head[label], pd.api.types.is_integer_dtype(dtype))
     task, reason = choose_task(dtype, config, models.kind(config.model), few)
     if task == "regression" and not number:
         raise ConfigError(f"data.label: {label!r} is {dtype}; regression needs a number.")
     estimator = models.make(config.model, task, config.train.seed)  # its mistakes belong before the run
     own_metrics(config.evaluate.metrics)
-    if config.evaluate.threshold is not None and not hasattr(estimator, "predict_proba"):
+    if config.model.calibrate and task == "regression":
+        raise ConfigError(f"model.calibrate: probabilities are of classes, and {label!r} is a number; drop it.")
+    has_proba = hasattr(estimator, "predict_proba")
+    if config.model.calibrate and not (has_proba or hasattr(estimator, "decision_function")):
+        raise ConfigError(f"model.calibrate: {type(estimator).__name__} has no scores to calibrate; drop it.")
+    if config.evaluate.threshold is not None and not (has_proba or config.model.calibrate):
         raise ConfigError(
             f"evaluate.threshold: {config.evaluate.threshold:g} is a probability, and {type(estimator).__name__} has "
             "none; drop it."
@@ -285,7 +291,7 @@ def _sized(config: cfg.Config, known: list[str]) -> tuple[cfg.Config, list[Datas
 
 def _columns(config: cfg.Config, schema: pa.Schema) -> pa.Schema:
     if config.prepare.columns is None:
-        return pa.schema([f for f in schema if not _untreated(f.type)])
+        return pa.schema([f for f in schema if not untreated_type(f.type)])
     for column in config.prepare.columns:
         if column not in schema.names:
             raise ConfigError(f"prepare.columns: no file has a column {column!r}{cfg.suggest(column, schema.names)}.")
@@ -298,7 +304,7 @@ def _check_types(config: cfg.Config, schema: pa.Schema) -> None:
         raise ConfigError(f"data.label: {label!r} has no value in any file; name a column that has.")
 
 
-def _untreated(dtype: pa.DataType) -> bool:
+def untreated_type(dtype: pa.DataType) -> bool:
     """Types that only a function of the user's can make something of."""
     return bool(
         pa.types.is_nested(dtype)

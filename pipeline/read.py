@@ -2,9 +2,10 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,6 +19,7 @@ from pipeline.storage import PLAIN, Storage
 
 STREAM_ROWS = 65_536
 EXACT_FLOAT = 2**53
+PLACE = "__place__"
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,20 @@ class Selection:
     filter_schema: pa.Schema | None = None
     """The columns that the filters look at."""
     storage: Storage = PLAIN
+    carried: pa.Schema = field(default_factory=lambda: pa.schema([]))
+    """The columns that are carried over as the files have them."""
 
     @property
     def every(self) -> pa.Schema:
         """The columns to read and those to filter by."""
         extra = [f for f in self.filter_schema or () if f.name not in self.schema.names]
         return pa.schema([*self.schema, *extra])
+
+    @property
+    def touched(self) -> pa.Schema:
+        """All columns of which there is anything to do."""
+        every = self.every
+        return pa.schema([*every, *(f for f in self.carried if f.name not in every.names)])
 
 
 def read_span(batches: Sequence[Batch], selection: Selection) -> Iterator[pd.DataFrame]:
@@ -50,27 +60,34 @@ def read_span(batches: Sequence[Batch], selection: Selection) -> Iterator[pd.Dat
     DataError
         The file cannot be decoded, or its rows are not as many as its footer said.
     """
+    return (frame for frame, _ in read_carrying(batches, selection))
+
+
+def read_carrying(batches: Sequence[Batch], selection: Selection) -> Iterator[tuple[pd.DataFrame, pa.Table]]:
+    """As `read_span`, each with the columns that are carried over, row by row beside it."""
     whole = len(batches) == 1 and not batches[0].skip and not batches[0].rest
     tables = _stream(_joined(batches), selection, None if whole else STREAM_ROWS)
     pending: list[pa.Table] = []
+    beside: list[pa.Table] = []
     have, skip = 0, batches[0].skip
     for batch in batches:
         while have < batch.rows and (table := next(tables, None)) is not None:
             table, skip = table.slice(min(skip, len(table))), max(skip - len(table), 0)
             pending.append(table)
+            beside.append(table.select(selection.carried.names).cast(selection.carried))
             have += len(table)
         if have < batch.rows or (whole and have > batch.rows):
             raise DataError(f"{batch}: {have} rows, but its footer said {batch.rows}; was it replaced meanwhile?")
         try:
-            joined = _concatenate(pending, selection.every)
-            frame = _frame(joined.slice(0, batch.rows), selection)
+            joined, carried = _concatenate(pending, selection.every), pa.concat_tables(beside)
+            frame, here = _frame(joined.slice(0, batch.rows), carried.slice(0, batch.rows), selection)
         except MemoryError:
             raise
         except (pa.ArrowException, ValueError, OverflowError) as error:  # of damaged data, pyarrow says many a thing
             reason = str(error).partition("\n")[0].rstrip(".")
             raise DataError(f"{batch}: cannot be decoded ({reason}); write it again or remove it.") from None
-        yield frame
-        pending, have = [joined.slice(batch.rows)], have - batch.rows
+        yield frame, here
+        pending, beside, have = [joined.slice(batch.rows)], [carried.slice(batch.rows)], have - batch.rows
 
 
 def read_batch(batch: Batch, selection: Selection) -> pd.DataFrame:
@@ -109,7 +126,7 @@ def _joined(batches: Sequence[Batch]) -> list[Piece]:
 
 def _stream(pieces: Sequence[Piece], selection: Selection, rows: int | None) -> Iterator[pa.Table]:
     """Tables of at most ``rows`` rows (None: a file's row groups at once); a file is open only while it is read."""
-    schema = selection.every
+    schema = selection.touched
     for piece in pieces:
         values = dict(zip(selection.folders, piece.values, strict=True))
         with _open(piece, selection) as file:
@@ -180,13 +197,17 @@ def _cast(table: pa.Table, target: pa.Schema) -> pa.Table:
     return table.cast(target)
 
 
-def _frame(table: pa.Table, selection: Selection) -> pd.DataFrame:
+def _frame(table: pa.Table, carried: pa.Table, selection: Selection) -> tuple[pd.DataFrame, pa.Table]:
     read = len(table)
-    if selection.filters:
+    if selection.filters and not len(selection.carried):
         table = table.filter(condition(selection.filters, selection.every))
+    elif selection.filters:
+        place = pa.array(np.arange(read))
+        table = table.append_column(PLACE, place).filter(condition(selection.filters, selection.every))
+        carried = carried.take(table.column(PLACE))
     frame = _to_pandas(table.select(selection.schema.names))
     frame.attrs["read"] = read
-    return frame
+    return frame, carried
 
 
 def _to_pandas(table: pa.Table) -> pd.DataFrame:

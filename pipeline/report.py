@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from pipeline import artefact
+from pipeline import artefact, card
 from pipeline import config as cfg
 from pipeline.findings import Findings
 from pipeline.folder import LAST
@@ -37,6 +37,8 @@ class Outcome:
     """Rows without a match, by joined table."""
     folds: list[dict[str, float]] = field(default_factory=list)
     """The figures on each fold of cross-validation."""
+    continued: dict[str, Any] = field(default_factory=dict)
+    """From what, where training went on from a model."""
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -78,6 +80,7 @@ def make_report(
         "cross_validation": _over_folds(outcome.folds),
         "training": {"epochs": outcome.training.epochs, "validation": outcome.training.validation},
         "progressive": outcome.training.progressive,
+        **({"continued": outcome.continued} if outcome.continued else {}),
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "cluster": cluster,
         "cost": cost,
@@ -131,6 +134,7 @@ def files(config: cfg.Config, report: dict[str, Any], model: bytes, ledger: pd.D
         "metrics.json": (json.dumps(figures(report), indent=2) + "\n").encode(),
         "ledger.csv": ledger.to_csv(index=False).encode(),
         artefact.FILE: model,
+        card.FILE: card.model_card(report, config, name).encode(),
         PAGE: report_page(report, text, name).encode(),
         LAST: (json.dumps(report, indent=2) + "\n").encode(),
     }

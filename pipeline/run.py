@@ -15,12 +15,13 @@ from pipeline import config as cfg
 from pipeline.checkpoint import Checkpoints, State, check_sources
 from pipeline.cost import cost
 from pipeline.datasets import flights
-from pipeline.errors import ClusterError, ConfigError, Interrupted, StorageError
+from pipeline.errors import ClusterError, ConfigError, DataError, Interrupted, StorageError
 from pipeline.events import Listener
 from pipeline.folder import UNFINISHED, RunFolder
 from pipeline.interrupt import Interrupt
 from pipeline.job import Job
 from pipeline.models import make
+from pipeline.onwards import Base, load_base, notices, plan_onwards
 from pipeline.plan import make_plan
 from pipeline.progress import Monitor
 from pipeline.redact import redact
@@ -44,6 +45,7 @@ def run(
     monitor: Monitor | None = None,
     resume: str | Path | None = None,
     trace: bool = False,
+    base: str | None = None,
     on_event: Listener | None = None,
 ) -> dict[str, Any]:
     """Run ``config`` (None: the flights demo) and return report.json's content, or the plan's.
@@ -62,6 +64,8 @@ def run(
         The folder of an unfinished run to go on with, as it was configured.
     trace
         Leave Dask's performance report and a trace of all tasks in the run folder.
+    base
+        The folder of a finished run, whose model is trained on.
     on_event
         Called with every event of the run, a flat dictionary, in this thread: what it does, the run waits for.
 
@@ -81,6 +85,7 @@ def run(
         flights.write(Path(settings.data.path).parent)
     if plan_only:
         plan = make_plan(settings)
+        plan = plan_onwards(load_base(base), plan) if base else plan
         for line in plan.describe():
             monitor.say(line)
         return redact({"plan": plan.describe()})
@@ -89,7 +94,7 @@ def run(
     try:
         with interrupt.handled(), folder.claimed(resume is not None), monitor.events.heard_by(on_event):
             try:
-                return _run(settings, folder, monitor, interrupt, resume is not None, trace)
+                return _run(settings, folder, monitor, interrupt, resume is not None, trace, base)
             except BaseException:
                 if folder.resumable:
                     monitor.say(f"checkpoint  kept; go on with: pipeline run --resume {folder}")
@@ -101,17 +106,31 @@ def run(
 
 
 def _run(
-    settings: cfg.Config, folder: RunFolder, monitor: Monitor, interrupt: Interrupt, resumed: bool, trace: bool
+    settings: cfg.Config,
+    folder: RunFolder,
+    monitor: Monitor,
+    interrupt: Interrupt,
+    resumed: bool,
+    trace: bool,
+    begin_from: str | None,
 ) -> dict[str, Any]:
     """The run in its folder."""
     plan = make_plan(settings)
+    base = _base(folder, resumed, begin_from)
+    if base:
+        plan = plan_onwards(base, plan)
+        for notice in notices(base, settings):
+            monitor.say(notice)
     estimator = make(settings.model, plan.features.task, settings.train.seed)
     checkpoints = Checkpoints(folder, settings.train.checkpoint_seconds, estimator, monitor.say)
     if resumed:
         check_sources(folder, json.loads(folder.read(BEGAN))["sources"], plan.sources)
         state = checkpoints.load()
     else:
-        folder.write(BEGAN, json.dumps({"config": cfg.dump(settings), "sources": plan.sources}).encode())
+        began = {"config": cfg.dump(settings), "sources": plan.sources}
+        if base:
+            began |= {"from": base.place, "fingerprint": base.fingerprint}
+        folder.write(BEGAN, json.dumps(began).encode())
         state = State()
     rounds = state.training.rounds if state.training else 0
 
@@ -125,6 +144,7 @@ def _run(
             with shuffle.joined(session.client, plan, folder.beside) as (going_on, dropped):
                 if going_on is not plan.config:
                     plan = make_plan(going_on)
+                    plan = plan_onwards(base, plan) if base else plan
                 monitor.events.tell(
                     "run_started",
                     name=str(folder).rstrip("/").rpartition("/")[2],
@@ -138,7 +158,7 @@ def _run(
                 begin = time.time()
                 session.client.get_task_stream(start=begin)  # the scheduler keeps a record from here on
                 with reported(session.client, trace) as traces:
-                    outcome = Job(plan, session, monitor).execute(state, after)
+                    outcome = Job(plan, session, monitor).execute(state, after, base)
                     end = time.time()
                 records = session.client.get_task_stream(start=begin)
                 spent = cost(records)
@@ -173,6 +193,22 @@ def _run(
     return result
 
 
+def _base(folder: RunFolder, resumed: bool, place: str | None) -> Base | None:
+    """The model to go on from, if there is one: as the run began, where it is resumed.
+
+    Raises
+    ------
+    DataError
+        It is no finished run's, or another than it was.
+    """
+    began = json.loads(folder.read(BEGAN)) if resumed else {}
+    place = began.get("from", place)
+    base = load_base(place) if place else None
+    if base and began and base.fingerprint != began["fingerprint"]:
+        raise DataError(f"{place}: holds another model than when {folder} began; put that back, or start anew.")
+    return base
+
+
 def _settings_again(
     folder: RunFolder, config: Path | None, overrides: tuple[str, ...], options: dict[str, Any] | None
 ) -> cfg.Config:
@@ -187,8 +223,8 @@ def _settings_again(
     text = json.loads(folder.read(BEGAN))["config"]
     began = cfg.flat(tomllib.loads(text))
     if config is None:
-        _import_from_here()
-        settings = cfg.loads(text, f"{folder}/{BEGAN}", (*overrides, *_of_cluster(options)))
+        import_from_here()
+        settings = cfg.loads(text, f"{folder}/{BEGAN}", (*overrides, *of_cluster(options)))
     else:
         settings = settings_of(config, overrides, options)
     now = cfg.flat(tomllib.loads(cfg.dump(settings)))
@@ -203,18 +239,20 @@ def _settings_again(
 
 def settings_of(config: Path, overrides: tuple[str, ...], options: dict[str, Any] | None) -> cfg.Config:
     """The config that a command runs with; the user's own modules can be imported from here on."""
-    _import_from_here()
+    import_from_here()
     if config.is_dir():  # a run folder: as that run was
         config = config / "config.toml"
-    return cfg.load(config, (*overrides, *_of_cluster(options)))
+    return cfg.load(config, (*overrides, *of_cluster(options)))
 
 
-def _import_from_here() -> None:
+def import_from_here() -> None:
+    """Let the user's own modules be imported from the working folder."""
     if "" not in sys.path:  # as `python` itself would find them
         sys.path.insert(0, "")
 
 
-def _of_cluster(options: dict[str, Any] | None) -> list[str]:
+def of_cluster(options: dict[str, Any] | None) -> list[str]:
+    """Options of the command as overrides of ``[cluster]``."""
     return sorted(f"cluster.{k}={v}" for k, v in (options or {}).items() if v is not None)
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import repeat
 from pathlib import Path
 from urllib.parse import unquote
@@ -14,7 +14,7 @@ from pyarrow.fs import FSSpecHandler, PyFileSystem
 
 from pipeline.errors import DataError
 from pipeline.filters import Filter, condition
-from pipeline.footers import BadFile, Footer, alike, common_schema, try_footer
+from pipeline.footers import BadFile, Footer, alike, common_schema, exact_types, try_footer
 from pipeline.storage import PLAIN, Storage, guarded
 
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # how Hive writes a missing value into a folder's name
@@ -56,6 +56,8 @@ class Dataset:
     storage: Storage = PLAIN
     bad: tuple[BadFile, ...] = ()
     """Files that were set aside."""
+    exact: pa.Schema = field(default_factory=lambda: pa.schema([]))
+    """The same columns in the types that they have in the files."""
 
     @property
     def identity(self) -> dict[str, str]:
@@ -134,7 +136,8 @@ def open_dataset(
         raise DataError(f"{path}: {why}; check what wrote them{' or widen the filters' if rows else ''}.")
     kept = sum(file.rows for file in left)
     names = tuple(folders.names)
-    return Dataset(path, schema, names, left, lengths, tuple(filters), rows - kept, storage, tuple(bad))
+    exact = pa.schema([*exact_types(footers), *folders])
+    return Dataset(path, schema, names, left, lengths, tuple(filters), rows - kept, storage, tuple(bad), exact)
 
 
 def _width(dtype: pa.DataType, length: float) -> int:
@@ -204,8 +207,8 @@ def _prune(
 
     def left(file: File) -> File:
         here = ds.scalar(True)
-        for field, value in zip(folders, file.values, strict=True):
-            here &= ds.field(field.name) == pa.scalar(value, field.type) if value is not None else here
+        for column, value in zip(folders, file.values, strict=True):
+            here &= ds.field(column.name) == pa.scalar(value, column.type) if value is not None else here
         fs, path = storage.locate(file.path)
         fragment = ds.ParquetFileFormat().make_fragment(
             path, PyFileSystem(FSSpecHandler(fs)), partition_expression=here

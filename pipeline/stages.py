@@ -3,8 +3,9 @@
 These are the functions that run as tasks; each takes the `Recipe`, which is small, and one batch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ import pyarrow as pa
 from pipeline import statistics
 from pipeline.columns import category_codes, number_values
 from pipeline.cut import Batch
-from pipeline.errors import DataError, PipelineError
+from pipeline.errors import DataError, PipelineError, StorageError
 from pipeline.features import Features
 from pipeline.pack import PackedBatch, Reference, pack, pack_codes
 from pipeline.prepare import Steps, prepare
@@ -21,6 +22,9 @@ from pipeline.read import Selection, empty_frame, read_span
 from pipeline.slices import SliceColumn, slice_codes
 from pipeline.split import ASIDE, FATE, FILTERED, FOLD, GROUP, OUTSIDE, SET_ASIDE, TEST, TRAIN, VALIDATION, assign_fate
 from pipeline.statistics import Summary
+
+R = TypeVar("R")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -60,27 +64,48 @@ def pack_span(batches: Sequence[Batch], recipe: Recipe) -> PackedBatch | tuple[P
         The batch, with its file, and what went wrong with it; with ``recipe.quarantine`` such a batch is set aside:
         it has no rows then, and says why.
     """
-    frames = read_span(batches, recipe.selection)
-    packed: list[PackedBatch] = []
+    packed = each_batch(
+        batches,
+        read_span(batches, recipe.selection),
+        lambda read, batch: pack_batch(load_batch(read, batch, recipe), recipe),
+        (lambda batch, reason: set_aside(batch, recipe, reason)) if recipe.quarantine else None,
+    )
+    return tuple(packed) if len(packed) > 1 else packed[0]
+
+
+def each_batch(
+    batches: Sequence[Batch],
+    read: Iterator[R],
+    work: Callable[[R, Batch], T],
+    aside: Callable[[Batch, str], T] | None,
+) -> list[T]:
+    """What ``work`` makes of each batch as it is read; ``aside``, if there is one, of a batch that fails.
+
+    Raises
+    ------
+    DataError
+        The batch, with its file, and what went wrong with it.
+    """
+    done: list[T] = []
     broken: DataError | None = None
     for batch in batches:
         try:
             if broken:  # what is left of a span that could not be read
                 raise broken
             try:
-                read = next(frames)
+                here = next(read)
             except (DataError, pa.ArrowException, OSError) as error:
                 broken = DataError(str(error))
                 raise
-            packed.append(pack_batch(load_batch(read, batch, recipe), recipe))
-        except MemoryError:
-            raise  # of which the batch's size is to blame, not its content
+            done.append(work(here, batch))
+        except (MemoryError, StorageError):
+            raise  # of which the batch's size is to blame, or no batch at all
         except Exception as error:
             reason = str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
-            if not recipe.quarantine:
+            if aside is None:
                 raise DataError(f"batch {batch.number} ({batch}): {reason}") from error
-            packed.append(set_aside(batch, recipe, reason))
-    return tuple(packed) if len(packed) > 1 else packed[0]
+            done.append(aside(batch, reason))
+    return done
 
 
 def load_batch(read: pd.DataFrame, batch: Batch, recipe: Recipe) -> pd.DataFrame:

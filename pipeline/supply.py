@@ -2,7 +2,7 @@
 
 import uuid
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dask
@@ -59,14 +59,19 @@ class Source:
         return [futures.get(n) or self._kept[n] for n in numbers]
 
     def suspect(self) -> list[int]:
-        """The batches of the reading task that workers most likely died of; none if they died of no reading.
+        """The batches of the reading task that workers most likely died of; none if they died of no reading."""
+        return suspect_of(self._client, self._reads)
 
-        A worker that dies takes with it what waits in its queue: of those tasks, each as suspicious as the other to
-        the scheduler, it was at work on the one that goes first.
-        """
-        deaths: dict[str, tuple[int, Any]] = self._client.run_on_scheduler(_deaths)
-        known = [(-count, place, key) for key, (count, place) in deaths.items() if key in self._reads]
-        return self._reads[min(known)[2]] if known else []
+
+def suspect_of(client: Client, tasks: Mapping[str, list[int]]) -> list[int]:
+    """The batches of the one of some tasks, by key, that workers most likely died of; none if they died of none.
+
+    A worker that dies takes with it what waits in its queue: of those tasks, each as suspicious as the other to
+    the scheduler, it was at work on the one that goes first.
+    """
+    deaths: dict[str, tuple[int, Any]] = client.run_on_scheduler(_deaths)
+    known = [(-count, place, key) for key, (count, place) in deaths.items() if key in tasks]
+    return tasks[min(known)[2]] if known else []
 
 
 def _deaths(dask_scheduler: Any) -> dict[str, tuple[int, Any]]:

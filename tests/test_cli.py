@@ -91,6 +91,7 @@ def test_json_alone_is_on_stdout_and_the_run_folder_is_whole(here):
         "config.toml",
         "ledger.csv",
         "metrics.json",
+        "model-card.md",
         "model.skops",
         "params.yaml",
         "report.html",

@@ -148,7 +148,7 @@ def test_training_stops_once_it_stands_still(session, folder, by):
 
 def test_no_rows_to_stop_by(session, folder):
     settings = {"early_stopping": "validation", "validation_fraction": 1e-9}
-    with pytest.raises(DataError, match=r"no rows left to stop by.*raise train.validation_fraction"):
+    with pytest.raises(DataError, match=r"no rows left to stop by or to calibrate on.*raise train.validation_fraction"):
         execute(session, config(folder, train=settings))
 
 

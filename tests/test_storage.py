@@ -1,6 +1,7 @@
 """Where data comes from, and that no credential goes anywhere else."""
 
 import contextlib
+import json
 import logging
 import pickle
 import re
@@ -21,6 +22,7 @@ from pipeline.cli import main
 from pipeline.errors import ConfigError, DataError
 from pipeline.job import Job
 from pipeline.plan import make_plan
+from pipeline.predict import predict
 from pipeline.progress import Monitor
 from pipeline.run import run
 from pipeline.source import open_dataset
@@ -210,6 +212,25 @@ def test_a_run_on_s3_is_the_local_run_and_tells_no_secret(server, workers, here,
     assert remote["model"]["fingerprint"] == local["model"]["fingerprint"]
     assert remote["data"]["path"] == "s3://bucket/data"
     assert not LEAK.search(texts(here / "remote") + "".join(capfd.readouterr()) + workers())
+
+
+@pytest.mark.cluster
+def test_predictions_from_s3_to_s3_are_the_local_ones_and_tell_no_secret(server, workers, here, capfd):
+    store, folder, options, _ = server
+    run(config(here, str(folder), {}), out=here / "model")
+    predict(here / "model", str(folder), str(here / "local"))
+    secrets = tuple(f"data.storage_options.{key}={json.dumps(value)}" for key, value in KEYS.items())
+    endpoint = options["client_kwargs"]["endpoint_url"]
+    secrets += (f'data.storage_options.client_kwargs={{endpoint_url = "{endpoint}"}}',)
+    predict(here / "model", "s3://bucket/data", "s3://bucket/predicted", secrets)
+    with pytest.raises(ConfigError, match="s3://bucket/predicted: holds finished predictions"):
+        predict(here / "model", "s3://bucket/data", "s3://bucket/predicted", secrets)
+    store.invalidate_cache()
+    names = sorted(path.rpartition("/")[2] for path in store.find("bucket/predicted"))
+    assert names == sorted(path.name for path in (here / "local").iterdir())
+    for name in names[1:]:
+        assert store.cat(f"bucket/predicted/{name}") == (here / "local" / name).read_bytes()
+    assert not LEAK.search(store.cat("bucket/predicted/_SUCCESS").decode() + "".join(capfd.readouterr()) + workers())
 
 
 @pytest.mark.parametrize("debug", [[], ["--debug"]])

@@ -1,5 +1,6 @@
 """The estimators: scikit-learn's interface around the compiled loops."""
 
+import copy
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -25,6 +26,18 @@ def _read_only(array: np.ndarray) -> np.ndarray:
     view = np.ascontiguousarray(array).view()
     view.flags.writeable = False
     return view
+
+
+def _is_plain(X: Any, width: int) -> bool:
+    """Whether ``X`` is CSR of finite floats as scikit-learn's validation would leave it."""
+    return (
+        isinstance(X, sp.csr_array | sp.csr_matrix)
+        and X.dtype in (np.float32, np.float64)
+        and X.indices.dtype == X.indptr.dtype == np.int32
+        and X.shape[0] > 0
+        and X.shape[1] == width
+        and bool(np.isfinite(X.data).all())
+    )
 
 
 _DENSE = _read_only(np.empty(0, dtype=np.int32))  # the row pointers of a matrix that needs none
@@ -57,6 +70,8 @@ class _AdaptiveLinear(BaseEstimator):
                     "features as input."
                 )
             return (_read_only(X.dense), _read_only(X.hot), _DENSE), y, len(X)
+        if not reset and _is_plain(X, self.n_features_in_):  # nothing to check that takes so long
+            return (_read_only(X.data[None]), _read_only(X.indices[None]), _read_only(X.indptr)), y, X.shape[0]
         checks: dict[str, Any] = {"accept_sparse": "csr", "dtype": [np.float64, np.float32], "reset": reset}
         if isinstance(y, str):
             X = validate_data(self, X, **checks)
@@ -157,6 +172,29 @@ class _AdaptiveLinear(BaseEstimator):
         if not same:
             raise ValueError("merge: the models differ in parameters, columns or classes; train both the same way.")
         return AdaptiveShare.of(self, base).merge(AdaptiveShare.of(other, base)).onto(base, self)
+
+    def widened(self, columns: np.ndarray, width: int) -> Self:
+        """A copy with more columns, which have learned nothing; ``columns`` is where ours are, int (n_features,).
+
+        The copy goes on with `partial_fit` as if the new columns had been zeros in all rows so far.
+        """
+        check_is_fitted(self, "squares_")
+        wider = copy.deepcopy(self)
+        wider.n_features_in_ = width
+        wider.coef_ = np.zeros((*np.shape(self.coef_)[:-1], width))
+        wider.coef_[..., columns] = self.coef_
+        both = np.append(columns, width)  # and the intercept
+        wider.squares_ = np.full((len(self.squares_), width + 1), INITIAL)
+        wider.squares_[:, both] = self.squares_
+        if hasattr(self, "duals_"):
+            wider.duals_ = np.zeros((len(self.squares_), width + 1))
+            wider.duals_[:, both] = self.duals_
+        for name in ("column_squares_", "column_counts_"):
+            if hasattr(self, name):
+                sums = np.zeros(width)
+                sums[columns] = getattr(self, name)
+                setattr(wider, name, sums)
+        return wider
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -286,19 +324,32 @@ class AdaptiveClassifier(ClassifierMixin, _AdaptiveLinear):
 
     def predict(self, X: Any) -> np.ndarray:
         """The class of the largest margin, (n,)."""
-        margins = self._margins(X)
-        chosen = (margins[:, 0] > 0).astype(int) if margins.shape[1] == 1 else margins.argmax(axis=1)
+        chosen = _chosen(self._margins(X))
         return self.classes_[chosen]
 
     @available_if(lambda self: self.loss == "log_loss")  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities, float64 (n, n_classes)."""
+        return _proba(self._margins(X))
+
+    @available_if(lambda self: self.loss == "log_loss")  # type: ignore[untyped-decorator]
+    def predict_both(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
+        """What `predict` answers, as class numbers int64 (n,), and `predict_proba`, for the price of one."""
         margins = self._margins(X)
-        if margins.shape[1] == 1:
-            positive = 1.0 / (1.0 + np.exp(-np.clip(margins[:, 0], -700, 700)))
-            return np.column_stack([1.0 - positive, positive])
-        p = np.exp(margins - margins.max(axis=1, keepdims=True))
-        return p / p.sum(axis=1, keepdims=True)
+        return _chosen(margins), _proba(margins)
+
+
+def _chosen(margins: np.ndarray) -> np.ndarray:
+    """The number of the class of the largest margin, int64 (n,)."""
+    return (margins[:, 0] > 0).astype(np.int64) if margins.shape[1] == 1 else margins.argmax(axis=1)
+
+
+def _proba(margins: np.ndarray) -> np.ndarray:
+    if margins.shape[1] == 1:
+        positive = 1.0 / (1.0 + np.exp(-np.clip(margins[:, 0], -700, 700)))
+        return np.column_stack([1.0 - positive, positive])
+    p = np.exp(margins - margins.max(axis=1, keepdims=True))
+    return p / p.sum(axis=1, keepdims=True)
 
 
 class AdaptiveRegressor(RegressorMixin, _AdaptiveLinear):

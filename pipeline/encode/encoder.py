@@ -1,5 +1,6 @@
 """The encoder: a scikit-learn transformer that is fitted from statistics."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -11,8 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from pipeline.columns import Columns, category_codes, number_values
 from pipeline.encode.categories import cyclical_table, hashed, known_values, ordinal_table, target_table
-from pipeline.encode.kernel import encode_bent, encode_plain, encode_rest
+from pipeline.encode.kernel import Layout, encode_bent, encode_plain, encode_rest
 from pipeline.encode.numbers import fit_edges, fit_scaling
+from pipeline.encode.rows import FEW, encoded_rows, forget
 from pipeline.errors import DataError
 from pipeline.matrix import HotMatrix, Matrix, hot_dtype
 from pipeline.pack import Packed, PackedBatch, Reference, pack
@@ -88,6 +90,7 @@ class Encoder(TransformerMixin, BaseEstimator):
     ) -> "Encoder":
         """Learn from the merged statistics of batches that were packed about ``reference``."""
         _INDEXES.pop(self, None)
+        forget(self)
         columns = self.columns
         self.center_, self.unit_, self.folds_ = reference.center, reference.unit, folds
         self._fit_numbers(columns, summary)
@@ -110,8 +113,7 @@ class Encoder(TransformerMixin, BaseEstimator):
             self.categories_[name] = known
             self.has_missing_[name] = bool(counts.missing)
             self.has_other_[name] = len(known) < len(counts.values) or bool(counts.short)
-        self._lay_out(columns)
-        return self
+        return self.lay_out()
 
     def _fit_numbers(self, columns: Columns, summary: Summary) -> None:
         scalings, self.edges_, self.indicated_, self.bin_missing_ = {}, {}, [], {}
@@ -130,8 +132,9 @@ class Encoder(TransformerMixin, BaseEstimator):
             for key in ("low", "high", "center", "scale", "fill")
         )
 
-    def _lay_out(self, columns: Columns) -> None:
-        """Where the blocks of columns begin: dense ones first, then one-hot ones; and the name of every column."""
+    def lay_out(self) -> "Encoder":
+        """Say where the blocks of columns begin, dense ones first, then one-hot ones; and name every column."""
+        columns = self.columns
         names = [*self.scaled_, *(f"{name}=missing" for name in self.indicated_)]
         for name, table in self.tables_.items():
             parts = ["sin", "cos"] if columns.encoding(name) == "cyclical" else [""]
@@ -157,16 +160,24 @@ class Encoder(TransformerMixin, BaseEstimator):
             names += [f"{name}#{bucket}" for bucket in range(columns.treatment(name).buckets)]
         self.width_ = len(names)
         self.names_ = np.array(names, dtype=object)
+        return self
 
-    def transform(self, X: pd.DataFrame) -> Matrix:
+    def transform(self, X: pd.DataFrame | list[dict[str, Any]]) -> Matrix:
         """Encode: float32 of shape (n, width), CSR if there are one-hot columns, else dense.
+
+        A list of dictionaries is rows, too; a few rows are encoded one by one, which is faster than a DataFrame's
+        ways, and gives the same.
 
         Raises
         ------
         DataError
             A column that the encoder learned from is missing.
         """
-        check_is_fitted(self, "width_")
+        if not hasattr(self, "width_"):
+            check_is_fitted(self, "width_")
+        if len(X) <= FEW and (found := encoded_rows(self, X)) is not None:
+            return found.plain()
+        X = pd.DataFrame(X) if isinstance(X, list) else X
         columns = self.columns
         absent = [name for name in columns.names if name not in X.columns]
         if absent:
@@ -176,56 +187,27 @@ class Encoder(TransformerMixin, BaseEstimator):
 
     def encode(self, packed: Packed, rows: np.ndarray, folds: np.ndarray | None = None) -> HotMatrix:
         """Some rows of a packed batch, in the order of ``rows``; ``folds`` are those of rows that are trained on."""
-        columns, none = self.columns, self.width_
+        return self.encode_with(self.layout(packed.names, packed.vocabularies), packed, rows, folds)
+
+    def layout(self, names: Sequence[str], vocabularies: Sequence[pd.Index]) -> Layout:
+        """What encoding needs to know of the vocabularies of a batch."""
+        columns = self.columns
         at = {name: j for j, name in enumerate(columns.numbers)}
-        lookups, hots, starts = [np.empty(0, hot_dtype(none))], [], []
-        for j, (name, values) in enumerate(zip(packed.names, packed.vocabularies, strict=True)):
+        lookups, hots, starts = [np.empty(0, hot_dtype(self.width_))], [], []
+        for j, (name, values) in enumerate(zip(names, vocabularies, strict=True)):
             if name not in self.tables_:
                 hots.append(j)
                 starts.append(sum(map(len, lookups)))
                 lookups.append(self._positions(name, values))
-        lengths = [text.longest(rows) for text in packed.texts]
-        bins = len(self.edges_)
-        dense = np.empty((len(rows), self.dense_), dtype=np.float32)
-        hot = np.empty((len(rows), len(hots) + bins + sum(lengths)), dtype=hot_dtype(none))
         scaled = _integers([at[name] for name in self.scaled_])
         logged = np.array([columns.treatment(name).log1p for name in self.scaled_], dtype=np.bool_)
         center, unit = self.center_[scaled], self.unit_[scaled]
-        middle = np.where(logged, self.mean_, (self.mean_ - center) / unit)
-        factor = np.where(logged, 1.0, unit) / self.scale_
-        encode_plain(
-            *(_chosen(packed.numbers, scaled), _chosen(packed.codes, _integers(hots)), rows, middle, factor),
-            *(_integers(starts), np.concatenate(lookups), dense, hot),
-        )
         bounds = np.column_stack([(self.low_ - center) / unit, (self.high_ - center) / unit])
         special = np.flatnonzero(np.isfinite(bounds).any(axis=1) | logged | (self.fill_ != 0))
-        if len(special):
-            places = np.column_stack([scaled[special], special])
-            units = np.column_stack([center, unit])[special]
-            encode_bent(
-                *(packed.numbers, rows, places, bounds[special], units, logged[special]),
-                *(middle, factor, self.fill_, dense),
-            )
-        if bins or self.tables_ or self.indicated_:
-            self._encode_rest(packed, rows, folds, dense, hot, len(hots))
-        place = len(hots) + bins
-        for name, text, length in zip(columns.text, packed.texts, lengths, strict=True):
-            out = hot[:, place : place + length]
-            spread(text.codes, text.indptr, text.buckets, rows, self.starts_[name], none, out)
-            place += length
-        return HotMatrix(dense, hot, self.width_)
-
-    def _encode_rest(
-        self, packed: Packed, rows: np.ndarray, folds: np.ndarray | None, dense: np.ndarray, hot: np.ndarray, hots: int
-    ) -> None:
-        """Fill the columns of indicators, of looked-up figures, and of bins."""
-        at = {name: j for j, name in enumerate(self.columns.numbers)}
-        if folds is None:
-            folds = np.full(len(rows), self.folds_, dtype=np.int8)
         tables, table = [], [np.empty(0, np.float32)]
         for name, figures in self.tables_.items():
-            j = packed.names.index(name)
-            found = figures[:, :, self._slots(name, packed.vocabularies[j])].astype(np.float32)
+            j = names.index(name)
+            found = figures[:, :, self.slots(name, vocabularies[j])].astype(np.float32)
             for k in range(found.shape[1]):
                 step = found.shape[2] if len(found) > 1 else 0  # the same table for all folds
                 tables.append((j, sum(map(len, table)), step))
@@ -237,13 +219,57 @@ class Encoder(TransformerMixin, BaseEstimator):
             binned.append((at[name], begin, begin + len(inner), first, missing))
             edges.append(inner)
         units = np.array([(self.center_[b[0]], self.unit_[b[0]]) for b in binned]).reshape(-1, 2)
-        encode_rest(
-            *(packed.numbers, packed.codes, rows, folds, _integers([at[name] for name in self.indicated_])),
-            *(_integers(tables).reshape(-1, 3), np.concatenate(table), _integers(binned).reshape(-1, 5), units),
-            *(np.concatenate(edges), _integers([len(self.scaled_), hots]), dense, hot),
+        return Layout(
+            hots=_integers(hots),
+            starts=_integers(starts),
+            lookup=np.concatenate(lookups),
+            scaled=scaled,
+            middle=np.where(logged, self.mean_, (self.mean_ - center) / unit),
+            factor=np.where(logged, 1.0, unit) / self.scale_,
+            places=np.column_stack([scaled[special], special]),
+            bounds=bounds[special],
+            units=np.column_stack([center, unit])[special],
+            logged=logged[special],
+            absent=_integers([at[name] for name in self.indicated_]),
+            tables=_integers(tables).reshape(-1, 3),
+            table=np.concatenate(table),
+            binned=_integers(binned).reshape(-1, 5),
+            bin_units=units,
+            edges=np.concatenate(edges),
         )
 
-    def _slots(self, name: str, values: pd.Index) -> np.ndarray:
+    def encode_with(
+        self, layout: Layout, packed: Packed, rows: np.ndarray, folds: np.ndarray | None = None
+    ) -> HotMatrix:
+        """As `encode`, of a batch whose `layout` is known."""
+        none, hots, bins = self.width_, len(layout.hots), len(self.edges_)
+        lengths = [text.longest(rows) for text in packed.texts]
+        dense = np.empty((len(rows), self.dense_), dtype=np.float32)
+        hot = np.empty((len(rows), hots + bins + sum(lengths)), dtype=hot_dtype(none))
+        encode_plain(
+            *(_chosen(packed.numbers, layout.scaled), _chosen(packed.codes, layout.hots), rows),
+            *(layout.middle, layout.factor, layout.starts, layout.lookup, dense, hot),
+        )
+        if len(layout.places):
+            encode_bent(
+                *(packed.numbers, rows, layout.places, layout.bounds, layout.units, layout.logged),
+                *(layout.middle, layout.factor, self.fill_, dense),
+            )
+        if bins or self.tables_ or self.indicated_:
+            if folds is None:
+                folds = np.full(len(rows), self.folds_, dtype=np.int8)
+            encode_rest(
+                *(packed.numbers, packed.codes, rows, folds, layout.absent, layout.tables, layout.table),
+                *(layout.binned, layout.bin_units, layout.edges, _integers([len(self.scaled_), hots]), dense, hot),
+            )
+        place = hots + bins
+        for name, text, length in zip(self.text or (), packed.texts, lengths, strict=True):
+            out = hot[:, place : place + length]
+            spread(text.codes, text.indptr, text.buckets, rows, self.starts_[name], none, out)
+            place += length
+        return HotMatrix(dense, hot, none)
+
+    def slots(self, name: str, values: pd.Index) -> np.ndarray:
         """The slot of each of ``values`` and, last, of missing."""
         indexes = _INDEXES.setdefault(self, {})
         if name not in indexes:
@@ -260,7 +286,7 @@ class Encoder(TransformerMixin, BaseEstimator):
         count = len(self.categories_[name])
         missing = start + count if self.has_missing_[name] else self.width_
         other = start + count + self.has_missing_[name] if self.has_other_[name] else self.width_
-        slots = self._slots(name, values)
+        slots = self.slots(name, values)
         return np.where(slots < count, start + slots, np.where(slots == count, missing, other)).astype(dtype)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:

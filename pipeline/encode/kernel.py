@@ -1,7 +1,34 @@
 """The kernel: packed rows to dense and one-hot columns, a row at a time, without the interpreter's lock."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numba import njit
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the kernels are told beside the rows: arguments of the three, by their names there.
+
+    ``hots`` and ``scaled`` are the columns of the codes and the numbers that `encode_plain` takes.
+    """
+
+    hots: np.ndarray
+    starts: np.ndarray
+    lookup: np.ndarray
+    scaled: np.ndarray
+    middle: np.ndarray
+    factor: np.ndarray
+    places: np.ndarray
+    bounds: np.ndarray
+    units: np.ndarray
+    logged: np.ndarray
+    absent: np.ndarray
+    tables: np.ndarray
+    table: np.ndarray
+    binned: np.ndarray
+    bin_units: np.ndarray
+    edges: np.ndarray
 
 
 @njit(nogil=True, cache=True)

@@ -1,0 +1,101 @@
+"""What predicting costs beside reading the rows and writing the answers, on the same workers.
+
+    pipeline data clicks --rows 5000000 --partitions 100
+    pipeline run CONFIG --out runs/clicks
+    python tests/benchmarks/predicting.py runs/clicks data/clicks [--keep COLUMN] [--workers 2] [--rounds 5]
+
+In turn, `pipeline predict` (its stage alone) and a plain Dask loop over the same batches: pyarrow decodes the columns
+that the model and ``--keep`` ask for, and writes a file with the columns that predict writes, answers made up. Prints
+the medians and the share of the loop's speed that predict reaches.
+"""
+
+import argparse
+import shutil
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from distributed import Client, wait
+
+from pipeline import artefact
+from pipeline import config as cfg
+from pipeline.cluster import Session, connect
+from pipeline.predict import Scorer
+from pipeline.progress import Monitor
+from pipeline.scoreplan import ScorePlan, config_for, plan_scores
+from pipeline.scoring import Scored
+
+
+def copy(pieces, columns: list[str], kept: list[str], answers: pa.Schema, out: str) -> int:
+    """Decode some row groups, write the kept columns and made-up answers."""
+    tables = []
+    for piece in pieces:
+        with pq.ParquetFile(piece.path, memory_map=True) as file:
+            tables.append(file.read_row_groups(list(piece.groups), columns=columns, use_threads=False))
+    table = pa.concat_tables(tables)
+    random = np.random.default_rng(0)
+    made = [
+        pa.array(random.random(len(table)) if pa.types.is_floating(f.type) else np.arange(len(table)) % 2)
+        for f in answers
+    ]
+    result = pa.table([*(table.column(name) for name in kept), *made], names=[*kept, *answers.names])
+    few = [f.name for f in result.schema if not pa.types.is_floating(f.type)]
+    pq.write_table(result, out, use_dictionary=few)
+    return len(table)
+
+
+def plain(client: Client, plan: ScorePlan, out: Path) -> float:
+    """Seconds of the plain loop."""
+    scoring = plan.scoring
+    kept = scoring.kept.names
+    answers = pa.schema([f for f in scoring.schema if f.name not in kept])
+    columns = scoring.selection.touched.names
+    begin = time.perf_counter()
+    futures = [
+        client.submit(copy, batch.pieces, columns, kept, answers, str(out / f"{batch.number}.parquet"), pure=False)
+        for batch in plan.batches
+    ]
+    wait(futures)
+    assert sum(client.gather(futures)) == sum(batch.rows for batch in plan.batches)
+    return time.perf_counter() - begin
+
+
+def ours(session: Session, plan: ScorePlan) -> float:
+    """Seconds of the stage of `pipeline predict`."""
+    monitor = Monitor(quiet=True)
+    Scorer(plan, session, monitor).score(Scored())
+    return monitor.seconds["predict"]
+
+
+def main() -> None:
+    """Measure and print."""
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("model")
+    arguments.add_argument("data")
+    arguments.add_argument("--keep", action="append", default=[])
+    arguments.add_argument("--workers", type=int, default=2)
+    arguments.add_argument("--rounds", type=int, default=5)
+    given = arguments.parse_args()
+    config = config_for(given.model, given.data, ["data.batch_rows=file"])
+    model = artefact.load(given.model)
+    seconds: dict[str, list[float]] = {"predict": [], "decode and write": []}
+    with connect(cfg.Cluster(workers=given.workers, dashboard="127.0.0.1:0")) as session:
+        for _ in range(given.rounds + 1):
+            place = Path(tempfile.mkdtemp())
+            plan = plan_scores(config, model, given.keep, str(place / "out"))
+            seconds["predict"].append(ours(session, plan))
+            seconds["decode and write"].append(plain(session.client, plan, place))
+            shutil.rmtree(place)
+    rows = sum(batch.rows for batch in plan.batches)
+    medians = {name: statistics.median(values[1:]) for name, values in seconds.items()}  # the first warms up
+    for name, median in medians.items():
+        print(f"{name:<18} {median:6.2f} s  {rows / median:12,.0f} rows/s  {[round(v, 2) for v in seconds[name]]}")
+    print(f"share of the speed {medians['decode and write'] / medians['predict']:.0%}")
+
+
+if __name__ == "__main__":
+    main()
