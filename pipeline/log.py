@@ -11,6 +11,7 @@ from pipeline.events import Event, Events
 
 # Standard logging, so that a program that calls us can send the lines wherever its own go.
 LOGGER = logging.getLogger("pipeline")
+LOGGER.addHandler(logging.NullHandler())  # else Python itself would print warnings and errors, bare
 
 
 class Words(logging.Formatter):

@@ -175,13 +175,13 @@ def begun(session, data, tmp_path, monkeypatch):
     (tmp_path / "c.toml").write_text(cfg.dump(settings))
     execute = Job.execute
 
-    def broken(self, state, after):
+    def broken(self, state, after, base=None):
         def until(state):
             after(state)
             if state.training and state.training.rounds == 2:
                 raise ClusterError("gone")
 
-        return execute(self, state, until)
+        return execute(self, state, until, base)
 
     monkeypatch.setattr(Job, "execute", broken)
     options = {"scheduler": session.scheduler}
