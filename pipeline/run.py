@@ -20,9 +20,11 @@ from pipeline.folder import UNFINISHED, RunFolder
 from pipeline.interrupt import Interrupt
 from pipeline.job import Job
 from pipeline.models import make
-from pipeline.plan import make_plan
+from pipeline.plan import Plan, make_plan
 from pipeline.progress import Monitor
 from pipeline.redact import redact
+from pipeline.search import FILE as TRIALS
+from pipeline.search import Search, describe, settings_to_try, without_search
 from pipeline.terminal import show_run
 from pipeline.trace import TASKS, reported, tasks_as_json
 from pipeline.watch import watched
@@ -42,6 +44,7 @@ def run(
     monitor: Monitor | None = None,
     resume: str | Path | None = None,
     trace: bool = False,
+    searching: bool = False,
 ) -> dict[str, Any]:
     """Run ``config`` (None: the flights demo) and return report.json's content, or the plan's.
 
@@ -59,6 +62,8 @@ def run(
         The folder of an unfinished run to go on with, as it was configured.
     trace
         Leave Dask's performance report and a trace of all tasks in the run folder.
+    searching
+        First find the best setting of ``[search]``; what is run is the config with it.
 
     Raises
     ------
@@ -76,18 +81,20 @@ def run(
         flights.write(Path(settings.data.path).parent)
     if plan_only:
         plan = make_plan(settings)
-        for line in plan.describe():
+        lines = plan.describe() + (describe(plan) if searching else [])
+        for line in lines:
             monitor.say(line)
-        return redact({"plan": plan.describe()})
+        return redact({"plan": lines})
     interrupt = Interrupt(monitor.say, lambda: monitor.current == "train")
     monitor.heed = interrupt.insist
     try:
         with interrupt.handled(), folder.claimed(resume is not None):
             try:
-                return _run(settings, folder, monitor, interrupt, resume is not None, trace)
+                return _run(settings, folder, monitor, interrupt, resume is not None, trace, searching)
             except BaseException:
                 if folder.resumable:
-                    monitor.say(f"checkpoint  kept; go on with: pipeline run --resume {folder}")
+                    command = "search" if searching else "run"
+                    monitor.say(f"checkpoint  kept; go on with: pipeline {command} --resume {folder}")
                 raise
     except KeyboardInterrupt:
         raise Interrupted(
@@ -96,18 +103,25 @@ def run(
 
 
 def _run(
-    settings: cfg.Config, folder: RunFolder, monitor: Monitor, interrupt: Interrupt, resumed: bool, trace: bool
+    settings: cfg.Config,
+    folder: RunFolder,
+    monitor: Monitor,
+    interrupt: Interrupt,
+    resumed: bool,
+    trace: bool,
+    searching: bool,
 ) -> dict[str, Any]:
     """The run in its folder."""
-    plan = make_plan(settings)
-    estimator = make(settings.model, plan.features.task, settings.train.seed)
-    checkpoints = Checkpoints(folder, settings.train.checkpoint_seconds, estimator, monitor.say)
+    plan, found = make_plan(settings), None
     if resumed:
         check_sources(folder, json.loads(folder.read(BEGAN))["sources"], plan.sources)
-        state = checkpoints.load()
     else:
         folder.write(BEGAN, json.dumps({"config": cfg.dump(settings), "sources": plan.sources}).encode())
-        state = State()
+    if searching:
+        settings_to_try(plan)  # its mistakes belong before the run
+    else:
+        settings = without_search(settings)
+    checkpoints, state = _checkpoints(folder, settings, plan, monitor, resumed and not searching)
     rounds = state.training.rounds if state.training else 0
 
     def after(state: State) -> None:
@@ -131,6 +145,10 @@ def _run(
                     resumed_after_rounds=rounds,
                 )
                 begin = time.time()
+                if searching:
+                    found = Search(plan, session, monitor, folder, interrupt.heed).run()
+                    settings, plan = found.config(settings), make_plan(found.config(plan.config))
+                    checkpoints, state = _checkpoints(folder, settings, plan, monitor, resumed)
                 session.client.get_task_stream(start=begin)  # the scheduler keeps a record from here on
                 with reported(session.client, trace) as traces:
                     outcome = Job(plan, session, monitor).execute(state, after)
@@ -152,6 +170,9 @@ def _run(
         result = redact(report.make_report(outcome, plan, seconds, described, spent, saved))
         result["training"]["resumed_after_rounds"] = rounds
         result["traces"] = sorted(traces)
+        if found is not None:
+            result["search"] = redact(found.report)
+            traces[TRIALS] = found.table()
         results = report.files(settings, result, model, outcome.ledger.table(plan.batches))
         folder.finish(results | traces)
     except (KeyboardInterrupt, ClusterError, StorageError):
@@ -162,6 +183,15 @@ def _run(
         raise
     show_run(monitor.console, result, str(outcome.ledger), str(folder))
     return result
+
+
+def _checkpoints(
+    folder: RunFolder, settings: cfg.Config, plan: Plan, monitor: Monitor, resumed: bool
+) -> tuple[Checkpoints, State]:
+    """Where the run writes how far it is, and how far it is already."""
+    estimator = make(settings.model, plan.features.task, settings.train.seed)
+    checkpoints = Checkpoints(folder, settings.train.checkpoint_seconds, estimator, monitor.say)
+    return checkpoints, checkpoints.load() if resumed else State()
 
 
 def _settings_again(

@@ -12,9 +12,14 @@ from dask.delayed import Delayed
 from distributed import Client, Future
 from distributed.spans import span
 
+from pipeline.cluster import Session
 from pipeline.cut import Batch, spans
-from pipeline.stages import held_out, pick
+from pipeline.plan import Plan
+from pipeline.stages import Recipe, held_out, pack_span, pick
 from pipeline.tasks import Tasks
+
+# Part of the workers' memory that kept batches may take: the rest is for the work itself.
+KEEP_SHARE = 0.5
 
 
 class Source:
@@ -58,6 +63,11 @@ class Source:
             self._kept |= futures
         return [futures.get(n) or self._kept[n] for n in numbers]
 
+    def let_go(self) -> None:
+        """Keep nothing any more; what is asked for from here on is read again."""
+        self._kept.clear()
+        self._keep = False
+
     def suspect(self) -> list[int]:
         """The batches of the reading task that workers most likely died of; none if they died of no reading.
 
@@ -86,3 +96,20 @@ class Fold:
         return [
             self._tasks.submit(f"fold-{self._fold}-{n}", held_out, batch, self._fold, about=[n]) for n, batch in named
         ]
+
+
+def open_source(plan: Plan, recipe: Recipe, session: Session, keep: bool, run: str) -> Source:
+    """The source of a plan's batches, packed as ``recipe`` says."""
+    with dask.config.set({"dataframe.convert-string": False}):  # would turn any Python object into text
+        # What a partition holds is no DataFrame: what to read, then what was read, packed.
+        meta = {"meta": plan.meta, "enforce_metadata": False}
+        partitions = dd.from_map(list, spans(plan.batches), label="read", **meta)
+    packed = partitions.map_partitions(pack_span, recipe, **meta)
+    return Source(session.client, packed, plan.batches, keep, plan.config.cluster.retries, run)
+
+
+def decide_keep(plan: Plan, session: Session, copies: int = 1) -> bool:
+    """Whether batches stay in the workers' memory between the stages, or are read again for each."""
+    if plan.config.data.keep != "auto":
+        return plan.config.data.keep == "memory"
+    return not session.memory or copies * plan.packed_bytes() <= KEEP_SHARE * session.memory

@@ -1,0 +1,306 @@
+"""Trials: settings that train side by side on the same pieces, and how well each does on rows kept aside."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from distributed import Future
+
+from pipeline import evaluate
+from pipeline.encode import Coding, Rows
+from pipeline.errors import DataError, PipelineError
+from pipeline.evaluate import States, Target
+from pipeline.metrics import Accuracy, Errors, LogLoss, Metric, Prediction, metrics_for
+from pipeline.models import make
+from pipeline.pack import PackedBatch
+from pipeline.plan import Plan
+from pipeline.pool import Piece, Pool
+from pipeline.progress import Stage
+from pipeline.rounds import SEGMENT
+from pipeline.space import Values
+from pipeline.split import VALIDATION
+from pipeline.tasks import Tasks, chunks
+from pipeline.train import Lane, fitted, merge_shares, merged_lane, share_of, start, train_batches
+
+# Figures of which more is better.
+GREATER = (
+    "accuracy",
+    "roc_auc",
+    "average_precision",
+    "f1",
+    "precision",
+    "recall",
+    "balanced_accuracy",
+    "r2",
+    "lift_10",
+)
+
+# Trials that one task scores at most: enough to encode the rows once, few enough for all workers to have some.
+TOGETHER = 8
+
+
+@dataclass
+class Trial:
+    """One setting, how far it has trained, and its last score.
+
+    ``done`` counts pieces, over all epochs.
+    """
+
+    number: int
+    values: Values
+    plan: Plan
+    pool: Pool
+    lane: Lane
+    done: int = 0
+    rows: int = 0
+    share: float = 0.0
+    """Of the whole training, at the last score."""
+    score: float | None = None
+    """Of the metric as it is called; None before the first, and for a trial that failed."""
+    failed: str = ""
+    bracket: int = 0
+
+    @classmethod
+    def begun(cls, number: int, values: Values, plan: Plan, pool: Pool) -> "Trial":
+        """A trial that has seen nothing."""
+        config = plan.config
+        return cls(number, values, plan, pool, start(make(config.model, plan.features.task, config.train.seed)))
+
+    @property
+    def total(self) -> int:
+        """Pieces of its whole training."""
+        return self.pool.pieces * self.plan.config.train.epochs
+
+    def schedule(self, until: int) -> list[list[Piece]]:
+        """The pieces from here to ``until``, by the round that they are trained in."""
+        train, count = self.plan.config.train, self.pool.pieces
+        length = train.round_batches * self.pool.parts
+        rounds: list[list[Piece]] = []
+        for epoch in range(self.done // count, train.epochs):
+            order = self.pool.order(epoch)
+            for begin in range(0, count, length):
+                first, last = epoch * count + begin, epoch * count + min(begin + length, count)
+                part = order[max(self.done - epoch * count, begin) : min(until - epoch * count, last - epoch * count)]
+                if last > self.done and first < until and part:
+                    rounds.append(part)
+        return rounds
+
+
+@dataclass(frozen=True)
+class Failed:
+    """In place of a result: why there is none."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """By which figure trials are compared, and the metrics that give it."""
+
+    name: str
+    metrics: tuple[type[Metric], ...]
+
+    @classmethod
+    def of(cls, name: str, trials: Sequence[Trial], exact_rows: int) -> "Scoring":
+        """For ``"auto"`` what training is watched by."""
+        task = trials[0].plan.features.task
+        if name == "auto":
+            sure = all(hasattr(trial.lane.model.estimator, "predict_proba") for trial in trials)
+            name = "mean_squared_error" if task == "regression" else "log_loss" if sure else "accuracy"
+        alone: dict[str, tuple[type[Metric], ...]] = {"log_loss": (LogLoss,), "accuracy": (Accuracy,)}
+        alone["mean_squared_error"] = (Errors,)
+        rows = trials[0].plan.rows
+        return cls(name, alone.get(name) or metrics_for(task, rows, exact_rows))
+
+    def value(self, states: States) -> float:
+        """The figure.
+
+        Raises
+        ------
+        DataError
+            The metrics have no such figure.
+        """
+        figures = evaluate.results(states)
+        if self.name not in figures:
+            known = ", ".join(figures) or "none of these models has it"
+            raise DataError(f"search.metric: no figure {self.name!r} of these models; there are {known}.")
+        return figures[self.name]
+
+    def loss(self, score: float | None) -> float | None:
+        """What gets smaller as trials get better."""
+        return score if score is None or self.name not in GREATER else -score
+
+
+def guarded(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What ``function`` gives, or why a setting cannot be trained or scored: the search goes on without it."""
+    for argument in arguments:
+        for one in argument if isinstance(argument, list) else [argument]:
+            if isinstance(one, Failed):
+                return one
+    try:
+        return function(*arguments)
+    except (PipelineError, ArithmeticError, TypeError) as error:
+        return Failed(str(error))
+
+
+@dataclass(frozen=True)
+class Coded:
+    """What trials that encode alike have in common."""
+
+    coding: Coding
+    target: Target
+
+
+def train_pieces(lane: Lane, pieces: Sequence[PackedBatch], coded: Coded) -> Lane:
+    """The lane after some pieces."""
+    return train_batches(lane, pieces, coded.coding, coded.target, watched=False)
+
+
+def score_lanes(
+    lanes: Sequence[Lane | Failed], batches: Sequence[PackedBatch], coded: Coded, metrics: tuple[type[Metric], ...]
+) -> list[Any]:
+    """The metrics of each model on the rows kept aside, which are encoded once for all of them."""
+    parts: list[list[Any]] = [[] for _ in lanes]
+    for batch in batches:
+        rows = coded.coding.rows(batch, VALIDATION)
+        for lane, found in zip(lanes, parts, strict=True):
+            found.append(guarded(_states, lane, rows, coded.target, metrics))
+    return [merge_scored(found) for found in parts]
+
+
+def _states(lane: Lane, rows: Rows, target: Target, metrics: tuple[type[Metric], ...]) -> States:
+    if lane.estimator is None:
+        raise DataError("there was no row to train on")
+    nothing = np.zeros(0, dtype=rows.y.dtype)
+    prediction = Prediction(nothing, nothing)
+    if len(rows):
+        classes = metrics != (LogLoss,)
+        prediction = evaluate.predict(fitted(lane, target), rows.X, rows.y, target, classes=classes)
+    return evaluate.states_of(metrics, prediction)
+
+
+def merge_scored(parts: list[Any]) -> Any:
+    """As `evaluate.merge_states`, of results that may have failed."""
+    return guarded(evaluate.merge_states, parts)
+
+
+def merge_shared(parts: list[Any]) -> Any:
+    """As `merge_shares`, of results that may have failed."""
+    return guarded(merge_shares, parts)
+
+
+@dataclass
+class _Under:
+    """A trial under way: what was sent for it, and the rounds that it has left."""
+
+    trial: Trial
+    coded: Future
+    base: Future
+    rounds: list[list[Piece]]
+
+
+class Racing:
+    """Trains and scores trials side by side; everything merges by its place, never by its arrival."""
+
+    def __init__(self, tasks: Tasks, scoring: Scoring):
+        self._tasks, self._scoring = tasks, scoring
+
+    def race(self, trials: Sequence[Trial], share: float, whole: int, stage: Stage) -> None:
+        """Train ``trials`` on until ``share`` of ``whole`` pieces, or their own end, and score them.
+
+        Raises
+        ------
+        DataError
+            There is no such metric.
+        """
+        sent: dict[Any, Future] = {}
+        under = [self._begun(trial, min(max(round(share * whole), 1), trial.total), sent) for trial in trials]
+        while any(one.rounds for one in under):
+            self._step(under, stage)
+        scores = self._score(under, stage)
+        lanes = self._tasks.client.gather([one.base for one in under])
+        for one, lane, score in zip(under, lanes, scores, strict=True):
+            trial = one.trial
+            trial.share = share
+            trial.score = None
+            bad = next((found for found in (lane, score) if isinstance(found, Failed)), None)
+            if bad:
+                trial.failed = bad.reason
+            else:
+                trial.lane, trial.score = lane, self._scoring.value(score)
+
+    def _begun(self, trial: Trial, until: int, sent: dict[Any, Future]) -> _Under:
+        key = trial.pool, repr(trial.plan.features.columns)
+        if key not in sent:
+            encoder, target = trial.pool.encoder(trial.plan)
+            sent[key] = self._tasks.send(Coded(Coding(encoder, target.classes, trial.plan.config.train.seed), target))
+        rounds = trial.schedule(until)
+        trial.done = max(until, trial.done)
+        return _Under(trial, sent[key], self._tasks.send(trial.lane), rounds)
+
+    def _step(self, under: Sequence[_Under], stage: Stage) -> None:
+        """One round of every trial that has one left: so many pieces are in memory at a time, and no more."""
+        going = [one for one in under if one.rounds]
+        wanted = {(one.trial.pool, piece): None for one in going for piece in one.rounds[0]}
+        ready: dict[Any, Future] = {}
+        for pool in dict.fromkeys(pool for pool, _ in wanted):
+            some = [piece for of, piece in wanted if of is pool]
+            ready |= {(pool, piece): future for piece, future in zip(some, pool.training(some), strict=True)}
+        futures: list[Future] = list(ready.values())
+        sizes = [(0, 0)] * len(futures)
+        for one in going:
+            pool, part = one.trial.pool, one.rounds.pop(0)
+            lanes: list[Future] = []
+            count = min(one.trial.plan.config.train.lanes, len(part))
+            for k in range(count):
+                lane = one.base
+                for pieces in chunks(part[k::count], SEGMENT):
+                    rows = sum(map(pool.rows, pieces))
+                    one.trial.rows += rows
+                    batches = [ready[pool, piece] for piece in pieces]
+                    lane = self._guarded(one, "trial", train_pieces, lane, batches, one.coded)
+                    futures.append(lane)
+                    sizes.append((len(pieces), rows))
+                lanes.append(lane)
+            one.base = self._merged(one, lanes)
+            if one.base is not lane:
+                futures.append(one.base)
+                sizes.append((0, 0))
+        stage.wait(futures, sizes)
+
+    def _guarded(self, one: _Under, name: str, function: Callable[..., Any], *arguments: Any) -> Future:
+        return self._tasks.submit(f"{name}-{one.trial.number}", guarded, function, *arguments)
+
+    def _merged(self, one: _Under, lanes: Sequence[Future]) -> Future:
+        if one.trial.plan.config.train.lanes == 1:
+            return lanes[0]
+        shares = [self._guarded(one, "merge-share", share_of, lane, one.base) for lane in lanes]
+        share = self._tasks.reduce(shares, merge_shared, f"lanes-{one.trial.number}")
+        return self._guarded(one, "merge-hand_over", merged_lane, one.base, share, list(lanes))
+
+    def _score(self, under: Sequence[_Under], stage: Stage) -> list[Any]:
+        alike: dict[Any, list[int]] = {}
+        for i, one in enumerate(under):
+            alike.setdefault((one.trial.pool, one.coded), []).append(i)
+        parts: list[list[Future]] = [[] for _ in under]
+        for pool in dict.fromkeys(pool for pool, _ in alike):
+            for numbers in pool.validation(SEGMENT):
+                batches = pool.scored(numbers)
+                found = []
+                for (of, coded), group in alike.items():
+                    for some in chunks(group, TOGETHER) if of is pool else ():
+                        lanes = [under[i].base for i in some]
+                        scored = self._tasks.submit(
+                            f"score-{some[0]}", score_lanes, lanes, batches, coded, self._scoring.metrics
+                        )
+                        picked = [
+                            self._tasks.submit(f"score-{i}", list.__getitem__, scored, k) for k, i in enumerate(some)
+                        ]
+                        found += [scored, *picked]
+                        for i, future in zip(some, picked, strict=True):
+                            parts[i].append(future)
+                stage.wait([*batches, *found])
+        merged = [self._tasks.reduce(some, merge_scored, f"score-{i}") for i, some in enumerate(parts)]
+        stage.wait(merged)
+        return list(self._tasks.client.gather(merged))
