@@ -8,10 +8,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+# Halving begins with eta**-2 of the work: with less, what is good for few rows wins, a high learning rate above all.
+DEPTH = 2
+# A rung costs so many times less than the one before: what many rows say is more worth than many trials.
+SLACK = 2
+
 
 @dataclass(frozen=True)
 class Rung:
-    """``count`` trials of a bracket, each trained up to ``share`` of the whole."""
+    """``count`` trials of a bracket, each trained with a ``share`` of the work."""
 
     bracket: int
     share: float
@@ -24,13 +29,17 @@ def brackets(method: str, trials: int, eta: int, parts: int) -> list[tuple[int, 
     Parameters
     ----------
     parts
-        The training rows come in so many; a first rung has one of them or more.
+        The first rung has no less than one such part of the rows.
     """
     if method in ("grid", "random"):
         return [(trials, [Rung(0, 1.0, trials)])]
-    deepest = _floor_log(max(min(trials, parts), 1), eta)
+    most = math.floor(math.log(max(parts, 1), eta) + 1e-9)
     if method == "halving":
-        return [(trials, _rungs(0, trials, eta, deepest))]
+        depth = min(DEPTH, most)
+        rungs = [Rung(0, eta ** (k - depth), max(trials // (SLACK * eta) ** k, 1)) for k in range(depth + 1)]
+        # Who is left alone has won: the run trains it on all rows anyway.
+        return [(trials, [rung for k, rung in enumerate(rungs) if not k or rung.count > 1])]
+    deepest = min(round(math.log(trials, eta)), most)
     # Hyperband: brackets of about the same cost, from the boldest to one in which nothing is dropped.
     depths = range(deepest, -1, -1)
     weights = [eta**depth / (depth + 1) for depth in depths]
@@ -39,14 +48,7 @@ def brackets(method: str, trials: int, eta: int, parts: int) -> list[tuple[int, 
 
 
 def _rungs(bracket: int, count: int, eta: int, depth: int) -> list[Rung]:
-    return [Rung(bracket, eta ** (k - depth), math.ceil(count / eta**k)) for k in range(depth + 1)]
-
-
-def _floor_log(value: int, base: int) -> int:
-    depth = 0
-    while base ** (depth + 1) <= value:
-        depth += 1
-    return depth
+    return [Rung(bracket, eta ** (k - depth), max(count // eta**k, 1)) for k in range(depth + 1)]
 
 
 def _allotted(total: int, weights: Sequence[float]) -> list[int]:

@@ -1,19 +1,19 @@
 """The pool: the rows that the trials of a search learn from and are scored on, decoded once for all of them.
 
-Training rows are cut into *pieces*: with few batches a piece is every k-th row of one, so that the first pieces are a
-sample of all batches; with many it is a batch. Trials train on a prefix of the pieces in an order that the seed alone
-decides, and no piece has a row that tests.
+No batch of a pool has a row that tests. A share of the rows is every k-th row of all batches, or of the first ones
+in the order of the seed where there are many: trials train on it just as a run trains on all.
 """
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from distributed import Future
 
+from pipeline import config as cfg
 from pipeline import statistics
 from pipeline.columns import Columns
 from pipeline.encode import Encoder, make_encoder
@@ -30,22 +30,28 @@ from pipeline.supply import Source
 from pipeline.tasks import Tasks, chunks
 from pipeline.train import batch_order
 
-# So many pieces, about, are enough to tell small shares of the rows apart.
-PIECES = 64
-# Fewer rows are not worth a piece.
-LEAST = 500
-
-Piece = tuple[int, int]
+# With fewer batches than this rows are left out rather than batches.
+FEWEST = 32
 
 
-def parts_of(rows: int, batches: int) -> int:
-    """Pieces that each batch is cut into."""
-    return max(min(math.ceil(PIECES / batches), rows // batches // LEAST), 1)
+@dataclass(frozen=True)
+class Part:
+    """Some of the training rows: every ``step``-th of some batches."""
+
+    numbers: frozenset[int]
+    step: int
 
 
-def piece_of(batch: PackedBatch, part: int, parts: int) -> PackedBatch:
-    """Every ``parts``-th training row of a batch, from the ``part``-th on."""
-    return batch.take(np.flatnonzero(batch.fate == TRAIN)[part::parts])
+def part_of(numbers: list[int], share: float, seed: int) -> Part:
+    """About a ``share`` of the rows; smaller shares lie within larger ones where their steps divide each other."""
+    count = min(len(numbers), max(FEWEST, math.ceil(share * len(numbers))))
+    step = max(round(count / (len(numbers) * share)), 1)
+    return Part(frozenset(batch_order(numbers, 0, seed)[:count]), step)
+
+
+def training_of(batch: PackedBatch, step: int = 1) -> PackedBatch:
+    """Every ``step``-th training row of a batch."""
+    return batch.take(np.flatnonzero(batch.fate == TRAIN)[::step])
 
 
 def validation_of(batch: PackedBatch) -> PackedBatch:
@@ -66,7 +72,7 @@ def statistics_of(columns: Columns) -> Any:
 
 
 class Pool:
-    """Statistics, pieces and validation rows of one packing.
+    """Statistics, training and validation rows of one packing.
 
     Parameters
     ----------
@@ -75,25 +81,19 @@ class Pool:
     recipe
         What packs the batches: its folds are those that any trial needs.
     keep
-        Whether pieces stay in the workers' memory, or are read again for each use.
+        Whether rows stay in the workers' memory, or are read again for each use.
     """
 
     def __init__(self, plan: Plan, recipe: Recipe, source: Source, tasks: Tasks, keep: bool):
         self._plan, self._recipe, self._source, self._tasks, self._keep = plan, recipe, source, tasks, keep
         self._summaries: dict[Any, Summary] = {}
-        self._kept: dict[Piece, Future] = {}
+        self._training: dict[int, Future] = {}
         self._validation: dict[int, Future] = {}
         self._rows: Mapping[int, int] = {}
         self.numbers = [batch.number for batch in plan.batches if batch.test is not True]
-        self.parts = parts_of(sum(plan.batches[n].rows for n in self.numbers), len(self.numbers))
-
-    @property
-    def pieces(self) -> int:
-        """Of one epoch."""
-        return len(self.numbers) * self.parts
 
     def learn(self, columns: Sequence[Columns], stage: Stage) -> None:
-        """The statistics that trials with these columns need, each once, and the pieces if they are kept.
+        """The statistics that trials with these columns need, each once, and the rows if they are kept.
 
         Raises
         ------
@@ -124,22 +124,15 @@ class Pool:
         return [self._tasks.submit(f"statistics-{n}", summarise_batch, batch, recipe, about=[n]) for n, batch in named]
 
     def _cut(self, stage: Stage) -> None:
-        """Make all pieces, and let the batches go."""
-        order = [(n, part) for n in self.numbers for part in range(self.parts)]
-        self._kept = dict(zip(order, self._made(order), strict=True))
-        self._validation = dict(zip(self.numbers, self._scored(self.numbers), strict=True))
-        stage.wait([*self._kept.values(), *self._validation.values()])
+        """Part the rows that are kept from those that nobody needs."""
+        self._training = dict(zip(self.numbers, self._made(self.numbers, training_of), strict=True))
+        self._validation = dict(zip(self.numbers, self._made(self.numbers, validation_of), strict=True))
+        stage.wait([*self._training.values(), *self._validation.values()])
         self._source.let_go()
 
-    def _made(self, wanted: Sequence[Piece]) -> list[Future]:
-        numbers = list(dict.fromkeys(n for n, _ in wanted))
-        batches = dict(zip(numbers, self._source.batches(numbers), strict=True))
-        submit = self._tasks.submit
-        return [submit(f"piece-{n}-{part}", piece_of, batches[n], part, self.parts) for n, part in wanted]
-
-    def _scored(self, numbers: list[int]) -> list[Future]:
+    def _made(self, numbers: list[int], make: Callable[..., PackedBatch], *arguments: Any) -> list[Future]:
         named = zip(numbers, self._source.batches(numbers), strict=True)
-        return [self._tasks.submit(f"piece-{n}-validation", validation_of, batch) for n, batch in named]
+        return [self._tasks.submit(f"rows-{n}", make, batch, *arguments) for n, batch in named]
 
     def encoder(self, plan: Plan) -> tuple[Encoder, Target]:
         """The fitted encoder of a trial, and what there is to predict."""
@@ -149,19 +142,31 @@ class Pool:
         folds = self._recipe.folds if columns.needs_folds else 1
         return make_encoder(summary, columns, plan.reference, target.classes, folds), target
 
-    def order(self, epoch: int) -> list[Piece]:
-        """The pieces of an epoch: the first part of every batch, then the second, each time in another order."""
-        seed = self._plan.config.train.seed
-        passes = (batch_order(self.numbers, epoch * self.parts + part, seed) for part in range(self.parts))
-        return [(n, part) for part, numbers in enumerate(passes) for n in numbers]
+    def part(self, share: float) -> Part:
+        """Of the training rows, about a ``share``."""
+        return part_of(self.numbers, share, self._plan.config.train.seed)
 
-    def rows(self, piece: Piece) -> int:
-        """Training rows of a piece."""
-        return len(range(piece[1], self._rows.get(piece[0], 0), self.parts))
+    def rounds(self, part: Part, train: cfg.Train, epochs: int) -> list[list[int]]:
+        """The batches of each round, over some epochs: in a run's order, without those that are left out."""
+        return [
+            some
+            for epoch in range(epochs)
+            for some in chunks(
+                [n for n in batch_order(self.numbers, epoch, train.seed) if n in part.numbers], train.round_batches
+            )
+        ]
 
-    def training(self, wanted: Sequence[Piece]) -> list[Future]:
-        """Some pieces, in the same order."""
-        return [self._kept[piece] for piece in wanted] if self._kept else self._made(wanted)
+    def rows(self, number: int, step: int) -> int:
+        """Rows of a batch that are trained on."""
+        return len(range(0, self._rows.get(number, 0), step))
+
+    def training(self, numbers: list[int], step: int) -> list[Future]:
+        """The training rows of some batches, in the same order."""
+        if not self._training:
+            return self._made(numbers, training_of, step)
+        if step == 1:
+            return [self._training[n] for n in numbers]
+        return [self._tasks.submit(f"rows-{n}", training_of, self._training[n], step) for n in numbers]
 
     def validation(self, size: int) -> list[list[int]]:
         """The numbers of the batches that trials are scored on, some at a time."""
@@ -169,4 +174,4 @@ class Pool:
 
     def scored(self, numbers: list[int]) -> list[Future]:
         """The rows of some batches that trials are scored on."""
-        return [self._validation[n] for n in numbers] if self._validation else self._scored(numbers)
+        return [self._validation[n] for n in numbers] if self._validation else self._made(numbers, validation_of)

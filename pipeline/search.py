@@ -6,6 +6,8 @@ among what any trial sees; the winner is then trained and evaluated as any run.
 
 import contextlib
 import json
+import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,28 +15,28 @@ from typing import Any
 import pandas as pd
 from msgspec import structs
 
-from pipeline import artefact
 from pipeline import config as cfg
 from pipeline.blame import blaming
 from pipeline.cluster import Session
-from pipeline.errors import ConfigError, DataError
+from pipeline.errors import ClusterError, ConfigError, DataError, StorageError
 from pipeline.features import choose
 from pipeline.folder import UNFINISHED, RunFolder
 from pipeline.halving import Rung, best, brackets
 from pipeline.lanes import share_class
 from pipeline.models import make
 from pipeline.plan import Plan, make_plan
-from pipeline.pool import Pool, packing_of, parts_of
+from pipeline.pool import Pool, packing_of, part_of
 from pipeline.progress import Monitor, Stage
 from pipeline.space import Values, draw, read_space, with_values
 from pipeline.supply import decide_keep, open_source
 from pipeline.tasks import Tasks
-from pipeline.train import Lane
 from pipeline.trials import GREATER, Racing, Scoring, Trial
 
 Line = dict[str, Any]
 FILE = "trials.csv"
-SAVED = f"{UNFINISHED}/search-"
+SAVED = f"{UNFINISHED}/search.json"
+# Fewer rows tell nothing about a setting.
+LEAST = 1_000
 
 
 @dataclass(frozen=True)
@@ -104,16 +106,15 @@ def describe(plan: Plan) -> list[str]:
     """What would be searched, in lines for a person."""
     how, tried = plan.config.search, settings_to_try(plan)
     lines = [f"search      {how.method}: {len(tried)} settings, by {how.metric} on rows kept out of training"]
-    for count, rungs in brackets(how.method, len(tried), how.eta, _pieces(plan)):
+    for count, rungs in brackets(how.method, len(tried), how.eta, _parts(plan)):
         steps = ", ".join(f"{rung.count} on {rung.share:.1%}" for rung in rungs)
         lines.append(f"            {count} settings: {steps} of the training")
     return lines + [f"  {key:<20} {choices}" for key, choices in read_space(how.space).items()]
 
 
-def _pieces(plan: Plan) -> int:
-    """Pieces of one epoch."""
-    batches = [batch for batch in plan.batches if batch.test is not True]
-    return parts_of(sum(batch.rows for batch in batches), len(batches)) * len(batches)
+def _parts(plan: Plan) -> int:
+    """Parts of the training rows that are large enough to tell good settings from bad ones."""
+    return sum(batch.rows for batch in plan.batches if batch.test is not True) // LEAST
 
 
 class Search:
@@ -127,7 +128,8 @@ class Search:
 
     def __init__(self, plan: Plan, session: Session, monitor: Monitor, folder: RunFolder, heed: Callable[[], None]):
         self._plan, self._session, self._monitor, self._heed = plan, session, monitor, heed
-        self._saved, config = Saved(folder, monitor.say), plan.config
+        config = plan.config
+        self._saved = Saved(folder, config.train.checkpoint_seconds)
         self._tasks = Tasks(
             session.client,
             config.aggregate.fan_in,
@@ -144,14 +146,23 @@ class Search:
         DataError
             No setting could be trained, or the rows are too few.
         """
+        try:
+            return self._run()
+        except (KeyboardInterrupt, ClusterError):
+            with contextlib.suppress(StorageError):  # of which the run's own end will tell
+                self._saved.flush()
+            raise
+
+    def _run(self) -> Found:
         how, tried = self._plan.config.search, settings_to_try(self._plan)
-        pieces = _pieces(self._plan)
-        totals = [pieces * plan.config.train.epochs for _, plan in tried]
-        heats = brackets(how.method, len(tried), how.eta, pieces)
-        with self._monitor.stage("search", _work(heats, totals)) as stage, self._pooled(tried, stage) as trials:
+        heats = brackets(how.method, len(tried), how.eta, _parts(self._plan))
+        epochs = max(plan.config.train.epochs for _, plan in tried)
+        work = _work(self._plan, heats, epochs)
+        with self._monitor.stage("search", work) as stage, self._pooled(tried, stage) as trials:
             scoring = Scoring.of(how.metric, trials, self._plan.config.evaluate.exact_rows)
             racing, lines = Racing(self._tasks, scoring), self._saved.load(trials)
-            stage.skip(sum(trial.done for trial in trials))
+            if lines:
+                self._monitor.say(f"resuming    the search after {len(lines)} scores")
             self._tell(lines, scoring)
             first = 0
             for count, rungs in heats:
@@ -160,18 +171,16 @@ class Search:
                 for rung, following in zip(rungs, [*rungs[1:], None], strict=True):
                     known = {line["trial"]: line["score"] for line in lines if _is_of(line, rung)}
                     new: list[Line] = []
-                    if not known:
-                        racing.race([trials[n] for n in going], rung.share, max(totals), stage)
+                    if not known and going:
+                        racing.race([trials[n] for n in going], rung.share, epochs, stage)
                         new = [_line(trials[n], rung) for n in going]
-                        lines += new
+                        lines = [*lines, *new]
                         self._tell(new, scoring)
                         known = {n: trials[n].score for n in going}
                     losses = {n: scoring.loss(score) for n, score in known.items()}
                     going = best(losses, following.count if following else 1)
-                    if not going:
-                        break
                     if new:
-                        self._saved.save(lines, [trials[n] for n in going] if following else [])
+                        self._saved.note(lines)
                         self._heed()
         return self._found(trials, lines, scoring)
 
@@ -197,17 +206,18 @@ class Search:
                 pools[key] = Pool(plans[0], recipe, source, self._tasks, keep)
                 pools[key].learn([plan.features.columns for plan in plans], stage)
             yield [
-                Trial.begun(number, values, plan, pools[packing_of(plan.features.columns)])
+                Trial(number, values, plan, pools[packing_of(plan.features.columns)])
                 for number, (values, plan) in enumerate(tried)
             ]
 
     def _tell(self, lines: Sequence[Line], scoring: Scoring) -> None:
         for line in lines:
-            self._monitor.events.tell("trial_scored", metric=scoring.name, **line)
+            self._monitor.events.tell("trial_scored", metric=scoring.name, loss=scoring.loss(line["score"]), **line)
 
     def _found(self, trials: Sequence[Trial], lines: Sequence[Line], scoring: Scoring) -> Found:
         last = {line["trial"]: line for line in lines}
-        losses = {n: scoring.loss(line["score"]) for n, line in last.items() if line["share"] == 1.0}
+        whole = max((line["share"] for line in lines if line["score"] is not None), default=1.0)
+        losses = {n: scoring.loss(line["score"]) for n, line in last.items() if line["share"] == whole}
         winner = best(losses, 1)
         if not winner:
             why = next((line["failed"] for line in lines if line["failed"]), "none was scored")
@@ -225,60 +235,45 @@ class Search:
 
 
 class Saved:
-    """The state of a search in the run folder: every score, and the lanes that go on."""
+    """The state of a search in the run folder: every score so far."""
 
-    def __init__(self, folder: RunFolder, say: Callable[[str], None]):
-        self._folder, self._say = folder, say
+    def __init__(self, folder: RunFolder, seconds: float):
+        self._folder, self._seconds = folder, seconds
+        self._written, self._unwritten = time.monotonic(), b""
 
-    def save(self, lines: Sequence[Line], going: Sequence[Trial]) -> None:
-        """Write the state, and take the one before away.
+    def note(self, lines: Sequence[Line]) -> None:
+        """Remember a state to go on from, and write it if the last is so many seconds old.
 
         Raises
         ------
         StorageError
             It cannot be written.
         """
-        lanes = {str(trial.number): {"estimator": trial.lane.estimator, "rows": trial.lane.rows} for trial in going}
-        content = artefact.dumps({"lines": json.dumps(list(lines)), "lanes": lanes})
-        before = self._folder.names(SAVED)
-        self._folder.write(f"{SAVED}{len(lines):06d}-{artefact.digest(content)[:16]}.skops", content)
-        for name in before:
-            self._folder.remove(name)
+        self._unwritten = json.dumps(list(lines)).encode()
+        if time.monotonic() - self._written >= self._seconds:
+            self.flush()
 
-    def load(self, trials: Sequence[Trial]) -> list[Line]:
-        """The scores so far, none if nothing was saved; ``trials`` are as far as they were.
+    def flush(self) -> None:
+        """Write what was noted last, if it is not written yet.
 
         Raises
         ------
-        DataError
-            It holds what no search writes: nothing of it was run.
+        StorageError
+            It cannot be written.
         """
-        for name in reversed(self._folder.names(SAVED)):
-            content = self._folder.read(name)
-            if artefact.digest(content)[:16] != name.rpartition("-")[2].removesuffix(".skops"):
-                self._say(f"damaged     {self._folder}/{name} is not as it was written; the search begins anew")
-                continue
-            kinds = {type(trial.lane.model.estimator) for trial in trials}
-            values = artefact.loads(
-                content, f"{self._folder}/{name}", [f"{kind.__module__}.{kind.__qualname__}" for kind in kinds]
-            )
-            lines: list[Line] = json.loads(values["lines"])
-            for line in lines:
-                trial = trials[line["trial"]]
-                trial.done, trial.rows, trial.score = line["pieces"], line["rows"], line["score"]
-                trial.share, trial.failed = line["share"], line["failed"]
-            for number, saved in values["lanes"].items():
-                trials[int(number)].lane = lane_of(trials[int(number)].lane, saved["estimator"], saved["rows"])
-            self._say(f"resuming    the search after {len(lines)} scores")
-            return lines
-        return []
+        if self._unwritten:
+            self._folder.write(SAVED, self._unwritten)
+            self._written, self._unwritten = time.monotonic(), b""
 
-
-def lane_of(fresh: Lane, estimator: Any, rows: int) -> Lane:
-    """A lane that goes on from a saved estimator."""
-    if estimator is not None:
-        fresh.model.estimator_ = estimator
-    return Lane(fresh.model, rows)
+    def load(self, trials: Sequence[Trial]) -> list[Line]:
+        """The scores so far, none if nothing was saved; ``trials`` are as they were after the last."""
+        if not self._folder.exists(SAVED):
+            return []
+        lines: list[Line] = json.loads(self._folder.read(SAVED))
+        for line in lines:
+            trial = trials[line["trial"]]
+            trial.rows, trial.score, trial.share, trial.failed = (line[k] for k in ("rows", "score", "share", "failed"))
+        return lines
 
 
 def _line(trial: Trial, rung: Rung) -> Line:
@@ -289,7 +284,6 @@ def _line(trial: Trial, rung: Rung) -> Line:
         "share": rung.share,
         "score": trial.score,
         "rows": trial.rows,
-        "pieces": trial.done,
         "failed": trial.failed,
         "values": trial.values,
     }
@@ -299,12 +293,11 @@ def _is_of(line: Line, rung: Rung) -> bool:
     return line["bracket"] == rung.bracket and line["share"] == rung.share
 
 
-def _work(heats: Sequence[tuple[int, Sequence[Rung]]], totals: Sequence[int]) -> int:
-    """Pieces that all trials train on together, about: which of them go on is not known."""
-    work, most = 0, max(totals)
+def _work(plan: Plan, heats: Sequence[tuple[int, Sequence[Rung]]], epochs: int) -> int:
+    """Batches that all trials train on together, about: which of them go on is not known."""
+    numbers, work = [batch.number for batch in plan.batches if batch.test is not True], 0
     for _, rungs in heats:
-        before = 0
         for rung in rungs:
-            until = min(max(round(rung.share * most), 1), most)
-            work, before = work + rung.count * (until - before), until
+            passes = math.ceil(rung.share * epochs)
+            work += rung.count * passes * len(part_of(numbers, rung.share * epochs / passes, 0).numbers)
     return work

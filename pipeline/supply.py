@@ -100,12 +100,14 @@ class Fold:
 
 def open_source(plan: Plan, recipe: Recipe, session: Session, keep: bool, run: str) -> Source:
     """The source of a plan's batches, packed as ``recipe`` says."""
-    with dask.config.set({"dataframe.convert-string": False}):  # would turn any Python object into text
+    with dask.config.set({"dataframe.convert-string": False}), warnings.catch_warnings():
+        # The setting would turn any Python object into text; the warning is as in `Source.batches`.
+        warnings.filterwarnings("ignore", message="Dask annotations")
         # What a partition holds is no DataFrame: what to read, then what was read, packed.
         meta = {"meta": plan.meta, "enforce_metadata": False}
         partitions = dd.from_map(list, spans(plan.batches), label="read", **meta)
-    packed = partitions.map_partitions(pack_span, recipe, **meta)
-    return Source(session.client, packed, plan.batches, keep, plan.config.cluster.retries, run)
+        packed = partitions.map_partitions(pack_span, recipe, **meta)
+        return Source(session.client, packed, plan.batches, keep, plan.config.cluster.retries, run)
 
 
 def decide_keep(plan: Plan, session: Session, copies: int = 1) -> bool:

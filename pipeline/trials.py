@@ -1,5 +1,6 @@
-"""Trials: settings that train side by side on the same pieces, and how well each does on rows kept aside."""
+"""Trials: settings that train side by side on the same rows, and how well each does on rows kept aside."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from pipeline.metrics import Accuracy, Errors, LogLoss, Metric, Prediction, metr
 from pipeline.models import make
 from pipeline.pack import PackedBatch
 from pipeline.plan import Plan
-from pipeline.pool import Piece, Pool
+from pipeline.pool import Pool
 from pipeline.progress import Stage
 from pipeline.rounds import SEGMENT
 from pipeline.space import Values
@@ -42,49 +43,26 @@ TOGETHER = 8
 
 @dataclass
 class Trial:
-    """One setting, how far it has trained, and its last score.
+    """One setting, and how well it did when it was last trained.
 
-    ``done`` counts pieces, over all epochs.
+    ``share`` is of the whole training, ``rows`` those that it was trained on over all shares and epochs so far.
     """
 
     number: int
     values: Values
     plan: Plan
     pool: Pool
-    lane: Lane
-    done: int = 0
     rows: int = 0
     share: float = 0.0
-    """Of the whole training, at the last score."""
     score: float | None = None
     """Of the metric as it is called; None before the first, and for a trial that failed."""
     failed: str = ""
-    bracket: int = 0
-
-    @classmethod
-    def begun(cls, number: int, values: Values, plan: Plan, pool: Pool) -> "Trial":
-        """A trial that has seen nothing."""
-        config = plan.config
-        return cls(number, values, plan, pool, start(make(config.model, plan.features.task, config.train.seed)))
 
     @property
-    def total(self) -> int:
-        """Pieces of its whole training."""
-        return self.pool.pieces * self.plan.config.train.epochs
-
-    def schedule(self, until: int) -> list[list[Piece]]:
-        """The pieces from here to ``until``, by the round that they are trained in."""
-        train, count = self.plan.config.train, self.pool.pieces
-        length = train.round_batches * self.pool.parts
-        rounds: list[list[Piece]] = []
-        for epoch in range(self.done // count, train.epochs):
-            order = self.pool.order(epoch)
-            for begin in range(0, count, length):
-                first, last = epoch * count + begin, epoch * count + min(begin + length, count)
-                part = order[max(self.done - epoch * count, begin) : min(until - epoch * count, last - epoch * count)]
-                if last > self.done and first < until and part:
-                    rounds.append(part)
-        return rounds
+    def estimator(self) -> Any:
+        """As it begins."""
+        config = self.plan.config
+        return make(config.model, self.plan.features.task, config.train.seed)
 
 
 @dataclass(frozen=True)
@@ -106,7 +84,7 @@ class Scoring:
         """For ``"auto"`` what training is watched by."""
         task = trials[0].plan.features.task
         if name == "auto":
-            sure = all(hasattr(trial.lane.model.estimator, "predict_proba") for trial in trials)
+            sure = all(hasattr(trial.estimator, "predict_proba") for trial in trials)
             name = "mean_squared_error" if task == "regression" else "log_loss" if sure else "accuracy"
         alone: dict[str, tuple[type[Metric], ...]] = {"log_loss": (LogLoss,), "accuracy": (Accuracy,)}
         alone["mean_squared_error"] = (Errors,)
@@ -152,9 +130,9 @@ class Coded:
     target: Target
 
 
-def train_pieces(lane: Lane, pieces: Sequence[PackedBatch], coded: Coded) -> Lane:
-    """The lane after some pieces."""
-    return train_batches(lane, pieces, coded.coding, coded.target, watched=False)
+def train_some(lane: Lane, batches: Sequence[PackedBatch], coded: Coded) -> Lane:
+    """The lane after some batches."""
+    return train_batches(lane, batches, coded.coding, coded.target, watched=False)
 
 
 def score_lanes(
@@ -192,12 +170,13 @@ def merge_shared(parts: list[Any]) -> Any:
 
 @dataclass
 class _Under:
-    """A trial under way: what was sent for it, and the rounds that it has left."""
+    """A trial under way: what was sent for it, its lane, and the rounds that it has left."""
 
     trial: Trial
     coded: Future
-    base: Future
-    rounds: list[list[Piece]]
+    lane: Future
+    step: int
+    rounds: list[list[int]]
 
 
 class Racing:
@@ -206,8 +185,11 @@ class Racing:
     def __init__(self, tasks: Tasks, scoring: Scoring):
         self._tasks, self._scoring = tasks, scoring
 
-    def race(self, trials: Sequence[Trial], share: float, whole: int, stage: Stage) -> None:
-        """Train ``trials`` on until ``share`` of ``whole`` pieces, or their own end, and score them.
+    def race(self, trials: Sequence[Trial], share: float, epochs: int, stage: Stage) -> None:
+        """Train ``trials`` from the beginning as a run would, with a ``share`` of the work, and score them.
+
+        All the work is all training rows in ``epochs`` epochs. Less of it is fewer epochs first, then fewer rows:
+        what is good for few rows is often not good for many.
 
         Raises
         ------
@@ -215,69 +197,63 @@ class Racing:
             There is no such metric.
         """
         sent: dict[Any, Future] = {}
-        under = [self._begun(trial, min(max(round(share * whole), 1), trial.total), sent) for trial in trials]
+        under = [self._begun(trial, share * epochs, sent) for trial in trials]
         while any(one.rounds for one in under):
             self._step(under, stage)
-        scores = self._score(under, stage)
-        lanes = self._tasks.client.gather([one.base for one in under])
-        for one, lane, score in zip(under, lanes, scores, strict=True):
-            trial = one.trial
-            trial.share = share
-            trial.score = None
-            bad = next((found for found in (lane, score) if isinstance(found, Failed)), None)
-            if bad:
-                trial.failed = bad.reason
-            else:
-                trial.lane, trial.score = lane, self._scoring.value(score)
+        for trial, score in zip(trials, self._score(under, stage), strict=True):
+            bad = isinstance(score, Failed)
+            trial.share, trial.failed = share, score.reason if bad else ""
+            trial.score = None if bad else self._scoring.value(score)
 
-    def _begun(self, trial: Trial, until: int, sent: dict[Any, Future]) -> _Under:
+    def _begun(self, trial: Trial, passes: float, sent: dict[Any, Future]) -> _Under:
         key = trial.pool, repr(trial.plan.features.columns)
         if key not in sent:
             encoder, target = trial.pool.encoder(trial.plan)
             sent[key] = self._tasks.send(Coded(Coding(encoder, target.classes, trial.plan.config.train.seed), target))
-        rounds = trial.schedule(until)
-        trial.done = max(until, trial.done)
-        return _Under(trial, sent[key], self._tasks.send(trial.lane), rounds)
+        train = trial.plan.config.train
+        epochs = min(train.epochs, math.ceil(passes - 1e-9))
+        part = trial.pool.part(min(passes / epochs, 1.0))
+        lane = self._tasks.send(start(trial.estimator))
+        return _Under(trial, sent[key], lane, part.step, trial.pool.rounds(part, train, epochs))
 
     def _step(self, under: Sequence[_Under], stage: Stage) -> None:
-        """One round of every trial that has one left: so many pieces are in memory at a time, and no more."""
+        """One round of every trial that has one left: the batches of one are in memory at a time, and no more."""
         going = [one for one in under if one.rounds]
-        wanted = {(one.trial.pool, piece): None for one in going for piece in one.rounds[0]}
-        ready: dict[Any, Future] = {}
-        for pool in dict.fromkeys(pool for pool, _ in wanted):
-            some = [piece for of, piece in wanted if of is pool]
-            ready |= {(pool, piece): future for piece, future in zip(some, pool.training(some), strict=True)}
-        futures: list[Future] = list(ready.values())
+        wanted = {(one.trial.pool, one.step): dict[int, Future]() for one in going}
+        for (pool, step), ready in wanted.items():
+            rounds = [one.rounds[0] for one in going if one.trial.pool is pool and one.step == step]
+            numbers = list(dict.fromkeys(n for some in rounds for n in some))
+            ready |= dict(zip(numbers, pool.training(numbers, step), strict=True))
+        futures = [future for ready in wanted.values() for future in ready.values()]
         sizes = [(0, 0)] * len(futures)
         for one in going:
-            pool, part = one.trial.pool, one.rounds.pop(0)
+            pool, numbers, ready = one.trial.pool, one.rounds.pop(0), wanted[one.trial.pool, one.step]
             lanes: list[Future] = []
-            count = min(one.trial.plan.config.train.lanes, len(part))
+            count = min(one.trial.plan.config.train.lanes, len(numbers))
             for k in range(count):
-                lane = one.base
-                for pieces in chunks(part[k::count], SEGMENT):
-                    rows = sum(map(pool.rows, pieces))
+                lane = one.lane
+                for some in chunks(numbers[k::count], SEGMENT):
+                    rows = sum(pool.rows(n, one.step) for n in some)
                     one.trial.rows += rows
-                    batches = [ready[pool, piece] for piece in pieces]
-                    lane = self._guarded(one, "trial", train_pieces, lane, batches, one.coded)
+                    lane = self._guarded(one, "trial", train_some, lane, [ready[n] for n in some], one.coded)
                     futures.append(lane)
-                    sizes.append((len(pieces), rows))
+                    sizes.append((len(some), rows))
                 lanes.append(lane)
-            one.base = self._merged(one, lanes)
-            if one.base is not lane:
-                futures.append(one.base)
+            if one.trial.plan.config.train.lanes > 1:
+                one.lane = self._merged(one, lanes)
+                futures.append(one.lane)
                 sizes.append((0, 0))
+            else:
+                one.lane = lanes[0]
         stage.wait(futures, sizes)
 
     def _guarded(self, one: _Under, name: str, function: Callable[..., Any], *arguments: Any) -> Future:
         return self._tasks.submit(f"{name}-{one.trial.number}", guarded, function, *arguments)
 
     def _merged(self, one: _Under, lanes: Sequence[Future]) -> Future:
-        if one.trial.plan.config.train.lanes == 1:
-            return lanes[0]
-        shares = [self._guarded(one, "merge-share", share_of, lane, one.base) for lane in lanes]
+        shares = [self._guarded(one, "merge-share", share_of, lane, one.lane) for lane in lanes]
         share = self._tasks.reduce(shares, merge_shared, f"lanes-{one.trial.number}")
-        return self._guarded(one, "merge-hand_over", merged_lane, one.base, share, list(lanes))
+        return self._guarded(one, "merge-hand_over", merged_lane, one.lane, share, list(lanes))
 
     def _score(self, under: Sequence[_Under], stage: Stage) -> list[Any]:
         alike: dict[Any, list[int]] = {}
@@ -290,7 +266,7 @@ class Racing:
                 found = []
                 for (of, coded), group in alike.items():
                     for some in chunks(group, TOGETHER) if of is pool else ():
-                        lanes = [under[i].base for i in some]
+                        lanes = [under[i].lane for i in some]
                         scored = self._tasks.submit(
                             f"score-{some[0]}", score_lanes, lanes, batches, coded, self._scoring.metrics
                         )
