@@ -170,18 +170,16 @@ class Search:
                 first += count
                 for rung, following in zip(rungs, [*rungs[1:], None], strict=True):
                     known = {line["trial"]: line["score"] for line in lines if _is_of(line, rung)}
-                    new: list[Line] = []
                     if not known and going:
                         racing.race([trials[n] for n in going], rung.share, epochs, stage)
                         new = [_line(trials[n], rung) for n in going]
                         lines = [*lines, *new]
+                        self._saved.note(lines)
                         self._tell(new, scoring)
+                        self._heed()
                         known = {n: trials[n].score for n in going}
                     losses = {n: scoring.loss(score) for n, score in known.items()}
                     going = best(losses, following.count if following else 1)
-                    if new:
-                        self._saved.note(lines)
-                        self._heed()
         return self._found(trials, lines, scoring)
 
     @contextlib.contextmanager
