@@ -17,6 +17,12 @@ FILE = "model.skops"
 TRUSTED = (
     "pipeline.adaptive.linear.AdaptiveClassifier",
     "pipeline.adaptive.linear.AdaptiveRegressor",
+    "pipeline.blockwise.BlockwiseClassifier",
+    "pipeline.blockwise.BlockwiseRegressor",
+    "pipeline.boosted.LightGBMClassifier",
+    "pipeline.boosted.LightGBMRegressor",
+    "pipeline.boosted.XGBoostClassifier",
+    "pipeline.boosted.XGBoostRegressor",
     "pipeline.encode.encoder.Encoder",
     # scikit-learn's own, that skops does not know: of its neural networks
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",

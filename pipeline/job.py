@@ -24,7 +24,7 @@ from pipeline.label import remembered, target_of
 from pipeline.learned import Learned, slicing_of
 from pipeline.ledger import Ledger
 from pipeline.metrics import Metric, comparable_metrics, metrics_for, own_metrics
-from pipeline.models import make
+from pipeline.models import how_trained, learns_whole, make
 from pipeline.plan import Plan
 from pipeline.progress import Monitor, Stage
 from pipeline.report import Outcome
@@ -33,9 +33,10 @@ from pipeline.slices import Slicing
 from pipeline.split import TEST, TRAIN
 from pipeline.stages import summarise_batch
 from pipeline.statistics import Summary
-from pipeline.supply import Fold, Source, decide_keep, open_source
+from pipeline.supply import Fold, Source, decide_keep, decide_whole, open_source
 from pipeline.tasks import Tasks, chunks
 from pipeline.train import Lane, fitted, start
+from pipeline.whole import Whole
 
 # Columns whose importance one task works out.
 COLUMNS = 4
@@ -204,6 +205,19 @@ class Job:
     ) -> None:
         config, batches = self.plan.config.train, self.plan.batches
         numbers = [b.number for b in batches if b.test is not True]
+        estimator = make(self.plan.config.model, self.plan.features.task, config.seed)
+        if learns_whole(estimator):
+            apart = len(estimator.groups(numbers, config.lanes))
+            told = how_trained(estimator, len(numbers), config.lanes)
+            if told and not isinstance(source, Fold):
+                self.monitor.say(f"training    {told}")
+            fits = decide_whole(self.plan, self.session, apart)
+            fold = source.number if isinstance(source, Fold) else None
+            whole = Whole(self.tasks, estimator, source.batches if fits else None, self.recipe, batches, fold)
+            with self.monitor.stage("train", len(numbers)) as stage:
+                whole.run(training, numbers, coding, target, config.lanes, expected, stage)
+            after()
+            return
         trainer = Trainer(self.tasks, config, source.batches, coding, target, batches, expected)
         with self.monitor.stage("train", len(numbers) * config.epochs) as stage:
             trainer.run(training, numbers, stage, lambda training: after())

@@ -23,7 +23,7 @@ from pipeline.features import choose
 from pipeline.folder import UNFINISHED, RunFolder
 from pipeline.halving import Rung, best, brackets
 from pipeline.lanes import share_class
-from pipeline.models import make
+from pipeline.models import learns_whole, make
 from pipeline.plan import Plan, make_plan
 from pipeline.pool import Pool, packing_of, part_of
 from pipeline.progress import Monitor, Stage
@@ -86,7 +86,7 @@ def plan_of(plan: Plan, values: Values) -> Plan:
     try:
         config = without_search(with_values(plan.config, values))
         estimator = make(config.model, plan.features.task, config.train.seed)
-        if config.train.lanes > 1:
+        if config.train.lanes > 1 and not learns_whole(estimator):
             share_class(estimator)
         features = choose(plan.meta, config, plan.features.task)
         found = replace(plan, config=config, features=features)

@@ -20,6 +20,8 @@ from pipeline.tasks import Tasks
 
 # Part of the workers' memory that kept batches may take: the rest is for the work itself.
 KEEP_SHARE = 0.5
+# Memory of packed batches and what a model makes of them: boosted trees take 8 bytes for each value of a row.
+GROWN = 4
 
 
 class Source:
@@ -88,13 +90,13 @@ class Fold:
     """The batches of a source as one fold of cross-validation sees them."""
 
     def __init__(self, tasks: Tasks, source: Source, fold: int):
-        self._tasks, self._source, self._fold = tasks, source, fold
+        self._tasks, self._source, self.number = tasks, source, fold
 
     def batches(self, numbers: list[int]) -> list[Future]:
         """The packed batches of these numbers, in the same order, the rows of the fold held out."""
         named = zip(numbers, self._source.batches(numbers), strict=True)
         return [
-            self._tasks.submit(f"fold-{self._fold}-{n}", held_out, batch, self._fold, about=[n]) for n, batch in named
+            self._tasks.submit(f"fold-{self.number}-{n}", held_out, batch, self.number, about=[n]) for n, batch in named
         ]
 
 
@@ -115,3 +117,14 @@ def decide_keep(plan: Plan, session: Session, copies: int = 1) -> bool:
     if plan.config.data.keep != "auto":
         return plan.config.data.keep == "memory"
     return not session.memory or copies * plan.packed_bytes() <= KEEP_SHARE * session.memory
+
+
+def decide_whole(plan: Plan, session: Session, groups: int) -> bool:
+    """Whether one worker has room for the packed batches of a group and for what a model makes of them.
+
+    Otherwise a task reads its batches one after the other, and what is made of them goes to the disk.
+    """
+    if plan.config.data.keep == "reread":
+        return False
+    each = session.memory / max(session.workers, 1)
+    return not each or GROWN * plan.packed_bytes() / groups <= KEEP_SHARE * each

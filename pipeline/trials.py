@@ -13,7 +13,7 @@ from pipeline.encode import Coding, Rows
 from pipeline.errors import DataError, PipelineError
 from pipeline.evaluate import States, Target
 from pipeline.metrics import Accuracy, Errors, LogLoss, Metric, Prediction, metrics_for
-from pipeline.models import make
+from pipeline.models import learns_whole, make
 from pipeline.pack import PackedBatch
 from pipeline.plan import Plan
 from pipeline.pool import Pool
@@ -22,7 +22,8 @@ from pipeline.rounds import SEGMENT
 from pipeline.space import Values
 from pipeline.split import VALIDATION
 from pipeline.tasks import Tasks, chunks
-from pipeline.train import Lane, fitted, merge_shares, merged_lane, share_of, start, train_batches
+from pipeline.train import Lane, batch_order, fitted, merge_shares, merged_lane, share_of, start, train_batches
+from pipeline.whole import fit_group, trained
 
 # Figures of which more is better.
 GREATER = (
@@ -135,6 +136,16 @@ def train_some(lane: Lane, batches: Sequence[PackedBatch], coded: Coded) -> Lane
     return train_batches(lane, batches, coded.coding, coded.target, watched=False)
 
 
+def train_whole(estimator: Any, batches: Sequence[PackedBatch], coded: Coded) -> Any:
+    """The model of a group of batches, as `whole.fit_group` gives it."""
+    return fit_group(estimator, batches, coded.coding, coded.target)
+
+
+def join_whole(estimator: Any, parts: list[Any], coded: Coded) -> Lane:
+    """The lane of what the groups' models are together."""
+    return trained(estimator, parts, coded.target)
+
+
 def score_lanes(
     lanes: Sequence[Lane | Failed], batches: Sequence[PackedBatch], coded: Coded, metrics: tuple[type[Metric], ...]
 ) -> list[Any]:
@@ -211,10 +222,27 @@ class Racing:
             encoder, target = trial.pool.encoder(trial.plan)
             sent[key] = self._tasks.send(Coded(Coding(encoder, target.classes, trial.plan.config.train.seed), target))
         train = trial.plan.config.train
+        if learns_whole(trial.estimator):
+            return self._begun_whole(trial, sent[key], passes)
         epochs = min(train.epochs, math.ceil(passes - 1e-9))
         part = trial.pool.part(min(passes / epochs, 1.0))
         lane = self._tasks.send(start(trial.estimator))
         return _Under(trial, sent[key], lane, part.step, trial.pool.rounds(part, train, epochs))
+
+    def _begun_whole(self, trial: Trial, coded: Future, passes: float) -> _Under:
+        """A trial whose model does not learn batch by batch: all of it is trained in one go, on fewer rows."""
+        pool, train = trial.pool, trial.plan.config.train
+        part, estimator = pool.part(min(passes, 1.0)), trial.estimator
+        numbers = [n for n in batch_order(pool.numbers, 0, train.seed) if n in part.numbers]
+        sent = self._tasks.send(estimator)
+        one = _Under(trial, coded, sent, part.step, [])
+        parts = [
+            self._guarded(one, "trial", train_whole, sent, pool.training(group, part.step), coded)
+            for group in estimator.groups(numbers, train.lanes)
+        ]
+        trial.rows += sum(pool.rows(n, part.step) for n in numbers)
+        one.lane = self._guarded(one, "trial", join_whole, sent, parts, coded)
+        return one
 
     def _step(self, under: Sequence[_Under], stage: Stage) -> None:
         """One round of every trial that has one left: the batches of one are in memory at a time, and no more."""

@@ -39,6 +39,8 @@ ORDER = [
     "drift",
     "adaptive",
     "lanes",
+    "boosted",
+    "blockwise",
     "metrics",
     "models",
     "plan",
@@ -70,6 +72,7 @@ ORDER = [
     "checkpoint",
     "supply",
     "blame",
+    "whole",
     "pool",
     "trials",
     "search",
@@ -128,6 +131,7 @@ def test_only_the_edges_know_dask():
         "trials.py",
         "train.py",
         "warm.py",
+        "whole.py",
     }
     for path in PACKAGE.rglob("*.py"):
         names = {
