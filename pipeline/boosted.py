@@ -314,7 +314,8 @@ class _LightGBM(_Boosted):
             booster = lightgbm.train(settings, data, self.n_estimators)
         except lightgbm.basic.LightGBMError as error:
             raise ValueError(str(error).partition("\n")[0]) from error
-        raw = booster.model_to_string(num_iteration=-1).encode()
+        # Without the parameters behind the trees, which tell of threads, too.
+        raw = booster.model_to_string(num_iteration=-1).partition("\nparameters:")[0].encode() + b"\n"
         return self._loaded(raw), raw
 
     def _loaded(self, raw: bytes) -> Any:

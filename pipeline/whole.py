@@ -61,9 +61,9 @@ def fit_group(
     try:
         fitted = estimator.fit_group(supply, target.classes, get_worker().local_directory if on_disk else None)
     except ValueError as error:
-        reason = str(error).partition("\n")[0].rstrip(".")
+        reason, named = str(error).partition("\n")[0].rstrip("."), getattr(estimator, "estimator", estimator)
         raise DataError(
-            f"model.estimator: {type(estimator).__name__} refused to train ({reason}); correct model.params or name "
+            f"model.estimator: {type(named).__name__} refused to train ({reason}); correct model.params or name "
             "another estimator."
         ) from error
     return fitted, rows
