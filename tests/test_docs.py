@@ -21,7 +21,9 @@ def options(command: click.Command) -> set[str]:
 
 def test_every_option_is_described_and_every_described_option_exists():
     table = set(re.findall(r"^\| `(--\w+)", README, flags=re.MULTILINE))
-    assert table == set().union(*(options(main.commands[name]) for name in ("run", "evaluate", "check", "report")))
+    assert table == set().union(
+        *(options(main.commands[name]) for name in ("run", "search", "evaluate", "check", "report"))
+    )
 
 
 def test_every_command_is_described():
