@@ -20,8 +20,8 @@ from pipeline.tasks import Tasks
 
 # Part of the workers' memory that kept batches may take: the rest is for the work itself.
 KEEP_SHARE = 0.5
-# Memory of packed batches and what a model makes of them: boosted trees take 8 bytes for each value of a row.
-GROWN = 4
+# Memory of packed batches and what a model makes of them: boosted trees take 15 bytes for each value of a row.
+GROWN = 6
 
 
 class Source:

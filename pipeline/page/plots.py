@@ -245,7 +245,7 @@ def parallel_coordinates(report: Report) -> Any:
             ends["text"].append(short(f"{marks[y]:.4g}" if isinstance(marks[y], float) else str(marks[y]), 14))
     plot.scatter("x", "y", source=ColumnDataSource(ends), size=5, color=GREY)
     plot.text(
-        "x", "y", "text", source=ColumnDataSource(ends), x_offset=7, y_offset=4, text_font_size="11px", color=GREY
+        "x", "y", "text", source=ColumnDataSource(ends), x_offset=5, y_offset=-4, text_font_size="11px", color=GREY
     )
     plot.tags = [["the best", ORANGE], ["other settings, paler the earlier they were dropped", BLUE]]
     return plot
