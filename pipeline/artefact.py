@@ -17,8 +17,17 @@ FILE = "model.skops"
 TRUSTED = (
     "pipeline.adaptive.linear.AdaptiveClassifier",
     "pipeline.adaptive.linear.AdaptiveRegressor",
+    "pipeline.blockwise.BlockwiseClassifier",
+    "pipeline.blockwise.BlockwiseRegressor",
+    "pipeline.boosted.LightGBMClassifier",
+    "pipeline.boosted.LightGBMRegressor",
+    "pipeline.boosted.XGBoostClassifier",
+    "pipeline.boosted.XGBoostRegressor",
     "pipeline.calibration.CalibratedModel",
     "pipeline.encode.encoder.Encoder",
+    # Trees follow the numbers of their nodes without looking: `_check_trees` does.
+    "sklearn.tree._tree.Tree",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     # scikit-learn's own, that skops does not know: of its neural networks
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
@@ -56,10 +65,52 @@ def loads(content: bytes, where: str, trusted: Sequence[str] = ()) -> Any:
     try:
         unknown = set(io.get_untrusted_types(data=content)) - set(allowed)
         if not unknown:
-            return io.loads(content, trusted=allowed)
+            value = io.loads(content, trusted=allowed)
+            _check_trees(value)
+            return value
     except Exception as error:  # skops answers a damaged file with whatever its zip or JSON reader raises
         raise DataError(f"{where}: not a readable model ({type(error).__name__}: {error}); train it again.") from error
     raise DataError(f"{where}: holds {sorted(unknown)}, not trusted; pass trusted=(…) if you know who made it.")
+
+
+def _check_trees(value: Any, width: int = 0) -> None:
+    """That no tree in a loaded value points out of itself.
+
+    Raises
+    ------
+    ValueError
+        One does: its prediction would read memory that is not its own.
+    """
+    if isinstance(value, dict):
+        inner: Sequence[Any] = list(value.values())
+    elif isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.dtype == object):
+        inner = list(np.ravel(value)) if isinstance(value, np.ndarray) else value
+    else:
+        inner = list(getattr(value, "__dict__", {}).values())
+        width = getattr(value, "n_features_in_", width)
+        if hasattr(value, "children_left"):
+            _check_nodes(value.children_left, value.children_right, value.feature, value.n_features)
+        nodes = getattr(value, "nodes", None)
+        if isinstance(nodes, np.ndarray) and nodes.dtype.names:  # of scikit-learn's histogram boosting
+            ends = nodes["is_leaf"] != 0
+            left, right = (np.where(ends, -1, nodes[name].astype(np.int64)) for name in ("left", "right"))
+            _check_nodes(left, right, nodes["feature_idx"], width)
+            if (nodes["bitset_idx"][nodes["is_categorical"] != 0] >= len(value.raw_left_cat_bitsets)).any():
+                raise ValueError("a tree asks for categories that there are not")
+    for one in inner:
+        _check_trees(one, width)
+
+
+def _check_nodes(left: np.ndarray, right: np.ndarray, feature: np.ndarray, width: int) -> None:
+    """Children come after their parent, so that every way ends, and lie within the tree, as columns do in a row."""
+    inner = left != -1
+    for children in (left, right):
+        if ((children == -1) == inner).any() or (children[inner] <= np.flatnonzero(inner)).any():
+            raise ValueError("a tree points back")
+        if (children >= len(left)).any():
+            raise ValueError("a tree points out of itself")
+    if (feature[inner] < 0).any() or (feature[inner] >= width).any():
+        raise ValueError("a tree asks for a column that there is not")
 
 
 def load(path: str | Path, trusted: tuple[str, ...] = ()) -> Pipeline:

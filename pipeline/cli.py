@@ -126,6 +126,34 @@ def run(
 
 
 @main.command()
+@click.argument("config", required=False, type=click.Path(path_type=Path))
+@_cluster_options()
+@click.option("--out", metavar="FOLDER", help="The run folder to make [runs/NAME-DATE-TIME]; a URL, too.")
+@click.option("--resume", metavar="FOLDER", help="Go on with the unfinished search in FOLDER.")
+@click.option("--plan", "plan_only", is_flag=True, help="Say what would be tried, and why; run nothing.")
+@_sentences
+def search(
+    config: Path | None, plan_only: bool, as_json: bool, out: str | None, resume: str | None, **options: Any
+) -> None:
+    """Find the best setting of CONFIG's [search], then train and evaluate it as `run` does."""
+    if not (config or resume):
+        raise click.UsageError("search needs a CONFIG with [search], or --resume FOLDER.")
+    if not (plan_only or options["scheduler"]):
+        forkserver.start()
+    from pipeline.run import run as run_job
+
+    cluster = {k: options[k] for k in ("scheduler", "workers", "dashboard")}
+    if out and resume:
+        raise click.UsageError("--resume goes on in its folder; give no --out.")
+    with _monitor(**_told(options)) as monitor:
+        result = run_job(
+            config, options["overrides"], cluster, out, plan_only, monitor, resume, trace=False, searching=True
+        )
+    if as_json:
+        click.echo(json.dumps(redact(result), indent=2))
+
+
+@main.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--all", "every", is_flag=True, help="Evaluate on every row, not on those that the split holds out.")

@@ -139,6 +139,15 @@ class Evaluate(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     on_drift: Literal["fail", "report"] = "fail"
 
 
+class Search(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    space: dict[str, Any] = field(default_factory=dict)
+    method: Literal["halving", "hyperband", "random", "grid"] = "halving"
+    trials: Positive = 32
+    metric: str = "auto"
+    eta: Annotated[int, Meta(ge=2, le=10)] = 3
+    seed: Annotated[int, Meta(ge=0)] = 0
+
+
 class Aggregate(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     fan_in: Annotated[int, Meta(ge=2)] = 8
 
@@ -167,6 +176,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     train: Train = field(default_factory=Train)
     evaluate: Evaluate = field(default_factory=Evaluate)
     aggregate: Aggregate = field(default_factory=Aggregate)
+    search: Search = field(default_factory=Search)
     cluster: Cluster = field(default_factory=Cluster)
 
     @property
@@ -262,6 +272,8 @@ def dump(config: Config) -> str:
     for table in (raw["data"], raw["split"], *raw["data"]["join"]):
         if table["path"]:
             table["path"] = storage.saved_url(table["path"])
+    if not config.search.space:  # nothing is searched
+        del raw["search"]
     return tomli_w.dumps(_without_none(raw))
 
 

@@ -219,7 +219,7 @@ class RunFolder:
     @property
     def resumable(self) -> bool:
         """Whether there is something to go on from."""
-        return any(name.endswith(".skops") for name in self.names(UNFINISHED))
+        return any(name.endswith((".skops", "/search.json")) for name in self.names(UNFINISHED))
 
     def _sweep(self) -> None:
         """Drafts that a crash left behind."""

@@ -5,8 +5,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-import dask
-import dask.dataframe as dd
 import pandas as pd
 from distributed import Client, Future
 from sklearn.pipeline import Pipeline
@@ -18,7 +16,6 @@ from pipeline.calibration import CalibratedModel, Curves, merge_curves
 from pipeline.checkpoint import State
 from pipeline.cluster import Session
 from pipeline.columns import Columns
-from pipeline.cut import spans
 from pipeline.encode import Coding, Encoder, make_encoder
 from pipeline.errors import DataError
 from pipeline.evaluate import Baseline, Evaluated, Judge, Target, importance_of
@@ -28,7 +25,7 @@ from pipeline.label import remembered, target_of
 from pipeline.learned import Learned, slicing_of
 from pipeline.ledger import Ledger
 from pipeline.metrics import Metric, comparable_metrics, metrics_for, own_metrics
-from pipeline.models import make
+from pipeline.models import how_trained, learns_whole, make
 from pipeline.onwards import Base, lane_onwards, learn_onwards, lineage
 from pipeline.plan import Plan
 from pipeline.progress import Monitor, Stage
@@ -36,16 +33,15 @@ from pipeline.report import Outcome
 from pipeline.rounds import Told, Trainer, Training
 from pipeline.slices import Slicing
 from pipeline.split import TEST, TRAIN
-from pipeline.stages import pack_span, summarise_batch
+from pipeline.stages import summarise_batch
 from pipeline.statistics import Summary
-from pipeline.supply import Fold, Source
+from pipeline.supply import Fold, Source, decide_keep, decide_whole, open_source
 from pipeline.tasks import Tasks, chunks
 from pipeline.train import Lane, fitted, start
+from pipeline.whole import Whole
 
 # Columns whose importance one task works out.
 COLUMNS = 4
-# Part of the workers' memory that kept batches may take: the rest is for the work itself.
-KEEP_SHARE = 0.5
 
 
 class Job:
@@ -62,7 +58,7 @@ class Job:
             [batch.rows for batch in plan.batches],
         )
         self.recipe = plan.recipe
-        self.keep = _decide_keep(plan, session)
+        self.keep = decide_keep(plan, session)
         self.folds = self.recipe.folds if plan.features.columns.needs_folds else 1
         self.rows = [batch.rows for batch in plan.batches]
 
@@ -174,15 +170,7 @@ class Job:
         return merged
 
     def _source(self) -> Source:
-        plan = self.plan
-        with dask.config.set({"dataframe.convert-string": False}):  # would turn any Python object into text
-            # What a partition holds is no DataFrame: what to read, then what was read, packed.
-            meta = {"meta": plan.meta, "enforce_metadata": False}
-            partitions = dd.from_map(list, spans(plan.batches), label="read", **meta)
-        packed = partitions.map_partitions(pack_span, self.recipe, **meta)
-        return Source(
-            self.client, packed, plan.batches, self.keep, plan.config.cluster.retries, self.monitor.events.run
-        )
+        return open_source(self.plan, self.recipe, self.session, self.keep, self.monitor.events.run)
 
     def assess(self, model: Pipeline) -> tuple[Ledger, Findings, dict[str, Any]]:
         """Evaluate a model that exists: the ledger, what is found on the rows that test, and their drift.
@@ -251,6 +239,19 @@ class Job:
     ) -> None:
         config, batches = self.plan.config.train, self.plan.batches
         numbers = [b.number for b in batches if b.test is not True]
+        estimator = make(self.plan.config.model, self.plan.features.task, config.seed)
+        if learns_whole(estimator):
+            apart = len(estimator.groups(numbers, config.lanes))
+            told = how_trained(estimator, len(numbers), config.lanes)
+            if told and not isinstance(source, Fold):
+                self.monitor.say(f"training    {told}")
+            fits = decide_whole(self.plan, self.session, apart)
+            fold = source.number if isinstance(source, Fold) else None
+            whole = Whole(self.tasks, estimator, source.batches if fits else None, self.recipe, batches, fold)
+            with self.monitor.stage("train", len(numbers)) as stage:
+                whole.run(training, numbers, coding, target, config.lanes, expected, stage)
+            after()
+            return
         trainer = Trainer(self.tasks, config, source.batches, coding, target, batches, expected)
         with self.monitor.stage("train", len(numbers) * config.epochs) as stage:
             trainer.run(training, numbers, stage, lambda training: after())
@@ -310,10 +311,3 @@ class Job:
                 return merged
             columns = judge.coding.encoder.columns
             return replace(merged, rises=self._importance(merged.sample, columns, sent, stage))
-
-
-def _decide_keep(plan: Plan, session: Session) -> bool:
-    """Whether batches stay in the workers' memory between the stages, or are read again for each."""
-    if plan.config.data.keep != "auto":
-        return plan.config.data.keep == "memory"
-    return not session.memory or plan.packed_bytes() <= KEEP_SHARE * session.memory

@@ -9,6 +9,8 @@ from sklearn.utils import get_tags
 
 from pipeline import config as cfg
 from pipeline.adaptive import AdaptiveClassifier, AdaptiveRegressor
+from pipeline.blockwise import BlockwiseClassifier, BlockwiseRegressor
+from pipeline.boosted import NAMED, library
 from pipeline.calibration import CalibratedModel
 from pipeline.errors import ConfigError, DataError
 from pipeline.features import Task
@@ -23,15 +25,20 @@ _DENSE_BYTES = 2 << 30
 
 
 def make(model: cfg.Model, task: Task, seed: int) -> BaseEstimator:
-    """An unfitted estimator with ``partial_fit``; its randomness comes from ``seed`` unless set.
+    """An unfitted estimator; its randomness comes from ``seed`` unless set.
+
+    It has ``partial_fit``, or `learns_whole`: boosted trees, and what has ``fit`` alone as an ensemble by batches.
 
     Raises
     ------
     ConfigError
-        The class cannot be imported, has no ``partial_fit``, does not fit the task or refuses a parameter.
+        The class cannot be imported, cannot learn, does not fit the task or refuses a parameter.
     """
     if model.estimator == "default":
         cls, params = _DEFAULTS[task], {**_ENCODED, **model.params}
+    elif model.estimator in NAMED:
+        library(model.estimator)
+        cls, params = NAMED[model.estimator][task == "regression"], dict(model.params)
     else:
         cls, params = _import(model.estimator), dict(model.params)
     try:
@@ -42,11 +49,8 @@ def make(model: cfg.Model, task: Task, seed: int) -> BaseEstimator:
     unknown = next((p for p in params if p not in known), None)
     if unknown:
         raise ConfigError(f"model.params: {model.estimator} has no {unknown!r}{cfg.suggest(unknown, known)}.")
-    if not hasattr(estimator, "partial_fit"):
-        raise ConfigError(
-            f"model.estimator: {model.estimator} cannot learn batch by batch with these parameters (no partial_fit); "
-            "name an estimator that can."
-        )
+    if not (hasattr(estimator, "partial_fit") or hasattr(estimator, "fit")):
+        raise ConfigError(f"model.estimator: {model.estimator} has neither partial_fit nor fit; name an estimator.")
     if hasattr(estimator, "_validate_params"):  # scikit-learn's own check, which `fit` would only make on the cluster
         try:
             estimator._validate_params()
@@ -57,12 +61,36 @@ def make(model: cfg.Model, task: Task, seed: int) -> BaseEstimator:
     fits = is_classifier(estimator) if task == "classification" else is_regressor(estimator)
     if not fits:
         raise ConfigError(f"model.estimator: {model.estimator} is not for {task}; name another or set model.task.")
-    return estimator
+    if hasattr(estimator, "partial_fit") or learns_whole(estimator):
+        return estimator
+    return (BlockwiseClassifier if task == "classification" else BlockwiseRegressor)(estimator)
+
+
+def learns_whole(estimator: Any) -> bool:
+    """Whether an estimator learns from whole groups of batches at once, not batch by batch."""
+    return hasattr(estimator, "fit_group")
+
+
+def how_trained(estimator: Any, batches: int, lanes: int) -> str | None:
+    """What a plan says of an estimator that learns from whole groups of batches; None for all others."""
+    if not learns_whole(estimator):
+        return None
+    groups = estimator.groups(range(batches), lanes)
+    if isinstance(estimator, BlockwiseClassifier | BlockwiseRegressor):
+        vote = "their mean predicts" if isinstance(estimator, BlockwiseRegressor) else "they vote"
+        each = "one batch" if len(groups) == batches else f"about {batches / len(groups):.0f} batches"
+        name = type(estimator.estimator).__name__
+        return (
+            f"{name} has no partial_fit: an ensemble of {len(groups)} models, each of {each}; {vote}. "
+            "train.lanes is the number of models, train.epochs does not apply"
+        )
+    told = f"{estimator.n_estimators} rounds of boosting on all batches, in one task"
+    return f"{told}; train.lanes and train.epochs do not apply"
 
 
 def kind(model: cfg.Model) -> str | None:
     """``"classifier"``, ``"regressor"`` or None where the class does not decide."""
-    if model.estimator == "default":
+    if model.estimator == "default" or model.estimator in NAMED:
         return None
     estimator = _import(model.estimator)
     tags = getattr(estimator, "_estimator_type", None)

@@ -120,6 +120,13 @@ class PackedBatch:
         j = self.features.names.index(name)
         return self.features.codes[:, j], self.features.vocabularies[j]
 
+    def take(self, rows: np.ndarray) -> "PackedBatch":
+        """Some rows, in the order of ``rows``."""
+        slices = {name: (codes[rows], values) for name, (codes, values) in self.slices.items()}
+        fold, group = (None if part is None else part[rows] for part in (self.fold, self.group))
+        features, label, fate = self.features.take(rows), self.label[rows], self.fate[rows]
+        return replace(self, features=features, label=label, fate=fate, fold=fold, group=group, slices=slices)
+
     def __sizeof__(self) -> int:
         """What Dask weighs when it chooses between moving a batch and waiting for its worker."""
         values = sum(index.memory_usage(deep=True) for index in self.features.vocabularies)

@@ -127,6 +127,9 @@ class Plan:
             side = f"rows with {self.after[0]} >= {self.after[1]}{about}"
         if config.split.folds:
             side += f", and {config.split.folds} folds of the training rows"
+        estimator = models.make(config.model, features.task, config.train.seed)
+        count = sum(batch.test is not True for batch in self.batches)
+        whole = models.how_trained(estimator, count, config.train.lanes)
         lines = [
             f"data        {config.data.path}: {self.rows:,} rows in {len(self.dataset.files)} files"
             + (f", {self.dataset.pruned:,} more pruned by data.filters" if self.dataset.filters else ""),
@@ -140,6 +143,7 @@ class Plan:
             f"test        {side}, seed {config.train.seed}",
             f"model       {config.model.estimator}, {config.train.epochs} epochs, "
             f"early stopping {config.train.early_stopping}",
+            *([f"training    {whole}"] if whole else []),
             f"lanes       {config.train.lanes}, merged after every {config.train.round_batches} batches, "
             f"in trees of fan-in {config.aggregate.fan_in}",
             *(f"shuffle     {join.path}: both tables, by {join.on}" for join in config.data.join if join.large is True),
@@ -240,7 +244,13 @@ def make_plan(config: cfg.Config, trained: Columns | None = None, remembered: di
             f"evaluate.threshold: {config.evaluate.threshold:g} is a probability, and {type(estimator).__name__} has "
             "none; drop it."
         )
-    if config.train.lanes > 1:
+    if models.learns_whole(estimator):
+        if config.train.early_stopping != "off":
+            raise ConfigError(
+                f"train.early_stopping: {config.model.estimator} does not learn in epochs, so there is none to stop "
+                'after; set it to "off".'
+            )
+    elif config.train.lanes > 1:
         share_class(estimator)
     if trained is None:
         features = choose(meta, config, task)

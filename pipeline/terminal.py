@@ -18,7 +18,12 @@ ELSEWHERE = ("_micro", "_weighted")
 
 def show_run(console: Console, report: Mapping[str, Any], ledger: str, folder: str) -> None:
     """What a run prints at its end."""
-    facts = {"rows": ledger, **_set_aside(report["batches"]["set_aside"]), **_learning(report)}
+    facts = {
+        **_searched(report.get("search")),
+        "rows": ledger,
+        **_set_aside(report["batches"]["set_aside"]),
+        **_learning(report),
+    }
     parts = ", ".join(f"{name} {value:.1f}" for name, value in report["seconds"].items() if name != "total")
     facts["seconds"] = f"{report['seconds']['total']:.1f} ({parts})"
     facts |= _scaling(report.get("scaling"))
@@ -36,6 +41,14 @@ def _scaling(found: Mapping[str, Any] | None) -> dict[str, str]:
         f"{found['parallel_efficiency']:.0%} busy, {part['share']:.0%} of the time goes to {part['part']}; twice the "
         f"workers would be {twice['speedup']:.1f} times as fast"
     }
+
+
+def _searched(found: Mapping[str, Any] | None) -> dict[str, str]:
+    if not found:
+        return {}
+    score = next(trial["score"] for trial in found["trials"] if trial["trial"] == found["best"])
+    values = ", ".join(f"{key} = {short(str(value))}" for key, value in found["values"].items())
+    return {"best setting": f"{values}: {found['metric']} {score:.5f} on rows kept out, {len(found['trials'])} tried"}
 
 
 def _set_aside(found: Sequence[Mapping[str, Any]]) -> dict[str, str]:

@@ -50,23 +50,25 @@ def start(estimator: BaseEstimator) -> Lane:
     return Lane(Incremental(estimator))
 
 
-def train_batches(lane: Lane, batches: Sequence[PackedBatch], coding: Coding, target: Target) -> Lane:
-    """The lane after ``batches``, in order; ``lane`` itself stays as it was.
+def train_batches(
+    lane: Lane, batches: Sequence[PackedBatch], coding: Coding, target: Target, watched: bool = True
+) -> Lane:
+    """The lane after ``batches``, in order; ``lane`` itself stays as it was. ``watched``: batches are predicted first.
 
     `Incremental` trains in place: a task that failed after its update and ran again would train
     twice and say nothing. On a copy, running it again gives the same bits.
     """
     after = Lane(copy.deepcopy(lane.model))
-    losses = tuple(_train(after, coding.rows(batch, TRAIN), target) for batch in batches)
+    losses = tuple(_train(after, coding.rows(batch, TRAIN), target, watched) for batch in batches)
     return replace(after, rows=lane.rows + sum(rows for rows, _ in losses), losses=losses)
 
 
-def _train(lane: Lane, rows: Rows, target: Target) -> Loss:
-    """Predict the batch, then train on it, in place."""
+def _train(lane: Lane, rows: Rows, target: Target, watched: bool) -> Loss:
+    """Predict the batch if that is asked for, then train on it, in place."""
     if not len(rows):
         return 0, None
     loss: Metric | None = None
-    if lane.estimator is not None:
+    if watched and lane.estimator is not None:
         metric = loss_metric(lane.estimator, target)
         model = target.unscaled(lane.estimator)
         first = rows.head(PREDICTED)

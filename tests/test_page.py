@@ -142,3 +142,16 @@ async def _look(pages, port: int) -> None:
 
 async def _picture(page) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(await page.screenshot())).convert("RGB")).astype(int)
+
+
+def test_parallel_coordinates_are_a_line_for_each_trial_that_was_scored():
+    values = [{"l2": 0.001, "c": "a"}, {"l2": 1.0, "c": "b"}, {"l2": 1000.0, "c": "a"}]
+    trials = [{"trial": i, "share": 1.0, "score": 0.5 - i / 10, "values": v} for i, v in enumerate(values)]
+    trials.append({"trial": 3, "share": 1.0, "score": None, "values": values[0]})
+    search = {"trials": trials, "best": 2, "metric": "log_loss", "greater_is_better": False}
+    plot = plots.parallel_coordinates({"search": search})
+    lines = plot.renderers[0].data_source.data
+    assert lines["xs"][0] == ["l2", "c", "trained on", "log_loss"]
+    np.testing.assert_allclose(lines["ys"], [[0, 0, 0.5, 1], [0.5, 1, 0.5, 0.5], [1, 0, 0.5, 0]])
+    assert lines["colour"] == [plots.BLUE, plots.BLUE, plots.ORANGE]
+    assert plots.parallel_coordinates({}) is None

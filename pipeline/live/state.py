@@ -77,6 +77,8 @@ class RunState:
     """Bytes of packed batches in the workers' memory."""
     retries: int = 0
     """Tasks that were started once more: they failed, or their worker was lost."""
+    trials: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    """Of a search, by number: the last score of each trial."""
     metrics: dict[str, float] = field(default_factory=dict)
     status: str = "running"
     """Or "finished" or "failed"."""
@@ -123,6 +125,15 @@ class RunState:
 
     def _on_epoch_validated(self, event: Mapping[str, Any]) -> None:
         self.validation.append(event["figures"])
+
+    def _on_trial_scored(self, event: Mapping[str, Any]) -> None:
+        self.trials[event["trial"]] = event
+
+    def leading(self) -> list[Mapping[str, Any]]:
+        """The trials of a search, the best first: of those that got as far, by their score."""
+        return sorted(
+            self.trials.values(), key=lambda t: (t["loss"] is None, -t["share"], t["loss"] or 0.0, t["trial"])
+        )
 
     def _on_rows_counted(self, event: Mapping[str, Any]) -> None:
         self.rejected, self.set_aside = event["rejected"], event["set_aside"]

@@ -32,6 +32,8 @@ COLOURS = ("#3b82f6", "#f97316", "#10b981", "#a855f7", "#ef4444", "#14b8a6", "#e
 BLUE, ORANGE, GREY = COLOURS[0], COLOURS[1], "#8a94a6"
 HEIGHT, ROW = 300, 26
 BARS = 20
+# An axis of parallel coordinates with more values has its ends named alone.
+AXIS_MARKS = 6
 # Names by an axis take room from the plot.
 LONGEST = 26
 
@@ -191,6 +193,78 @@ def comparison(reports: Mapping[str, Report]) -> Any:
             plot.line(smooth.index, smooth.to_numpy(), color=colour, line_width=2.5)
     plot.xaxis.formatter = NumeralTickFormatter(format="0.[0]a")
     return plot if plot.renderers else None
+
+
+def parallel_coordinates(report: Report) -> Any:
+    """Every trial of a search as a line across its values, coloured by how good it was; the best is thick.
+
+    Each axis goes from its least value to its greatest: numbers in their order (by logarithm where they span more
+    than a factor of 100), all else in the order in which it was named.
+    """
+    found = report.get("search")
+    scored = [trial for trial in (found or {}).get("trials", []) if trial["score"] is not None]
+    if not found or not scored:
+        return None
+    keys = list(scored[0]["values"])
+    names = [*keys, "trained on", found["metric"]]
+    columns = [[trial["values"][key] for trial in scored] for key in keys]
+    columns += [[trial["share"] for trial in scored], [trial["score"] for trial in scored]]
+    placed = [_placed(values) for values in columns]
+    labels = _distinct(names)
+    plot = figure_of("", "", HEIGHT, x_range=FactorRange(*labels), y_range=(-0.08, 1.08))
+    plot.yaxis.visible, plot.ygrid.visible = False, False
+    order = sorted(range(len(scored)), key=lambda i: (scored[i]["share"], -_loss(found, scored[i])))
+    lines: dict[str, list[Any]] = {
+        "xs": [],
+        "ys": [],
+        "colour": [],
+        "width": [],
+        "alpha": [],
+        "values": [],
+        "score": [],
+    }
+    for place, i in enumerate(order):
+        best = scored[i]["trial"] == found["best"]
+        lines["xs"].append(labels)
+        lines["ys"].append([places[i] for places in placed])
+        lines["colour"].append(ORANGE if best else BLUE)
+        lines["width"].append(3.5 if best else 1.5)
+        lines["alpha"].append(1.0 if best else 0.15 + 0.6 * place / len(order))
+        lines["values"].append(", ".join(f"{key} {value}" for key, value in scored[i]["values"].items()))
+        lines["score"].append(scored[i]["score"])
+    drawn = plot.multi_line(
+        "xs", "ys", line_color="colour", line_width="width", line_alpha="alpha", source=ColumnDataSource(lines)
+    )
+    plot.add_tools(hover([("trial", "@values"), (found["metric"], "@score{0.00000}")], [drawn]))
+    ends: dict[str, list[Any]] = {"x": [], "y": [], "text": []}
+    for name, values, places in zip(labels, columns, placed, strict=True):
+        marks = dict(zip(places, values, strict=True))
+        for y in marks if len(marks) <= AXIS_MARKS else (min(marks), max(marks)):
+            ends["x"].append(name)
+            ends["y"].append(y)
+            ends["text"].append(short(f"{marks[y]:.4g}" if isinstance(marks[y], float) else str(marks[y]), 14))
+    plot.scatter("x", "y", source=ColumnDataSource(ends), size=5, color=GREY)
+    plot.text(
+        "x", "y", "text", source=ColumnDataSource(ends), x_offset=5, y_offset=-4, text_font_size="11px", color=GREY
+    )
+    plot.tags = [["the best", ORANGE], ["other settings, paler the earlier they were dropped", BLUE]]
+    return plot
+
+
+def _loss(found: Mapping[str, Any], trial: Mapping[str, Any]) -> float:
+    return -trial["score"] if found["greater_is_better"] else trial["score"]
+
+
+def _placed(values: Sequence[Any]) -> list[float]:
+    """Where on an axis from 0 to 1 each value stands."""
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        numbers = np.array(values, dtype=float)
+        if numbers.min() > 0 and numbers.max() > 100 * numbers.min():
+            numbers = np.log(numbers)
+        spread = numbers.max() - numbers.min()
+        return ((numbers - numbers.min()) / spread if spread else np.full(len(numbers), 0.5)).tolist()
+    known = list(dict.fromkeys(map(str, values)))
+    return [known.index(str(value)) / max(len(known) - 1, 1) for value in values]
 
 
 def cost(report: Report) -> Any:

@@ -31,6 +31,7 @@ PLOTS = {
     },
     "slices": {"Worst slices": plots.worst_slices},
     "effects": {"Permutation importance": plots.importance, "Largest weights": plots.weights},
+    "search": {"Settings": plots.parallel_coordinates},
     "cost": {"Seconds by worker": plots.cost},
 }
 

@@ -1,0 +1,177 @@
+"""The pool: the rows that the trials of a search learn from and are scored on, decoded once for all of them.
+
+No batch of a pool has a row that tests. A share of the rows is every k-th row of all batches, or of the first ones
+in the order of the seed where there are many: trials train on it just as a run trains on all.
+"""
+
+import functools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from distributed import Future
+
+from pipeline import config as cfg
+from pipeline import statistics
+from pipeline.columns import Columns
+from pipeline.encode import Encoder, make_encoder
+from pipeline.errors import DataError
+from pipeline.evaluate import Target
+from pipeline.label import target_of
+from pipeline.pack import PackedBatch
+from pipeline.plan import Plan
+from pipeline.progress import Stage
+from pipeline.split import TRAIN, VALIDATION
+from pipeline.stages import Recipe, summarise_batch
+from pipeline.statistics import Summary
+from pipeline.supply import Source
+from pipeline.tasks import Tasks, chunks
+from pipeline.train import batch_order
+
+# With fewer batches than this rows are left out rather than batches.
+FEWEST = 32
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some of the training rows: every ``step``-th of some batches."""
+
+    numbers: frozenset[int]
+    step: int
+
+
+def part_of(numbers: list[int], share: float, seed: int) -> Part:
+    """About a ``share`` of the rows; smaller shares lie within larger ones where their steps divide each other."""
+    count = min(len(numbers), max(FEWEST, math.ceil(share * len(numbers))))
+    step = max(round(count / (len(numbers) * share)), 1)
+    return Part(frozenset(batch_order(numbers, 0, seed)[:count]), step)
+
+
+def training_of(batch: PackedBatch, step: int = 1) -> PackedBatch:
+    """Every ``step``-th training row of a batch."""
+    return batch.take(np.flatnonzero(batch.fate == TRAIN)[::step])
+
+
+def validation_of(batch: PackedBatch) -> PackedBatch:
+    """The rows of a batch that trials are scored on."""
+    return batch.take(np.flatnonzero(batch.fate == VALIDATION))
+
+
+def packing_of(columns: Columns) -> Any:
+    """What two trials must agree in to learn from the same packed batches."""
+    buckets = tuple(columns.treatment(name).buckets for name in columns.text)
+    return columns.names, columns.numbers, columns.coded, columns.cross, buckets
+
+
+def statistics_of(columns: Columns) -> Any:
+    """What two trials on the same packed batches must agree in to learn from the same statistics."""
+    numbers = tuple((columns.treatment(n).log1p, columns.treatment(n).ranked) for n in columns.numbers)
+    return numbers, tuple(columns.encoding(name) == "target" for name in columns.coded)
+
+
+class Pool:
+    """Statistics, training and validation rows of one packing.
+
+    Parameters
+    ----------
+    plan
+        Of one of the trials; of its treatments only what is packed counts.
+    recipe
+        What packs the batches: its folds are those that any trial needs.
+    keep
+        Whether rows stay in the workers' memory, or are read again for each use.
+    """
+
+    def __init__(self, plan: Plan, recipe: Recipe, source: Source, tasks: Tasks, keep: bool):
+        self._plan, self._recipe, self._source, self._tasks, self._keep = plan, recipe, source, tasks, keep
+        self._summaries: dict[Any, Summary] = {}
+        self._training: dict[int, Future] = {}
+        self._validation: dict[int, Future] = {}
+        self._rows: Mapping[int, int] = {}
+        self.numbers = [batch.number for batch in plan.batches if batch.test is not True]
+
+    def learn(self, columns: Sequence[Columns], stage: Stage) -> None:
+        """The statistics that trials with these columns need, each once, and the rows if they are kept.
+
+        Raises
+        ------
+        DataError
+            No row is left to score trials on.
+        """
+        wanted = {key: some for some in columns if (key := statistics_of(some)) not in self._summaries}
+        uncounted = {batch.number: (0, 0) for batch in self._plan.batches}
+        for i, (key, some) in enumerate(wanted.items()):
+            features = replace(self._recipe.features, columns=some)
+            recipe = self._tasks.send(replace(self._recipe, features=features))
+            begin = functools.partial(self._begin, recipe=recipe)
+            name = f"statistics-{i}"
+            self._summaries[key] = self._tasks.map_reduce(stage, uncounted, begin, statistics.merge, name)
+        if not self._rows:
+            first = next(iter(self._summaries.values()))
+            if not first.rows["validation"]:
+                raise DataError(
+                    f"{self._plan.config.data.path}: no rows left to score trials on; raise train.validation_fraction "
+                    "or add data."
+                )
+            self._rows = {n: rows["train"] for n, rows in first.batches.items()}
+            if self._keep:
+                self._cut(stage)
+
+    def _begin(self, window: list[int], recipe: Future) -> list[Future]:
+        named = zip(window, self._source.batches(window), strict=True)
+        return [self._tasks.submit(f"statistics-{n}", summarise_batch, batch, recipe, about=[n]) for n, batch in named]
+
+    def _cut(self, stage: Stage) -> None:
+        """Part the rows that are kept from those that nobody needs."""
+        self._training = dict(zip(self.numbers, self._made(self.numbers, training_of), strict=True))
+        self._validation = dict(zip(self.numbers, self._made(self.numbers, validation_of), strict=True))
+        stage.wait([*self._training.values(), *self._validation.values()])
+        self._source.let_go()
+
+    def _made(self, numbers: list[int], make: Callable[..., PackedBatch], *arguments: Any) -> list[Future]:
+        named = zip(numbers, self._source.batches(numbers), strict=True)
+        return [self._tasks.submit(f"rows-{n}", make, batch, *arguments) for n, batch in named]
+
+    def encoder(self, plan: Plan) -> tuple[Encoder, Target]:
+        """The fitted encoder of a trial, and what there is to predict."""
+        columns = plan.features.columns
+        summary = self._summaries[statistics_of(columns)]
+        target = target_of(summary, plan)
+        folds = self._recipe.folds if columns.needs_folds else 1
+        return make_encoder(summary, columns, plan.reference, target.classes, folds), target
+
+    def part(self, share: float) -> Part:
+        """Of the training rows, about a ``share``."""
+        return part_of(self.numbers, share, self._plan.config.train.seed)
+
+    def rounds(self, part: Part, train: cfg.Train, epochs: int) -> list[list[int]]:
+        """The batches of each round, over some epochs: in a run's order, without those that are left out."""
+        return [
+            some
+            for epoch in range(epochs)
+            for some in chunks(
+                [n for n in batch_order(self.numbers, epoch, train.seed) if n in part.numbers], train.round_batches
+            )
+        ]
+
+    def rows(self, number: int, step: int) -> int:
+        """Rows of a batch that are trained on."""
+        return len(range(0, self._rows.get(number, 0), step))
+
+    def training(self, numbers: list[int], step: int) -> list[Future]:
+        """The training rows of some batches, in the same order."""
+        if not self._training:
+            return self._made(numbers, training_of, step)
+        if step == 1:
+            return [self._training[n] for n in numbers]
+        return [self._tasks.submit(f"rows-{n}", training_of, self._training[n], step) for n in numbers]
+
+    def validation(self, size: int) -> list[list[int]]:
+        """The numbers of the batches that trials are scored on, some at a time."""
+        return list(chunks(self.numbers, size))
+
+    def scored(self, numbers: list[int]) -> list[Future]:
+        """The rows of some batches that trials are scored on."""
+        return [self._validation[n] for n in numbers] if self._validation else self._made(numbers, validation_of)
