@@ -164,7 +164,7 @@ def test_an_estimator_that_takes_dense_input_only_gets_it():
     [
         ("sklearn.linear_model.NoSuch", {}, "cannot be imported"),
         ("SGDClassifier", {}, "cannot be imported"),
-        ("sklearn.linear_model.LogisticRegression", {}, "no partial_fit"),
+        ("sklearn.neighbors.LocalOutlierFactor", {}, "is not for classification"),
         ("sklearn.linear_model.SGDClassifier", {"alhpa": 1}, "does not take them"),
         ("sklearn.linear_model.SGDRegressor", {}, "is not for classification"),
         ("sklearn.linear_model.SGDClassifier", {"alpha": -1}, "'alpha' parameter of SGDClassifier must be"),
