@@ -47,7 +47,10 @@ ORDER = [
     "ledger",
     "live",
     "security",
+    "scheduler",
+    "versions",
     "sending",
+    "threads",
     "cluster",
     "watch",
     "progress",
@@ -118,8 +121,10 @@ def test_only_the_edges_know_dask():
         "shuffle.py",
         "supply.py",
         "tasks.py",
+        "threads.py",
         "trace.py",
         "train.py",
+        "versions.py",
         "warm.py",
     }
     for path in PACKAGE.rglob("*.py"):
