@@ -10,6 +10,7 @@ ORDER = [
     "events",
     "log",
     "urls",
+    "patience",
     "storage",
     "config",
     "folder",
