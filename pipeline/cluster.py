@@ -114,20 +114,28 @@ def connect(
             client = _far(config, stack)
             notes += [] if is_class(config.scheduler) else risks(client.scheduler.address)
             _wait(client, config)
-            notes += send_code(client, modules)
+            with _told_if_gone(config):
+                notes += send_code(client, modules)
             stack.enter_context(turning_away(client, say))
         workers = client.scheduler_info(n_workers=-1)["workers"].values()
         threads = sum(w["nthreads"] for w in workers)
         memory = sum(w["memory_limit"] or 0 for w in workers)
-        try:
+        with _told_if_gone(config):
             yield Session(client, len(workers), threads, memory, tuple(notes))
-        except (FutureCancelledError, CancelledError, CommClosedError, OSError) as error:
-            if type(error) is OSError and not str(error).startswith("Timed out trying to connect"):
-                raise
-            raise ClusterError(
-                f"{config.scheduler or 'the local cluster'}: the scheduler went away, or the connection to it "
-                f"({type(error).__name__}); start it again."
-            ) from error
+
+
+@contextlib.contextmanager
+def _told_if_gone(config: cfg.Cluster) -> Iterator[None]:
+    """Tell in a sentence that the scheduler went away, or a worker that was asked something."""
+    try:
+        yield
+    except (FutureCancelledError, CancelledError, CommClosedError, OSError) as error:
+        if type(error) is OSError and not str(error).startswith("Timed out trying to connect"):
+            raise
+        raise ClusterError(
+            f"{config.scheduler or 'the local cluster'}: the scheduler went away, or the connection to it "
+            f"({type(error).__name__}); start it again."
+        ) from error
 
 
 @contextlib.contextmanager

@@ -87,8 +87,11 @@ def send_code(client: Client, modules: Sequence[str]) -> list[str]:
             for package, path in zips.items():
                 client.register_plugin(UploadFile(path), name=f"code-{package}")
 
-    def warm() -> None:
-        import pipeline.warm  # noqa: F401
+    async def warm() -> None:  # beside the event loop: a worker that is not heard of for long is taken for dead
+        import asyncio
+        import importlib
+
+        await asyncio.to_thread(importlib.import_module, "pipeline.warm")
 
     client.run(warm)  # imports and compiles on all workers at once, and not inside their first tasks
     return list(notes)

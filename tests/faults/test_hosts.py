@@ -17,7 +17,7 @@ import pytest
 from tests.conftest import table, write
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 120
+SECONDS = 180
 LATENCY = ("delay", "20ms", "loss", "1%")
 # What stands before a command that is to run on another host.
 Prefix = tuple[str, ...]
@@ -47,7 +47,7 @@ dashboard = "127.0.0.1:0"
 IMPATIENT = {
     "DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "11s",
     "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "5s",
-    "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "10s",
+    "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "20s",
 }
 
 
