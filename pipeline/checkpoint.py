@@ -14,8 +14,8 @@ from pipeline.errors import DataError
 from pipeline.folder import UNFINISHED, RunFolder
 from pipeline.learned import Learned
 from pipeline.rounds import Training
-from pipeline.sending import EXACT
 from pipeline.train import Lane, start
+from pipeline.versions import EXACT
 
 # Checkpoints of training that are kept: the one before the last is for when the last cannot be read.
 KEPT = 2

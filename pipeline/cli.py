@@ -43,7 +43,7 @@ def _sentences(command: Callable[..., None]) -> Callable[..., None]:
             if debug:
                 text = traceback.format_exc().rstrip()
             elif isinstance(error, PipelineError):
-                text = str(error) if isinstance(error, Interrupted) else f"Error: {error}"
+                text = str(error) if isinstance(error, Interrupted) else f"Error: {error}\n{error.details}".rstrip()
             else:
                 reason = redact(str(error)).partition("\n")[0]
                 text = f"Error: {type(error).__name__}: {reason}; run again with --debug for the traceback."
@@ -62,8 +62,8 @@ def _cluster_options(workers: bool = True) -> Callable[[Callable[..., None]], Ca
         click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on stdout, nothing else there."),
         click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override section.key; TOML."),
         click.option("--dashboard", metavar="ADDRESS", help="Where a local cluster's dashboard listens."),
-        click.option("--workers", type=click.IntRange(min=1), help="Workers to start, or to wait for on a scheduler."),
-        click.option("--scheduler", metavar="ADDRESS", help="Run on this Dask scheduler, like tcp://host:8786."),
+        click.option("--workers", type=click.IntRange(min=0), help="Workers to start or to wait for; 0: threads only."),
+        click.option("--scheduler", metavar="ADDRESS", help="A scheduler's address or file, module:Class, or local."),
     ]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -77,6 +77,12 @@ def _cluster_options(workers: bool = True) -> Callable[[Callable[..., None]], Ca
 def _told(options: dict[str, Any]) -> dict[str, Any]:
     """Of the options, those that say what is told; the others stay."""
     return {key: options.pop(key) for key in ("quiet", "verbose", "log")}
+
+
+def _forking(options: dict[str, Any]) -> None:
+    """Have local workers' parent import while this process does, unless another cluster is asked for, or none."""
+    if not options["scheduler"] and options["workers"] != 0:
+        forkserver.start()
 
 
 @contextlib.contextmanager
@@ -110,8 +116,8 @@ def run(
     **options: Any,
 ) -> None:
     """Train and evaluate as CONFIG (TOML) says; without it, the flights demo."""
-    if not (plan_only or options["scheduler"]):
-        forkserver.start()
+    if not plan_only:
+        _forking(options)
     from pipeline.run import run as run_job
 
     cluster = {k: options[k] for k in ("scheduler", "workers", "dashboard")}
@@ -161,8 +167,7 @@ def search(
 @_sentences
 def evaluate(model: Path, config: Path, as_json: bool, every: bool, overrides: tuple[str, ...], **options: Any) -> None:
     """Metrics of an existing MODEL (a run folder) on the data of CONFIG, and how far that has drifted."""
-    if not options["scheduler"]:
-        forkserver.start()
+    _forking(options)
     from pipeline.assess import evaluate as evaluate_model
 
     with _monitor(**_told(options)) as monitor:
@@ -207,8 +212,7 @@ def predict(
 @_sentences
 def check(config: Path, as_json: bool, overrides: tuple[str, ...], **options: Any) -> None:
     """Look at the data of CONFIG without training: types, gaps, cardinalities, labels, suspected leakage."""
-    if not options["scheduler"]:
-        forkserver.start()
+    _forking(options)
     from pipeline.check import check as check_data
 
     with _monitor(**_told(options)) as monitor:

@@ -1,4 +1,4 @@
-"""The cluster: a local one or a scheduler somewhere, with our code on its workers.
+"""The cluster: none, a local one, one to start or a scheduler somewhere, with our code on its workers.
 
 Every contact with `distributed` that is not a task goes through here.
 """
@@ -9,7 +9,7 @@ import os
 import threading
 import warnings
 from asyncio import CancelledError
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,12 +18,17 @@ from dask.utils import parse_bytes
 from distributed import Client, LocalCluster, Security
 from distributed.client import FutureCancelledError
 from distributed.comm import CommClosedError
+from distributed.system import MEMORY_LIMIT
+from msgspec import structs
+from threadpoolctl import threadpool_limits
 
 from pipeline import config as cfg
 from pipeline import forkserver
 from pipeline.errors import ClusterError, ConfigError
+from pipeline.scheduler import LOCAL, address_of, bounds, count, is_class, start
 from pipeline.security import refusal, risks, security_of
-from pipeline.sending import send_code
+from pipeline.sending import send_code, turning_away
+from pipeline.threads import Threads
 
 
 def _local_settings(config: cfg.Cluster) -> dict[str, Any]:
@@ -49,7 +54,7 @@ def _local_settings(config: cfg.Cluster) -> dict[str, Any]:
 class Session:
     """A connected client and what the report says about its cluster."""
 
-    client: Client
+    client: Client | Threads
     workers: int
     threads: int
     memory: int
@@ -67,57 +72,123 @@ class Session:
 
 
 @contextlib.contextmanager
-def connect(config: cfg.Cluster, modules: Sequence[str] = ()) -> Iterator[Session]:
-    """A session on ``config.scheduler``, or on a `LocalCluster` that is closed on every way out.
+def connect(
+    config: cfg.Cluster, modules: Sequence[str] = (), say: Callable[[str], None] = lambda text: None
+) -> Iterator[Session]:
+    """A session on what ``config.scheduler`` names, or else Dask's own configuration, or else a `LocalCluster`.
+
+    Whatever was started for it is closed on every way out. With no workers it is on threads of this process.
+
+    Parameters
+    ----------
+    say
+        Told of what happens to the cluster meanwhile.
 
     Raises
     ------
     ConfigError
-        Certificates are missing or not of use.
+        Certificates are missing or not of use; there is no such class or scheduler file.
     ClusterError
-        The scheduler does not answer in time, has no workers, or went away; a worker lacks a package.
+        The scheduler does not answer in time, has no workers, or went away; a worker lacks a package, or has versions
+        that do not go with those here.
     """
-    security, notes = security_of(config), []
+    if config.workers == 0:
+        with _threads(config) as session:
+            yield session
+        return
+    notes: list[str] = []
+    if config.scheduler == LOCAL:
+        config = structs.replace(config, scheduler=None)
+    elif config.scheduler is None and dask.config.get("scheduler-address", None):
+        config = structs.replace(config, scheduler=dask.config.get("scheduler-address"))
+        notes.append(f"scheduler   {config.scheduler}, as Dask's own configuration has it (scheduler-address)")
     with contextlib.ExitStack() as stack:
         # A lane travels in a graph after every round: Dask would call a large one a mistake.
         stack.enter_context(dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 GiB"}))
         if config.scheduler is None:
-            forkserver.start()
-            stack.enter_context(dask.config.set(_local_settings(config)))
-            # Dask's own default would bind the dashboard to every interface.
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message="Port .* is already in use")
-                cluster = LocalCluster(
-                    n_workers=config.workers or os.cpu_count() or 1,
-                    threads_per_worker=1,
-                    host="127.0.0.1",
-                    dashboard_address=config.dashboard,
-                    memory_limit=_memory(config.memory),
-                    security=security,
-                    silence_logs=logging.CRITICAL,  # an error reaches the client, which says it in one sentence
-                )
-            stack.callback(_close, cluster)
-            stack.enter_context(_kept_full(cluster))
-            client = stack.enter_context(Client(cluster, timeout=config.timeout))
+            client = _local(config, stack)
             port = config.dashboard.rpartition(":")[2]
             if port != "0" and f":{port}/" not in (client.dashboard_link or ""):
                 notes.append(f"port        {port} is taken, so the dashboard listens elsewhere")
         else:
-            client = stack.enter_context(_join(config, security))
-            notes += risks(config.scheduler)
-            notes += send_code(client, modules)
+            client = _far(config, stack)
+            notes += [] if is_class(config.scheduler) else risks(client.scheduler.address)
+            _wait(client, config)
+            with _told_if_gone(config):
+                notes += send_code(client, modules)
+            stack.enter_context(turning_away(client, say))
         workers = client.scheduler_info(n_workers=-1)["workers"].values()
         threads = sum(w["nthreads"] for w in workers)
         memory = sum(w["memory_limit"] or 0 for w in workers)
-        try:
+        with _told_if_gone(config):
             yield Session(client, len(workers), threads, memory, tuple(notes))
-        except (FutureCancelledError, CancelledError, CommClosedError, OSError) as error:
-            if type(error) is OSError and not str(error).startswith("Timed out trying to connect"):
-                raise
-            raise ClusterError(
-                f"{config.scheduler or 'the local cluster'}: the scheduler went away, or the connection to it "
-                f"({type(error).__name__}); start it again."
-            ) from error
+
+
+@contextlib.contextmanager
+def _told_if_gone(config: cfg.Cluster) -> Iterator[None]:
+    """Tell in a sentence that the scheduler went away, or a worker that was asked something."""
+    try:
+        yield
+    except (FutureCancelledError, CancelledError, CommClosedError, OSError) as error:
+        if type(error) is OSError and not str(error).startswith("Timed out trying to connect"):
+            raise
+        raise ClusterError(
+            f"{config.scheduler or 'the local cluster'}: the scheduler went away, or the connection to it "
+            f"({type(error).__name__}); start it again."
+        ) from error
+
+
+@contextlib.contextmanager
+def _threads(config: cfg.Cluster) -> Iterator[Session]:
+    """No cluster: a thread for each core, each with one of BLAS as on a worker, whose sums have the same bits then."""
+    threads = Threads()
+    memory = _memory(config.memory)
+    with threadpool_limits(1):
+        try:
+            yield Session(threads, 0, threads.count, MEMORY_LIMIT if memory == "auto" else memory)
+        finally:
+            threads.close()
+
+
+def _local(config: cfg.Cluster, stack: contextlib.ExitStack) -> Client:
+    """A client of a cluster on this machine; ``stack`` closes both."""
+    forkserver.start()
+    stack.enter_context(dask.config.set(_local_settings(config)))
+    among = bounds(config)
+    # Dask's own default would bind the dashboard to every interface.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Port .* is already in use")
+        cluster = LocalCluster(
+            n_workers=count(config) or os.cpu_count() or 1,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            dashboard_address=config.dashboard,
+            memory_limit=_memory(config.memory),
+            security=security_of(config),
+            silence_logs=logging.CRITICAL,  # an error reaches the client, which says it in one sentence
+        )
+    stack.callback(_close, cluster)
+    stack.enter_context(_kept_full(cluster))
+    client = stack.enter_context(Client(cluster, timeout=config.timeout))
+    if among:
+        cluster.adapt(minimum=among[0], maximum=among[1])
+    return client
+
+
+def _far(config: cfg.Cluster, stack: contextlib.ExitStack) -> Client:
+    """A client of a scheduler somewhere, or of a cluster that is started; ``stack`` closes what was made."""
+    name = config.scheduler or ""
+    if not is_class(name):
+        config = structs.replace(config, scheduler=address_of(name))
+        return stack.enter_context(_connected(config.scheduler, config, security_of(config)))
+    cluster, among = start(config), bounds(config)
+    stack.callback(_close, cluster)
+    client = stack.enter_context(_connected(cluster, config, None))
+    if among:
+        cluster.adapt(minimum=among[0], maximum=among[1])
+    elif config.workers:
+        cluster.scale(config.workers)
+    return client
 
 
 @contextlib.contextmanager
@@ -139,7 +210,7 @@ def _kept_full(cluster: LocalCluster) -> Iterator[None]:
         watcher.join()
 
 
-def _close(cluster: LocalCluster) -> None:
+def _close(cluster: Any) -> None:
     """Close it; one that cannot be reached any more must not hide why.
 
     A KeyError is Dask's own, of a worker that died before the cluster had heard of it.
@@ -155,10 +226,10 @@ def _memory(text: str) -> Any:
         raise ConfigError(f'cluster.memory: {text!r} is no size; write for example "4GB", or "auto".') from None
 
 
-def _join(config: cfg.Cluster, security: Security | None) -> Client:
-    assert config.scheduler is not None
+def _connected(to: Any, config: cfg.Cluster, security: Security | None) -> Client:
+    """A client of an address or a cluster."""
     try:
-        client = Client(config.scheduler, timeout=config.timeout, security=security)
+        return Client(to, timeout=config.timeout, security=security)
     except (OSError, ValueError) as error:
         reason = refusal(error)
         if reason is not None:
@@ -170,12 +241,14 @@ def _join(config: cfg.Cluster, security: Security | None) -> Client:
             f"{config.scheduler}: no scheduler answered within {config.timeout:g} s ({type(error).__name__}); "
             "start one with `dask scheduler` or correct the address (tls:// where it speaks TLS)."
         ) from None
+
+
+def _wait(client: Client, config: cfg.Cluster) -> None:
+    wanted = count(config) or 1
     try:
-        client.wait_for_workers(config.workers or 1, timeout=config.timeout)
+        client.wait_for_workers(wanted, timeout=config.timeout)
     except TimeoutError:
-        client.close()
         raise ClusterError(
-            f"{config.scheduler}: fewer than {config.workers or 1} workers joined within {config.timeout:g} s; "
-            "start them with `dask worker`."
+            f"{config.scheduler}: fewer than {wanted} workers joined within {config.timeout:g} s; "
+            "start them with `dask worker`, or give them more time (cluster.timeout)."
         ) from None
-    return client

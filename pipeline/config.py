@@ -154,7 +154,8 @@ class Aggregate(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 class Cluster(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     scheduler: str | None = None
-    workers: Positive | None = None
+    workers: int | list[int] | None = None  # see `_check_workers`
+    options: dict[str, Any] = field(default_factory=dict)
     dashboard: str = "127.0.0.1:8787"
     timeout: Annotated[float, Meta(gt=0)] = 30.0
     retries: Annotated[int, Meta(ge=0)] = 2
@@ -239,7 +240,19 @@ def parse(raw: dict[str, Any]) -> Config:
         raise ConfigError('split.column: missing, but split.by = "time" needs it; name the column of the time.')
     if config.split.by == "time" and config.split.folds:
         raise ConfigError('split.folds: folds of random rows would train on the future of split.by = "time"; drop one.')
+    _check_workers(config.cluster)
     return _without_credentials(config)
+
+
+def _check_workers(cluster: Cluster) -> None:
+    """That ``workers`` is a number, or the fewest and the most; msgspec confuses the constraints of such a union."""
+    workers = cluster.workers
+    if isinstance(workers, list) and not (len(workers) == 2 and 1 <= workers[0] <= workers[1]):
+        raise ConfigError(f"cluster.workers: {workers}; write the fewest, 1 or more, and the most, like [2, 50].")
+    if isinstance(workers, int) and workers < 0:
+        raise ConfigError(f"cluster.workers: {workers}; write 0 for no cluster, a number, or a range like [2, 50].")
+    if workers == 0 and cluster.scheduler is not None:
+        raise ConfigError(f"cluster.workers: 0 is no cluster, but cluster.scheduler is {cluster.scheduler}; drop one.")
 
 
 def _without_credentials(config: Config) -> Config:

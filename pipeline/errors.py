@@ -19,6 +19,8 @@ class PipelineError(Exception):
         super().__init__(line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} … {line[-LONGEST // 2 :]}")
 
     exit_code = 1
+    details = ""
+    """Lines to show below the sentence, where it is about many things at once."""
     # What went wrong below stays there: it may quote a secret, and many a library's error cannot be pickled.
     __context__ = None
 

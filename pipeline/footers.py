@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import DataError
+from pipeline.patience import Unreachable
 from pipeline.storage import Storage
 
 
@@ -59,9 +60,11 @@ def try_footer(path: str, storage: Storage) -> "Footer | DataError":
 
 def _read_footer(path: str, storage: Storage) -> Footer:
     try:
-        with storage.opened(path) as handle:
+        with storage.opened(path, footer=True) as handle:
             meta, version = pq.read_metadata(handle), version_of(handle)
         schema = meta.schema.to_arrow_schema()
+    except Unreachable as error:
+        raise DataError(f"{path}: cannot be read ({error}); {error.advice}.") from None
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise DataError(

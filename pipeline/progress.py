@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from distributed import Future, KilledWorker, as_completed
+from distributed import Future, KilledWorker
 from distributed.spans import span
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from pipeline.events import Events
 from pipeline.redact import redact
+from pipeline.threads import completed
 
 # Seconds between two events that tell how far a stage has come.
 PACE = 0.5
@@ -108,7 +109,7 @@ class Stage:
         What a future held for its task (`Tasks.submit`) is let go as soon as the task is done.
         """
         weight = {future.key: size for future, size in zip(futures, sizes, strict=bool(sizes))}
-        for future in as_completed(futures):
+        for future in completed(futures) if futures else ():
             self._monitor.heed()
             if future.status == "error":
                 _fail(future)

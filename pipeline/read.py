@@ -15,6 +15,7 @@ from pipeline.cut import Batch, Piece
 from pipeline.errors import DataError
 from pipeline.filters import Filter, condition
 from pipeline.footers import version_of
+from pipeline.patience import Unreachable
 from pipeline.storage import PLAIN, Storage
 
 STREAM_ROWS = 65_536
@@ -171,9 +172,12 @@ def _open(piece: Piece, selection: Selection) -> Iterator[pq.ParquetFile]:
         with (
             selection.storage.opened(path) as handle,
             _unchanged(piece, handle),
-            pq.ParquetFile(handle, read_dictionary=strings, **how) as file,
+            # Elsewhere each request is a journey: all columns of the row groups in as few as can be.
+            pq.ParquetFile(handle, read_dictionary=strings, pre_buffer=not isinstance(handle, str), **how) as file,
         ):
             yield file
+    except Unreachable as error:
+        raise DataError(f"{path}: cannot be read ({error}); {error.advice}.") from None
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, MemoryError):
             raise

@@ -295,15 +295,17 @@ def connected(settings: cfg.Config, monitor: Monitor) -> Iterator[cluster.Sessio
     """A session on the cluster that the settings name, and the first lines that a command prints."""
     named = [settings.prepare.function, *settings.evaluate.metrics]
     modules = [reference.partition(":")[0] for reference in named if reference]
-    with cluster.connect(settings.cluster, modules) as session:
+    with cluster.connect(settings.cluster, modules, monitor.say) as session:
         for note in session.notes:
             monitor.say(note)
-        monitor.say(f"dashboard   {session.dashboard}")
+        if session.dashboard:
+            monitor.say(f"dashboard   {session.dashboard}")
         with watched(session.client, monitor.events) as problems:
             if session.dashboard:
                 monitor.say(f"pipeline    {session.dashboard.rpartition('/')[0]}/pipeline")
             for problem in problems:
                 monitor.say(f"pipeline    not all can be shown there: {problem}")
-            monitor.say(f"cluster     {session.scheduler}, {session.workers} workers, {session.threads} threads")
+            workers = f", {session.workers} workers" if session.workers else ", no cluster"
+            monitor.say(f"cluster     {session.scheduler}{workers}, {session.threads} threads")
             monitor.seconds["startup"] = time.perf_counter() - monitor.started
             yield session

@@ -24,6 +24,7 @@ from pipeline.run import connected, settings_of
 from pipeline.scaling.costs import Observation, Probe, calibrate
 from pipeline.scaling.findings import advice, findings
 from pipeline.scaling.forecast import Forecast
+from pipeline.scheduler import LOCAL
 from pipeline.study import Setting, interleaved, observe, prefix, probe, with_lanes
 from pipeline.terminal import show_facts
 
@@ -127,8 +128,11 @@ def _with_rows(settings: cfg.Config, rows: int) -> cfg.Config:
 def _settings(plans: Sequence[Plan], asked: Asked, settings: cfg.Config) -> list[Setting]:
     """All that is to be measured, small runs first."""
     total = len(plans[0].batches)
-    workers = sorted(set(asked.workers)) or sorted({1, settings.cluster.workers or os.cpu_count() or 1})
-    if settings.cluster.scheduler:
+    usual = settings.cluster.workers
+    workers = sorted(set(asked.workers)) or sorted(
+        {1, usual if isinstance(usual, int) and usual else os.cpu_count() or 1}
+    )
+    if settings.cluster.scheduler not in (None, LOCAL):
         if asked.workers:
             raise ConfigError(
                 "--workers: a scheduler has the workers that it has; leave it out, the study forecasts other numbers."
@@ -142,8 +146,8 @@ def _settings(plans: Sequence[Plan], asked: Asked, settings: cfg.Config) -> list
     middle = batches[-2] if len(batches) > 1 else batches[-1]
     rows = sum(batch.rows for batch in prefix(plans[0], middle).batches)
     for cut in range(1, len(plans)):
-        usual = sum(batch.rows for batch in plans[cut].batches) / len(plans[cut].batches)
-        count = min(max(round(rows / usual), 2), len(plans[cut].batches))
+        size = sum(batch.rows for batch in plans[cut].batches) / len(plans[cut].batches)
+        count = min(max(round(rows / size), 2), len(plans[cut].batches))
         found.append(Setting(count, workers[-1], lanes[0], cut))
     return found
 
@@ -197,7 +201,8 @@ def _measure(
 
 
 def _with_workers(settings: cfg.Cluster, workers: int) -> cfg.Cluster:
-    return structs.replace(settings, workers=workers) if workers else settings
+    """A local cluster of so many; 0: what there is."""
+    return structs.replace(settings, workers=workers, scheduler=LOCAL) if workers else settings
 
 
 def _recorded(session: cluster.Session) -> cluster.Session:

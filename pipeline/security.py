@@ -9,6 +9,9 @@ from distributed import Security
 from pipeline import config as cfg
 from pipeline.errors import ConfigError
 
+# Addresses of which both sides prove who they are.
+SECURE = ("tls://", "wss://")
+
 
 def security_of(config: cfg.Cluster) -> Security | None:
     """What connections are made with; None: as Dask's own configuration has it."""
@@ -16,7 +19,7 @@ def security_of(config: cfg.Cluster) -> Security | None:
     given = {key: path for key, path in paths.items() if path is not None}
     address = config.scheduler or ""
     if not given:
-        if address.startswith("tls://") and not Security().tls_ca_file:
+        if address.startswith(SECURE) and not Security().tls_ca_file:
             raise ConfigError(f"cluster.tls_ca: missing, but {address} speaks TLS; name the CA, certificate and key.")
         return None
     for key, path in paths.items():
@@ -24,7 +27,7 @@ def security_of(config: cfg.Cluster) -> Security | None:
             raise ConfigError(f"cluster.{key}: missing, but cluster.{next(iter(given))} is there; TLS needs all three.")
         if not Path(path).is_file():
             raise ConfigError(f"cluster.{key}: no file {path}; correct the path.")
-    if address and not address.startswith("tls://"):
+    if address and not address.startswith(SECURE):
         raise ConfigError(f"cluster.scheduler: {address} is a plain connection, but TLS was asked for; write tls://….")
     kinds = ("client", "scheduler", "worker")
     security = Security(
@@ -47,7 +50,7 @@ def risks(address: str) -> list[str]:
         near = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         near = False
-    if near or address.startswith("tls://"):
+    if near or address.startswith(SECURE):
         return []
     return [f"warning     {address} is without TLS: whoever reaches it can read the data and run code on the workers"]
 

@@ -15,7 +15,8 @@ from pyarrow.fs import FSSpecHandler, PyFileSystem
 from pipeline.errors import DataError
 from pipeline.filters import Filter, condition
 from pipeline.footers import BadFile, Footer, alike, common_schema, exact_types, try_footer
-from pipeline.storage import PLAIN, Storage, guarded
+from pipeline.patience import Unreachable, guarded, patiently
+from pipeline.storage import PLAIN, Storage
 
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # how Hive writes a missing value into a folder's name
 
@@ -151,21 +152,25 @@ def _width(dtype: pa.DataType, length: float) -> int:
 
 def _list_files(path: str, storage: Storage) -> tuple[list[str], str]:
     """The files in order, and the part of their paths in which no column is looked for."""
+
+    def look() -> tuple[list[str], str]:
+        fs, root = storage.locate(path)
+        if any(c in path for c in "*?["):
+            found = [p for p in fs.glob(root) if not fs.isdir(p)]
+        elif fs.isdir(root):
+            found = [p for p in fs.find(root) if p.endswith((".parquet", ".parq", ".pq"))]
+            found = [p for p in found if not any(part[:1] in "._" for part in p[len(root) :].split("/") if part)]
+        elif fs.exists(root):
+            found = [root]
+        else:
+            raise DataError(f"{path}: no such file or folder; correct data.path.")
+        return found, root if fs.isdir(root) else re.split(r"[*?\[]", root)[0].rpartition("/")[0]
+
     try:
-        with guarded():
-            fs, root = storage.locate(path)
-            if any(c in path for c in "*?["):
-                found = [p for p in fs.glob(root) if not fs.isdir(p)]
-            elif fs.isdir(root):
-                found = [p for p in fs.find(root) if p.endswith((".parquet", ".parq", ".pq"))]
-                found = [p for p in found if not any(part[:1] in "._" for part in p[len(root) :].split("/") if part)]
-            elif fs.exists(root):
-                found = [root]
-            else:
-                raise DataError(f"{path}: no such file or folder; correct data.path.")
-            base = root if fs.isdir(root) else re.split(r"[*?\[]", root)[0].rpartition("/")[0]
+        found, base = patiently(look) if "://" in path else look()
     except OSError as error:
-        raise DataError(f"{path}: cannot be listed ({error}); correct the path.") from None
+        advice = error.advice if isinstance(error, Unreachable) and error.refused else "correct the path"
+        raise DataError(f"{path}: cannot be listed ({error}); {advice}.") from None
     if not found:
         raise DataError(f"{path}: no Parquet file there (*.parquet); correct the path or write the data first.")
     if "://" not in path:

@@ -8,13 +8,17 @@ import contextlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import fsspec
 
-from pipeline.errors import ConfigError, PipelineError
-from pipeline.redact import HIDDEN, redact, remember
+from pipeline.errors import ConfigError
+from pipeline.patience import Patient, guarded, patiently
+from pipeline.redact import HIDDEN, remember
 from pipeline.urls import marked, origin_of, secrets_of, without_credentials
+
+# Bytes of a file that are read at once: a request takes as long as so many of them.
+SMALL = 1 << 20
 
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 
@@ -126,21 +130,28 @@ class Storage:
         return without_credentials(whole)
 
     @contextlib.contextmanager
-    def opened(self, url: str) -> Iterator[str | IO[bytes]]:
+    def opened(self, url: str, footer: bool = False) -> Iterator[str | IO[bytes]]:
         """What pyarrow reads: a local path itself, which can be mapped into memory, or a file of the storage.
+
+        Nothing is read ahead: pyarrow asks for what it needs, neighbours together. A small file comes in one request,
+        unless only its footer is wanted.
 
         Raises
         ------
         OSError
-            Anything that goes wrong with a URL, also while it is read.
+            Anything that goes wrong with a URL, also while it is read; `Unreachable` if it is the storage's doing.
         """
         if "://" not in url:
             yield url
             return
         with guarded():
             fs, path = self.locate(url)
-            with fs.open(path, "rb") as handle:
-                yield handle
+            file = patiently(lambda: fs.open(path, "rb", cache_type="none"))
+            if not footer and (file.size or 0) <= SMALL:
+                file.close()
+                file = patiently(lambda: fs.open(path, "rb", cache_type="all"))
+            with file:
+                yield cast(IO[bytes], Patient(file))
 
     def _real(self, url: str) -> str:
         """With credentials: the URL's own, or those of the one of the same server that is most like it."""
@@ -165,15 +176,3 @@ class Storage:
 
 
 PLAIN = Storage()
-
-
-@contextlib.contextmanager
-def guarded() -> Iterator[None]:
-    """Whatever fsspec and those below it raise, as an OSError without secrets: not all of theirs are one."""
-    try:
-        yield
-    except (PipelineError, MemoryError):
-        raise
-    except Exception as error:
-        name, said = type(error).__name__, redact(str(error)).partition("\n")[0].rstrip(".")
-        raise OSError(said if isinstance(error, OSError) and said else f"{name}: {said}") from None

@@ -102,6 +102,7 @@ def observe(plan: Plan, session: Session, monitor: Monitor, modules: Sequence[st
         The user's own: what they keep from one call to the next is forgotten before the run, so that each begins alike.
     """
     client = session.client
+    assert isinstance(client, Client), "a study is of a cluster"
     inner = Monitor(quiet=True)
     inner.events = monitor.events
     inner.heed = monitor.heed

@@ -11,15 +11,16 @@ from distributed import Client, performance_report
 
 from pipeline.cost import kind_of
 from pipeline.redact import redact
+from pipeline.threads import Threads
 
 REPORT, TASKS = "dask-report.html", "trace.json"
 
 
 @contextlib.contextmanager
-def reported(client: Client, wanted: bool) -> Iterator[dict[str, bytes]]:
+def reported(client: Client | Threads, wanted: bool) -> Iterator[dict[str, bytes]]:
     """Files of the run folder, by name: after the block Dask's performance report of it, if that is wanted."""
     files: dict[str, bytes] = {}
-    if not wanted:
+    if not wanted or isinstance(client, Threads):  # of which Dask has nothing to report
         yield files
         return
     with tempfile.TemporaryDirectory() as folder, client.as_current():

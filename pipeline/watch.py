@@ -9,14 +9,19 @@ from distributed import Client
 from pipeline.events import Event, Events
 from pipeline.live import NAME, TOPIC, Live
 from pipeline.live.worker import Counts
+from pipeline.threads import Threads
 
 
 @contextlib.contextmanager
-def watched(client: Client, events: Events) -> Iterator[list[str]]:
+def watched(client: Client | Threads, events: Events) -> Iterator[list[str]]:
     """Pass events on to the scheduler's `Live` plugin, begun if it is not there; gives what it cannot serve, and why.
 
     A run that ends with an error tells it.
     """
+    if isinstance(client, Threads):  # nobody to pass them on to
+        with _failure_told(events):
+            yield []
+        return
     try:
         client.register_plugin(Live(), name=NAME)
         client.register_plugin(Counts(), name=Counts.name)
@@ -31,13 +36,20 @@ def watched(client: Client, events: Events) -> Iterator[list[str]]:
 
     events.listeners.append(pass_on)
     try:
-        yield problems
-    except BaseException as error:
-        events.tell("run_failed", "error", error=str(error) or type(error).__name__)
-        raise
+        with _failure_told(events):
+            yield problems
     finally:
         if pass_on in events.listeners:
             events.listeners.remove(pass_on)
+
+
+@contextlib.contextmanager
+def _failure_told(events: Events) -> Iterator[None]:
+    try:
+        yield
+    except BaseException as error:
+        events.tell("run_failed", "error", error=str(error) or type(error).__name__)
+        raise
 
 
 def _problems(name: str, dask_scheduler: Any) -> list[str]:

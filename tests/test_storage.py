@@ -5,25 +5,35 @@ import json
 import logging
 import pickle
 import re
+import threading
 import time
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import fsspec
+import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 import tomli_w
 from click.testing import CliRunner
 from dask.base import tokenize
-from moto.server import ThreadedMotoServer
+from moto.server import DomainDispatcherApplication, ThreadedMotoServer, create_backend_app
+from s3fs import S3FileSystem
+from werkzeug.serving import make_server
 
 from pipeline import config as cfg
 from pipeline import redact
 from pipeline.cli import main
-from pipeline.errors import ConfigError, DataError
+from pipeline.cut import form_batches
+from pipeline.errors import ConfigError, DataError, StorageError
+from pipeline.folder import LAST, RunFolder
 from pipeline.job import Job
 from pipeline.plan import make_plan
 from pipeline.predict import predict
 from pipeline.progress import Monitor
+from pipeline.read import Selection, read_batch
 from pipeline.run import run
 from pipeline.source import open_dataset
 from pipeline.storage import Storage
@@ -35,9 +45,10 @@ KEYS = {"key": "canary-key", "secret": "canary/secret+=="}
 
 @pytest.fixture(autouse=True)
 def own_secrets(monkeypatch):
-    """Other tests' texts are not redacted by the secrets of these."""
+    """Other tests' texts are not redacted by the secrets of these, and nobody waits for long."""
     monkeypatch.setattr(redact, "_known", set())
     monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
+    monkeypatch.setattr("pipeline.patience.WAITS", (0.01, 0.02, 0.03))
 
 
 def parse(path="s3://bucket/data", options=None, **data) -> cfg.Config:
@@ -289,8 +300,169 @@ def test_a_file_that_is_gone_when_a_worker_reads_it_tells_no_secret(server, sess
     plan = make_plan(settings)
     assert not LEAK.search(repr(plan) + repr(plan.recipe) + repr(plan.batches) + repr(settings))
     store.rm("bucket/gone.parquet")
-    with pytest.raises(DataError, match=rf"http://{host}/bucket/gone\.parquet: cannot be decoded") as caught:
+    with pytest.raises(DataError, match=rf"http://{host}/bucket/gone\.parquet: cannot be read") as caught:
         Job(plan, session, Monitor(time.perf_counter(), quiet=True)).execute()
     said = workers()
     assert "gone.parquet" in said
     assert not LEAK.search(f"{caught.value!r} {said}")
+
+
+# A server with faults.
+
+
+class Faulty:
+    """In front of an S3: remembers what is asked of it, and answers with faults."""
+
+    def __init__(self, application):
+        self.application, self.asked, self.faults = application, [], []
+        """Faults are functions of the WSGI environment: None, or (status, code, seconds to wait before)."""
+
+    def __call__(self, environ, begin):
+        self.asked.append((environ["REQUEST_METHOD"], environ["PATH_INFO"], environ.get("HTTP_RANGE")))
+        for fault in self.faults:
+            answer = fault(environ)
+            if answer is None:
+                continue
+            status, code, wait = answer
+            time.sleep(wait)
+            if status:
+                begin(status, [("Content-Type", "application/xml")])
+                return [f"<Error><Code>{code}</Code><Message>{code}</Message></Error>".encode()]
+        return self.application(environ, begin)
+
+    def gets(self, suffix):
+        """Requests for the content of an object, and the bytes that they asked for."""
+        ranges = [r for method, path, r in self.asked if method == "GET" and path.endswith(suffix)]
+        spans = [r.removeprefix("bytes=").split("-") for r in ranges]
+        return len(ranges), sum(int(end) - int(begin) + 1 for begin, end in spans)
+
+
+@pytest.fixture(scope="module")
+def behind(server):
+    """The data of ``server`` behind a `Faulty` one, and the options to open it there."""
+    application = Faulty(DomainDispatcherApplication(create_backend_app))
+    http = make_server("127.0.0.1", 0, application, threaded=True)
+    threading.Thread(target=http.serve_forever, daemon=True).start()
+    yield application, {**KEYS, "client_kwargs": {"endpoint_url": f"http://127.0.0.1:{http.server_port}"}}
+    http.shutdown()
+
+
+@pytest.fixture
+def faulty(behind):
+    """The same without faults."""
+    application, options = behind
+    application.asked.clear()
+    application.faults.clear()
+    S3FileSystem.clear_instance_cache()
+    quick = {"config_kwargs": {"retries": {"max_attempts": 1}, "read_timeout": 1}}
+    return application, {**options, **quick}
+
+
+def few(times, status="500 Internal Server Error", code="InternalError", wait=0.0, suffix=".parquet"):
+    """A fault of the first requests for the content of each object."""
+    seen = Counter()
+
+    def fault(environ):
+        place = environ["PATH_INFO"]
+        if environ["REQUEST_METHOD"] != "GET" or not place.endswith(suffix):
+            return None
+        seen[place] += 1
+        return (status, code, wait) if seen[place] <= times else None
+
+    return fault
+
+
+def read_all(path, options):
+    """Every row of the columns x and n."""
+    dataset = open_dataset(path, storage=Storage.of(options))
+    schema = pa.schema([dataset.schema.field(name) for name in ("x", "n")])
+    batches = form_batches(dataset, "file", schema)
+    return pd.concat([read_batch(batch, Selection(schema, storage=dataset.storage)) for batch in batches])
+
+
+@pytest.fixture(scope="module")
+def wide(server, tmp_path_factory):
+    """One file of four row groups, of 3.3 MB, of which two neighbours of twenty columns are wanted."""
+    store, _, _, _ = server
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({f"a{i}": rng.normal(size=20_000) for i in range(9)})
+    frame = frame.assign(x=rng.normal(size=20_000), n=rng.normal(size=20_000))
+    frame = frame.assign(**{f"z{i}": rng.normal(size=20_000) for i in range(9)})
+    file = tmp_path_factory.mktemp("wide") / "wide.parquet"
+    frame.to_parquet(file, row_group_size=5_000, index=False)
+    store.put(str(file), "bucket/wide.parquet")
+    return frame, file.stat().st_size
+
+
+def test_the_wanted_columns_alone_come_in_a_request_for_each_row_group(wide, faulty):
+    frame, size = wide
+    application, options = faulty
+    pd.testing.assert_frame_equal(read_all("s3://bucket/wide.parquet", options), frame[["x", "n"]])
+    count, asked = application.gets("wide.parquet")
+    # The footer for the plan, the footer and the groups for the rows.
+    assert count == 1 + 1 + 4
+    assert asked < 0.2 * size
+
+
+def test_a_small_file_comes_in_one_request(server, faulty):
+    application, options = faulty
+    assert len(read_all("s3://bucket/data/part-000.parquet", options)) == 300
+    assert application.gets("part-000.parquet")[0] == 1 + 1
+
+
+@pytest.mark.parametrize("fault", [{}, {"status": "503 Slow Down", "code": "SlowDown"}, {"status": "", "wait": 1.5}])
+def test_what_fails_now_and_then_or_is_slow_is_asked_again(server, faulty, fault):
+    application, options = faulty
+    application.faults.append(few(1, **fault))
+    _, folder, _, _ = server
+    expected = read_all(str(folder), {})
+    pd.testing.assert_frame_equal(read_all("s3://bucket/data", options), expected)
+
+
+def test_what_fails_for_good_is_one_error(server, faulty):
+    application, options = faulty
+    application.faults.append(few(99))
+    with pytest.raises(DataError, match=r"part-00\d\.parquet: cannot be read \(.*InternalError\); try again when"):
+        read_all("s3://bucket/data", options)
+    assert application.gets("part-000.parquet")[0] >= 4
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ""])
+def test_credentials_that_have_expired_are_one_error_at_once(server, faulty, suffix):
+    application, options = faulty
+    application.faults.append(few(99, "400 Bad Request", "ExpiredToken", suffix=suffix))
+    with pytest.raises(DataError, match=r"s3://bucket/data.* \(ExpiredToken\); renew the credentials or ask for the"):
+        read_all("s3://bucket/data", options)
+    if suffix:  # the footers were asked for, and nothing twice
+        assert application.gets("part-000.parquet")[0] == 1
+    else:
+        assert len(application.asked) <= 2
+
+
+def test_results_on_s3_are_there_when_the_last_of_them_is(server, faulty, monkeypatch):
+    application, options = faulty
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", options["client_kwargs"]["endpoint_url"])
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEYS["key"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEYS["secret"])
+    store = server[0]
+    files = {LAST: b"{}", "model.skops": b"model", "a.csv": b"a", "z.html": b"z"}
+    folder = RunFolder("s3://bucket/runs/one")
+    with folder.claimed(False):
+        application.asked.clear()
+        folder.finish(files)
+    written = [path.rpartition("/")[2] for method, path, _ in application.asked if method == "PUT"]
+    assert set(written) == set(files)
+    assert written[-1] == LAST
+
+    def fails_last(environ):
+        refused = environ["REQUEST_METHOD"] == "PUT" and environ["PATH_INFO"].endswith(LAST)
+        return ("403 Forbidden", "AccessDenied", 0.0) if refused else None
+
+    application.faults.append(fails_last)
+    folder = RunFolder("s3://bucket/runs/two")
+    with pytest.raises(StorageError, match=r"s3://bucket/runs/two/report\.json: cannot be written"):
+        with folder.claimed(False):
+            folder.finish(files)
+    store.invalidate_cache()
+    assert store.find("bucket/runs/two") == []
+    assert len(store.find("bucket/runs/one")) == len(files)

@@ -138,15 +138,12 @@ def write(rows: int, partitions: int, out: Path, seed: int = 0, probability: boo
     draft.mkdir(parents=True)
     sizes = [rows // partitions + (k < rows % partitions) for k in range(partitions)]
     try:
-        with connect(cfg.Cluster(dashboard="127.0.0.1:0")) as session:
-            tasks = session.client.map(
-                write_partition,
-                [str(draft / f"part-{k:05d}.parquet") for k in range(partitions)],
-                range(partitions),
-                sizes,
-                seed=seed,
-                probability=probability,
-            )
+        with connect(cfg.Cluster(scheduler="local", dashboard="127.0.0.1:0")) as session:
+            paths = [str(draft / f"part-{k:05d}.parquet") for k in range(partitions)]
+            tasks = [
+                session.client.submit(write_partition, path, k, size, seed, probability, key=f"write-{k}")
+                for k, (path, size) in enumerate(zip(paths, sizes, strict=True))
+            ]
             session.client.gather(tasks)
         draft.replace(out)
     finally:

@@ -1,0 +1,169 @@
+"""No cluster: the few verbs of a `distributed.Client` that a run uses, on threads of this process.
+
+It opens no socket. `LocalCluster(processes=False)` would have needed less code, but its scheduler and its worker each
+start a web server, and event loops have sockets of their own. Results and errors are those of a cluster: values are
+the same, only that nobody copies them, which tasks do not notice as none changes what it is given.
+"""
+
+import concurrent.futures
+import itertools
+import os
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from dask.base import collections_to_expr
+from dask.order import order
+from distributed import as_completed
+
+# Tasks that the record goes back to, as on a scheduler of Dask's.
+RECORDED = 100_000
+
+
+class Task(concurrent.futures.Future):  # type: ignore[type-arg]
+    """What a task will have given; `status` as of a `distributed.Future`."""
+
+    def __init__(self, key: Any):
+        super().__init__()
+        self.key = key
+
+    @property
+    def status(self) -> str:
+        """``"pending"``, ``"finished"`` or ``"error"``."""
+        return "pending" if not self.done() else "finished" if self.exception() is None else "error"
+
+
+class _Work:
+    """A task that waits for others; it lets go of everything when it is done, as they still know of it then."""
+
+    def __init__(self, task: Task, call: Callable[[], Any], needed: Sequence[Task], retries: int):
+        self.task: Task | None = task
+        self.call: Callable[[], Any] | None = call
+        self.needed, self.retries = needed, retries
+
+    def run(self) -> dict[str, Any]:
+        """Do it; the record of it, as a scheduler's task stream has it."""
+        task, call, begin = self.task, self.call, time.time()
+        assert task is not None
+        assert call is not None
+        failed = next((error for other in self.needed if (error := other.exception()) is not None), None)
+        while failed is None:
+            try:
+                task.set_result(call())
+                break
+            except BaseException as error:
+                if self.retries <= 0:
+                    failed = error
+                self.retries -= 1
+        if failed is not None:
+            task.set_exception(failed)
+        self.task, self.call, self.needed = None, None, ()
+        spent = [{"action": "compute", "start": begin, "stop": time.time()}]
+        return {"key": task.key, "worker": "threads", "thread": threading.get_ident(), "startstops": spent}
+
+
+class Threads:
+    """Runs tasks on ``count`` threads, by priority and then in the order in which they came; None: one for a core."""
+
+    dashboard_link = ""
+
+    def __init__(self, count: int | None = None):
+        self.count = count or os.cpu_count() or 1
+        self._records: deque[dict[str, Any]] = deque(maxlen=RECORDED)
+        self._ready: queue.PriorityQueue[tuple[float, int, _Work | None]] = queue.PriorityQueue()
+        self._order, self._lock = itertools.count(), threading.Lock()
+        self._threads = [threading.Thread(target=self._work, name=f"task-{i}", daemon=True) for i in range(self.count)]
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        """Drop what has not begun, wait for what has."""
+        for _ in self._threads:
+            self._ready.put((float("-inf"), next(self._order), None))
+        for thread in self._threads:
+            thread.join()
+
+    def submit(self, function: Callable[..., Any], *args: Any, key: Any, priority: int = 0, retries: int = 0) -> Task:
+        """A task; other tasks among its arguments, or in lists, tuples and dictionaries there, stand for their results.
+
+        It fails with the error of any of them.
+        """
+        return self._begin(key, lambda: function(*_results(args)), list(_tasks_in(args)), priority, retries)
+
+    def compute(self, collections: Sequence[Any], retries: int = 0) -> list[Task]:
+        """The tasks of delayed values; what several of them need is worked out once."""
+        expression = collections_to_expr(list(collections)).optimize()
+        graph: Mapping[Any, Any] = expression.__dask_graph__()
+        tasks: dict[Any, Task] = {}
+        place = order(graph)
+        for key in sorted(graph, key=lambda key: place[key]):
+            node = graph[key]
+            needed = {name: tasks[name] for name in node.dependencies}
+
+            def call(node: Any = node, needed: Mapping[Any, Task] = needed) -> Any:
+                return node({name: task.result() for name, task in needed.items()})
+
+            tasks[key] = self._begin(key, call, list(needed.values()), 0, retries)
+        return [tasks[key] for (key,) in expression.__dask_keys__()]
+
+    def gather(self, tasks: Any) -> Any:
+        """The results of tasks in nested lists."""
+        return _results(tasks)
+
+    def get_task_stream(self, start: float = 0.0) -> list[dict[str, Any]]:
+        """The record of what was done since."""
+        return [record for record in list(self._records) if record["startstops"][0]["start"] >= start]
+
+    def get_worker_logs(self, **_: Any) -> dict[str, Any]:
+        """None: what is logged here, the user's own logging has."""
+        return {}
+
+    def scheduler_info(self, **_: Any) -> dict[str, Any]:
+        """What stands for an address."""
+        return {"address": "threads", "workers": {}}
+
+    def _begin(self, key: Any, call: Callable[[], Any], needed: Sequence[Task], priority: float, retries: int) -> Task:
+        task, left = Task(key), len(needed) + 1
+        work = _Work(task, call, needed, retries)
+
+        def one_less(_: Any = None) -> None:
+            nonlocal left
+            with self._lock:
+                left -= 1
+                ready = left == 0
+            if ready:
+                self._ready.put((-priority, next(self._order), work))
+
+        for other in needed:
+            other.add_done_callback(one_less)
+        one_less()
+        return task
+
+    def _work(self) -> None:
+        while (work := self._ready.get()[2]) is not None:
+            self._records.append(work.run())
+            del work
+
+
+def completed(futures: Sequence[Any]) -> Iterator[Any]:
+    """Futures as they end, of a cluster or of `Threads`."""
+    yield from (concurrent.futures.as_completed if isinstance(futures[0], Task) else as_completed)(futures)
+
+
+def _tasks_in(value: Any) -> Iterator[Task]:
+    if isinstance(value, Task):
+        yield value
+    elif type(value) in (list, tuple, dict):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _tasks_in(inner)
+
+
+def _results(value: Any) -> Any:
+    if isinstance(value, Task):
+        return value.result()
+    if type(value) is dict:
+        return {name: _results(inner) for name, inner in value.items()}
+    return type(value)(map(_results, value)) if type(value) in (list, tuple) else value
