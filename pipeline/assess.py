@@ -7,12 +7,13 @@ from typing import Any
 
 from sklearn.base import is_classifier
 
-from pipeline import artefact
+from pipeline import artefact, shuffle
+from pipeline import config as cfg
 from pipeline.errors import DataError
 from pipeline.features import Task
 from pipeline.job import Job
 from pipeline.pack import Reference
-from pipeline.plan import make_plan
+from pipeline.plan import Plan, make_plan
 from pipeline.progress import Monitor
 from pipeline.run import connected, settings_of
 from pipeline.terminal import short, show_facts, show_findings
@@ -41,13 +42,19 @@ def evaluate(
     encoder, estimator = trained.named_steps["preprocess"], trained.named_steps["model"]
     if "label" not in getattr(encoder, "profile_", {}):
         raise DataError(f"{model}: does not remember its training data; train it again with `pipeline run`.")
-    plan = make_plan(settings, encoder.columns, encoder.profile_)
     task: Task = "classification" if is_classifier(estimator) else "regression"
-    features = replace(plan.features, task=task)
-    plan = replace(plan, features=features, reference=Reference(encoder.center_, encoder.unit_))
-    if every:
-        plan = replace(plan, after=None, batches=tuple(replace(batch, test=True) for batch in plan.batches))
-    with connected(settings, monitor) as session:
+
+    def planned(config: cfg.Config) -> Plan:
+        plan = make_plan(config, encoder.columns, encoder.profile_)
+        features = replace(plan.features, task=task)
+        plan = replace(plan, features=features, reference=Reference(encoder.center_, encoder.unit_))
+        if every:
+            plan = replace(plan, after=None, batches=tuple(replace(batch, test=True) for batch in plan.batches))
+        return plan
+
+    plan = planned(settings)
+    with connected(settings, monitor) as session, shuffle.joined(session.client, plan, model) as (going_on, _):
+        plan = plan if going_on is plan.config else planned(going_on)
         ledger, findings, drift = Job(plan, session, monitor).assess(trained)
     seconds = {"total": time.perf_counter() - monitor.started, **monitor.seconds}
     facts = {"rows": f"{ledger.test:,} evaluated of {ledger.read:,} read, {ledger.rejected:,} rejected"}

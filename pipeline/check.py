@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
+from pipeline import shuffle
 from pipeline.job import Job
 from pipeline.ledger import Ledger
 from pipeline.plan import Plan, make_plan
@@ -33,8 +34,9 @@ def check(
     monitor = monitor or Monitor()
     settings = settings_of(config, overrides, options)
     plan = make_plan(settings)
-    looked = replace(plan, after=None, batches=tuple(replace(b, test=False) for b in plan.batches), exploring=True)
-    with connected(settings, monitor) as session:
+    with connected(settings, monitor) as session, shuffle.joined(session.client, plan, config) as (going_on, _):
+        plan = plan if going_on is plan.config else make_plan(going_on)
+        looked = replace(plan, after=None, batches=tuple(replace(b, test=False) for b in plan.batches), exploring=True)
         summary = Job(looked, session, monitor).explore()
     found = findings(summary, plan)
     table = Table(box=None, pad_edge=False, header_style="bold")

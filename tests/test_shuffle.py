@@ -8,10 +8,14 @@ import pytest
 
 from pipeline import config as cfg
 from pipeline.artefact import fingerprint
+from pipeline.assess import evaluate
+from pipeline.check import check
+from pipeline.config import dump
 from pipeline.errors import DataError
 from pipeline.job import Job
 from pipeline.plan import make_plan
 from pipeline.progress import Monitor
+from pipeline.run import run
 from pipeline.shuffle import joined
 from tests.conftest import table, write
 
@@ -88,3 +92,18 @@ def test_a_small_table_may_be_a_folder_and_is_not_shuffled(session, tables):
     assert plan.config.data.join[0].large is False
     outcome = Job(plan, session, Monitor(time.perf_counter(), quiet=True)).execute()
     assert outcome.unmatched == {"users": (~frame["key"].isin(users["key"])).sum()}
+
+
+def test_evaluate_and_check_see_the_joined_columns_too(session, tables):
+    frame, users, folder = tables
+    config = folder / "c.toml"
+    config.write_text(dump(settings(folder)))
+    address = {"scheduler": session.scheduler}
+    quiet = Monitor(time.perf_counter(), quiet=True)
+    trained = run(config, (), address, folder / "model", monitor=quiet)
+    found = evaluate(folder / "model", config, (), address, monitor=Monitor(time.perf_counter(), quiet=True))
+    assert found["metrics"] == trained["metrics"]
+    seen = check(config, (), address, Monitor(time.perf_counter(), quiet=True))
+    missing = frame.merge(users, on="key", how="left")["age"].isna().mean()
+    assert seen["columns"]["age"]["missing"] == pytest.approx(missing)
+    assert sorted(p.name for p in folder.iterdir()) == ["c.toml", "data", "model", "users"]

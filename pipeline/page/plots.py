@@ -272,9 +272,11 @@ def cost(report: Report) -> Any:
     workers = report.get("cost", {}).get("workers", [])
     if not workers:
         return None
-    parts = [stage for stage in (*STAGES, "transfer") if any(worker[stage] for worker in workers)]
+    parts = [stage for stage in (*STAGES, "transfer") if any(worker.get(stage) for worker in workers)]
     names = [f"worker {i}" for i in range(len(workers))]
-    source = ColumnDataSource({"name": names, **{part: [worker[part] for worker in workers] for part in parts}})
+    source = ColumnDataSource(
+        {"name": names, **{part: [worker.get(part, 0.0) for worker in workers] for part in parts}}
+    )
     plot = named("seconds", names, room=110)
     colours = COLOURS[: len(parts)]
     plot.hbar_stack(parts, y="name", height=0.6, color=colours, source=source)

@@ -16,7 +16,7 @@ def client(config: str | None, out: str, scheduler: str, die: tuple[int, str] | 
     cluster.send_code = lambda client, modules: []
     whole, count = folder._write, 0
 
-    def deadly(path: Path, content: bytes) -> None:
+    def deadly(path: Path, content: bytes, *args: Any, **options: Any) -> None:
         nonlocal count
         count += 1
         if die is not None and count == die[0]:
@@ -24,9 +24,9 @@ def client(config: str | None, out: str, scheduler: str, die: tuple[int, str] | 
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.with_name(f".{path.name}.0123abcd").write_bytes(content[: len(content) // 2])
             if die[1] == "after":
-                whole(path, content)
+                whole(path, content, *args, **options)
             os.kill(os.getpid(), signal.SIGKILL)
-        whole(path, content)
+        whole(path, content, *args, **options)
 
     folder._write = deadly
     options = {"scheduler": scheduler}
