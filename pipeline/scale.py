@@ -183,7 +183,7 @@ def _measure(
                 bar.update(
                     steps, description=f"{setting.batches} batches, {session.workers} workers, {setting.lanes} lanes"
                 )
-                return observe(plan, _recorded(session), monitor, modules)
+                return observe(plan, _recorded(session), monitor, modules, setting.cut)
 
             runs = []
             for setting, observed in interleaved(wanted, repeats, run):

@@ -93,13 +93,15 @@ def with_lanes(plan: Plan, lanes: int) -> Plan:
     return replace(plan, config=structs.replace(plan.config, train=train))
 
 
-def observe(plan: Plan, session: Session, monitor: Monitor, modules: Sequence[str] = ()) -> Observation:
+def observe(plan: Plan, session: Session, monitor: Monitor, modules: Sequence[str] = (), cut: int = 0) -> Observation:
     """Run it once; nothing is written.
 
     Parameters
     ----------
     modules
         The user's own: what they keep from one call to the next is forgotten before the run, so that each begins alike.
+    cut
+        Of the `Observation`.
     """
     client = session.client
     assert isinstance(client, Client), "a study is of a cluster"
@@ -114,7 +116,7 @@ def observe(plan: Plan, session: Session, monitor: Monitor, modules: Sequence[st
     cpu = _cpu_seconds(client) - before
     records = client.get_task_stream(start=begin)
     shape = shape_of(plan, outcome.training.epochs, outcome.kept)
-    return Observation(shape, session.workers, begin, end, records, cpu, dict(inner.seconds))
+    return Observation(shape, session.workers, begin, end, records, cpu, dict(inner.seconds), cut)
 
 
 def interleaved(

@@ -17,7 +17,7 @@ def work(study: Study) -> Any:
     line = study["work"]
     if line["r2"] is None:
         return None
-    rows = [run for run in study["runs"] if run["rows_per_batch"] == study["rows_per_batch"]]
+    rows = [run for run in study["runs"] if not run["cut"]]
     rows = [run for run in rows if run["workers"] == line["workers"] and run["lanes"] == line["lanes"]]
     plot = figure_of("batches", "seconds of work", x_axis_type="log", y_axis_type="log")
     n = np.geomspace(min(run["batches"] for run in rows), max(run["batches"] for run in rows), 50)

@@ -35,6 +35,8 @@ class Observation:
         CPU seconds of all processes: workers, scheduler and client.
     stages
         Wall seconds of each stage.
+    cut
+        Which way of cutting the data into batches, 0 for the usual one.
     """
 
     shape: Shape
@@ -44,6 +46,7 @@ class Observation:
     records: Sequence[Mapping[str, Any]]
     cpu: float = 0.0
     stages: Mapping[str, float] = field(default_factory=dict)
+    cut: int = 0
 
     @property
     def seconds(self) -> float:

@@ -17,6 +17,8 @@ from pipeline.scaling.path import PARTS, bottleneck, path
 
 # A stage that is so small a part of the work is not blamed for how it grows.
 SMALL = 0.05
+# Runs whose rows in all differ by less are of the same data, cut in another way.
+SAME = 0.25
 
 
 def findings(runs: Sequence[Observation], forecast: Forecast | None) -> dict[str, Any]:
@@ -26,7 +28,7 @@ def findings(runs: Sequence[Observation], forecast: Forecast | None) -> dict[str
     named first.
     """
     first = runs[0].shape
-    plain = [run for run in runs if run.shape.lanes == first.lanes and run.shape.rows == _usual_rows(runs)]
+    plain = [run for run in runs if run.shape.lanes == first.lanes and not run.cut]
     fewest, most = min(run.workers for run in runs), max(run.workers for run in runs)
     alone = [run for run in plain if run.workers == fewest]
     largest = max((run.shape for run in plain), key=lambda shape: shape.batches)
@@ -53,11 +55,6 @@ def findings(runs: Sequence[Observation], forecast: Forecast | None) -> dict[str
     return found
 
 
-def _usual_rows(runs: Sequence[Observation]) -> int:
-    """Rows of a batch of the plan itself; other sizes are measured beside it."""
-    return runs[0].shape.rows
-
-
 def _workers(runs: Sequence[Observation]) -> list[int]:
     return sorted({run.workers for run in runs})
 
@@ -69,6 +66,7 @@ def _told(run: Observation) -> dict[str, Any]:
         "rows_per_batch": shape.rows,
         "workers": run.workers,
         "lanes": shape.lanes,
+        "cut": run.cut,
         "seconds": round(run.seconds, 4),
         "work": round(run.work, 4),
         "cpu": round(run.cpu, 4),
@@ -108,7 +106,13 @@ def _work(runs: Sequence[Observation]) -> dict[str, Any]:
     sizes = [run.shape.batches for run in runs]
     work, cpu = [run.work for run in runs], [run.cpu for run in runs]
     if len(set(sizes)) < 2:
-        return {"seconds_per_batch": mean(work) / sizes[0], "fixed_seconds": 0.0, "r2": None, "linear": None}
+        return {
+            "seconds_per_batch": mean(work) / sizes[0],
+            "fixed_seconds": 0.0,
+            "r2": None,
+            "power": None,
+            "linear": None,
+        }
     staged = [run.work_by_stage() for run in runs]
     stages = {}
     for name in staged[0]:
@@ -129,27 +133,22 @@ def _work(runs: Sequence[Observation]) -> dict[str, Any]:
 
 def _by_rows(runs: Sequence[Observation], workers: int) -> dict[str, Any]:
     """Whether a row costs the same in a batch of any size: for each stage, the power of the rows by which it grows."""
-    groups: dict[int, list[Observation]] = {}
-    total = {run.shape.total_rows for run in runs if run.shape.rows != _usual_rows(runs)}
-    for run in runs:
-        near = any(abs(run.shape.total_rows / rows - 1) < 0.1 for rows in total)
-        if run.workers == workers and run.shape.lanes == runs[0].shape.lanes and near:
-            groups.setdefault(run.shape.rows, []).append(run)
+    total = [run.shape.total_rows for run in runs if run.cut]
+    alike = [run for run in runs if run.workers == workers and run.shape.lanes == runs[0].shape.lanes]
+    alike = [run for run in alike if any(abs(run.shape.total_rows / rows - 1) < SAME for rows in total)]
+    groups = {run.shape.rows: [other for other in alike if other.cut == run.cut] for run in alike}
     if len(groups) < 2:
         return {}
     sizes = sorted(groups)
-    per_row = {
-        size: {
-            name: mean(run.work_by_stage()[name] for run in groups[size]) / groups[size][0].shape.total_rows
-            for name in groups[size][0].work_by_stage()
-        }
-        for size in sizes
-    }
+    per_row: dict[int, dict[str, float]] = {}
     powers = {}
-    for name in per_row[sizes[0]]:
-        x = [float(size) for size in sizes for _ in groups[size]]
-        y = [run.work_by_stage()[name] / run.shape.batches for size in sizes for run in groups[size]]
-        powers[name] = fit.growth(x, y)
+    work = [(size, run.shape, run.work_by_stage()) for size in sizes for run in groups[size]]
+    for name in work[0][2]:
+        for size in sizes:
+            share = [stages[name] / shape.total_rows for rows, shape, stages in work if rows == size]
+            per_row.setdefault(size, {})[name] = mean(share)
+        batches = [stages[name] / shape.batches for _, shape, stages in work]
+        powers[name] = fit.growth([float(rows) for rows, _, _ in work], batches)
     whole = sum(per_row[sizes[-1]].values())
     return {
         "seconds": {str(size): median(run.seconds for run in groups[size]) for size in sizes},
@@ -165,7 +164,7 @@ def _by_rows(runs: Sequence[Observation], workers: int) -> dict[str, Any]:
 
 def _time(runs: Sequence[Observation]) -> dict[str, Any]:
     """Wall seconds by workers and lanes, of the most batches; what the laws of Amdahl and Gunther make of them."""
-    usual = [run for run in runs if run.shape.rows == _usual_rows(runs)]
+    usual = [run for run in runs if not run.cut]
     most = max(run.shape.batches for run in usual)
     usual = [run for run in usual if run.shape.batches == most]
     table: list[dict[str, Any]] = []

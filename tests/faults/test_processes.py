@@ -23,8 +23,8 @@ from tests.faults.conftest import settings
 
 ROOT = Path(__file__).parents[2]
 LONG = "FAULTS_LONG" in os.environ
-# The writes of a run: how it began, statistics, two rounds, four results and the report.
-WRITES = 9
+# The writes of a run: how it began, statistics, two rounds, seven results and the report.
+WRITES = 12
 
 
 def told(folder: Path) -> tuple[Any, ...]:
