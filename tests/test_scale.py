@@ -64,14 +64,14 @@ def test_a_study_leaves_figures_and_a_page(here):
 def test_a_quadratic_function_is_told_by_its_name(here, monkeypatch):
     (here / "slow.py").write_text(
         "import time\nSEEN = []\n\ndef prepare(frame):\n    SEEN.append(len(frame))\n"
-        "    time.sleep(1e-3 * len(SEEN))\n    return frame\n"
+        "    time.sleep(3e-3 * len(SEEN))\n    return frame\n"
     )
     monkeypatch.syspath_prepend(str(here))
     try:
         result = scale(
             *(
                 "--batches",
-                "10,20,40",
+                "4,12,40",
                 "--workers",
                 "1",
                 "--repeats",

@@ -260,6 +260,11 @@ def test_what_is_not_linear_is_told_from_what_is(cost, linear):
     assert found.linear is linear
 
 
+def test_sizes_near_each_other_have_no_verdict():
+    assert fit.growth([2, 3, 12], [1.0, 2.0, 12.0]) is None
+    assert fit.growth([1, 100], [1.0, 100.0]) is None
+
+
 @given(st.floats(0, 0.5), st.floats(0, 0.05))
 def test_the_laws_are_found_again(serial, crosstalk):
     law = fit.Law(10.0, serial, crosstalk)

@@ -7,6 +7,7 @@ import numpy as np
 from bokeh.models import ColumnDataSource, NumeralTickFormatter
 
 from pipeline.page.plots import BLUE, COLOURS, GREY, ORANGE, figure_of, hover, named
+from pipeline.scaling.findings import counted
 from pipeline.scaling.path import PARTS
 
 Study = Mapping[str, Any]
@@ -62,12 +63,12 @@ def stages(study: Study) -> Any:
     """The wall seconds of each stage, by workers and lanes."""
     rows = study["time"]["measured"]
     parts = list(dict.fromkeys(name for row in rows for name in row["stages"]))
-    return _stacked([(f"{r['workers']} workers, {r['lanes']} lanes", r["stages"]) for r in rows], parts)
+    return _stacked([(f"{counted(r['workers'])}, {r['lanes']} lanes", r["stages"]) for r in rows], parts)
 
 
 def critical_path(study: Study) -> Any:
     """What the time of a run goes to, from its end back to its begin."""
-    rows = [(f"{workers} workers", found["parts"]) for workers, found in study["critical_path"].items()]
+    rows = [(counted(int(workers)), found["parts"]) for workers, found in study["critical_path"].items()]
     return _stacked(rows, [part for part in PARTS if any(row[1][part] > 0 for row in rows)])
 
 

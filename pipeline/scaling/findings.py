@@ -92,7 +92,7 @@ def _line(runs: Sequence[Observation]) -> dict[str, Any]:
 def _grown(sizes: Sequence[int], seconds: Sequence[float]) -> dict[str, Any]:
     found = fit.growth(sizes, seconds)
     if found is None:
-        return {"power": None, "linear": True}
+        return {"power": None, "power_interval": None, "linear": None}
     known = np.isfinite(found.interval).all()
     return {
         "power": found.power,
@@ -120,11 +120,11 @@ def _work(runs: Sequence[Observation]) -> dict[str, Any]:
         stages[name] = _as_line(fit.line(sizes, seconds)) | _grown(sizes, seconds)
         stages[name]["share"] = sum(seconds) / sum(work)
     found = _as_line(fit.line(sizes, work)) | _grown(sizes, work)
-    steep = [n for n, s in stages.items() if not s["linear"] and s["share"] > SMALL]
+    steep = [n for n, s in stages.items() if s["linear"] is False and s["share"] > SMALL]
     return found | {
         "workers": runs[0].workers,
         "lanes": runs[0].shape.lanes,
-        "linear": found["linear"] and not steep,
+        "linear": None if found["linear"] is None else found["linear"] and not steep,
         "not_linear": steep,
         "cpu": _as_line(fit.line(sizes, cpu)),
         "stages": stages,
@@ -148,7 +148,7 @@ def _by_rows(runs: Sequence[Observation], workers: int) -> dict[str, Any]:
             share = [stages[name] / shape.total_rows for rows, shape, stages in work if rows == size]
             per_row.setdefault(size, {})[name] = mean(share)
         batches = [stages[name] / shape.batches for _, shape, stages in work]
-        powers[name] = fit.growth([float(rows) for rows, _, _ in work], batches)
+        powers[name] = fit.growth([float(rows) for rows, _, _ in work], batches, fixed=False)
     whole = sum(per_row[sizes[-1]].values())
     return {
         "seconds": {str(size): median(run.seconds for run in groups[size]) for size in sizes},
@@ -252,8 +252,8 @@ def advice(found: Mapping[str, Any], function: str | None = None) -> dict[str, s
     lines = {}
     if work["r2"] is not None:
         low, high = (1e3 * value for value in work["interval"])
-        verdict = f"O(n), power {work['power']:.2f}" if work["linear"] and work["power"] else "O(n)"
-        if not work["linear"]:
+        verdict = f"O(n), power {work['power']:.2f}" if work["linear"] else "too few sizes to tell how it grows"
+        if work["linear"] is False:
             names = ", ".join(f"{n} (power {work['stages'][n]['power']:.2f})" for n in work["not_linear"])
             verdict = f"not O(n): {names or 'all stages together'}{_culprit(work['not_linear'], function)}"
         lines["work"] = (
@@ -269,7 +269,7 @@ def advice(found: Mapping[str, Any], function: str | None = None) -> dict[str, s
         )
     for row in found["time"]["measured"]:
         key = f"lanes {row['lanes']}"
-        text = f"{row['workers']} workers {row['seconds']:.2f} s"
+        text = f"{counted(row['workers'])} {row['seconds']:.2f} s"
         if row["efficiency"] != 1:
             text += f" (efficiency {row['efficiency']:.2f})"
         lines[key] = f"{lines[key]}, {text}" if key in lines else text
@@ -277,16 +277,16 @@ def advice(found: Mapping[str, Any], function: str | None = None) -> dict[str, s
         lines["amdahl"] = f"{found['time']['amdahl']['serial']:.1%} of the time does not fall with the workers"
     most = max(map(int, found["critical_path"]))
     here = found["critical_path"][str(most)]
-    lines["bottleneck"] = f"{here['bottleneck']}, {here['share']:.0%} of the critical path on {most} workers"
+    lines["bottleneck"] = f"{here['bottleneck']}, {here['share']:.0%} of the critical path on {counted(most)}"
     if said is None:
         return lines
     worth = said["enough_workers"]
     lines["next worker"] = f"{said['next_worker']:.2f} s instead of {said['now']:.2f} s"
-    lines["enough"] = f"{worth} workers: twice as many would save less than a quarter of {_at(said, worth):.2f} s"
-    lines["best lanes"] = f"{said['best_lanes']} on {most} workers, {said['best_lanes_at_enough_workers']} on {worth}"
+    lines["enough"] = f"{counted(worth)}: twice as many would save less than a quarter of {_at(said, worth):.2f} s"
+    lines["best lanes"] = f"{said['best_lanes']} on {counted(most)}, {said['best_lanes_at_enough_workers']} on {worth}"
     lines["best batch"] = f"{said['best_batch_rows']:,} rows, of {', '.join(f'{int(n):,}' for n in said['batch_rows'])}"
     ten = said["ten_times_the_data"]
-    lines["10 x data"] = f"{ten['now']:.1f} s on {most} workers, {ten['enough_workers']:.1f} s on {worth}"
+    lines["10 x data"] = f"{ten['now']:.1f} s on {counted(most)}, {ten['enough_workers']:.1f} s on {worth}"
     errors = found["simulator"]
     if errors["checks"]:
         lines["simulator"] = (
@@ -294,6 +294,15 @@ def advice(found: Mapping[str, Any], function: str | None = None) -> dict[str, s
             "measured"
         )
     return lines
+
+
+def counted(workers: int) -> str:
+    """Workers in words.
+
+    >>> counted(1), counted(2)
+    ('1 worker', '2 workers')
+    """
+    return f"{workers:,} worker{'s' if workers != 1 else ''}"
 
 
 def _at(said: Mapping[str, Any], workers: int) -> float:

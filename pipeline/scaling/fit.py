@@ -9,6 +9,8 @@ from scipy.optimize import nnls
 
 # Work that grows with more than this power of the number of batches, beyond doubt, is not O(n).
 LINEAR = 1.15
+# A power is told from sizes of which the largest is so many times the smallest: else the fixed part could be anything.
+RANGE = 10
 # Two sided, of all intervals.
 CONFIDENCE = 0.95
 
@@ -80,21 +82,22 @@ def line(n: Sequence[float], seconds: Sequence[float]) -> Line:
     return Line(fixed, slope, (slope - reach, slope + reach), r2)
 
 
-def growth(n: Sequence[float], seconds: Sequence[float]) -> Growth | None:
-    """The power by which seconds grow; None where there are too few sizes, or no growth.
+def growth(n: Sequence[float], seconds: Sequence[float], fixed: bool = True) -> Growth | None:
+    """The power by which seconds grow; None where the sizes are too few, or too near each other, to tell.
 
-    The fixed part is the one with which a power law fits best, of those that the smallest runs allow. The interval
-    knows that it was chosen: with three runs it has no end.
+    With ``fixed`` a fixed part is taken off first: the one with which a power law fits best, of those that the smallest
+    runs allow. The interval knows that it was chosen.
     """
     x, y = np.asarray(n, float), np.asarray(seconds, float)
-    if len(np.unique(x)) < 2 or y.min() <= 0:
+    sizes = np.unique(x)
+    if len(sizes) < (3 if fixed else 2) or y.min() <= 0 or (fixed and sizes[-1] < RANGE * sizes[0]):
         return None
     best: tuple[float, Growth] | None = None
-    for share in np.linspace(0.0, 0.95, 39) if len(np.unique(x)) > 2 else [0.0]:
+    for share in np.linspace(0.0, 0.95, 39) if fixed else [0.0]:
         above = y - share * y.min()
         found = stats.linregress(np.log(x), np.log(above))
         error = float(((np.log(y) - np.log(np.exp(found.intercept + found.slope * np.log(x)) + y - above)) ** 2).sum())
-        degrees = len(x) - (3 if len(np.unique(x)) > 2 else 2)
+        degrees = len(x) - (3 if fixed else 2)
         reach = float(stats.t.ppf(0.5 + CONFIDENCE / 2, degrees) * found.stderr) if degrees > 0 else np.inf
         power = float(found.slope)
         if best is None or error < best[0]:

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from distributed import Client, LocalCluster
 
-from pipeline import cluster, forkserver, job
+from pipeline import cluster, forkserver, supply
 from pipeline import config as cfg
 from pipeline.cluster import Session
 from pipeline.plan import Plan, make_plan
@@ -46,7 +46,7 @@ class Slow:
 
 def slowly(factor: float) -> None:
     """Have every task of the flow sleep."""
-    submit, pack = Tasks.submit, job.pack_span
+    submit, pack = Tasks.submit, supply.pack_span
 
     def slow_submit(self: Tasks, name: str, function: Any, *args: Any, about: Any = ()) -> Any:
         seconds = factor * SLEEP.get(name.partition("-")[0], 0.0) * (len(about) if name.startswith("train") else 1)
@@ -55,7 +55,7 @@ def slowly(factor: float) -> None:
         return submit(self, name, Slow(function, seconds) if seconds else function, *args, about=about)
 
     Tasks.submit = slow_submit  # type: ignore[method-assign]
-    job.pack_span = Slow(pack, factor * SLEEP["read"])  # type: ignore[assignment]
+    supply.pack_span = Slow(pack, factor * SLEEP["read"])  # type: ignore[assignment]
 
 
 def write(folder: Path, batches: int) -> None:
