@@ -263,6 +263,7 @@ def test_what_is_not_linear_is_told_from_what_is(cost, linear):
 def test_sizes_near_each_other_have_no_verdict():
     assert fit.growth([2, 3, 12], [1.0, 2.0, 12.0]) is None
     assert fit.growth([1, 100], [1.0, 100.0]) is None
+    assert fit.growth([10, 12, 15], [1.0, 1.2, 1.5]) is None
 
 
 @given(st.floats(0, 0.5), st.floats(0, 0.05))

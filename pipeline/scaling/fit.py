@@ -9,8 +9,9 @@ from scipy.optimize import nnls
 
 # Work that grows with more than this power of the number of batches, beyond doubt, is not O(n).
 LINEAR = 1.15
-# A power is told from sizes of which the largest is so many times the smallest: else the fixed part could be anything.
-RANGE = 10
+# A power is told from sizes of so many batches or more, the largest so many times the smallest: else the fixed part
+# could be anything.
+LEAST, RANGE = 4, 4
 # Two sided, of all intervals.
 CONFIDENCE = 0.95
 
@@ -89,6 +90,8 @@ def growth(n: Sequence[float], seconds: Sequence[float], fixed: bool = True) -> 
     runs allow. The interval knows that it was chosen.
     """
     x, y = np.asarray(n, float), np.asarray(seconds, float)
+    if fixed:
+        x, y = x[x >= LEAST], y[x >= LEAST]
     sizes = np.unique(x)
     if len(sizes) < (3 if fixed else 2) or y.min() <= 0 or (fixed and sizes[-1] < RANGE * sizes[0]):
         return None
