@@ -76,6 +76,12 @@ def scale(
     begin = time.perf_counter()
     plans = _plans(settings, asked)
     planned = time.perf_counter() - begin
+    for join in plans[0].config.data.join:
+        if join.large is True:
+            raise ConfigError(
+                f"data.join: {join.path} is so large that it is shuffled before a run, which a study does not measure; "
+                "join the tables beforehand, or set large = false."
+            )
     with folder.claimed(False):
         wanted = _settings(plans, asked, settings)
         runs, probes, startup = _measure(settings, plans, wanted, asked.repeats, monitor)

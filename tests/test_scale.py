@@ -111,6 +111,14 @@ def test_what_cannot_be_measured_is_told_before_anything_runs(here, arguments, c
     assert not (here / "s").exists()
 
 
+def test_a_large_join_is_refused(here):
+    table(10)[["n", "x"]].drop_duplicates("n").rename(columns={"x": "more"}).to_parquet("other.parquet")
+    join = 'data.join=[{path="other.parquet",on=["n"],columns=["more"],large=true}]'
+    result = scale("--out", "s", "--set", join)
+    assert result.exit_code == 2
+    assert "data.join: other.parquet is so large" in result.stderr
+
+
 def test_a_folder_that_is_not_empty_stays_as_it_is(here):
     (here / "s").mkdir()
     (here / "s" / "mine").write_text("x")
