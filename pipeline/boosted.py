@@ -93,6 +93,11 @@ class _Boosted(BaseEstimator):
         self.booster_ = np.frombuffer(raw, dtype=np.uint8).copy()
         return self
 
+    def _named_alike(self) -> dict[str, Any]:
+        """The parameters that a library takes under the names that they have here."""
+        others = ("n_estimators", "n_jobs", "other", "random_state", "objective")
+        return {name: value for name, value in self.get_params().items() if name not in others}
+
     def _grown(self, batches: Batches, folder: str) -> tuple[Any, bytes]:
         raise NotImplementedError
 
@@ -177,10 +182,7 @@ class _XGBoost(_Boosted):
         self.random_state = random_state
 
     def _settings(self) -> dict[str, Any]:
-        given = self.get_params()
-        for name in ("n_estimators", "n_jobs", "other", "random_state", "objective"):
-            del given[name]
-        objective = self.objective
+        given, objective = self._named_alike(), self.objective
         if isinstance(self, ClassifierMixin):
             many = len(self.classes_) > 2
             if many:
@@ -288,10 +290,7 @@ class _LightGBM(_Boosted):
         self.random_state = random_state
 
     def _settings(self) -> dict[str, Any]:
-        given = self.get_params()
-        for name in ("n_estimators", "n_jobs", "other", "random_state", "objective"):
-            del given[name]
-        objective = self.objective
+        given, objective = self._named_alike(), self.objective
         if isinstance(self, ClassifierMixin):
             many = len(self.classes_) > 2
             given |= {"num_class": len(self.classes_)} if many else {}
