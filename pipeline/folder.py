@@ -183,19 +183,24 @@ class RunFolder:
             Another run is at work there, or a new run would meet what another left.
         """
         there = self.names()
+        with self.vanishing(), self._lock():
+            if not resume:
+                self._refuse(there)
+            self._sweep()
+            try:
+                yield
+            except BaseException:
+                if not (resume or self.resumable):
+                    for name in self.names():
+                        self.remove(name)
+                raise
+
+    @contextlib.contextmanager
+    def vanishing(self) -> Iterator[None]:
+        """Of the folders that are made meanwhile, those that are empty at the end go away."""
         made = self.missing()
         try:
-            with self._lock():
-                if not resume:
-                    self._refuse(there)
-                self._sweep()
-                try:
-                    yield
-                except BaseException:
-                    if not (resume or self.resumable):
-                        for name in self.names():
-                            self.remove(name)
-                    raise
+            yield
         finally:
             for new in made:
                 with contextlib.suppress(OSError):

@@ -163,20 +163,14 @@ def _claimed(folder: RunFolder, began: dict[str, Any], resume: bool) -> Iterator
     DataError
         A file of the input changed.
     """
-    made = folder.missing()
-    try:
-        with folder.locked(LOCK):
-            _check_place(folder, began, resume)
-            try:
-                yield
-            except BaseException:
-                if not _staged(folder):
-                    folder.remove_folder(STAGED)
-                raise
-    finally:
-        for new in made:
-            with contextlib.suppress(OSError):
-                new.rmdir()  # unless something is in it
+    with folder.vanishing(), folder.locked(LOCK):
+        _check_place(folder, began, resume)
+        try:
+            yield
+        except BaseException:
+            if not _staged(folder):
+                folder.remove_folder(STAGED)
+            raise
 
 
 def _staged(folder: RunFolder) -> list[str]:
