@@ -81,7 +81,7 @@ def _told(options: dict[str, Any]) -> dict[str, Any]:
 
 def _forking(options: dict[str, Any]) -> None:
     """Have local workers' parent import while this process does, unless another cluster is asked for, or none."""
-    if not options["scheduler"] and options["workers"] != 0:
+    if not options["scheduler"] and options.get("workers") != 0:
         forkserver.start()
 
 
@@ -94,6 +94,12 @@ def _monitor(quiet: bool, verbose: bool, log: Path | None) -> Iterator["Monitor"
     monitor = Monitor(STARTED, quiet)
     with logged(monitor.events, verbose, log):
         yield monitor
+
+
+def _print(result: Any, as_json: bool) -> None:
+    """What programs read, where it is asked for."""
+    if as_json:
+        click.echo(json.dumps(redact(result), indent=2))
 
 
 @main.command()
@@ -127,8 +133,7 @@ def run(
         raise ConfigError("--from: needs a CONFIG, and a run that is resumed knows where it came from; drop one.")
     with _monitor(**_told(options)) as monitor:
         result = run_job(config, options["overrides"], cluster, out, plan_only, monitor, resume, trace, base)
-    if as_json:
-        click.echo(json.dumps(redact(result), indent=2))
+    _print(result, as_json)
 
 
 @main.command()
@@ -143,20 +148,19 @@ def search(
 ) -> None:
     """Find the best setting of CONFIG's [search], then train and evaluate it as `run` does."""
     if not (config or resume):
-        raise click.UsageError("search needs a CONFIG with [search], or --resume FOLDER.")
-    if not (plan_only or options["scheduler"]):
-        forkserver.start()
+        raise ConfigError("search: needs a CONFIG with [search], or --resume FOLDER.")
+    if not plan_only:
+        _forking(options)
     from pipeline.run import run as run_job
 
     cluster = {k: options[k] for k in ("scheduler", "workers", "dashboard")}
     if out and resume:
-        raise click.UsageError("--resume goes on in its folder; give no --out.")
+        raise ConfigError("--resume: goes on in its folder; give no --out.")
     with _monitor(**_told(options)) as monitor:
         result = run_job(
             config, options["overrides"], cluster, out, plan_only, monitor, resume, trace=False, searching=True
         )
-    if as_json:
-        click.echo(json.dumps(redact(result), indent=2))
+    _print(result, as_json)
 
 
 @main.command()
@@ -172,8 +176,7 @@ def evaluate(model: Path, config: Path, as_json: bool, every: bool, overrides: t
 
     with _monitor(**_told(options)) as monitor:
         result = evaluate_model(model, config, overrides, options, every, monitor)
-    if as_json:
-        click.echo(json.dumps(redact(result), indent=2))
+    _print(result, as_json)
 
 
 @main.command()
@@ -195,15 +198,13 @@ def predict(
     **options: Any,
 ) -> None:
     """Score Parquet to Parquet: what MODEL (a run folder) says of INPUT, in the new folder OUTPUT."""
-    if not options["scheduler"]:
-        forkserver.start()
+    _forking(options)
     from pipeline.predict import predict as predict_rows
 
     names = [name.strip() for some in keep for name in some.split(",")]
     with _monitor(**_told(options)) as monitor:
         manifest = predict_rows(model, source, output, overrides, options, names, resume, monitor)
-    if as_json:
-        click.echo(json.dumps(redact(manifest), indent=2))
+    _print(manifest, as_json)
 
 
 @main.command()
@@ -217,8 +218,7 @@ def check(config: Path, as_json: bool, overrides: tuple[str, ...], **options: An
 
     with _monitor(**_told(options)) as monitor:
         result = check_data(config, overrides, options, monitor)
-    if as_json:
-        click.echo(json.dumps(redact(result), indent=2))
+    _print(result, as_json)
 
 
 @main.command()
@@ -232,8 +232,7 @@ def report(runs: tuple[Path, ...], out: Path | None, opened: bool, as_json: bool
     from pipeline.compare import report as show_report
 
     result = show_report(runs, out, opened)
-    if as_json:
-        click.echo(json.dumps(redact(result), indent=2))
+    _print(result, as_json)
 
 
 class Counts(click.ParamType[tuple[int, ...]]):
@@ -277,16 +276,14 @@ def scale(
     **options: Any,
 ) -> None:
     """How the cost of CONFIG's run grows with batches and workers, and what more workers would bring."""
-    if not options["scheduler"]:
-        forkserver.start()
+    _forking(options)
     from pipeline.scale import Asked
     from pipeline.scale import scale as scale_run
 
     asked = Asked(batches, workers, lanes, batch_rows, repeats)
     with _monitor(**_told(options)) as monitor:
         result = scale_run(config, asked, overrides, options, out, monitor)
-    if as_json:
-        click.echo(json.dumps(redact(result), indent=2))
+    _print(result, as_json)
 
 
 @main.command()
@@ -317,8 +314,7 @@ def export(run: str, uri: str | None, experiment: str, onnx: str | None, as_json
         done |= export_run(Path(run), uri, experiment)
         facts |= described(done)
     show_facts(Monitor().console, redact(facts))
-    if as_json:
-        click.echo(json.dumps(redact(done), indent=2))
+    _print(done, as_json)
 
 
 @main.group()

@@ -6,9 +6,11 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from pipeline import config as cfg
 from pipeline import run as runs
+from pipeline.cli import main
 from pipeline.errors import ConfigError, DataError, Interrupted
 from pipeline.folder import RunFolder
 from pipeline.job import Job
@@ -183,3 +185,13 @@ def test_a_part_is_a_sample_of_few_batches_and_some_of_many():
     assert (len(many.numbers), many.step) == (100, 1)
     assert many.numbers < part_of(list(range(900)), 1 / 3, 0).numbers
     assert {TRAIN, VALIDATION, TEST} == {0, 1, 4}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [((), "search: needs a CONFIG"), (("--out", "a", "--resume", "b"), "--resume: goes on in its folder")],
+)
+def test_wrong_usage_is_exit_code_2(arguments, message):
+    result = CliRunner().invoke(main, ["search", *arguments])
+    assert result.exit_code == 2
+    assert message in result.stderr
