@@ -36,15 +36,21 @@ def _local_settings(config: cfg.Cluster) -> dict[str, Any]:
     environ = dict(dask.config.get("distributed.nanny.pre-spawn-environ"))
     if environ.get("MALLOC_TRIM_THRESHOLD_") == 65536:  # Dask's default
         del environ["MALLOC_TRIM_THRESHOLD_"]
-    patience = dask.config.get("distributed.comm.timeouts.connect")
-    given_up = dask.config.get("distributed.deploy.lost-worker-timeout")
+
+    def unless_set(key: str, default: str, ours: str) -> dict[str, Any]:
+        theirs = dask.config.get(key)
+        return {key: ours if theirs == default else theirs}
+
     return {
         # On one machine nobody is far away: a worker need not try for longer to reach one that has died.
-        "distributed.comm.timeouts.connect": "10s" if patience == "30s" else patience,
+        **unless_set("distributed.comm.timeouts.connect", "30s", "10s"),
         "distributed.nanny.pre-spawn-environ": forkserver.ALLOCATOR | environ,
         "distributed.worker.multiprocessing-method": forkserver.METHOD,
         # See `_kept_full`.
-        "distributed.deploy.lost-worker-timeout": "5s" if given_up == "15s" else given_up,
+        **unless_set("distributed.deploy.lost-worker-timeout", "15s", "5s"),
+        # Each process would look at itself a hundred and fifty times a second, for a twentieth of a core.
+        **unless_set("distributed.admin.tick.interval", "20ms", "200ms"),
+        **unless_set("distributed.worker.profile.interval", "10ms", "100ms"),
         # A worker that is not heard of for so long is killed, and another started in its place.
         "distributed.scheduler.worker-ttl": f"{config.worker_timeout}s",
     }
