@@ -25,6 +25,7 @@ from threadpoolctl import threadpool_limits
 from pipeline import config as cfg
 from pipeline import forkserver
 from pipeline.errors import ClusterError, ConfigError
+from pipeline.placing import free_from_the_lost
 from pipeline.scheduler import LOCAL, address_of, bounds, count, is_class, start
 from pipeline.security import refusal, risks, security_of
 from pipeline.sending import send_code, turning_away
@@ -67,6 +68,8 @@ class Session:
     """Bytes, all workers together; 0 where they have no limit."""
     notes: tuple[str, ...] = ()
     """What a person should know of it."""
+    places: bool = False
+    """Whether tasks may wish for a worker (see `placing`)."""
 
     @property
     def scheduler(self) -> str:
@@ -127,7 +130,7 @@ def connect(
         threads = sum(w["nthreads"] for w in workers)
         memory = sum(w["memory_limit"] or 0 for w in workers)
         with _told_if_gone(config):
-            yield Session(client, len(workers), threads, memory, tuple(notes))
+            yield Session(client, len(workers), threads, memory, tuple(notes), free_from_the_lost(client))
 
 
 @contextlib.contextmanager

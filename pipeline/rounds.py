@@ -230,6 +230,22 @@ class Trainer:
         return loss
 
 
+def places_of(numbers: list[int], config: cfg.Train) -> dict[int, int]:
+    """For each batch the number of the task that trains on it in the first epoch.
+
+    Tasks that can run at the same time have numbers in a row, and as lanes go on they keep to numbers that are the
+    same modulo the lanes.
+    """
+    places: dict[int, int] = {}
+    begin = 0
+    for part in chunks(batch_order(numbers, 0, config.seed), config.round_batches):
+        count = min(config.lanes, len(part))
+        for i, n in enumerate(part):
+            places[n] = begin + i // count // SEGMENT * count + i % count
+        begin = max(places[n] for n in part) + 1
+    return places
+
+
 def validate_batch(batch: PackedBatch, lane: Lane, coding: Coding, target: Target) -> States:
     """The `loss_metric` of a batch's validation rows."""
     model = target.unscaled(lane.estimator)

@@ -1,12 +1,16 @@
 """Supply: where every stage gets packed batches from."""
 
+import itertools
 import uuid
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import dask
 import dask.dataframe as dd
+import pandas as pd
 from dask import delayed
 from dask.delayed import Delayed
 from distributed import Client, Future
@@ -14,7 +18,9 @@ from distributed.spans import span
 
 from pipeline.cluster import Session
 from pipeline.cut import Batch, spans
+from pipeline.placing import near
 from pipeline.plan import Plan
+from pipeline.rounds import places_of
 from pipeline.stages import Recipe, held_out, pack_span, pick
 from pipeline.tasks import Tasks
 
@@ -22,48 +28,105 @@ from pipeline.tasks import Tasks
 KEEP_SHARE = 0.5
 # Memory of packed batches and what a model makes of them: boosted trees take 15 bytes for each value of a row.
 GROWN = 6
+# Calls whose reading tasks may still be at work, where nothing is kept: this round's, the next one's, a stage's.
+LATEST = 8
+
+
+@dataclass(frozen=True)
+class Span:
+    """The batches that one task reads.
+
+    Dask names tasks after a digest of all that they are given, which takes it long for many paths. `Source` sees to
+    names of their own, so that this says no more than where it is.
+    """
+
+    batches: tuple[Batch, ...]
+
+    def __dask_tokenize__(self) -> int:
+        return self.batches[0].number
+
+
+def _batches_of(span: Span) -> tuple[Batch, ...]:
+    return span.batches
 
 
 class Source:
-    """Where every stage gets packed batches from: the workers' memory, or the files again."""
+    """Where every stage gets packed batches from: the workers' memory, or the files again.
+
+    Parameters
+    ----------
+    pack
+        What `map_partitions` does with the batches of a span.
+    meta
+        The columns that Dask is told of; what a partition holds is no DataFrame.
+    places
+        Batches with the same number here are wanted together: they are read by one worker, if it has the time.
+    """
 
     def __init__(
         self,
         client: Client,
-        packed: dd.DataFrame,
+        pack: Callable[[Sequence[Batch]], Any],
+        meta: pd.DataFrame,
         batches: Sequence[Batch],
         keep: bool,
+        places: Mapping[int, int] | None = None,
         retries: int = 0,
         run: str = "",
     ):
         self._client, self._retries, self._run = client, retries, uuid.uuid4().hex[:8]
         self._told = {"run": run, "batches": 0, "rows": 0, "kept": keep}
-        self._packed = packed.optimize()  # one task from the files to the packed batches; no frame leaves it
-        self._spans = [[batch.number for batch in together] for together in spans(batches)]
-        self._span_of = {number: s for s, some in enumerate(self._spans) for number in some}
+        self._pack, self._meta, self._places = pack, meta, places or {}
+        self._spans = [Span(tuple(together)) for together in spans(batches)]
+        self._span_of = {batch.number: s for s, some in enumerate(self._spans) for batch in some.batches}
         self._keep, self._kept = keep, dict[int, Future]()
-        self._reads = dict(zip(map(str, self._packed.__dask_keys__()), self._spans, strict=True))
+        self._count, self._reads = itertools.count(), dict[str, list[int]]()
 
     def batches(self, numbers: list[int]) -> list[Future]:
         """The packed batches of these numbers, in the same order."""
         wanted = [n for n in numbers if n not in self._kept]
-        read = list(dict.fromkeys(self._span_of[n] for n in wanted))
-        with warnings.catch_warnings():  # the stage's annotation is for the tasks, which do get it
-            warnings.filterwarnings("ignore", message="Dask annotations")
-            # Through `to_delayed` for a list of futures: one for each batch, under its own key.
-            parts = self._packed.partitions[read].to_delayed() if read else []
         fresh: dict[int, Delayed] = {}
-        for s, part in zip(read, parts, strict=True):
-            some = self._spans[s]
+        where: dict[Any, str] = {}
+        workers = self._workers() if wanted else []
+        for s, part in self._parts(list(dict.fromkeys(self._span_of[n] for n in wanted))).items():
+            some = [batch.number for batch in self._spans[s].batches]
             for n in some if self._keep else [n for n in wanted if self._span_of[n] == s]:
                 key = f"pick-{self._run}-{n}"
                 fresh[n] = part if len(some) == 1 else delayed(pick)(part, some.index(n), dask_key_name=key)
-        with span("read"), dask.annotate(pipeline=self._told):
+            place = self._places.get(some[0])
+            if place is not None and workers:
+                where[part.key] = workers[place % len(workers)]
+        with span("read"), dask.annotate(pipeline=self._told, **near(where)):
             started = self._client.compute(list(fresh.values()), retries=self._retries) if fresh else []
         futures = dict(zip(fresh, started, strict=True))
         if self._keep:
             self._kept |= futures
         return [futures.get(n) or self._kept[n] for n in numbers]
+
+    def _parts(self, some: list[int]) -> dict[int, Delayed]:
+        """What reads and packs these spans, by span: one task from the files to the packed batches.
+
+        A graph of these alone: that of all batches would be gone through, whole, whenever some are wanted. No key
+        is used twice, as in `Tasks.submit`.
+        """
+        if not some:
+            return {}
+        meta: dict[str, Any] = {"meta": self._meta, "enforce_metadata": False}
+        with dask.config.set({"dataframe.convert-string": False}), warnings.catch_warnings():
+            # The setting would turn any Python object into text; annotations are for the tasks, which do get them.
+            warnings.filterwarnings("ignore", message="Dask annotations")
+            label = f"read-{self._run}-{next(self._count)}"
+            read = dd.from_map(_batches_of, [self._spans[s] for s in some], label=label, **meta)
+            # Through `to_delayed` for a list of futures: one for each batch, under its own key.
+            parts = read.map_partitions(self._pack, **meta).to_delayed()
+        self._reads[str(parts[0].key[0])] = some
+        while not self._keep and len(self._reads) > LATEST:
+            del self._reads[next(iter(self._reads))]
+        return dict(zip(some, parts, strict=True))
+
+    def _workers(self) -> list[str]:
+        """The addresses of those that are there now, in an order that lasts."""
+        return sorted(self._client.scheduler_info(n_workers=-1)["workers"]) if self._places else []
 
     def let_go(self) -> None:
         """Keep nothing any more; what is asked for from here on is read again."""
@@ -72,7 +135,12 @@ class Source:
 
     def suspect(self) -> list[int]:
         """The batches of the reading task that workers most likely died of; none if they died of no reading."""
-        return suspect_of(self._client, self._reads)
+        keys = {
+            str((name, i)): [batch.number for batch in self._spans[s].batches]
+            for name, some in self._reads.items()
+            for i, s in enumerate(some)
+        }
+        return suspect_of(self._client, keys)
 
 
 def suspect_of(client: Client, tasks: Mapping[str, list[int]]) -> list[int]:
@@ -107,14 +175,11 @@ class Fold:
 
 def open_source(plan: Plan, recipe: Recipe, session: Session, keep: bool, run: str) -> Source:
     """The source of a plan's batches, packed as ``recipe`` says."""
-    with dask.config.set({"dataframe.convert-string": False}), warnings.catch_warnings():
-        # The setting would turn any Python object into text; the warning is as in `Source.batches`.
-        warnings.filterwarnings("ignore", message="Dask annotations")
-        # What a partition holds is no DataFrame: what to read, then what was read, packed.
-        meta = {"meta": plan.meta, "enforce_metadata": False}
-        partitions = dd.from_map(list, spans(plan.batches), label="read", **meta)
-        packed = partitions.map_partitions(pack_span, recipe, **meta)
-        return Source(session.client, packed, plan.batches, keep, plan.config.cluster.retries, run)
+    pack = partial(pack_span, recipe=recipe)
+    config = plan.config
+    trained = [batch.number for batch in plan.batches if batch.test is not True]
+    places = places_of(trained, config.train) if session.places else {}
+    return Source(session.client, pack, plan.meta, plan.batches, keep, places, config.cluster.retries, run)
 
 
 def decide_keep(plan: Plan, session: Session, copies: int = 1) -> bool:

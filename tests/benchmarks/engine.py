@@ -17,8 +17,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import dask
-import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import psutil
@@ -29,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from pipeline import config as cfg
 from pipeline import rounds
 from pipeline.progress import Monitor
-from pipeline.rounds import Trainer, Training
+from pipeline.rounds import Trainer, Training, places_of
 from pipeline.supply import Source
 from pipeline.tasks import Tasks
 from pipeline.train import Lane
@@ -47,8 +45,8 @@ class Empty:
         return f"empty batch {self.number}"
 
 
-def read(batch: Empty) -> int:
-    return batch.number
+def read(batches: Sequence[Empty]) -> int:
+    return batches[0].number
 
 
 def count(batch: int) -> int:
@@ -90,10 +88,8 @@ def measure(client: Client, scheduler: psutil.Process, number: int, keep: bool) 
     batches = [Empty(n) for n in range(number)]
     tasks = Tasks(client, FAN_IN, 2, "engine", [1] * number)
     begin = time.perf_counter()
-    with dask.config.set({"dataframe.convert-string": False}):
-        meta: dict[str, Any] = {"meta": pd.DataFrame({"x": np.zeros(0)}), "enforce_metadata": False}
-        packed = dd.from_map(read, batches, label="read", **meta)
-    source = Source(client, packed, batches, keep, 2, "engine")
+    places = places_of(list(range(number)), cfg.Train(lanes=4))
+    source = Source(client, read, pd.DataFrame({"x": np.zeros(0)}), batches, keep, places, 2, "engine")
     seconds = {"graph": time.perf_counter() - begin}
     for stage_name in ("statistics", "train", "evaluate"):
         begin = time.perf_counter()

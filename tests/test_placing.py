@@ -1,0 +1,69 @@
+import os
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+import dask
+import pandas as pd
+import pytest
+from distributed import wait
+
+from pipeline import config as cfg
+from pipeline.cluster import connect
+from pipeline.cut import Batch, Piece
+from pipeline.placing import near
+from pipeline.rounds import places_of
+from pipeline.supply import Source
+
+
+def numbers(batches):
+    return [batch.number for batch in batches]
+
+
+def test_what_one_task_trains_on_is_read_by_one_worker(session):
+    batches = [Batch(n, (Piece(f"{n}", (0,)),), 1, span=n) for n in range(24)]
+    places = {n: n % 2 for n in range(24)}
+    source = Source(session.client, numbers, pd.DataFrame({"x": []}), batches, True, places)
+    futures = source.batches(list(range(24)))
+    wait(futures)
+    assert session.client.gather(futures) == [[n] for n in range(24)]
+    who = session.client.who_has(futures)
+    found = [Counter(who[f.key][0] for f in futures[start::2]) for start in (0, 1)]
+    # A wish, which an idle worker need not heed; by chance half would be where they are wanted.
+    assert [place.most_common(1)[0][1] for place in found] >= [10, 10]
+    assert found[0].most_common(1)[0][0] != found[1].most_common(1)[0][0]
+
+
+@pytest.mark.parametrize("lanes", [1, 3, 4])
+def test_places_are_the_tasks_that_train(lanes):
+    config = cfg.Train(lanes=lanes, round_batches=20)
+    places = places_of(list(range(50)), config)
+    assert sorted(places) == list(range(50))
+    most = Counter(places.values())
+    assert max(most.values()) <= 8
+    assert sorted(most) == list(range(len(most)))
+    for workers in (1, 2, 3):
+        share = Counter(place % workers for place in places.values())
+        assert max(share.values()) - min(share.values()) <= 20
+
+
+def deadly(name, folder):
+    """Kill the first two workers."""
+    if name == "deadly" and len(list(Path(folder).iterdir())) < 2:
+        Path(folder, str(os.getpid())).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.05)
+    return name
+
+
+def test_tasks_that_wished_for_workers_now_gone_run_on_those_that_come(tmp_path):
+    with connect(cfg.Cluster(workers=2, dashboard="127.0.0.1:0")) as session:
+        client = session.client
+        assert session.places
+        workers = sorted(client.scheduler_info(n_workers=-1)["workers"])
+        names = ["deadly", *map(str, range(6))]
+        with dask.annotate(**near({name: workers[i % 2] for i, name in enumerate(names)})):
+            futures = [client.submit(deadly, name, str(tmp_path), key=name) for name in names]
+        assert client.gather(futures) == names
+    assert len(list(tmp_path.iterdir())) == 2
