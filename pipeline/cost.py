@@ -6,7 +6,7 @@ from typing import Any
 STAGES = ("read", "statistics", "search", "train", "evaluate", "other")
 # The tasks of each stage, by what stands before the first `-` of their keys; of merges, by what is merged.
 _TASKS = {
-    "read": ("read", "partitions", "pick", "fold"),
+    "read": ("read", "pick", "fold"),
     "statistics": ("statistics", "merge-statistics"),
     "search": ("rows", "trial", "score", "merge-score"),
     "train": ("send", "train", "losses", "merge-share", "merge-lanes", "merge-hand_over", "validate", "merge-validate"),

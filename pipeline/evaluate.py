@@ -183,7 +183,7 @@ def curves_of_batch(batch: PackedBatch, model: Any, coding: Coding) -> Curves:
     return curves_of(model, matrix_for(model, rows.X), rows.y)
 
 
-def importance_of(sample: Sample, judge: Judge, names: Sequence[str]) -> dict[str, dict[str, float]]:
+def importance_of(names: Sequence[str], sample: Sample, judge: Judge) -> dict[str, dict[str, float]]:
     """How much some columns matter, as `rises` has it."""
 
     def predicted(features: Packed, y: np.ndarray) -> Prediction:

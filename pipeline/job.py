@@ -157,11 +157,7 @@ class Job:
         sizes = {batch.number: (1, batch.rows) for batch in self.plan.batches if batch.test is not True}
 
         def begin(window: list[int]) -> list[Future]:
-            named = zip(window, source.batches(window), strict=True)
-            return [
-                self.tasks.submit(f"calibrate-{n}", evaluate.curves_of_batch, batch, *arguments, about=[n])
-                for n, batch in named
-            ]
+            return self.tasks.map("calibrate", evaluate.curves_of_batch, window, source.batches(window), *arguments)
 
         with self.monitor.stage("calibrate", len(sizes)) as stage:
             merged: Curves = self.tasks.map_reduce(stage, sizes, begin, merge_curves, "calibrate")
@@ -216,11 +212,7 @@ class Job:
         recipe = self.tasks.send(self.recipe)
 
         def begin(window: list[int]) -> list[Future]:
-            named = zip(window, source.batches(window), strict=True)
-            return [
-                self.tasks.submit(f"statistics-{n}", summarise_batch, batch, recipe, side, about=[n])
-                for n, batch in named
-            ]
+            return self.tasks.map("statistics", summarise_batch, window, source.batches(window), recipe, side)
 
         with self.monitor.stage("statistics", len(self.rows)) as stage:
             sizes = {number: (1, rows) for number, rows in enumerate(self.rows)}
@@ -286,10 +278,8 @@ class Job:
     def _importance(self, sample: Sample, columns: Columns, judge: Future, stage: Stage) -> dict[str, dict[str, float]]:
         """How much each column matters, worked out for some at a time."""
         sent = self.tasks.send(sample)
-        futures = [
-            self.tasks.submit(f"importance-{i}", importance_of, sent, judge, part)
-            for i, part in enumerate(chunks(features_of(columns), COLUMNS))
-        ]
+        parts = list(chunks(features_of(columns), COLUMNS))
+        futures = self.tasks.each("importance", importance_of, parts, sent, judge)
         stage.wait(futures)
         return {name: rise for part in self.client.gather(futures) for name, rise in part.items()}
 
@@ -299,11 +289,7 @@ class Job:
         sizes = {batch.number: (1, batch.rows) for batch in self.plan.batches if batch.test is not without}
 
         def begin(window: list[int]) -> list[Future]:
-            named = zip(window, source.batches(window), strict=True)
-            return [
-                self.tasks.submit(f"evaluate-{n}", evaluate.evaluate_batch, batch, sent, about=[n])
-                for n, batch in named
-            ]
+            return self.tasks.map("evaluate", evaluate.evaluate_batch, window, source.batches(window), sent)
 
         with self.monitor.stage("evaluate", len(sizes)) as stage:
             merged: Evaluated = self.tasks.map_reduce(stage, sizes, begin, evaluate.merge, "evaluate")

@@ -188,7 +188,7 @@ class Trainer:
                 trained.append(lane)
                 parts.append(part)
             lanes.append(lane)
-        losses = [self._tasks.submit(f"losses-{lane.key}", losses_of, lane) for lane in trained]
+        losses = self._tasks.each(f"losses-{name}", losses_of, trained)
         merged = self._merge(start, lanes, name) if self._config.lanes > 1 else lanes[0]
         stage.wait(trained, [(len(part), sum(self._plan[n].rows for n in part)) for part in parts])
         stage.wait([merged])
@@ -205,7 +205,7 @@ class Trainer:
         return replace(after, losses=()), [by_number[n] for n in numbers]
 
     def _merge(self, base: Future, lanes: list[Future], name: str) -> Future:
-        shares = [self._tasks.submit(f"merge-share-{name}-{k}", share_of, lane, base) for k, lane in enumerate(lanes)]
+        shares = self._tasks.each(f"merge-share-{name}", share_of, lanes, base)
         share = self._tasks.reduce(shares, merge_shares, f"lanes-{name}")
         return self._tasks.submit(f"merge-hand_over-{name}", merged_lane, base, share, lanes)
 
@@ -214,12 +214,8 @@ class Trainer:
         lane = self._tasks.send(done.lane)
 
         def begin(window: list[int]) -> list[Future]:
-            named = zip(window, self._batches(window), strict=True)
-            arguments = (lane, self._coding, self._target)
-            return [
-                self._tasks.submit(f"validate-{done.epochs}-{n}", validate_batch, batch, *arguments, about=[n])
-                for n, batch in named
-            ]
+            arguments = self._batches(window), lane, self._coding, self._target
+            return self._tasks.map(f"validate-{done.epochs}", validate_batch, window, *arguments)
 
         uncounted = dict.fromkeys(numbers, (0, 0))
         name = f"validate-{done.epochs}"

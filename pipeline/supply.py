@@ -167,10 +167,8 @@ class Fold:
 
     def batches(self, numbers: list[int]) -> list[Future]:
         """The packed batches of these numbers, in the same order, the rows of the fold held out."""
-        named = zip(numbers, self._source.batches(numbers), strict=True)
-        return [
-            self._tasks.submit(f"fold-{self.number}-{n}", held_out, batch, self.number, about=[n]) for n, batch in named
-        ]
+        batches = self._source.batches(numbers)
+        return self._tasks.map(f"fold-{self.number}", held_out, numbers, batches, self.number)
 
 
 def open_source(plan: Plan, recipe: Recipe, session: Session, keep: bool, run: str) -> Source:

@@ -47,29 +47,58 @@ class Tasks:
         return sent
 
     def submit(self, name: str, function: Callable[..., Any], *args: Any, about: Sequence[int] = ()) -> Future:
-        """One task about some batches; the dashboard shows what stands before the first ``-`` of ``name``.
+        """One task about some batches; the dashboard shows what stands before the first ``-`` of ``name``."""
+        return self._submit([name], function, [[one] for one in args], [about])[0]
+
+    def map(
+        self, name: str, function: Callable[..., Any], numbers: Sequence[int], batches: Sequence[Future], *args: Any
+    ) -> list[Future]:
+        """A task about each batch, which is its first argument; those of ``args`` are the same for all."""
+        return self._submit([f"{name}-{n}" for n in numbers], function, _each(batches, args), [[n] for n in numbers])
+
+    def each(self, name: str, function: Callable[..., Any], parts: Sequence[Any], *args: Any) -> list[Future]:
+        """As `map`, for what is no batch."""
+        names = [f"{name}-{i}" for i in range(len(parts))]
+        return self._submit(names, function, _each(parts, args), [[]] * len(parts))
+
+    def _submit(
+        self,
+        names: Sequence[str],
+        function: Callable[..., Any],
+        arguments: Sequence[Sequence[Any]],
+        about: Sequence[Sequence[int]],
+    ) -> list[Future]:
+        """Tasks in one graph: sent one by one they cost the client and the scheduler several times as much.
 
         No key is used twice: one that was let go and comes back before the scheduler has forgotten it is waited
         for in vain.
 
-        The future holds its arguments until `Stage.wait` has seen it done: a future that is let go right
-        after it was used is sometimes released before the scheduler has the task that needs it.
+        A future holds its arguments until `Stage.wait` has seen it done: a future that is let go right after it was
+        used is sometimes released before the scheduler has the task that needs it.
         """
-        head, _, tail = name.partition("-")
-        key = f"{head}-{self._run}-{next(self._count)}-{tail}"
-        told = {"run": self._watched, "batches": len(about), "rows": sum(self._rows[n] for n in about if self._rows)}
-        with dask.annotate(pipeline=told):
-            future = self.client.submit(function, *args, key=key, priority=AHEAD, retries=self._retries)
-        future.held, future.about = args, about
-        return future
+        if not names:
+            return []
+        told: dict[str, dict[str, Any]] = {}
+        for name, some in zip(names, about, strict=True):
+            head, _, tail = name.partition("-")
+            rows = sum(self._rows[n] for n in some if self._rows)
+            key = f"{head}-{self._run}-{next(self._count)}-{tail}"
+            told[key] = {"run": self._watched, "batches": len(some), "rows": rows}
+        with dask.annotate(pipeline=told.__getitem__):  # by key; a mapping's own method travels anywhere
+            futures: list[Future] = self.client.map(
+                function, *arguments, key=list(told), priority=AHEAD, retries=self._retries, pure=False
+            )
+        for future, some, *args in zip(futures, about, *arguments, strict=True):
+            future.held, future.about = args, some
+        return futures
 
     def reduce(self, parts: Sequence[Future], merge: Callable[[list[Any]], Any], name: str) -> Future:
         """Merge in a tree of fixed shape on the workers, each group as soon as its parts are there."""
 
-        def call(group: list[Future], level: int, index: int) -> Future:
-            return self.submit(f"merge-{name}-{level}-{index}", merge, group)
+        def call(groups: list[list[Future]], level: int) -> list[Future]:
+            return self.each(f"merge-{name}-{level}", merge, groups)
 
-        return tree(parts, self._fan_in, call) if len(parts) > 1 else call(list(parts), 0, 0)
+        return tree(parts, self._fan_in, call) if len(parts) > 1 else call([list(parts)], 0)[0]
 
     def map_reduce(
         self,
@@ -93,6 +122,10 @@ class Tasks:
             stage.wait(futures, [sizes[n] for n in window])
             stage.wait(merged[-1:])
         return self.reduce(merged, merge, name).result()
+
+
+def _each(first: Sequence[Any], others: Sequence[Any]) -> list[Sequence[Any]]:
+    return [first, *([one] * len(first) for one in others)]
 
 
 def chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:

@@ -93,6 +93,17 @@ class Threads:
         """
         return self._begin(key, lambda: function(*_results(args)), list(_tasks_in(args)), priority, retries)
 
+    def map(
+        self,
+        function: Callable[..., Any],
+        *arguments: Sequence[Any],
+        key: Sequence[Any],
+        pure: bool = False,
+        **how: Any,
+    ) -> list[Task]:
+        """A task for each set of arguments, as `submit` does it."""
+        return [self.submit(function, *args, key=one, **how) for one, *args in zip(key, *arguments, strict=True)]
+
     def compute(self, collections: Sequence[Any], retries: int = 0) -> list[Task]:
         """The tasks of delayed values; what several of them need is worked out once."""
         expression = collections_to_expr(list(collections)).optimize()

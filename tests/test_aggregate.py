@@ -9,17 +9,17 @@ from pipeline.aggregate import tree
 
 @given(st.lists(st.text(max_size=2), min_size=1, max_size=60), st.integers(2, 9))
 def test_a_tree_keeps_the_order_and_loses_nothing(parts, fan_in):
-    assert tree(parts, fan_in, lambda group, level, index: "".join(group)) == "".join(parts)
+    assert tree(parts, fan_in, lambda groups, level: ["".join(group) for group in groups]) == "".join(parts)
 
 
 @given(st.integers(1, 3_000), st.integers(2, 16))
 def test_depth_is_logarithmic_and_no_group_is_larger_than_the_fan_in(parts, fan_in):
     levels = set()
 
-    def call(group, level, index):
-        assert 2 <= len(group) <= fan_in
+    def call(groups, level):
+        assert all(2 <= len(group) <= fan_in for group in groups)
         levels.add(level)
-        return sum(group)
+        return [sum(group) for group in groups]
 
     assert tree([1] * parts, fan_in, call) == parts
     assert len(levels) == math.ceil(round(math.log(parts, fan_in), 9))

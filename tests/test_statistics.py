@@ -85,7 +85,7 @@ def test_a_tree_over_any_partitioning_gives_the_summary_of_the_whole(cuts, fan_i
     edges = [0, *sorted(cuts), 200]
     slices = [frame.iloc[a:b] for a, b in itertools.pairwise(edges)]
     parts = [summarise(packed(p), COLUMNS, ABOUT) for p in slices]
-    merged = tree(parts, fan_in, lambda group, level, index: merge(group))
+    merged = tree(parts, fan_in, lambda groups, level: [merge(group) for group in groups])
     whole = summarise(packed(frame), COLUMNS, ABOUT)
     assert merged.rows == whole.rows
     for name, moments in ((name, number.moments) for name, number in whole.numeric.items()):

@@ -239,7 +239,7 @@ def test_any_partitioning_and_tree_learn_the_same_encoder(cuts, fan_in):
     about = Reference.of(frame, columns)
     made = batches(frame, columns, about, cuts)
     parts = [summarise(batch, columns, about) for batch in made]
-    merged = tree(parts, fan_in, lambda group, level, index: statistics.merge(group))
+    merged = tree(parts, fan_in, lambda groups, level: [statistics.merge(group) for group in groups])
     ours = make_encoder(merged, columns, about, np.array([0, 1]), 3)
     (one,) = batches(frame, columns, about, [])
     whole = make_encoder(summarise(one, columns, about), columns, about, np.array([0, 1]), 3)
@@ -262,7 +262,7 @@ def test_above_their_size_quantiles_are_near_and_the_same_every_time(monkeypatch
 
     def merged():
         parts = [quantiles.Quantiles.of(part) for part in np.array_split(values, 60)]
-        return tree(parts, 8, lambda group, level, index: quantiles.Quantiles.merge(group))
+        return tree(parts, 8, lambda groups, level: [quantiles.Quantiles.merge(group) for group in groups])
 
     found = merged()
     assert found.values is None
@@ -278,7 +278,7 @@ def test_above_their_size_counts_keep_the_frequent_values(monkeypatch):
     values = np.concatenate([np.repeat(np.arange(20), 500), rng.integers(20, 5_000, 10_000)])
     rng.shuffle(values)
     parts = [counts.Counts.of(*category_codes(pd.Series(part))) for part in np.array_split(values, 40)]
-    merged = tree(parts, 4, lambda group, level, index: group[0].merge(*group[1:]))
+    merged = tree(parts, 4, lambda groups, level: [group[0].merge(*group[1:]) for group in groups])
     assert len(merged.values) <= 100
     top = merged.values.sort_values(ascending=False).head(20)
     assert set(top.index) == set(range(20))
