@@ -65,11 +65,6 @@ class Source:
             self._kept |= futures
         return [futures.get(n) or self._kept[n] for n in numbers]
 
-    def let_go(self) -> None:
-        """Keep nothing any more; what is asked for from here on is read again."""
-        self._kept.clear()
-        self._keep = False
-
     def suspect(self) -> list[int]:
         """The batches of the reading task that workers most likely died of; none if they died of no reading."""
         return suspect_of(self._client, self._reads)

@@ -84,6 +84,7 @@ ORDER = [
     "blame",
     "whole",
     "pool",
+    "abreast",
     "trials",
     "search",
     "job",
