@@ -4,7 +4,7 @@ Lanes come and go as lists, one for each trial. A trial that fails has its reaso
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from pipeline.metrics import LogLoss, Metric, Prediction
 from pipeline.pack import PackedBatch
 from pipeline.pool import training_of
 from pipeline.split import TRAIN, VALIDATION
-from pipeline.train import Lane, fitted, merge_shares, merged_lane, share_of, train_rows
+from pipeline.train import Lane, copied, fitted, merge_shares, merged_lane, share_of, train_rows
 from pipeline.whole import fit_group, trained
 
 
@@ -53,6 +53,7 @@ class Coded:
 
 def train_some(lanes: Lanes, batches: Sequence[PackedBatch], coded: Coded, step: int) -> Lanes:
     """The lanes after every ``step``-th training row of some batches."""
+    lanes = [guarded(copied, lane) for lane in lanes]
     for batch in batches:
         rows = coded.coding.rows(training_of(batch, step) if step > 1 else batch, TRAIN)
         lanes = [guarded(_train, lane, rows, coded.target) for lane in lanes]
@@ -60,7 +61,8 @@ def train_some(lanes: Lanes, batches: Sequence[PackedBatch], coded: Coded, step:
 
 
 def _train(lane: Lane, rows: Rows, target: Target) -> Lane:
-    return train_rows(lane, [rows], target, watched=False)
+    count, _ = train_rows(lane, rows, target, watched=False)
+    return replace(lane, rows=lane.rows + count)
 
 
 def share_all(lanes: Lanes, bases: Lanes) -> list[Any]:

@@ -49,6 +49,8 @@ GREATER = (
 
 # Trials that one task trains or scores at most: their models are in memory together.
 TOGETHER = 16
+# Tasks for each that can run at a time: with one alone, a worker that has two would be waited for.
+CHOICE = 2
 
 
 @dataclass
@@ -138,7 +140,7 @@ class Racing:
     Parameters
     ----------
     width
-        How many tasks can run at a time: no fewer are made of the trials, where there are so many.
+        How many tasks can run at a time: so that all have work where there are trials enough.
     """
 
     def __init__(self, tasks: Tasks, scoring: Scoring, width: int):
@@ -173,7 +175,7 @@ class Racing:
             alone = trial.number if learns_whole(trial.estimator) else None
             key = _encoding_of(trial), train.epochs, train.lanes, train.round_batches, alone
             alike.setdefault(key, []).append(trial)
-        most = min(max(len(trials) // self._width, 1), TOGETHER)
+        most = min(max(len(trials) // (CHOICE * self._width), 1), TOGETHER)
         return [some for group in alike.values() for some in chunks(group, _even(len(group), most))]
 
     def _begun(self, trials: list[Trial], passes: float, sent: dict[Any, Future]) -> _Abreast:
