@@ -128,7 +128,7 @@ def main(names: list[str], alone: bool) -> None:
             for method, (loss, *costs) in found.items():
                 named = zip(costs, found["grid"][1:], ("rows", "s", "s of the processor"), strict=True)
                 told = "  ".join(
-                    f"{cost:>12,.{unit != 'rows'}f} {unit} {cost / most:4.0%}" for cost, most, unit in named
+                    f"{cost:>12,.{0 if unit == 'rows' else 1}f} {unit} {cost / most:4.0%}" for cost, most, unit in named
                 )
                 print(f"{method:<18} log-loss {loss:.5f}  {told}", flush=True)
 
