@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from pipeline import evaluate
-from pipeline.encode import Coding, Rows
+from pipeline.encode import Coding, Rows, joined
 from pipeline.errors import DataError, PipelineError
 from pipeline.evaluate import States, Target
 from pipeline.metrics import LogLoss, Metric, Prediction
 from pipeline.pack import PackedBatch
 from pipeline.pool import training_of
 from pipeline.split import TRAIN, VALIDATION
+from pipeline.tasks import chunks
 from pipeline.train import Lane, copied, fitted, merge_shares, merged_lane, share_of, train_rows
 from pipeline.whole import fit_group, trained
 
@@ -52,10 +53,11 @@ class Coded:
 
 
 def train_some(lanes: Lanes, batches: Sequence[PackedBatch], coded: Coded, step: int) -> Lanes:
-    """The lanes after every ``step``-th training row of some batches."""
+    """The lanes after every ``step``-th training row of some batches, which are put together to whole ones again."""
     lanes = [guarded(copied, lane) for lane in lanes]
-    for batch in batches:
-        rows = coded.coding.rows(training_of(batch, step) if step > 1 else batch, TRAIN)
+    for some in chunks(batches, step):
+        parts = [coded.coding.rows(training_of(batch, step) if step > 1 else batch, TRAIN) for batch in some]
+        rows = joined(parts) if len(parts) > 1 else parts[0]
         lanes = [guarded(_train, lane, rows, coded.target) for lane in lanes]
     return lanes
 
