@@ -158,13 +158,17 @@ def numeric_columns(frame: pd.DataFrame, columns: Columns) -> Iterator[np.ndarra
     yield from (age_values(frame[n.removesuffix(".age")]) for n in columns.numbers[len(columns.numeric) :])
 
 
-def coded_columns(frame: pd.DataFrame, columns: Columns) -> CodedColumns:
-    """Categorical columns, parts of the datetime columns and crosses as (codes, distinct values)."""
-    coded = {name: category_codes(frame[name]) for name in columns.categorical}
+def coded_columns(frame: pd.DataFrame, columns: Columns, known: CodedColumns | None = None) -> CodedColumns:
+    """Categorical columns, parts of the datetime columns and crosses as (codes, distinct values).
+
+    Columns of ``known`` are taken from there.
+    """
+    known = known or {}
+    coded = {name: known[name] if name in known else category_codes(frame[name]) for name in columns.categorical}
     for name in columns.datetime:
         coded |= datetime_codes(frame[name], columns.treatment(name).parts)
     for names in columns.cross:
-        parts = [coded[n] if n in coded else category_codes(frame[n]) for n in names]
+        parts = [coded.get(n) or known.get(n) or category_codes(frame[n]) for n in names]
         coded[CROSS.join(names)] = _crossed(parts)
     return coded
 

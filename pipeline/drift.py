@@ -145,14 +145,19 @@ class Observed:
     codes: Mapping[str, Values] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, packed: Packed, rows: np.ndarray, encoder: Encoder) -> "Observed":
-        """Of some packed rows."""
+    def of(
+        cls, packed: Packed, rows: np.ndarray, encoder: Encoder, slots: Mapping[str, np.ndarray] | None = None
+    ) -> "Observed":
+        """Of some packed rows; ``slots`` are those of its vocabularies (`Encoder.slots_of`), where they are known."""
         numbers, codes = {}, {}
+        slots = encoder.slots_of(packed.names, packed.vocabularies) if slots is None else slots
+        some = packed.numbers[rows]
+        every = np.arange(len(rows))
         for j, name in enumerate(encoder.columns.numbers):
-            numbers[name] = Number.of(packed.numbers[:, j], rows, encoder.center_[j], encoder.unit_[j])
+            numbers[name] = Number.of(some[:, j], every, encoder.center_[j], encoder.unit_[j])
         for j, (name, values) in enumerate(zip(packed.names, packed.vocabularies, strict=True)):
             counts = np.bincount(packed.codes[rows, j], minlength=len(values) + 1)
-            codes[name] = _observed(name, counts, values, encoder)
+            codes[name] = _observed(name, counts, values, encoder, slots)
         return cls(len(rows), numbers, codes)
 
     @classmethod
@@ -205,7 +210,9 @@ def severe(drift: Mapping[str, Any]) -> str | None:
 _PLACES: WeakKeyDictionary[Encoder, dict[str, np.ndarray]] = WeakKeyDictionary()
 
 
-def _observed(name: str, counts: np.ndarray, values: pd.Index, encoder: Encoder) -> Values:
+def _observed(
+    name: str, counts: np.ndarray, values: pd.Index, encoder: Encoder, slots: Mapping[str, np.ndarray]
+) -> Values:
     """How often each of a column's values occurs, as `Values`; the last of ``counts`` is that of missing."""
     then, known = encoder.profile_["codes"][name]["values"], encoder.categories_.get(name)
     places = _PLACES.setdefault(encoder, {})
@@ -218,9 +225,8 @@ def _observed(name: str, counts: np.ndarray, values: pd.Index, encoder: Encoder)
         top = np.bincount(np.where(place < 0, len(then), place), counts, len(then) + 1)
         unseen = 0 if known is None else int(counts[:-1][~values.isin(known)].sum())
     else:
-        slots = encoder.slots(name, values)
-        top = np.bincount(places[name][slots], counts, len(then) + 1)
-        unseen = int(counts[slots == len(known) + 1].sum())
+        top = np.bincount(places[name][slots[name]], counts, len(then) + 1)
+        unseen = int(counts[slots[name] == len(known) + 1].sum())
     return Values(top[:-1].astype(np.int64), total, unseen, missing)
 
 

@@ -137,12 +137,12 @@ class PackedBatch:
         return self.features.numbers.nbytes + self.features.codes.nbytes + self.label.nbytes + self.fate.nbytes + values
 
 
-def pack(frame: pd.DataFrame, columns: Columns, reference: Reference) -> Packed:
-    """Pack the features of a DataFrame."""
+def pack(frame: pd.DataFrame, columns: Columns, reference: Reference, coded: CodedColumns | None = None) -> Packed:
+    """Pack the features of a DataFrame; ``coded`` are categorical columns that are coded already."""
     numbers = np.empty((len(frame), len(columns.numbers)), dtype=np.float32)
     for j, values in enumerate(numeric_columns(frame, columns)):
         _pack_numbers(values, reference.center[j], reference.unit[j], numbers[:, j])
-    coded = coded_columns(frame, columns)
+    coded = coded_columns(frame, columns, coded)
     vocabularies = tuple(values for _, values in coded.values())
     texts = tuple(tokenise(frame[name], columns.treatment(name).buckets) for name in columns.text)
     return Packed(numbers, pack_codes(coded, len(frame)), tuple(coded), vocabularies, texts)

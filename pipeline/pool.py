@@ -1,12 +1,12 @@
 """The pool: the rows that the trials of a search learn from and are scored on, decoded once for all of them.
 
-No batch of a pool has a row that tests. A share of the rows is every k-th row of all batches, or of the first ones
+Rows that test are never looked at. A share of the rows is every k-th row of all batches, or of the first ones
 in the order of the seed where there are many: trials train on it just as a run trains on all.
 """
 
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,7 +23,7 @@ from pipeline.label import target_of
 from pipeline.pack import PackedBatch
 from pipeline.plan import Plan
 from pipeline.progress import Stage
-from pipeline.split import TRAIN, VALIDATION
+from pipeline.split import TRAIN
 from pipeline.stages import Recipe, summarise_batch
 from pipeline.statistics import Summary
 from pipeline.supply import Source
@@ -54,11 +54,6 @@ def training_of(batch: PackedBatch, step: int = 1) -> PackedBatch:
     return batch.take(np.flatnonzero(batch.fate == TRAIN)[::step])
 
 
-def validation_of(batch: PackedBatch) -> PackedBatch:
-    """The rows of a batch that trials are scored on."""
-    return batch.take(np.flatnonzero(batch.fate == VALIDATION))
-
-
 def packing_of(columns: Columns) -> Any:
     """What two trials must agree in to learn from the same packed batches."""
     buckets = tuple(columns.treatment(name).buckets for name in columns.text)
@@ -80,20 +75,16 @@ class Pool:
         Of one of the trials; of its treatments only what is packed counts.
     recipe
         What packs the batches: its folds are those that any trial needs.
-    keep
-        Whether rows stay in the workers' memory, or are read again for each use.
     """
 
-    def __init__(self, plan: Plan, recipe: Recipe, source: Source, tasks: Tasks, keep: bool):
-        self._plan, self._recipe, self._source, self._tasks, self._keep = plan, recipe, source, tasks, keep
+    def __init__(self, plan: Plan, recipe: Recipe, source: Source, tasks: Tasks):
+        self._plan, self._recipe, self._source, self._tasks = plan, recipe, source, tasks
         self._summaries: dict[Any, Summary] = {}
-        self._training: dict[int, Future] = {}
-        self._validation: dict[int, Future] = {}
         self._rows: Mapping[int, int] = {}
         self.numbers = [batch.number for batch in plan.batches if batch.test is not True]
 
     def learn(self, columns: Sequence[Columns], stage: Stage) -> None:
-        """The statistics that trials with these columns need, each once, and the rows if they are kept.
+        """The statistics that trials with these columns need, each once.
 
         Raises
         ------
@@ -116,23 +107,10 @@ class Pool:
                     "or add data."
                 )
             self._rows = {n: rows["train"] for n, rows in first.batches.items()}
-            if self._keep:
-                self._cut(stage)
 
     def _begin(self, window: list[int], recipe: Future) -> list[Future]:
         named = zip(window, self._source.batches(window), strict=True)
         return [self._tasks.submit(f"statistics-{n}", summarise_batch, batch, recipe, about=[n]) for n, batch in named]
-
-    def _cut(self, stage: Stage) -> None:
-        """Part the rows that are kept from those that nobody needs."""
-        self._training = dict(zip(self.numbers, self._made(self.numbers, training_of), strict=True))
-        self._validation = dict(zip(self.numbers, self._made(self.numbers, validation_of), strict=True))
-        stage.wait([*self._training.values(), *self._validation.values()])
-        self._source.let_go()
-
-    def _made(self, numbers: list[int], make: Callable[..., PackedBatch], *arguments: Any) -> list[Future]:
-        named = zip(numbers, self._source.batches(numbers), strict=True)
-        return [self._tasks.submit(f"rows-{n}", make, batch, *arguments) for n, batch in named]
 
     def encoder(self, plan: Plan) -> tuple[Encoder, Target]:
         """The fitted encoder of a trial, and what there is to predict."""
@@ -160,18 +138,6 @@ class Pool:
         """Rows of a batch that are trained on."""
         return len(range(0, self._rows.get(number, 0), step))
 
-    def training(self, numbers: list[int], step: int) -> list[Future]:
-        """The training rows of some batches, in the same order."""
-        if not self._training:
-            return self._made(numbers, training_of, step)
-        if step == 1:
-            return [self._training[n] for n in numbers]
-        return [self._tasks.submit(f"rows-{n}", training_of, self._training[n], step) for n in numbers]
-
-    def validation(self, size: int) -> list[list[int]]:
-        """The numbers of the batches that trials are scored on, some at a time."""
-        return list(chunks(self.numbers, size))
-
-    def scored(self, numbers: list[int]) -> list[Future]:
-        """The rows of some batches that trials are scored on."""
-        return [self._validation[n] for n in numbers] if self._validation else self._made(numbers, validation_of)
+    def batches(self, numbers: list[int]) -> list[Future]:
+        """Some batches, in the same order; nobody looks at their rows that test."""
+        return self._source.batches(numbers)

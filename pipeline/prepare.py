@@ -33,6 +33,11 @@ class Steps:
     storage: Storage = PLAIN
     """Where the joins' tables are."""
 
+    @property
+    def none(self) -> bool:
+        """Whether a batch stays as it is."""
+        return not (self.joins or self.derive or self.filter or self.function)
+
 
 @dataclass(frozen=True)
 class Tally:

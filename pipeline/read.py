@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -36,6 +36,8 @@ class Selection:
     storage: Storage = PLAIN
     carried: pa.Schema = field(default_factory=lambda: pa.schema([]))
     """The columns that are carried over as the files have them."""
+    apart: frozenset[str] = frozenset()
+    """Columns of texts that come as `Read.coded` and not in the DataFrame."""
 
     @property
     def every(self) -> pa.Schema:
@@ -50,6 +52,15 @@ class Selection:
         return pa.schema([*every, *(f for f in self.carried if f.name not in every.names)])
 
 
+class Read(NamedTuple):
+    """A batch as it was read."""
+
+    frame: pd.DataFrame
+    coded: dict[str, tuple[np.ndarray, pd.Index]]
+    """Of columns that are not in ``frame``: codes (n,), -1 for missing, and the distinct values, texts."""
+    carried: pa.Table
+
+
 def read_span(batches: Sequence[Batch], selection: Selection) -> Iterator[pd.DataFrame]:
     """Each batch as a DataFrame, in order; a row group that several batches are cut from is decoded once.
 
@@ -61,11 +72,11 @@ def read_span(batches: Sequence[Batch], selection: Selection) -> Iterator[pd.Dat
     DataError
         The file cannot be decoded, or its rows are not as many as its footer said.
     """
-    return (frame for frame, _ in read_carrying(batches, selection))
+    return (read.frame for read in read_carrying(batches, selection))
 
 
-def read_carrying(batches: Sequence[Batch], selection: Selection) -> Iterator[tuple[pd.DataFrame, pa.Table]]:
-    """As `read_span`, each with the columns that are carried over, row by row beside it."""
+def read_carrying(batches: Sequence[Batch], selection: Selection) -> Iterator[Read]:
+    """As `read_span`, each with the columns that are carried over or come apart, row by row beside it."""
     whole = len(batches) == 1 and not batches[0].skip and not batches[0].rest
     tables = _stream(_joined(batches), selection, None if whole else STREAM_ROWS)
     pending: list[pa.Table] = []
@@ -81,13 +92,13 @@ def read_carrying(batches: Sequence[Batch], selection: Selection) -> Iterator[tu
             raise DataError(f"{batch}: {have} rows, but its footer said {batch.rows}; was it replaced meanwhile?")
         try:
             joined, carried = _concatenate(pending, selection.every), pa.concat_tables(beside)
-            frame, here = _frame(joined.slice(0, batch.rows), carried.slice(0, batch.rows), selection)
+            read = _read(joined.slice(0, batch.rows), carried.slice(0, batch.rows), selection)
         except MemoryError:
             raise
         except (pa.ArrowException, ValueError, OverflowError) as error:  # of damaged data, pyarrow says many a thing
             reason = str(error).partition("\n")[0].rstrip(".")
             raise DataError(f"{batch}: cannot be decoded ({reason}); write it again or remove it.") from None
-        yield frame, here
+        yield read
         pending, beside, have = [joined.slice(batch.rows)], [carried.slice(batch.rows)], have - batch.rows
 
 
@@ -201,7 +212,7 @@ def _cast(table: pa.Table, target: pa.Schema) -> pa.Table:
     return table.cast(target)
 
 
-def _frame(table: pa.Table, carried: pa.Table, selection: Selection) -> tuple[pd.DataFrame, pa.Table]:
+def _read(table: pa.Table, carried: pa.Table, selection: Selection) -> Read:
     read = len(table)
     if selection.filters and not len(selection.carried):
         table = table.filter(condition(selection.filters, selection.every))
@@ -209,9 +220,15 @@ def _frame(table: pa.Table, carried: pa.Table, selection: Selection) -> tuple[pd
         place = pa.array(np.arange(read))
         table = table.append_column(PLACE, place).filter(condition(selection.filters, selection.every))
         carried = carried.take(table.column(PLACE))
-    frame = _to_pandas(table.select(selection.schema.names))
+    frame = _to_pandas(table.select([name for name in selection.schema.names if name not in selection.apart]))
     frame.attrs["read"] = read
-    return frame, carried
+    return Read(frame, {name: _coded(table.column(name)) for name in selection.apart}, carried)
+
+
+def _coded(column: pa.ChunkedArray) -> tuple[np.ndarray, pd.Index]:
+    """Codes and values of a column of dictionaries, as its categories would have them, which pandas would hash."""
+    array = column.combine_chunks()
+    return pc.fill_null(array.indices, -1).to_numpy(), pd.Index(array.dictionary.to_pandas(), dtype="str")
 
 
 def _to_pandas(table: pa.Table) -> pd.DataFrame:

@@ -15,12 +15,13 @@ from sklearn.pipeline import Pipeline
 from pipeline import config as cfg
 from pipeline.cut import Batch, form_batches
 from pipeline.drift import check_schema
+from pipeline.encode import Encoder
 from pipeline.errors import ConfigError, DataError
 from pipeline.expressions import names_in
 from pipeline.folder import RunFolder
 from pipeline.label import remembered
 from pipeline.plan import selection_of, steps, untreated_type
-from pipeline.prepare import check_join, prepare
+from pipeline.prepare import Steps, check_join, prepare
 from pipeline.read import empty_frame
 from pipeline.scoring import Scoring, answers
 from pipeline.source import Dataset, absolute, open_dataset
@@ -102,7 +103,7 @@ def plan_scores(config: cfg.Config, trained: Pipeline, keep: Sequence[str], outp
     beside = pa.schema([dataset.exact.field(name) for name in carried])
     every = pa.schema([*schema, *(f for f in beside if f.name not in schema.names)])
     scoring = Scoring(
-        replace(selection_of(dataset, schema), carried=beside),
+        replace(selection_of(dataset, schema), carried=beside, apart=_apart(schema, encoder, steps(config))),
         steps(config),
         pa.schema(fields),
         encoder,
@@ -153,6 +154,15 @@ def _pruned(config: cfg.Config, dataset: Dataset, wanted: set[str]) -> tuple[cfg
         prepare=structs.replace(config.prepare, derive=derive),
     )
     return config, pa.schema([f for f in dataset.schema if f.name in wanted])
+
+
+def _apart(schema: pa.Schema, encoder: Encoder, steps: Steps) -> frozenset[str]:
+    """The categories that need not become a DataFrame's, as nothing but the encoder looks at them."""
+    if not steps.none:
+        return frozenset()
+    columns = encoder.columns
+    others = {*columns.numeric, *columns.datetime, *columns.text}
+    return frozenset(f.name for f in schema if pa.types.is_string(f.type) and f.name not in others)
 
 
 def _field(name: str, dataset: Dataset, meta: pd.DataFrame) -> pa.Field:

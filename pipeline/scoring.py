@@ -22,7 +22,7 @@ from pipeline.evaluate import Target, predict
 from pipeline.folder import RunFolder
 from pipeline.pack import Reference, pack
 from pipeline.prepare import Steps, prepare
-from pipeline.read import Selection, read_carrying
+from pipeline.read import Read, Selection, read_carrying
 from pipeline.split import FILTERED, OUTSIDE, SET_ASIDE
 from pipeline.stages import each_batch
 from pipeline.storage import PLAIN, Storage
@@ -132,8 +132,8 @@ def score_span(batches: Sequence[Batch], numbers: Sequence[int], scoring: Scorin
     """
     folder = RunFolder(scoring.place, scoring.storage)
 
-    def work(read: tuple[pd.DataFrame, pa.Table], batch: Batch) -> Part | None:
-        return _write(folder, *score(*read, batch, scoring)) if batch.number in numbers else None
+    def work(read: Read, batch: Batch) -> Part | None:
+        return _write(folder, *score(read, batch, scoring)) if batch.number in numbers else None
 
     def aside(batch: Batch, reason: str) -> Part | None:
         return Part(batch.number, str(batch), batch.rows, 0, {SET_ASIDE: batch.rows}, error=reason)
@@ -143,7 +143,7 @@ def score_span(batches: Sequence[Batch], numbers: Sequence[int], scoring: Scorin
     return Scored.of([part for part in parts if part is not None and part.batch in numbers])
 
 
-def score(read: pd.DataFrame, carried: pa.Table, batch: Batch, scoring: Scoring) -> tuple[pa.Table, Part]:
+def score(read: Read, batch: Batch, scoring: Scoring) -> tuple[pa.Table, Part]:
     """The predictions of a batch as it was read, with what is carried over; and the account of its rows.
 
     Raises
@@ -151,18 +151,22 @@ def score(read: pd.DataFrame, carried: pa.Table, batch: Batch, scoring: Scoring)
     PipelineError
         What went wrong.
     """
-    frame, tally = prepare(read, scoring.steps)
-    filtered = len(read) - sum(tally.dropped.values()) - len(frame)
+    frame, tally = prepare(read.frame, scoring.steps)
+    count = len(read.frame)
+    filtered = count - sum(tally.dropped.values()) - len(frame)
     if filtered < 0:
         raise DataError(f"prepare.function returned {-filtered:,} rows more than it got; it must not add rows.")
-    rejected = {OUTSIDE: read.attrs["read"] - len(read), **tally.dropped, FILTERED: filtered}
-    columns = _kept(frame, carried, len(read), scoring)
+    rejected = {OUTSIDE: read.frame.attrs["read"] - count, **tally.dropped, FILTERED: filtered}
+    columns = _kept(frame, read.carried, count, scoring)
     encoder = scoring.encoder
-    absent = [name for name in encoder.columns.names if name not in frame.columns]
+    absent = [name for name in encoder.columns.names if name not in frame.columns and name not in read.coded]
     if absent:
         raise DataError(f"column {absent[0]!r}: left out by prepare.function; the model was trained with it.")
-    packed = pack(frame, encoder.columns, Reference(encoder.center_, encoder.unit_))
-    columns += _answers(encoder.encode(packed, np.arange(len(frame))), scoring) if len(frame) else []
+    packed = pack(frame, encoder.columns, Reference(encoder.center_, encoder.unit_), read.coded)
+    slots = encoder.slots_of(packed.names, packed.vocabularies)
+    layout = encoder.layout(packed.names, packed.vocabularies, slots)
+    every = np.arange(len(frame))
+    columns += _answers(encoder.encode_with(layout, packed, every), scoring) if len(frame) else []
     some = np.linspace(0, len(frame) - 1, min(len(frame), OBSERVED)).astype(np.int64)
     table = pa.table(columns, schema=scoring.schema) if len(frame) else scoring.schema.empty_table()
     part = Part(
@@ -171,7 +175,7 @@ def score(read: pd.DataFrame, carried: pa.Table, batch: Batch, scoring: Scoring)
         batch.rows,
         len(frame),
         {reason: count for reason, count in rejected.items() if count},
-        observed=Observed.of(packed, some, encoder),
+        observed=Observed.of(packed, some, encoder, slots),
     )
     return table, part
 

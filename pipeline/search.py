@@ -160,7 +160,7 @@ class Search:
         work = _work(self._plan, heats, epochs)
         with self._monitor.stage("search", work) as stage, self._pooled(tried, stage) as trials:
             scoring = Scoring.of(how.metric, trials, self._plan.config.evaluate.exact_rows)
-            racing, lines = Racing(self._tasks, scoring), self._saved.load(trials)
+            racing, lines = Racing(self._tasks, scoring, self._session.threads), self._saved.load(trials)
             if lines:
                 self._monitor.say(f"resuming    the search after {len(lines)} scores")
             self._tell(lines, scoring)
@@ -201,7 +201,7 @@ class Search:
                 )
                 source = open_source(plans[0], recipe, self._session, keep, self._monitor.events.run)
                 stack.enter_context(blaming(source, plans[0].batches, self._session, self._monitor))
-                pools[key] = Pool(plans[0], recipe, source, self._tasks, keep)
+                pools[key] = Pool(plans[0], recipe, source, self._tasks)
                 pools[key].learn([plan.features.columns for plan in plans], stage)
             yield [
                 Trial(number, values, plan, pools[packing_of(plan.features.columns)])

@@ -128,11 +128,6 @@ class Source:
         """The addresses of those that are there now, in an order that lasts."""
         return sorted(self._client.scheduler_info(n_workers=-1)["workers"]) if self._places else []
 
-    def let_go(self) -> None:
-        """Keep nothing any more; what is asked for from here on is read again."""
-        self._kept.clear()
-        self._keep = False
-
     def suspect(self) -> list[int]:
         """The batches of the reading task that workers most likely died of; none if they died of no reading."""
         keys = {

@@ -58,13 +58,18 @@ def train_batches(
     `Incremental` trains in place: a task that failed after its update and ran again would train
     twice and say nothing. On a copy, running it again gives the same bits.
     """
-    after = Lane(copy.deepcopy(lane.model))
-    losses = tuple(_train(after, coding.rows(batch, TRAIN), target, watched) for batch in batches)
+    after = copied(lane)
+    losses = tuple(train_rows(after, coding.rows(batch, TRAIN), target, watched) for batch in batches)
     return replace(after, rows=lane.rows + sum(rows for rows, _ in losses), losses=losses)
 
 
-def _train(lane: Lane, rows: Rows, target: Target, watched: bool) -> Loss:
-    """Predict the batch if that is asked for, then train on it, in place."""
+def copied(lane: Lane) -> Lane:
+    """A lane that can be trained in place while ``lane`` stays as it was."""
+    return replace(lane, model=copy.deepcopy(lane.model), losses=())
+
+
+def train_rows(lane: Lane, rows: Rows, target: Target, watched: bool) -> Loss:
+    """Predict the rows if that is asked for, then train on them, in place; ``lane`` does not count them."""
     if not len(rows):
         return 0, None
     loss: Metric | None = None

@@ -1,29 +1,38 @@
 """Trials: settings that train side by side on the same rows, and how well each does on rows kept aside."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from distributed import Future
 
+from pipeline import config as cfg
 from pipeline import evaluate
-from pipeline.encode import Coding, Rows
-from pipeline.errors import DataError, PipelineError
-from pipeline.evaluate import States, Target
-from pipeline.metrics import Accuracy, Errors, LogLoss, Metric, Prediction, metrics_for
+from pipeline.abreast import (
+    Coded,
+    Failed,
+    join_whole,
+    merge_scored_all,
+    merge_shares_all,
+    merged_all,
+    score_all,
+    share_all,
+    train_some,
+    train_whole,
+)
+from pipeline.encode import Coding
+from pipeline.errors import DataError
+from pipeline.evaluate import States
+from pipeline.metrics import Accuracy, Errors, LogLoss, Metric, metrics_for
 from pipeline.models import learns_whole, make
-from pipeline.pack import PackedBatch
 from pipeline.plan import Plan
 from pipeline.pool import Pool
 from pipeline.progress import Stage
 from pipeline.rounds import SEGMENT
 from pipeline.space import Values
-from pipeline.split import VALIDATION
 from pipeline.tasks import Tasks, chunks
-from pipeline.train import Lane, batch_order, fitted, merge_shares, merged_lane, share_of, start, train_batches
-from pipeline.whole import fit_group, trained
+from pipeline.train import batch_order, start
 
 # Figures of which more is better.
 GREATER = (
@@ -38,8 +47,10 @@ GREATER = (
     "lift_10",
 )
 
-# Trials that one task scores at most: enough to encode the rows once, few enough for all workers to have some.
-TOGETHER = 8
+# Trials that one task trains or scores at most: their models are in memory together.
+TOGETHER = 16
+# Tasks for each that can run at a time: with one alone, a worker that has two would be waited for.
+CHOICE = 2
 
 
 @dataclass
@@ -64,13 +75,6 @@ class Trial:
         """As it begins."""
         config = self.plan.config
         return make(config.model, self.plan.features.task, config.train.seed)
-
-
-@dataclass(frozen=True)
-class Failed:
-    """In place of a result: why there is none."""
-
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -111,90 +115,36 @@ class Scoring:
         return score if score is None or self.name not in GREATER else -score
 
 
-def guarded(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What ``function`` gives, or why a setting cannot be trained or scored: the search goes on without it."""
-    for argument in arguments:
-        for one in argument if isinstance(argument, list) else [argument]:
-            if isinstance(one, Failed):
-                return one
-    try:
-        return function(*arguments)
-    except (PipelineError, ArithmeticError, TypeError) as error:
-        return Failed(str(error))
-
-
-@dataclass(frozen=True)
-class Coded:
-    """What trials that encode alike have in common."""
-
-    coding: Coding
-    target: Target
-
-
-def train_some(lane: Lane, batches: Sequence[PackedBatch], coded: Coded) -> Lane:
-    """The lane after some batches."""
-    return train_batches(lane, batches, coded.coding, coded.target, watched=False)
-
-
-def train_whole(estimator: Any, batches: Sequence[PackedBatch], coded: Coded) -> Any:
-    """The model of a group of batches, as `whole.fit_group` gives it."""
-    return fit_group(estimator, batches, coded.coding, coded.target)
-
-
-def join_whole(estimator: Any, parts: list[Any], coded: Coded) -> Lane:
-    """The lane of what the groups' models are together."""
-    return trained(estimator, parts, coded.target)
-
-
-def score_lanes(
-    lanes: Sequence[Lane | Failed], batches: Sequence[PackedBatch], coded: Coded, metrics: tuple[type[Metric], ...]
-) -> list[Any]:
-    """The metrics of each model on the rows kept aside, which are encoded once for all of them."""
-    parts: list[list[Any]] = [[] for _ in lanes]
-    for batch in batches:
-        rows = coded.coding.rows(batch, VALIDATION)
-        for lane, found in zip(lanes, parts, strict=True):
-            found.append(guarded(_states, lane, rows, coded.target, metrics))
-    return [merge_scored(found) for found in parts]
-
-
-def _states(lane: Lane, rows: Rows, target: Target, metrics: tuple[type[Metric], ...]) -> States:
-    if lane.estimator is None:
-        raise DataError("there was no row to train on")
-    nothing = np.zeros(0, dtype=rows.y.dtype)
-    prediction = Prediction(nothing, nothing)
-    if len(rows):
-        classes = metrics != (LogLoss,)
-        prediction = evaluate.predict(fitted(lane, target), rows.X, rows.y, target, classes=classes)
-    return evaluate.states_of(metrics, prediction)
-
-
-def merge_scored(parts: list[Any]) -> Any:
-    """As `evaluate.merge_states`, of results that may have failed."""
-    return guarded(evaluate.merge_states, parts)
-
-
-def merge_shared(parts: list[Any]) -> Any:
-    """As `merge_shares`, of results that may have failed."""
-    return guarded(merge_shares, parts)
-
-
 @dataclass
-class _Under:
-    """A trial under way: what was sent for it, its lane, and the rounds that it has left."""
+class _Abreast:
+    """Trials under way together: what was sent for them, their lanes, and the rounds that they have left."""
 
-    trial: Trial
+    trials: list[Trial]
     coded: Future
-    lane: Future
+    lanes: Future
     step: int
     rounds: list[list[int]]
 
+    @property
+    def pool(self) -> Pool:
+        return self.trials[0].pool
+
+    @property
+    def train(self) -> cfg.Train:
+        return self.trials[0].plan.config.train
+
 
 class Racing:
-    """Trains and scores trials side by side; everything merges by its place, never by its arrival."""
+    """Trains and scores trials side by side; everything merges by its place, never by its arrival.
 
-    def __init__(self, tasks: Tasks, scoring: Scoring):
-        self._tasks, self._scoring = tasks, scoring
+    Parameters
+    ----------
+    width
+        How many tasks can run at a time: so that all have work where there are trials enough.
+    """
+
+    def __init__(self, tasks: Tasks, scoring: Scoring, width: int):
+        self._tasks, self._scoring, self._width = tasks, scoring, width
 
     def race(self, trials: Sequence[Trial], share: float, epochs: int, stage: Stage) -> None:
         """Train ``trials`` from the beginning as a run would, with a ``share`` of the work, and score them.
@@ -208,103 +158,110 @@ class Racing:
             There is no such metric.
         """
         sent: dict[Any, Future] = {}
-        under = [self._begun(trial, share * epochs, sent) for trial in trials]
-        while any(one.rounds for one in under):
-            self._step(under, stage)
-        for trial, score in zip(trials, self._score(under, stage), strict=True):
-            bad = isinstance(score, Failed)
-            trial.share, trial.failed = share, score.reason if bad else ""
-            trial.score = None if bad else self._scoring.value(score)
+        going = [self._begun(some, share * epochs, sent) for some in self._parted(trials)]
+        while any(one.rounds for one in going):
+            self._step(going, stage)
+        for one, scores in zip(going, self._score(going, stage), strict=True):
+            for trial, score in zip(one.trials, scores, strict=True):
+                bad = isinstance(score, Failed)
+                trial.share, trial.failed = share, score.reason if bad else ""
+                trial.score = None if bad else self._scoring.value(score)
 
-    def _begun(self, trial: Trial, passes: float, sent: dict[Any, Future]) -> _Under:
-        key = trial.pool, repr(trial.plan.features.columns)
+    def _parted(self, trials: Sequence[Trial]) -> list[list[Trial]]:
+        """The trials by what one task can train at a time; what they are worth does not depend on it."""
+        alike: dict[Any, list[Trial]] = {}
+        for trial in trials:
+            train = trial.plan.config.train
+            alone = trial.number if learns_whole(trial.estimator) else None
+            key = _encoding_of(trial), train.epochs, train.lanes, train.round_batches, alone
+            alike.setdefault(key, []).append(trial)
+        most = min(max(len(trials) // (CHOICE * self._width), 1), TOGETHER)
+        return [some for group in alike.values() for some in chunks(group, _even(len(group), most))]
+
+    def _begun(self, trials: list[Trial], passes: float, sent: dict[Any, Future]) -> _Abreast:
+        trial, key = trials[0], _encoding_of(trials[0])
+        train = trial.plan.config.train
         if key not in sent:
             encoder, target = trial.pool.encoder(trial.plan)
-            sent[key] = self._tasks.send(Coded(Coding(encoder, target.classes, trial.plan.config.train.seed), target))
-        train = trial.plan.config.train
+            sent[key] = self._tasks.send(Coded(Coding(encoder, target.classes, train.seed), target))
         if learns_whole(trial.estimator):
             return self._begun_whole(trial, sent[key], passes)
         epochs = min(train.epochs, math.ceil(passes - 1e-9))
         part = trial.pool.part(min(passes / epochs, 1.0))
-        lane = self._tasks.send(start(trial.estimator))
-        return _Under(trial, sent[key], lane, part.step, trial.pool.rounds(part, train, epochs))
+        lanes = self._tasks.send([start(one.estimator) for one in trials])
+        return _Abreast(trials, sent[key], lanes, part.step, trial.pool.rounds(part, train, epochs))
 
-    def _begun_whole(self, trial: Trial, coded: Future, passes: float) -> _Under:
+    def _begun_whole(self, trial: Trial, coded: Future, passes: float) -> _Abreast:
         """A trial whose model does not learn batch by batch: all of it is trained in one go, on fewer rows."""
         pool, train = trial.pool, trial.plan.config.train
         part, estimator = pool.part(min(passes, 1.0)), trial.estimator
         numbers = [n for n in batch_order(pool.numbers, 0, train.seed) if n in part.numbers]
-        sent = self._tasks.send(estimator)
-        one = _Under(trial, coded, sent, part.step, [])
+        sent, name = self._tasks.send(estimator), f"trial-{trial.number}"
         parts = [
-            self._guarded(one, "trial", train_whole, sent, pool.training(group, part.step), coded)
+            self._tasks.submit(name, train_whole, sent, pool.batches(group), coded, part.step)
             for group in estimator.groups(numbers, train.lanes)
         ]
         trial.rows += sum(pool.rows(n, part.step) for n in numbers)
-        one.lane = self._guarded(one, "trial", join_whole, sent, parts, coded)
-        return one
+        return _Abreast([trial], coded, self._tasks.submit(name, join_whole, sent, parts, coded), part.step, [])
 
-    def _step(self, under: Sequence[_Under], stage: Stage) -> None:
+    def _step(self, all_of_them: Sequence[_Abreast], stage: Stage) -> None:
         """One round of every trial that has one left: the batches of one are in memory at a time, and no more."""
-        going = [one for one in under if one.rounds]
-        wanted = {(one.trial.pool, one.step): dict[int, Future]() for one in going}
-        for (pool, step), ready in wanted.items():
-            rounds = [one.rounds[0] for one in going if one.trial.pool is pool and one.step == step]
-            numbers = list(dict.fromkeys(n for some in rounds for n in some))
-            ready |= dict(zip(numbers, pool.training(numbers, step), strict=True))
+        going = [one for one in all_of_them if one.rounds]
+        wanted = {one.pool: dict[int, Future]() for one in going}
+        for pool, ready in wanted.items():
+            numbers = list(dict.fromkeys(n for one in going if one.pool is pool for n in one.rounds[0]))
+            ready |= dict(zip(numbers, pool.batches(numbers), strict=True))
         futures = [future for ready in wanted.values() for future in ready.values()]
         sizes = [(0, 0)] * len(futures)
         for one in going:
-            pool, numbers, ready = one.trial.pool, one.rounds.pop(0), wanted[one.trial.pool, one.step]
-            lanes: list[Future] = []
-            count = min(one.trial.plan.config.train.lanes, len(numbers))
+            pool, numbers, ready = one.pool, one.rounds.pop(0), wanted[one.pool]
+            together: list[Future] = []
+            count = min(one.train.lanes, len(numbers))
+            name = f"trial-{one.trials[0].number}"
             for k in range(count):
-                lane = one.lane
-                for some in chunks(numbers[k::count], SEGMENT):
+                lanes = one.lanes
+                for some in chunks(numbers[k::count], SEGMENT * one.step):
                     rows = sum(pool.rows(n, one.step) for n in some)
-                    one.trial.rows += rows
-                    lane = self._guarded(one, "trial", train_some, lane, [ready[n] for n in some], one.coded)
-                    futures.append(lane)
-                    sizes.append((len(some), rows))
-                lanes.append(lane)
-            if one.trial.plan.config.train.lanes > 1:
-                one.lane = self._merged(one, lanes)
-                futures.append(one.lane)
+                    for trial in one.trials:
+                        trial.rows += rows
+                    lanes = self._tasks.submit(name, train_some, lanes, [ready[n] for n in some], one.coded, one.step)
+                    futures.append(lanes)
+                    sizes.append((len(some) * len(one.trials), rows * len(one.trials)))
+                together.append(lanes)
+            if one.train.lanes > 1:
+                one.lanes = self._merged(one, together)
+                futures.append(one.lanes)
                 sizes.append((0, 0))
             else:
-                one.lane = lanes[0]
+                one.lanes = together[0]
         stage.wait(futures, sizes)
 
-    def _guarded(self, one: _Under, name: str, function: Callable[..., Any], *arguments: Any) -> Future:
-        return self._tasks.submit(f"{name}-{one.trial.number}", guarded, function, *arguments)
+    def _merged(self, one: _Abreast, together: Sequence[Future]) -> Future:
+        number = one.trials[0].number
+        shares = [self._tasks.submit(f"merge-share-{number}", share_all, lanes, one.lanes) for lanes in together]
+        share = self._tasks.reduce(shares, merge_shares_all, f"lanes-{number}")
+        return self._tasks.submit(f"merge-hand_over-{number}", merged_all, one.lanes, share, list(together))
 
-    def _merged(self, one: _Under, lanes: Sequence[Future]) -> Future:
-        shares = [self._guarded(one, "merge-share", share_of, lane, one.lane) for lane in lanes]
-        share = self._tasks.reduce(shares, merge_shared, f"lanes-{one.trial.number}")
-        return self._guarded(one, "merge-hand_over", merged_lane, one.lane, share, list(lanes))
-
-    def _score(self, under: Sequence[_Under], stage: Stage) -> list[Any]:
-        alike: dict[Any, list[int]] = {}
-        for i, one in enumerate(under):
-            alike.setdefault((one.trial.pool, one.coded), []).append(i)
-        parts: list[list[Future]] = [[] for _ in under]
-        for pool in dict.fromkeys(pool for pool, _ in alike):
-            for numbers in pool.validation(SEGMENT):
-                batches = pool.scored(numbers)
-                found = []
-                for (of, coded), group in alike.items():
-                    for some in chunks(group, TOGETHER) if of is pool else ():
-                        lanes = [under[i].lane for i in some]
-                        scored = self._tasks.submit(
-                            f"score-{some[0]}", score_lanes, lanes, batches, coded, self._scoring.metrics
-                        )
-                        picked = [
-                            self._tasks.submit(f"score-{i}", list.__getitem__, scored, k) for k, i in enumerate(some)
-                        ]
-                        found += [scored, *picked]
-                        for i, future in zip(some, picked, strict=True):
-                            parts[i].append(future)
-                stage.wait([*batches, *found])
-        merged = [self._tasks.reduce(some, merge_scored, f"score-{i}") for i, some in enumerate(parts)]
+    def _score(self, going: Sequence[_Abreast], stage: Stage) -> list[list[Any]]:
+        parts: list[list[Future]] = [[] for _ in going]
+        for pool in dict.fromkeys(one.pool for one in going):
+            for numbers in chunks(pool.numbers, SEGMENT):
+                batches = pool.batches(numbers)
+                for i, one in enumerate(going):
+                    if one.pool is pool:
+                        arguments = one.lanes, batches, one.coded, self._scoring.metrics
+                        parts[i].append(self._tasks.submit(f"score-{one.trials[0].number}", score_all, *arguments))
+                stage.wait([*batches, *(some[-1] for some in parts if some)])
+        merged = [self._tasks.reduce(some, merge_scored_all, f"score-{i}") for i, some in enumerate(parts)]
         stage.wait(merged)
         return list(self._tasks.client.gather(merged))
+
+
+def _encoding_of(trial: Trial) -> Any:
+    """What trials agree in whose rows are encoded alike."""
+    return trial.pool, repr(trial.plan.features.columns)
+
+
+def _even(count: int, most: int) -> int:
+    """The size of parts of at most ``most`` that are all about as large."""
+    return math.ceil(count / math.ceil(count / most))

@@ -8,7 +8,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from pipeline.columns import category_codes
-from pipeline.encode import Coding, Encoder
+from pipeline.encode import Coding, Encoder, Rows, joined
 from pipeline.errors import DataError
 from pipeline.pack import PackedBatch, Reference, pack
 from tests.conftest import table
@@ -115,6 +115,24 @@ def test_a_batch_is_parted_by_fate_and_labels_become_class_numbers(encoder):
     empty = coding.rows(packed(frame.iloc[:0], encoder, "three"), 0)
     assert len(empty) == 0
     assert empty.X.shape == (0, encoder.width_)
+
+
+def test_rows_of_several_batches_are_one_matrix_however_long_their_texts():
+    frames = [
+        pd.DataFrame({"x": [1.0, 2.0, None][:n], "w": pd.Series(["one", "two three four", None][:n], dtype="str")})
+        for n in (1, 3, 2)
+    ]
+    encoder = Encoder(["x"], text=["w"]).fit(pd.concat(frames, ignore_index=True))
+    parts = []
+    for frame in frames:
+        packed = pack(frame, encoder.columns, Reference(encoder.center_, encoder.unit_))
+        places = np.arange(len(frame))
+        parts.append(Rows(encoder.encode(packed, places), places.astype(float), places))
+    assert len({part.X.hot.shape[1] for part in parts}) > 1
+    whole = joined(parts)
+    expected = np.vstack([part.X.plain().toarray() for part in parts])
+    np.testing.assert_array_equal(whole.X.plain().toarray(), expected)
+    assert whole.y.tolist() == [0, 0, 1, 2, 0, 1]
 
 
 def test_training_rows_come_in_an_order_of_the_seed_and_the_batch(encoder):

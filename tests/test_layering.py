@@ -85,6 +85,7 @@ ORDER = [
     "blame",
     "whole",
     "pool",
+    "abreast",
     "trials",
     "search",
     "job",

@@ -1,6 +1,7 @@
 """What a run shows on the scheduler: its state, our page on the dashboard, metrics and where workers are."""
 
 import asyncio
+import itertools
 import json
 import os
 import subprocess
@@ -15,12 +16,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from pipeline import config as cfg
 from pipeline.cluster import Session, connect
 from pipeline.events import Events
+from pipeline.folder import RunFolder
 from pipeline.job import Job
 from pipeline.live import NAME, TOPIC
 from pipeline.live.page import curve
 from pipeline.live.state import POINTS, RunState
 from pipeline.plan import make_plan
 from pipeline.progress import Monitor
+from pipeline.search import Search
 from pipeline.watch import watched
 from tests import browser
 
@@ -244,6 +247,38 @@ def test_a_browser_sees_bars_move_and_a_curve_grow(cluster, dark):
     with watched(cluster.client, Events()), browser.chromium() as port:
         url = cluster.dashboard.replace("/status", "/pipeline")
         check_steps(asyncio.run(watch_page(port, url, dark, steps(cluster, f"seen{dark}"))))
+
+
+@pytest.mark.browser
+@pytest.mark.cluster
+@needs_browser
+def test_a_browser_sees_the_trials_of_a_search(cluster, folder, tmp_path):
+    """Before the run ends, the best first, as the report has them."""
+    space = {"model.params.learning_rate": [1e-4, 0.1], "train.lanes": [1, 2]}
+    raw = {"data": {"path": str(folder), "label": "y"}, "search": {"space": space, "method": "grid"}}
+    monitor, found = Monitor(0.0, quiet=True), []
+    plan = make_plan(cfg.parse(raw))
+
+    def search():
+        monitor.events.tell("run_started", name="searching", batches=4, rows=2_000, lanes=1)
+        found.append(Search(plan, cluster, monitor, RunFolder(str(tmp_path / "run")), lambda: None).run())
+
+    with watched(cluster.client, monitor.events), browser.chromium() as port:
+        url = cluster.dashboard.replace("/status", "/pipeline")
+        (seen,) = asyncio.run(watch_page(port, url, False, [search]))
+    trials = sorted(found[0].report["trials"], key=lambda trial: (trial["score"], trial["trial"]))
+    told = [
+        (
+            f"learning_rate {values['model.params.learning_rate']}, lanes {values['train.lanes']}",
+            f"{trial['score']:.5f}",
+        )
+        for trial in trials
+        for values in [trial["values"]]
+    ]
+    place = seen["text"].index("Trials")
+    for word in itertools.chain(*told):
+        place = seen["text"].index(word, place)
+    assert seen["bars"] == [100.0]
 
 
 @pytest.fixture

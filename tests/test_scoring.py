@@ -200,6 +200,42 @@ def test_drift_is_that_of_the_rows(model, tmp_path):
     assert wanted["c"]["unseen"] > 0
 
 
+def test_texts_that_stay_out_of_the_frame_change_nothing(model, tmp_path):
+    """A condition that all rows meet, beside it; gaps, unseen values, a batch of no row, row groups cut and joined."""
+    frame = table(600, seed=6).assign(c=lambda f: f["c"].replace("blue", "violet"), n=lambda f: np.arange(600))
+    pq.write_table(pa.Table.from_pandas(frame), tmp_path / "in.parquet", row_group_size=170)
+    data = {"batch_rows": 100, "filters": [["n", ">", 130]]}
+    told = []
+    for name, prepare in (("apart", {}), ("inside", {"filter": {"all": "n > 0"}})):
+        found, result, plan = scored(model, tmp_path / "in.parquet", tmp_path / name, ["c"], data=data, prepare=prepare)
+        assert plan.scoring.selection.apart == ({"c"} if name == "apart" else set())
+        told.append((found, result.parts, result.observed.dumped()))
+    assert told[0][0].equals(told[1][0])
+    assert told[0][1:] == told[1][1:]
+    assert told[0][0]["c"].null_count
+    assert [part.rows for part in told[0][1]] == [0, 69, 100, 100, 100, 100]
+
+
+def test_a_model_of_texts_alone(tmp_path):
+    frame = table(300)[["c", "y"]]
+    write(frame, tmp_path / "in", 2)
+    encoder = Encoder(categorical=["c"]).fit(frame)
+    batch = PackedBatch(
+        0,
+        300,
+        pack(frame, encoder.columns, Reference(np.empty(0), np.empty(0))),
+        np.zeros(300),
+        None,
+        np.zeros(300, int),
+    )
+    summary = summarise(batch, encoder.columns, Reference(np.empty(0), np.empty(0)), side=0)
+    encoder.profile_ = drift.profile(summary, encoder.columns) | {"label": {"shares": [0.5, 0.5]}}
+    estimator = AdaptiveClassifier(random_state=0).fit(encoder.transform(frame), frame["y"])
+    model = Pipeline([("preprocess", encoder), ("model", estimator)])
+    found, *_ = scored(model, tmp_path / "in", tmp_path / "out")
+    np.testing.assert_array_equal(found["probability_1"], model.predict_proba(frame)[:, 1])
+
+
 CASES = [
     ({"keep": ["idd"], "frame": lambda f: f.assign(id=1)}, ConfigError, "--keep idd: no such column; did you mean id"),
     ({"keep": ["prediction"], "frame": lambda f: f.assign(prediction=1)}, ConfigError, "of this name"),

@@ -1,5 +1,6 @@
 """Models that learn from whole groups of batches, on two real workers."""
 
+import importlib.util
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from sklearn import metrics as sk
 from pipeline import artefact
 from pipeline import config as cfg
 from pipeline.artefact import fingerprint
+from pipeline.cluster import connect
 from pipeline.errors import ConfigError, DataError
 from pipeline.folder import RunFolder
 from pipeline.job import Job
@@ -59,6 +61,25 @@ def test_the_same_bits_kept_or_read_by_the_task_itself(session, data, model):
     assert kept.training.rows == kept.ledger.train
     again = artefact.loads(artefact.dumps(kept.model), "here")
     np.testing.assert_array_equal(again.predict_proba(table(50)), kept.model.predict_proba(table(50)))
+
+
+def test_the_same_bits_on_one_two_and_three_workers(session, data):
+    """On three, of which two are taken away then, and on the two of all tests."""
+    models = [MODELS[name] for name in ("xgboost", "lightgbm") if importlib.util.find_spec(name)]
+    if not models:
+        pytest.skip("neither of the extras xgboost and lightgbm is installed")
+
+    def prints(here):
+        return [fingerprint(execute(here, config(data, model=model)).model) for model in models]
+
+    found = [prints(session)]
+    with connect(cfg.Cluster(workers=3, dashboard="127.0.0.1:0")) as three:
+        found.append(prints(three))
+        three.client.cluster.scale(1)
+        while len(three.client.scheduler_info(n_workers=-1)["workers"]) > 1:
+            time.sleep(0.05)
+        found.append(prints(three))
+    assert found[0] == found[1] == found[2]
 
 
 def test_the_auc_is_that_of_xgboost_on_the_same_matrix(session, data):

@@ -184,7 +184,20 @@ def learn_classes(values, columns, indptr, y, weight, order, inverse, w, n, z, r
 @njit(nogil=True, cache=True, error_model="numpy")
 def margins(values, columns, indptr, coef, intercept, out):  # type: ignore[no-untyped-def]
     """``X @ coef.T + intercept`` into ``out`` (n, outputs); ``coef`` (outputs, width)."""
-    inverse = np.ones(coef.shape[1] + 1)
+    width = coef.shape[1]
+    if len(indptr) == 0:  # without the detour through `index` and `value`
+        for i in range(len(out)):
+            for k in range(len(coef)):
+                margin = intercept[k]
+                for j in range(values.shape[1]):
+                    margin += coef[k, j] * values[i, j]
+                for j in range(columns.shape[1]):
+                    column = columns[i, j]
+                    if column != width:
+                        margin += coef[k, column]
+                out[i, k] = margin
+        return
+    inverse = np.ones(width + 1)
     room = _longest(values, columns, indptr)
     index, value = np.empty(room, np.int64), np.empty(room, np.float64)
     for i in range(len(out)):

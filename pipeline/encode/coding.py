@@ -1,5 +1,6 @@
 """Coding: packed batches in, rows to learn from out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +45,20 @@ def make_encoder(
         {name: dict(options) for name, options in columns.options.items()},
     )
     return encoder.fit_statistics(summary, reference, classes, folds)
+
+
+def joined(parts: Sequence[Rows]) -> Rows:
+    """The rows of several batches as one, in order; their places mean nothing any more."""
+    first, longest = parts[0].X, max(part.X.hot.shape[1] for part in parts)
+    hot = np.full((sum(map(len, parts)), longest), first.width, dtype=first.hot.dtype)
+    start = 0
+    for part in parts:  # of a text, no two batches have as many words
+        hot[start : start + len(part), : part.X.hot.shape[1]] = part.X.hot
+        start += len(part)
+    dense, y, places = (
+        np.concatenate(some) for some in zip(*((part.X.dense, part.y, part.places) for part in parts), strict=True)
+    )
+    return Rows(HotMatrix(dense, hot, first.width), y, places)
 
 
 @dataclass(frozen=True)

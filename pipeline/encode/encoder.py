@@ -1,12 +1,14 @@
 """The encoder: a scikit-learn transformer that is fitted from statistics."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -22,8 +24,9 @@ from pipeline.split import TRAIN
 from pipeline.statistics import Summary, summarise
 from pipeline.tokens import spread
 
-# Indexes of the vocabularies of each encoder: an index builds a hash table at its first use, and keeps it.
-_INDEXES: WeakKeyDictionary["Encoder", dict[str, pd.Index]] = WeakKeyDictionary()
+# The vocabularies of each encoder, by column and whether texts are sought in it: an Arrow array of texts, or an index,
+# which builds a hash table at its first use and keeps it.
+_INDEXES: WeakKeyDictionary["Encoder", dict[tuple[str, bool], Any]] = WeakKeyDictionary()
 
 
 class Encoder(TransformerMixin, BaseEstimator):
@@ -189,8 +192,14 @@ class Encoder(TransformerMixin, BaseEstimator):
         """Some rows of a packed batch, in the order of ``rows``; ``folds`` are those of rows that are trained on."""
         return self.encode_with(self.layout(packed.names, packed.vocabularies), packed, rows, folds)
 
-    def layout(self, names: Sequence[str], vocabularies: Sequence[pd.Index]) -> Layout:
-        """What encoding needs to know of the vocabularies of a batch."""
+    def layout(
+        self,
+        names: Sequence[str],
+        vocabularies: Sequence[pd.Index],
+        slots: Mapping[str, np.ndarray] | None = None,
+    ) -> Layout:
+        """What encoding needs to know of the vocabularies of a batch; ``slots`` are theirs, where they are known."""
+        slots = self.slots_of(names, vocabularies) if slots is None else slots
         columns = self.columns
         at = {name: j for j, name in enumerate(columns.numbers)}
         lookups, hots, starts = [np.empty(0, hot_dtype(self.width_))], [], []
@@ -198,7 +207,7 @@ class Encoder(TransformerMixin, BaseEstimator):
             if name not in self.tables_:
                 hots.append(j)
                 starts.append(sum(map(len, lookups)))
-                lookups.append(self._positions(name, values))
+                lookups.append(self._positions(name, values, slots))
         scaled = _integers([at[name] for name in self.scaled_])
         logged = np.array([columns.treatment(name).log1p for name in self.scaled_], dtype=np.bool_)
         center, unit = self.center_[scaled], self.unit_[scaled]
@@ -207,7 +216,7 @@ class Encoder(TransformerMixin, BaseEstimator):
         tables, table = [], [np.empty(0, np.float32)]
         for name, figures in self.tables_.items():
             j = names.index(name)
-            found = figures[:, :, self.slots(name, vocabularies[j])].astype(np.float32)
+            found = figures[:, :, slots[name]].astype(np.float32)
             for k in range(found.shape[1]):
                 step = found.shape[2] if len(found) > 1 else 0  # the same table for all folds
                 tables.append((j, sum(map(len, table)), step))
@@ -269,16 +278,24 @@ class Encoder(TransformerMixin, BaseEstimator):
             place += length
         return HotMatrix(dense, hot, none)
 
-    def slots(self, name: str, values: pd.Index) -> np.ndarray:
-        """The slot of each of ``values`` and, last, of missing."""
-        indexes = _INDEXES.setdefault(self, {})
-        if name not in indexes:
-            indexes[name] = pd.Index(self.categories_[name])
-        known = indexes[name]
-        found = known.get_indexer(values)
+    def slots_of(self, names: Sequence[str], vocabularies: Sequence[pd.Index]) -> dict[str, np.ndarray]:
+        """By coded column that has slots, the slot of each value of its vocabulary and, last, of missing."""
+        named = zip(names, vocabularies, strict=True)
+        return {name: self._slots(name, values) for name, values in named if name in self.categories_}
+
+    def _slots(self, name: str, values: pd.Index) -> np.ndarray:
+        known, indexes = self.categories_[name], _INDEXES.setdefault(self, {})
+        texts = known.dtype == object and isinstance(values.dtype, pd.StringDtype)
+        if (name, texts) not in indexes:
+            indexes[name, texts] = pa.array(known, pa.large_string()) if texts else pd.Index(known)
+        if texts:  # pandas would make a Python object of each
+            array = pa.array(values.array, pa.large_string())
+            found = pc.fill_null(pc.index_in(array, value_set=indexes[name, texts]), -1).to_numpy()
+        else:
+            found = indexes[name, texts].get_indexer(values)
         return np.append(np.where(found >= 0, found, len(known) + 1), len(known))
 
-    def _positions(self, name: str, values: pd.Index) -> np.ndarray:
+    def _positions(self, name: str, values: pd.Index, slots: Mapping[str, np.ndarray]) -> np.ndarray:
         """The column of the one for each of ``values`` and, last, for missing; the width for none."""
         start, dtype = self.starts_[name], hot_dtype(self.width_)
         if name in self.hashed_:
@@ -286,8 +303,8 @@ class Encoder(TransformerMixin, BaseEstimator):
         count = len(self.categories_[name])
         missing = start + count if self.has_missing_[name] else self.width_
         other = start + count + self.has_missing_[name] if self.has_other_[name] else self.width_
-        slots = self.slots(name, values)
-        return np.where(slots < count, start + slots, np.where(slots == count, missing, other)).astype(dtype)
+        here = slots[name]
+        return np.where(here < count, start + here, np.where(here == count, missing, other)).astype(dtype)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the encoded columns: ``column=value`` for one-hot ones, ``column#bucket`` for hashed ones."""

@@ -1,11 +1,12 @@
 """What a search costs and finds, beside the grid of its settings and dask-ml's searches.
 
-    python tests/benchmarks/searching.py flights data/clicks
+    python tests/benchmarks/searching.py flights data/clicks [--ours]
 
 For each data set: all settings in full (the grid) and successive halving over our own lanes, then dask-ml's
 `HyperbandSearchCV` and `SuccessiveHalvingSearchCV` where the encoded rows fit into memory, of the model's parameters
 alone: preprocessing they cannot search. What counts is the log-loss of the winner on the test rows, the rows trained on
-(with those of our winner's run at the end), and the seconds of the search alone.
+(with those of our winner's run at the end), and of the search alone the seconds and those of the processor, in all
+processes. ``--ours`` leaves dask-ml out.
 """
 
 import sys
@@ -18,6 +19,7 @@ from typing import Any
 import dask
 import dask.array as da
 import numpy as np
+import psutil
 from dask_ml.model_selection import HyperbandSearchCV, SuccessiveHalvingSearchCV
 from distributed import Client, LocalCluster
 from sklearn.metrics import log_loss
@@ -27,6 +29,7 @@ from pipeline import config as cfg
 from pipeline import run as runs
 from pipeline.adaptive import AdaptiveClassifier
 from pipeline.datasets import flights
+from pipeline.events import Event
 from pipeline.plan import make_plan
 from pipeline.progress import Monitor
 from pipeline.read import read_batch
@@ -39,18 +42,36 @@ SPACE = {"model.params.learning_rate": RATES, "model.params.l2": PENALTIES, "fea
 WIDEST = 1_000
 
 
-def ours(name: str, method: str, folder: Path) -> tuple[float, int, float]:
-    """Of our search: test log-loss, rows trained on, seconds."""
+Figures = tuple[float, int, float, float]
+"""Test log-loss, rows trained on, seconds, seconds of the processor."""
+
+
+def processor() -> float:
+    """Seconds of the processor, of this process and all that it started."""
+    here = psutil.Process()
+    times = [process.cpu_times() for process in [here, *here.children(recursive=True)]]
+    return sum(t.user + t.system for t in times)
+
+
+def ours(name: str, method: str, folder: Path) -> Figures:
+    """Of our search."""
     raw: dict[str, Any] = {"data": {"path": name, "label": "y"}}
     if name == "flights":
         raw = tomllib.loads(flights.CONFIG.read_text())
     path = folder / f"{method}.toml"
     path.write_text(cfg.dump(cfg.parse({**raw, "search": {"space": SPACE, "method": method}})))
     options = {"workers": 2, "dashboard": "127.0.0.1:0"}
-    report = runs.run(path, (), options, folder / method, monitor=Monitor(quiet=True), searching=True)
+    worked: list[float] = []
+
+    def listen(event: Event) -> None:
+        if event["event"].startswith("stage_") and event["stage"] == "search":
+            worked.append(processor())
+
+    monitor = Monitor(quiet=True)
+    report = runs.run(path, (), options, folder / method, monitor=monitor, searching=True, on_event=listen)
     print(f"  {method}: {report['search']['values']}", flush=True)
     rows = report["search"]["rows_trained"] + report["training"]["epochs"] * report["rows"]["train"]
-    return report["metrics"]["log_loss"], rows, report["seconds"]["search"]
+    return report["metrics"]["log_loss"], rows, report["seconds"]["search"], worked[1] - worked[0]
 
 
 def encoded(run: Path, fate: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -68,8 +89,8 @@ def encoded(run: Path, fate: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
     return X, y
 
 
-def theirs(kind: Any, run: Path, **options: Any) -> tuple[float, int, float]:
-    """Of one of dask-ml's searches on the same encoded rows: test log-loss, rows trained on, seconds."""
+def theirs(kind: Any, run: Path, **options: Any) -> Figures:
+    """Of one of dask-ml's searches on the same encoded rows."""
     X, y = encoded(run, TRAIN)
     arrays = [da.concatenate([da.from_array(part, chunks=part.shape) for part in parts]) for parts in (X, y)]
     with (
@@ -80,19 +101,19 @@ def theirs(kind: Any, run: Path, **options: Any) -> tuple[float, int, float]:
         model = AdaptiveClassifier(normalize=False, shuffle=False, random_state=0)
         space = {"learning_rate": RATES, "l2": PENALTIES}
         search = kind(model, space, random_state=0, scoring="neg_log_loss", test_size=0.1, **options)
-        begun = time.perf_counter()
+        begun, before = time.perf_counter(), processor()
         # Without this its synchronous `persist` is called where the client's event loop runs, and refused.
         with dask.config.set(scheduler=client.get):
             search.fit(*arrays, classes=[0, 1])
-        seconds = time.perf_counter() - begun
+        seconds, work = time.perf_counter() - begun, processor() - before
     calls = sum(history[-1]["partial_fit_calls"] for history in search.model_history_.values())
     tests = [np.concatenate(parts) for parts in encoded(run, TEST)]
     print(f"  {kind.__name__}: {search.best_params_}, {calls} calls", flush=True)
     rows = round(0.9 * calls * sum(map(len, y)) / len(y))
-    return float(log_loss(tests[1], search.best_estimator_.predict_proba(tests[0]))), rows, seconds
+    return float(log_loss(tests[1], search.best_estimator_.predict_proba(tests[0]))), rows, seconds, work
 
 
-def main(names: list[str]) -> None:
+def main(names: list[str], alone: bool) -> None:
     """Print a line for each search."""
     for name in names:
         with tempfile.TemporaryDirectory() as place:
@@ -100,15 +121,17 @@ def main(names: list[str]) -> None:
             print(name)
             found = {method: ours(name, method, folder) for method in ("grid", "halving")}
             width = len(pipeline.load(folder / "grid").named_steps["preprocess"].get_feature_names_out())
-            if width <= WIDEST:
+            if width <= WIDEST and not alone:
                 found["dask-ml Hyperband"] = theirs(HyperbandSearchCV, folder / "grid", max_iter=27)
                 halving = {"n_initial_parameters": 12, "n_initial_iter": 6, "max_iter": 48, "aggressiveness": 3}
                 found["dask-ml halving"] = theirs(SuccessiveHalvingSearchCV, folder / "grid", **halving)
-            for method, (loss, rows, seconds) in found.items():
-                share = rows / found["grid"][1], seconds / found["grid"][2]
-                told = f"{rows:>12,} rows {share[0]:4.0%}  {seconds:6.1f} s {share[1]:4.0%}"
+            for method, (loss, *costs) in found.items():
+                named = zip(costs, found["grid"][1:], ("rows", "s", "s of the processor"), strict=True)
+                told = "  ".join(
+                    f"{cost:>12,.{0 if unit == 'rows' else 1}f} {unit} {cost / most:4.0%}" for cost, most, unit in named
+                )
                 print(f"{method:<18} log-loss {loss:.5f}  {told}", flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main([name for name in sys.argv[1:] if name != "--ours"], "--ours" in sys.argv)
