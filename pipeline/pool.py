@@ -109,8 +109,7 @@ class Pool:
             self._rows = {n: rows["train"] for n, rows in first.batches.items()}
 
     def _begin(self, window: list[int], recipe: Future) -> list[Future]:
-        named = zip(window, self._source.batches(window), strict=True)
-        return [self._tasks.submit(f"statistics-{n}", summarise_batch, batch, recipe, about=[n]) for n, batch in named]
+        return self._tasks.map("statistics", summarise_batch, window, self._source.batches(window), recipe)
 
     def encoder(self, plan: Plan) -> tuple[Encoder, Target]:
         """The fitted encoder of a trial, and what there is to predict."""

@@ -238,7 +238,7 @@ class Racing:
 
     def _merged(self, one: _Abreast, together: Sequence[Future]) -> Future:
         number = one.trials[0].number
-        shares = [self._tasks.submit(f"merge-share-{number}", share_all, lanes, one.lanes) for lanes in together]
+        shares = self._tasks.each(f"merge-share-{number}", share_all, together, one.lanes)
         share = self._tasks.reduce(shares, merge_shares_all, f"lanes-{number}")
         return self._tasks.submit(f"merge-hand_over-{number}", merged_all, one.lanes, share, list(together))
 
