@@ -15,12 +15,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import table, write
+from tests.faults.network import Network, Unavailable
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 180
-LATENCY = ("delay", "20ms", "loss", "1%")
-# What stands before a command that is to run on another host.
-Prefix = tuple[str, ...]
 LONG = "FAULTS_LONG" in os.environ
 # Each process imports everything anew: half a minute for each of these on two cores.
 slow = pytest.mark.skipif(not LONG, reason="minutes; FAULTS_LONG=1 runs it")
@@ -163,87 +161,55 @@ def cluster(
 
 
 @pytest.fixture
-def hosts(tmp_path) -> Iterator[Callable[[str], tuple[str, ...]]]:
-    """Three hosts, each a network namespace with a cable to a switch in a fourth: 10.99.0.1 to 3.
-
-    Gives what stands before a command that is to run on one; ``cut`` of it takes a host's cable out, or plugs it in.
-    """
-    if shutil.which("ip") is None:
-        pytest.skip("no ip (iproute2) here to make hosts with")
-    prefix = f"w{os.getpid()}"
-
-    def ip(*arguments: str) -> None:
-        subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True)
-
-    switch, names = f"{prefix}s", {f"10.99.0.{i}": f"{prefix}h{i}" for i in (1, 2, 3)}
-    try:
+def network() -> Iterator[Network]:
+    """10.99.0.1 to 3, with 20 ms and 1% loss from each to each."""
+    with contextlib.ExitStack() as stack:
         try:
-            ip("netns", "add", switch)
-            ip("-n", switch, "link", "add", "br0", "type", "bridge")
-            ip("-n", switch, "link", "set", "br0", "up")
-            for i, (address, name) in enumerate(names.items()):
-                ip("netns", "add", name)
-                ip("-n", switch, "link", "add", f"p{i}", "type", "veth", "peer", "name", "eth0", "netns", name)
-                ip("-n", switch, "link", "set", f"p{i}", "master", "br0", "up")
-                ip("-n", name, "addr", "add", f"{address}/24", "dev", "eth0")
-                ip("-n", name, "link", "set", "eth0", "up")
-                ip("-n", name, "link", "set", "lo", "up")
-        except subprocess.CalledProcessError as error:
-            pytest.skip(f"no network namespaces with cables here: {error.stderr.strip()}")
+            made = stack.enter_context(Network([f"10.99.0.{i}" for i in (1, 2, 3)], latency=0.02, loss=0.01))
+        except Unavailable as error:
+            pytest.skip(f"no hosts out of network namespaces here: {error}")
+        yield made
 
-        def at(address: str) -> tuple[str, ...]:
-            return ("ip", "netns", "exec", names[address])
 
-        def cut(address: str, state: str) -> None:
-            ip("-n", switch, "link", "set", f"p{list(names).index(address)}", state)
+def answers(network: Network, count: int) -> list[float]:
+    """Seconds of each answer of the second host to the first."""
+    ping = [*network.within("10.99.0.1"), sys.executable, "-m", "tests.faults.ping", "10.99.0.2", str(count)]
+    return json.loads(subprocess.run(ping, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
 
-        def worsen() -> str:
-            """20 ms and 1% loss on every cable; why not, where the system has no netem."""
-            for name in names.values():
-                wrong = subprocess.run(
-                    [
-                        "tc",
-                        "-n",
-                        name,
-                        *["qdisc", "add", "dev", "eth0", "root", "netem", "delay", "20ms", "loss", "1%"],
-                    ],
-                    capture_output=True,
-                    text=True,
-                    check=False,
-                )
-                if wrong.returncode:
-                    return wrong.stderr.strip()
-            return ""
 
-        at.cut, at.worsen = cut, worsen  # type: ignore[attr-defined]
-        yield at
-    finally:
-        for name in (switch, *names.values()):
-            subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
+def test_cables_take_their_time_lose_packets_and_can_be_cut(network):
+    took = answers(network, 500)
+    assert 0.04 <= min(took) < 0.06
+    # Of some 1,000 packets, there and back: 3 standard deviations around 10.
+    assert 1 <= network.lost <= 20
+    assert len(took) == 500 - network.lost
+    network.cut("10.99.0.2")
+    assert answers(network, 20) == []
+    network.mend("10.99.0.2")
+    assert len(answers(network, 20)) >= 15
 
 
 @slow
 @pytest.mark.timeout(400)
-def test_row_32_three_hosts_of_which_one_is_cut_off_give_the_local_bits(place, rows, tls, hosts, unused_tcp_port):
+def test_row_32_three_hosts_of_which_one_is_cut_off_give_the_local_bits(place, rows, tls, network, unused_tcp_port):
     expected = place.run("local", "--workers", "0", **place.s3("127.0.0.1", unused_tcp_port, rows))
-    missing = hosts.worsen()
-    if missing:
-        print(f"without latency and loss: {missing}")
-    environment = place.s3("10.99.0.1", 5000, rows, within=hosts("10.99.0.1"))
-    address = cluster(place, tls, "10.99.0.1", 8786, ["10.99.0.2", "10.99.0.3"], hosts)
+    here = network.within("10.99.0.1")
+    environment = place.s3("10.99.0.1", 5000, rows, within=here)
+    address = cluster(place, tls, "10.99.0.1", 8786, ["10.99.0.2", "10.99.0.3"], network.within)
 
     def cut() -> None:
         events = place.folder / "hosts.jsonl"
         place.until(lambda: events.exists() and '"stage": "train"' in events.read_text(), "no training")
-        hosts.cut("10.99.0.3", "down")
+        network.cut("10.99.0.3")
         time.sleep(30)
-        hosts.cut("10.99.0.3", "up")
+        network.mend("10.99.0.3")
 
     cutter = threading.Thread(target=cut, daemon=True)
     cutter.start()
     options = ("--scheduler", address, "--workers", "2", *for_us(tls))
-    assert place.run("hosts", *options, within=hosts("10.99.0.1"), **environment) == expected
+    assert place.run("hosts", *options, within=here, **environment) == expected
     cutter.join(60)
+    assert network.lost > 0
     removed = [line for line in place.said("scheduler").splitlines() if "Remove worker" in line]
     assert any("10.99.0.3" in line for line in removed), "the cut was felt"
 
