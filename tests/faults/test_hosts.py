@@ -87,11 +87,12 @@ class Place:
             assert time.monotonic() < deadline, what
             time.sleep(0.1)
 
-    def s3(self, host: str, port: int, data: Path, within: tuple[str, ...] = ()) -> dict[str, str]:
+    def s3(self, host: str, data: Path, within: tuple[str, ...] = ()) -> dict[str, str]:
         """The environment by which the config finds it."""
-        self.begin("tests.faults.s3", host, str(port), str(data), name="s3", within=within)
-        self.until(lambda: "there" in self.said("s3"), "no S3")
-        return {"S3_KEY": "k", "S3_SECRET": "s", "S3_ENDPOINT": f"http://{host}:{port}"}
+        self.begin("tests.faults.s3", host, str(data), name="s3", within=within)
+        self.until(lambda: "S3 at" in self.said("s3"), "no S3")
+        endpoint = self.said("s3").partition("S3 at ")[2].strip()
+        return {"S3_KEY": "k", "S3_SECRET": "s", "S3_ENDPOINT": endpoint}
 
     def run(self, name: str, *options: str, within: tuple[str, ...] = (), **environment: str) -> str:
         """Run the config; its fingerprint."""
@@ -111,6 +112,14 @@ def rows(tmp_path_factory) -> Path:
 def place(tmp_path) -> Iterator[Place]:
     with contextlib.ExitStack() as stack:
         yield Place(tmp_path, stack)
+
+
+@pytest.fixture(scope="module")
+def expected(rows, tmp_path_factory) -> str:
+    """The fingerprint that all of them must have: that of threads, without a cluster."""
+    with contextlib.ExitStack() as stack:
+        place = Place(tmp_path_factory.mktemp("threads"), stack)
+        return place.run("threads", "--workers", "0", **place.s3("127.0.0.1", rows))
 
 
 def openssl(here: Path, *arguments: str) -> None:
@@ -191,10 +200,9 @@ def test_cables_take_their_time_lose_packets_and_can_be_cut(network):
 
 @slow
 @pytest.mark.timeout(400)
-def test_row_32_three_hosts_of_which_one_is_cut_off_give_the_local_bits(place, rows, tls, network, unused_tcp_port):
-    expected = place.run("local", "--workers", "0", **place.s3("127.0.0.1", unused_tcp_port, rows))
+def test_row_32_three_hosts_of_which_one_is_cut_off_give_the_local_bits(place, rows, expected, tls, network):
     here = network.within("10.99.0.1")
-    environment = place.s3("10.99.0.1", 5000, rows, within=here)
+    environment = place.s3("10.99.0.1", rows, within=here)
     address = cluster(place, tls, "10.99.0.1", 8786, ["10.99.0.2", "10.99.0.3"], network.within)
 
     def cut() -> None:
@@ -216,23 +224,20 @@ def test_row_32_three_hosts_of_which_one_is_cut_off_give_the_local_bits(place, r
 
 @slow
 @pytest.mark.timeout(400)
-def test_one_config_runs_unchanged_without_a_cluster_on_this_machine_and_on_a_scheduler(
-    place, rows, tls, unused_tcp_port
-):
-    environment = place.s3("127.0.0.1", unused_tcp_port, rows)
-    address = cluster(place, tls, "127.0.0.1", unused_tcp_port + 1, ["127.0.0.1"] * 2, lambda host: ())
-    expected = place.run("threads", "--workers", "0", **environment)
+def test_one_config_runs_unchanged_on_this_machine_and_on_a_scheduler(place, rows, expected, tls, unused_tcp_port):
+    environment = place.s3("127.0.0.1", rows)
+    address = cluster(place, tls, "127.0.0.1", unused_tcp_port, ["127.0.0.1"] * 2, lambda host: ())
     assert place.run("local", "--workers", "2", **environment) == expected
     assert place.run("tls", "--scheduler", address, *for_us(tls), **environment) == expected
 
 
 @slow
 @pytest.mark.timeout(400)
-def test_one_config_runs_unchanged_over_ssh(place, rows, unused_tcp_port):
+def test_one_config_runs_unchanged_over_ssh(place, rows, expected, unused_tcp_port):
     sshd = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
     if sshd is None or importlib.util.find_spec("asyncssh") is None:
         pytest.skip("needs sshd (openssh-server) and the package asyncssh")
-    here, port = place.folder, unused_tcp_port + 2
+    here, port = place.folder, unused_tcp_port
     for name in ("host", "user"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(here / name)], check=True)
     shutil.copy(here / "user.pub", here / "authorized")
@@ -245,8 +250,7 @@ def test_one_config_runs_unchanged_over_ssh(place, rows, unused_tcp_port):
     )
     daemon = subprocess.Popen([sshd, "-D", "-f", str(here / "sshd")])
     try:
-        environment = place.s3("127.0.0.1", unused_tcp_port, rows)
-        expected = place.run("threads", "--workers", "0", **environment)
+        environment = place.s3("127.0.0.1", rows)
         options = {
             "hosts": ["127.0.0.1"] * 3,
             "remote_python": sys.executable,
