@@ -3,6 +3,7 @@
 Every contact with `distributed` that is not a task goes through here.
 """
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -10,12 +11,14 @@ import threading
 import warnings
 from asyncio import CancelledError
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
 import dask
 from dask.utils import parse_bytes
 from distributed import Client, LocalCluster, Security
+from distributed import connect as reach
 from distributed.client import FutureCancelledError
 from distributed.comm import CommClosedError
 from distributed.system import MEMORY_LIMIT
@@ -229,6 +232,8 @@ def _memory(text: str) -> Any:
 def _connected(to: Any, config: cfg.Cluster, security: Security | None) -> Client:
     """A client of an address or a cluster."""
     try:
+        if isinstance(to, str):
+            _greet(to, config.timeout, security or Security())
         return Client(to, timeout=config.timeout, security=security)
     except (OSError, ValueError) as error:
         reason = refusal(error)
@@ -239,8 +244,29 @@ def _connected(to: Any, config: cfg.Cluster, security: Security | None) -> Clien
             ) from None
         raise ClusterError(
             f"{config.scheduler}: no scheduler answered within {config.timeout:g} s ({type(error).__name__}); "
-            "start one with `dask scheduler` or correct the address (tls:// where it speaks TLS)."
+            "start one with `dask scheduler` or correct the address (tls:// where it speaks TLS, ws:// or wss:// where "
+            "it speaks websockets)."
         ) from None
+
+
+def _greet(address: str, seconds: float, security: Security) -> None:
+    """Exchange a first word: Dask's client waits for ever for a server of another protocol, or one that is stopped."""
+
+    async def greet() -> None:
+        options = security.get_connection_args("client")
+        comm = await asyncio.wait_for(reach(address, timeout=seconds, **options), seconds)
+        await comm.close()
+
+    def wait() -> None:
+        try:
+            answer.set_result(asyncio.run(greet()))
+        except BaseException as error:
+            answer.set_exception(error)
+
+    # In a thread, as there may be a loop here already, in Jupyter; not of an executor, which ctrl-C would wait for.
+    answer: Future[None] = Future()
+    threading.Thread(target=wait, name="greeting", daemon=True).start()
+    answer.result()
 
 
 def _wait(client: Client, config: cfg.Cluster) -> None:
