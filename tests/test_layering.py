@@ -54,6 +54,7 @@ ORDER = [
     "ledger",
     "live",
     "security",
+    "contact",
     "versions",
     "sending",
     "threads",
@@ -130,6 +131,7 @@ def test_every_module_has_its_place_and_imports_only_what_lies_upstream():
 def test_only_the_edges_know_dask():
     edges = {
         "cluster.py",
+        "contact.py",
         "plugin.py",
         "predict.py",
         "serve.py",
