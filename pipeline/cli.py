@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any  # noqa: E402
 
 import click  # noqa: E402
 
-from pipeline import __version__, forkserver  # noqa: E402
+from pipeline import __version__  # noqa: E402
 from pipeline.errors import ConfigError, Interrupted, PipelineError  # noqa: E402
 from pipeline.redact import redact  # noqa: E402
 
@@ -79,10 +79,13 @@ def _told(options: dict[str, Any]) -> dict[str, Any]:
     return {key: options.pop(key) for key in ("quiet", "verbose", "log")}
 
 
-def _forking(options: dict[str, Any]) -> None:
+def _forking(
+    options: dict[str, Any], overrides: tuple[str, ...], config: str | Path | None, resume: str | None = None
+) -> None:
     """Have local workers' parent import while this process does, unless another cluster is asked for, or none."""
-    if not options["scheduler"] and options.get("workers") != 0:
-        forkserver.start()
+    from pipeline.forkserver import start_early
+
+    start_early(config, resume, overrides, {key: options.get(key) for key in ("scheduler", "workers")})
 
 
 @contextlib.contextmanager
@@ -123,7 +126,7 @@ def run(
 ) -> None:
     """Train and evaluate as CONFIG (TOML) says; without it, the flights demo."""
     if not plan_only:
-        _forking(options)
+        _forking(options, options["overrides"], config, resume)
     from pipeline.run import run as run_job
 
     cluster = {k: options[k] for k in ("scheduler", "workers", "dashboard")}
@@ -150,7 +153,7 @@ def search(
     if not (config or resume):
         raise ConfigError("search: needs a CONFIG with [search], or --resume FOLDER.")
     if not plan_only:
-        _forking(options)
+        _forking(options, options["overrides"], config, resume)
     from pipeline.run import run as run_job
 
     cluster = {k: options[k] for k in ("scheduler", "workers", "dashboard")}
@@ -171,7 +174,7 @@ def search(
 @_sentences
 def evaluate(model: Path, config: Path, as_json: bool, every: bool, overrides: tuple[str, ...], **options: Any) -> None:
     """Metrics of an existing MODEL (a run folder) on the data of CONFIG, and how far that has drifted."""
-    _forking(options)
+    _forking(options, overrides, config)
     from pipeline.assess import evaluate as evaluate_model
 
     with _monitor(**_told(options)) as monitor:
@@ -198,7 +201,7 @@ def predict(
     **options: Any,
 ) -> None:
     """Score Parquet to Parquet: what MODEL (a run folder) says of INPUT, in the new folder OUTPUT."""
-    _forking(options)
+    _forking(options, overrides, model)
     from pipeline.predict import predict as predict_rows
 
     names = [name.strip() for some in keep for name in some.split(",")]
@@ -213,7 +216,7 @@ def predict(
 @_sentences
 def check(config: Path, as_json: bool, overrides: tuple[str, ...], **options: Any) -> None:
     """Look at the data of CONFIG without training: types, gaps, cardinalities, labels, suspected leakage."""
-    _forking(options)
+    _forking(options, overrides, config)
     from pipeline.check import check as check_data
 
     with _monitor(**_told(options)) as monitor:
@@ -276,7 +279,7 @@ def scale(
     **options: Any,
 ) -> None:
     """How the cost of CONFIG's run grows with batches and workers, and what more workers would bring."""
-    _forking(options)
+    _forking(options, overrides, config)
     from pipeline.scale import Asked
     from pipeline.scale import scale as scale_run
 

@@ -8,26 +8,24 @@ import logging
 import os
 import threading
 import warnings
-from asyncio import CancelledError
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import dask
 from dask.utils import parse_bytes
-from distributed import Client, LocalCluster, Security
-from distributed.client import FutureCancelledError
-from distributed.comm import CommClosedError
+from distributed import Client, LocalCluster
 from distributed.system import MEMORY_LIMIT
 from msgspec import structs
 from threadpoolctl import threadpool_limits
 
 from pipeline import config as cfg
 from pipeline import forkserver
-from pipeline.errors import ClusterError, ConfigError
+from pipeline.contact import client_of, hushed, told_if_gone, wait_for_workers
+from pipeline.errors import ConfigError
 from pipeline.placing import free_from_the_lost
 from pipeline.scheduler import LOCAL, address_of, bounds, count, is_class, start
-from pipeline.security import refusal, risks, security_of
+from pipeline.security import risks, security_of
 from pipeline.sending import send_code, turning_away
 from pipeline.threads import Threads
 
@@ -120,31 +118,18 @@ def connect(
             if port != "0" and f":{port}/" not in (client.dashboard_link or ""):
                 notes.append(f"port        {port} is taken, so the dashboard listens elsewhere")
         else:
+            stack.enter_context(hushed())
             client = _far(config, stack)
             notes += [] if is_class(config.scheduler) else risks(client.scheduler.address)
-            _wait(client, config)
-            with _told_if_gone(config):
+            wait_for_workers(client, config)
+            with told_if_gone(client, config):
                 notes += send_code(client, modules)
             stack.enter_context(turning_away(client, say))
         workers = client.scheduler_info(n_workers=-1)["workers"].values()
         threads = sum(w["nthreads"] for w in workers)
         memory = sum(w["memory_limit"] or 0 for w in workers)
-        with _told_if_gone(config):
+        with told_if_gone(client, config):
             yield Session(client, len(workers), threads, memory, tuple(notes), free_from_the_lost(client))
-
-
-@contextlib.contextmanager
-def _told_if_gone(config: cfg.Cluster) -> Iterator[None]:
-    """Tell in a sentence that the scheduler went away, or a worker that was asked something."""
-    try:
-        yield
-    except (FutureCancelledError, CancelledError, CommClosedError, OSError) as error:
-        if type(error) is OSError and not str(error).startswith("Timed out trying to connect"):
-            raise
-        raise ClusterError(
-            f"{config.scheduler or 'the local cluster'}: the scheduler went away, or the connection to it "
-            f"({type(error).__name__}); start it again."
-        ) from error
 
 
 @contextlib.contextmanager
@@ -189,10 +174,10 @@ def _far(config: cfg.Cluster, stack: contextlib.ExitStack) -> Client:
     name = config.scheduler or ""
     if not is_class(name):
         config = structs.replace(config, scheduler=address_of(name))
-        return stack.enter_context(_connected(config.scheduler, config, security_of(config)))
+        return stack.enter_context(client_of(config.scheduler, config, security_of(config)))
     cluster, among = start(config), bounds(config)
     stack.callback(_close, cluster)
-    client = stack.enter_context(_connected(cluster, config, None))
+    client = stack.enter_context(client_of(cluster, config, None))
     if among:
         cluster.adapt(minimum=among[0], maximum=among[1])
     elif config.workers:
@@ -233,31 +218,3 @@ def _memory(text: str) -> Any:
         return text if text == "auto" else parse_bytes(text)
     except ValueError:
         raise ConfigError(f'cluster.memory: {text!r} is no size; write for example "4GB", or "auto".') from None
-
-
-def _connected(to: Any, config: cfg.Cluster, security: Security | None) -> Client:
-    """A client of an address or a cluster."""
-    try:
-        return Client(to, timeout=config.timeout, security=security)
-    except (OSError, ValueError) as error:
-        reason = refusal(error)
-        if reason is not None:
-            raise ClusterError(
-                f"{config.scheduler}: TLS was refused ({reason}); give the CA that signed its "
-                "certificate, and a certificate that it trusts, in cluster.tls_ca and cluster.tls_cert."
-            ) from None
-        raise ClusterError(
-            f"{config.scheduler}: no scheduler answered within {config.timeout:g} s ({type(error).__name__}); "
-            "start one with `dask scheduler` or correct the address (tls:// where it speaks TLS)."
-        ) from None
-
-
-def _wait(client: Client, config: cfg.Cluster) -> None:
-    wanted = count(config) or 1
-    try:
-        client.wait_for_workers(wanted, timeout=config.timeout)
-    except TimeoutError:
-        raise ClusterError(
-            f"{config.scheduler}: fewer than {wanted} workers joined within {config.timeout:g} s; "
-            "start them with `dask worker`, or give them more time (cluster.timeout)."
-        ) from None

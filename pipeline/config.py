@@ -213,6 +213,18 @@ def loads(text: str, path: str, overrides: tuple[str, ...] = ()) -> Config:
     return parse(raw)
 
 
+def section(name: str, text: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
+    """One section as it is written in a config's text, unchecked; empty where there is none or it cannot be read."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raw = {}
+    for override in overrides:
+        raw = _override(raw, override)
+    found = raw.get(name)
+    return found if isinstance(found, dict) else {}
+
+
 def parse(raw: dict[str, Any]) -> Config:
     """A checked `Config` from nested plain dictionaries."""
     _check_keys(raw, Config, "")

@@ -26,6 +26,8 @@ except ImportError:  # not on Windows, where nothing keeps two runs apart
     fcntl = None  # type: ignore[assignment]
 
 UNFINISHED = "checkpoint"
+# With what a run began: its config, and what tells whether its data is still the same.
+BEGAN = f"{UNFINISHED}/began.json"
 LOCK = f"{UNFINISHED}/lock"
 # The last file to be written: where it is, all others are.
 LAST = "report.json"

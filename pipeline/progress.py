@@ -77,7 +77,7 @@ class Fatal(Exception):
 
 
 def _fail(future: Future) -> None:
-    """Raise a failed task's error."""
+    """Raise a failed task's error, or that the scheduler is gone and with it the task."""
     try:
         future.result()
     except KilledWorker as error:
@@ -111,7 +111,7 @@ class Stage:
         weight = {future.key: size for future, size in zip(futures, sizes, strict=bool(sizes))}
         for future in completed(futures) if futures else ():
             self._monitor.heed()
-            if future.status == "error":
+            if future.status in ("error", "cancelled"):
                 _fail(future)
             future.held = None
             batches, rows = weight.get(future.key, (0, 0))

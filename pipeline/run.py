@@ -17,7 +17,7 @@ from pipeline.cost import cost
 from pipeline.datasets import flights
 from pipeline.errors import ClusterError, ConfigError, DataError, Interrupted, StorageError
 from pipeline.events import Listener
-from pipeline.folder import UNFINISHED, RunFolder
+from pipeline.folder import BEGAN, RunFolder
 from pipeline.interrupt import Interrupt
 from pipeline.job import Job
 from pipeline.models import make
@@ -32,8 +32,6 @@ from pipeline.terminal import show_run
 from pipeline.trace import TASKS, reported, tasks_as_json
 from pipeline.watch import watched
 
-# With what a run began: its config, and what tells whether its data is still the same.
-BEGAN = f"{UNFINISHED}/began.json"
 # What of the config may be another when a run goes on.
 MAY_CHANGE = ("cluster.", "train.checkpoint_seconds")
 

@@ -114,7 +114,7 @@ def test_json_alone_is_on_stdout_and_the_run_folder_is_whole(here):
     assert report["cluster"]["scheduler"].startswith("tcp://127.0.0.1:")
     assert "//127.0.0.1:" in report["cluster"]["dashboard"]
     assert done.stderr.startswith("dashboard")
-    again = pipeline("run", "out/config.toml", "--out", "again", "--json")
+    again = CliRunner().invoke(main, ["run", "out/config.toml", "--out", "again", "--json", "--workers", "0"])
     assert json.loads(again.stdout)["model"]["fingerprint"] == report["model"]["fingerprint"]
 
 
@@ -145,11 +145,14 @@ def test_the_plan_runs_nothing_and_gives_reasons(here):
 
 
 @pytest.mark.cluster
-def test_bare_workers_on_a_scheduler_give_the_local_fingerprint(here, tmp_path_factory):
-    """Workers in an empty folder, isolated from the source tree and the installed project: code is sent to them."""
+def test_a_bare_worker_on_a_scheduler_gives_the_local_fingerprint(here, tmp_path_factory):
+    """A worker in an empty folder, isolated from the source tree and the installed project: code is sent to it.
+
+    Twice, by different processes: the second finds the code of the first there.
+    """
     (here / "mine.py").write_text("def keep(frame):\n    return frame[frame['n'] > 3]\n")
     arguments = ["--set", "prepare.function=mine:keep", "--set", "train.lanes=2", "--json"]
-    local = pipeline("run", "c.toml", "--out", "local", *arguments)
+    ours = json.loads(run("--workers", "0", *arguments).stdout)
     away = tmp_path_factory.mktemp("away")
     hide = "import sys, importlib.abc as a\n"
     hide += (
@@ -173,16 +176,19 @@ def test_bare_workers_on_a_scheduler_give_the_local_fingerprint(here, tmp_path_f
             line = scheduler.stderr.readline()
             assert line, "the scheduler ended"
             address = line.rpartition("Scheduler at:")[2].strip() if "Scheduler at:" in line else ""
-        for _ in range(2):
-            start("worker", address, "--nthreads", "1", "--host", "127.0.0.1", "--no-dashboard", "--no-nanny")
-        for name in ("first", "second"):
-            remote = pipeline("run", "c.toml", "--out", name, "--scheduler", address, "--workers", "2", *arguments)
-            assert remote.returncode == 0, remote.stderr
-            theirs, ours = json.loads(remote.stdout), json.loads(local.stdout)
+        start("worker", address, "--nthreads", "1", "--host", "127.0.0.1", "--no-dashboard", "--no-nanny")
+        there = ["--scheduler", address, *arguments]
+        first = CliRunner().invoke(main, ["run", "c.toml", "--out", "first", *there])
+        assert first.exit_code == 0, first.stderr
+        second = pipeline("run", "c.toml", "--out", "second", *there)
+        assert second.returncode == 0, second.stderr
+        for remote in (first, second):
+            theirs = json.loads(remote.stdout)
             assert theirs["model"]["fingerprint"] == ours["model"]["fingerprint"]
             assert theirs["metrics"] == ours["metrics"]
             assert theirs["cluster"]["scheduler"] == address
     finally:
+        sys.modules.pop("mine", None)
         for process in processes:
             process.kill()
         for process in processes:

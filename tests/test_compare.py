@@ -8,9 +8,8 @@ from click.testing import CliRunner
 
 from pipeline.cli import main
 from pipeline.compare import compared
-from tests.conftest import write
-from tests.test_cli import MINIMAL, pipeline
-from tests.test_cli import table as frame_of
+from tests.conftest import table, write
+from tests.test_cli import MINIMAL
 
 
 def report(*arguments: str):
@@ -21,11 +20,13 @@ def report(*arguments: str):
 def runs(tmp_path_factory):
     """Two runs of the command in one folder."""
     here = tmp_path_factory.mktemp("compare")
-    write(frame_of(1_000), here / "data", 3)
+    write(table(1_000), here / "data", 3)
     (here / "c.toml").write_text(MINIMAL)
-    for name, options in {"one": [], "two": ["--set", "train.epochs=3"]}.items():
-        done = pipeline("run", "c.toml", "--out", name, "--workers", "1", *options, cwd=here)
-        assert done.returncode == 0, done.stderr
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(here)
+        for name, options in {"one": [], "two": ["--set", "train.epochs=3"]}.items():
+            done = CliRunner().invoke(main, ["run", "c.toml", "--out", name, "--workers", "0", *options])
+            assert done.exit_code == 0, done.output
     return here
 
 
@@ -35,7 +36,6 @@ def here(runs, monkeypatch):
     return runs
 
 
-@pytest.mark.cluster
 def test_one_run_is_shown_again_and_its_page_made_anew(here):
     page = (here / "one/report.html").read_text()
     (here / "one/report.html").unlink()
@@ -47,7 +47,6 @@ def test_one_run_is_shown_again_and_its_page_made_anew(here):
     assert again.partition("<footer")[0] == page.partition("<footer")[0]
 
 
-@pytest.mark.cluster
 def test_two_runs_side_by_side(here):
     shown = report("one", "two", "--out", "both.html", "--json")
     assert shown.exit_code == 0, shown.output
@@ -66,7 +65,6 @@ def test_two_runs_side_by_side(here):
     assert "both.html: exists" in taken.stderr
 
 
-@pytest.mark.cluster
 def test_the_page_is_opened_when_asked(here, monkeypatch):
     opened = []
     monkeypatch.setattr(webbrowser, "open", lambda uri: bool(opened.append(uri)) or True)
@@ -92,7 +90,6 @@ def _fill(folder, text: str) -> None:
     (folder / "config.toml").write_text("")
 
 
-@pytest.mark.cluster
 @pytest.mark.parametrize("case", CASES)
 def test_mistakes_get_one_sentence(runs, tmp_path, monkeypatch, case):
     spoil, arguments, code, sentence = CASES[case]

@@ -17,6 +17,7 @@ ORDER = [
     "halving",
     "folder",
     "interrupt",
+    "scheduler",
     "forkserver",
     "filters",
     "footers",
@@ -53,7 +54,7 @@ ORDER = [
     "ledger",
     "live",
     "security",
-    "scheduler",
+    "contact",
     "versions",
     "sending",
     "threads",
@@ -132,6 +133,7 @@ def test_every_module_has_its_place_and_imports_only_what_lies_upstream():
 def test_only_the_edges_know_dask():
     edges = {
         "cluster.py",
+        "contact.py",
         "placing.py",
         "plugin.py",
         "predict.py",

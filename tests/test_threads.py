@@ -127,9 +127,9 @@ def refuse(event, arguments):
         raise RuntimeError(f"{event} {arguments}")
 
 sys.addaudithook(refuse)
-from pathlib import Path
-from pipeline.progress import Monitor
-from pipeline.run import run
+from functools import partial
+from pipeline import run as runs
+from pipeline.cli import main
 
 def look(event):
     me = psutil.Process()
@@ -137,9 +137,9 @@ def look(event):
     assert not open_now, open_now
     seen.add(event["event"])
 
-seen, monitor = set(), Monitor(quiet=True)
-monitor.events.listeners.append(look)
-run(Path("c.toml"), options={"workers": 0}, out="run", monitor=monitor, trace=True)
+seen = set()
+runs.run = partial(runs.run, on_event=look)
+main(["run", "c.toml", "--out", "run", "--trace"], standalone_mode=False)
 assert {"run_started", "round_finished", "run_finished"} <= seen
 """
 
@@ -147,7 +147,7 @@ assert {"run_started", "round_finished", "run_finished"} <= seen
 @pytest.mark.cluster
 def test_a_run_without_a_cluster_opens_no_socket(tmp_path):
     write(table(300), tmp_path / "data", 2)
-    (tmp_path / "c.toml").write_text('[data]\npath = "data"\nlabel = "y"\n[train]\nlanes = 2\n')
+    (tmp_path / "c.toml").write_text('[data]\npath = "data"\nlabel = "y"\n[train]\nlanes = 2\n[cluster]\nworkers = 0\n')
     command = [sys.executable, "-c", WITHOUT_SOCKETS]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""An S3 with a folder of data in it: ``python -m tests.faults.s3 HOST PORT FOLDER``; says when it is there."""
+"""An S3 with a folder of data in it: ``python -m tests.faults.s3 HOST FOLDER``; says where, when it is there."""
 
 import logging
 import sys
@@ -10,14 +10,15 @@ from moto.server import ThreadedMotoServer
 
 def main() -> None:
     """Serve until somebody ends the process."""
-    host, port, folder = sys.argv[1:]
+    host, folder = sys.argv[1:]
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    ThreadedMotoServer(ip_address=host, port=int(port), verbose=False).start()
-    endpoint = {"endpoint_url": f"http://{host}:{port}"}
-    store = fsspec.filesystem("s3", key="k", secret="s", client_kwargs=endpoint)
+    server = ThreadedMotoServer(ip_address=host, port=0, verbose=False)
+    server.start()
+    endpoint = f"http://{host}:{server.get_host_and_port()[1]}"
+    store = fsspec.filesystem("s3", key="k", secret="s", client_kwargs={"endpoint_url": endpoint})
     store.mkdir("bucket")
     store.put(folder, "bucket/data", recursive=True)
-    print("there", flush=True)
+    print(f"S3 at {endpoint}", flush=True)
     threading.Event().wait()
 
 

@@ -15,12 +15,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import table, write
+from tests.faults.network import Network, Unavailable
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 180
-LATENCY = ("delay", "20ms", "loss", "1%")
-# What stands before a command that is to run on another host.
-Prefix = tuple[str, ...]
 LONG = "FAULTS_LONG" in os.environ
 # Each process imports everything anew: half a minute for each of these on two cores.
 slow = pytest.mark.skipif(not LONG, reason="minutes; FAULTS_LONG=1 runs it")
@@ -89,11 +87,12 @@ class Place:
             assert time.monotonic() < deadline, what
             time.sleep(0.1)
 
-    def s3(self, host: str, port: int, data: Path, within: tuple[str, ...] = ()) -> dict[str, str]:
+    def s3(self, host: str, data: Path, within: tuple[str, ...] = ()) -> dict[str, str]:
         """The environment by which the config finds it."""
-        self.begin("tests.faults.s3", host, str(port), str(data), name="s3", within=within)
-        self.until(lambda: "there" in self.said("s3"), "no S3")
-        return {"S3_KEY": "k", "S3_SECRET": "s", "S3_ENDPOINT": f"http://{host}:{port}"}
+        self.begin("tests.faults.s3", host, str(data), name="s3", within=within)
+        self.until(lambda: "S3 at" in self.said("s3"), "no S3")
+        endpoint = self.said("s3").partition("S3 at ")[2].strip()
+        return {"S3_KEY": "k", "S3_SECRET": "s", "S3_ENDPOINT": endpoint}
 
     def run(self, name: str, *options: str, within: tuple[str, ...] = (), **environment: str) -> str:
         """Run the config; its fingerprint."""
@@ -113,6 +112,14 @@ def rows(tmp_path_factory) -> Path:
 def place(tmp_path) -> Iterator[Place]:
     with contextlib.ExitStack() as stack:
         yield Place(tmp_path, stack)
+
+
+@pytest.fixture(scope="module")
+def expected(rows, tmp_path_factory) -> str:
+    """The fingerprint that all of them must have: that of threads, without a cluster."""
+    with contextlib.ExitStack() as stack:
+        place = Place(tmp_path_factory.mktemp("threads"), stack)
+        return place.run("threads", "--workers", "0", **place.s3("127.0.0.1", rows))
 
 
 def openssl(here: Path, *arguments: str) -> None:
@@ -163,110 +170,74 @@ def cluster(
 
 
 @pytest.fixture
-def hosts(tmp_path) -> Iterator[Callable[[str], tuple[str, ...]]]:
-    """Three hosts, each a network namespace with a cable to a switch in a fourth: 10.99.0.1 to 3.
-
-    Gives what stands before a command that is to run on one; ``cut`` of it takes a host's cable out, or plugs it in.
-    """
-    if shutil.which("ip") is None:
-        pytest.skip("no ip (iproute2) here to make hosts with")
-    prefix = f"w{os.getpid()}"
-
-    def ip(*arguments: str) -> None:
-        subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True)
-
-    switch, names = f"{prefix}s", {f"10.99.0.{i}": f"{prefix}h{i}" for i in (1, 2, 3)}
-    try:
+def network() -> Iterator[Network]:
+    """10.99.0.1 to 3, with 20 ms and 1% loss from each to each."""
+    with contextlib.ExitStack() as stack:
         try:
-            ip("netns", "add", switch)
-            ip("-n", switch, "link", "add", "br0", "type", "bridge")
-            ip("-n", switch, "link", "set", "br0", "up")
-            for i, (address, name) in enumerate(names.items()):
-                ip("netns", "add", name)
-                ip("-n", switch, "link", "add", f"p{i}", "type", "veth", "peer", "name", "eth0", "netns", name)
-                ip("-n", switch, "link", "set", f"p{i}", "master", "br0", "up")
-                ip("-n", name, "addr", "add", f"{address}/24", "dev", "eth0")
-                ip("-n", name, "link", "set", "eth0", "up")
-                ip("-n", name, "link", "set", "lo", "up")
-        except subprocess.CalledProcessError as error:
-            pytest.skip(f"no network namespaces with cables here: {error.stderr.strip()}")
+            made = stack.enter_context(Network([f"10.99.0.{i}" for i in (1, 2, 3)], latency=0.02, loss=0.01))
+        except Unavailable as error:
+            pytest.skip(f"no hosts out of network namespaces here: {error}")
+        yield made
 
-        def at(address: str) -> tuple[str, ...]:
-            return ("ip", "netns", "exec", names[address])
 
-        def cut(address: str, state: str) -> None:
-            ip("-n", switch, "link", "set", f"p{list(names).index(address)}", state)
+def answers(network: Network, count: int) -> list[float]:
+    """Seconds of each answer of the second host to the first."""
+    ping = [*network.within("10.99.0.1"), sys.executable, "-m", "tests.faults.ping", "10.99.0.2", str(count)]
+    return json.loads(subprocess.run(ping, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
 
-        def worsen() -> str:
-            """20 ms and 1% loss on every cable; why not, where the system has no netem."""
-            for name in names.values():
-                wrong = subprocess.run(
-                    [
-                        "tc",
-                        "-n",
-                        name,
-                        *["qdisc", "add", "dev", "eth0", "root", "netem", "delay", "20ms", "loss", "1%"],
-                    ],
-                    capture_output=True,
-                    text=True,
-                    check=False,
-                )
-                if wrong.returncode:
-                    return wrong.stderr.strip()
-            return ""
 
-        at.cut, at.worsen = cut, worsen  # type: ignore[attr-defined]
-        yield at
-    finally:
-        for name in (switch, *names.values()):
-            subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
+def test_cables_take_their_time_lose_packets_and_can_be_cut(network):
+    took = answers(network, 500)
+    assert 0.04 <= min(took) < 0.06
+    # Of some 1,000 packets, there and back: 3 standard deviations around 10.
+    assert 1 <= network.lost <= 20
+    assert len(took) == 500 - network.lost
+    network.cut("10.99.0.2")
+    assert answers(network, 20) == []
+    network.mend("10.99.0.2")
+    assert len(answers(network, 20)) >= 15
 
 
 @slow
 @pytest.mark.timeout(400)
-def test_row_32_three_hosts_of_which_one_is_cut_off_give_the_local_bits(place, rows, tls, hosts, unused_tcp_port):
-    expected = place.run("local", "--workers", "0", **place.s3("127.0.0.1", unused_tcp_port, rows))
-    missing = hosts.worsen()
-    if missing:
-        print(f"without latency and loss: {missing}")
-    environment = place.s3("10.99.0.1", 5000, rows, within=hosts("10.99.0.1"))
-    address = cluster(place, tls, "10.99.0.1", 8786, ["10.99.0.2", "10.99.0.3"], hosts)
+def test_row_32_three_hosts_of_which_one_is_cut_off_give_the_local_bits(place, rows, expected, tls, network):
+    here = network.within("10.99.0.1")
+    environment = place.s3("10.99.0.1", rows, within=here)
+    address = cluster(place, tls, "10.99.0.1", 8786, ["10.99.0.2", "10.99.0.3"], network.within)
 
     def cut() -> None:
         events = place.folder / "hosts.jsonl"
         place.until(lambda: events.exists() and '"stage": "train"' in events.read_text(), "no training")
-        hosts.cut("10.99.0.3", "down")
+        network.cut("10.99.0.3")
         time.sleep(30)
-        hosts.cut("10.99.0.3", "up")
+        network.mend("10.99.0.3")
 
     cutter = threading.Thread(target=cut, daemon=True)
     cutter.start()
     options = ("--scheduler", address, "--workers", "2", *for_us(tls))
-    assert place.run("hosts", *options, within=hosts("10.99.0.1"), **environment) == expected
+    assert place.run("hosts", *options, within=here, **environment) == expected
     cutter.join(60)
+    assert network.lost > 0
     removed = [line for line in place.said("scheduler").splitlines() if "Remove worker" in line]
     assert any("10.99.0.3" in line for line in removed), "the cut was felt"
 
 
 @slow
 @pytest.mark.timeout(400)
-def test_one_config_runs_unchanged_without_a_cluster_on_this_machine_and_on_a_scheduler(
-    place, rows, tls, unused_tcp_port
-):
-    environment = place.s3("127.0.0.1", unused_tcp_port, rows)
-    address = cluster(place, tls, "127.0.0.1", unused_tcp_port + 1, ["127.0.0.1"] * 2, lambda host: ())
-    expected = place.run("threads", "--workers", "0", **environment)
+def test_one_config_runs_unchanged_on_this_machine_and_on_a_scheduler(place, rows, expected, tls, unused_tcp_port):
+    environment = place.s3("127.0.0.1", rows)
+    address = cluster(place, tls, "127.0.0.1", unused_tcp_port, ["127.0.0.1"] * 2, lambda host: ())
     assert place.run("local", "--workers", "2", **environment) == expected
     assert place.run("tls", "--scheduler", address, *for_us(tls), **environment) == expected
 
 
 @slow
 @pytest.mark.timeout(400)
-def test_one_config_runs_unchanged_over_ssh(place, rows, unused_tcp_port):
+def test_one_config_runs_unchanged_over_ssh(place, rows, expected, unused_tcp_port):
     sshd = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
     if sshd is None or importlib.util.find_spec("asyncssh") is None:
         pytest.skip("needs sshd (openssh-server) and the package asyncssh")
-    here, port = place.folder, unused_tcp_port + 2
+    here, port = place.folder, unused_tcp_port
     for name in ("host", "user"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(here / name)], check=True)
     shutil.copy(here / "user.pub", here / "authorized")
@@ -279,8 +250,7 @@ def test_one_config_runs_unchanged_over_ssh(place, rows, unused_tcp_port):
     )
     daemon = subprocess.Popen([sshd, "-D", "-f", str(here / "sshd")])
     try:
-        environment = place.s3("127.0.0.1", unused_tcp_port, rows)
-        expected = place.run("threads", "--workers", "0", **environment)
+        environment = place.s3("127.0.0.1", rows)
         options = {
             "hosts": ["127.0.0.1"] * 3,
             "remote_python": sys.executable,

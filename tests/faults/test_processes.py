@@ -112,40 +112,35 @@ def processes():
         process.wait()
 
 
-def cluster_of(start, port: int) -> subprocess.Popen:
-    """A scheduler, which is returned, and two workers."""
-
-    def dask(service: str, *options: str) -> subprocess.Popen:
-        return start(sys.executable, "-m", f"distributed.cli.dask_{service}", *options, "--no-dashboard")
-
-    for _ in range(2):
-        dask("worker", f"tcp://127.0.0.1:{port}", "--nthreads", "1", "--death-timeout", "60")
-    return dask("scheduler", "--host", "127.0.0.1", "--port", str(port))
-
-
 @pytest.mark.timeout(120)
-def test_row_5_a_scheduler_killed_is_told_and_resumed_on_another(processes, config, whole, tmp_path, unused_tcp_port):
-    out = tmp_path / "run"
-    scheduler = cluster_of(processes, unused_tcp_port)
-    options = {"scheduler": f"tcp://127.0.0.1:{unused_tcp_port}", "workers": 2}
-    folder = RunFolder(str(out))
+def test_row_5_a_scheduler_killed_is_told_at_once_and_resumed_on_another(
+    workers, processes, config, whole, tmp_path, unused_tcp_port
+):
+    """With one worker and no nanny, as every process takes seconds to start; all of it must go with its scheduler."""
+    address = f"tcp://127.0.0.1:{unused_tcp_port}"
+    quiet = ("--no-dashboard", "--host", "127.0.0.1")
+    worker = processes(sys.executable, "-m", "distributed.cli.dask_worker", address, "--no-nanny", *quiet)
+    listen = ("--port", str(unused_tcp_port))
+    scheduler = processes(sys.executable, "-m", "distributed.cli.dask_scheduler", *listen, *quiet)
+    folder, killed = RunFolder(str(tmp_path / "run")), []
 
     def kill() -> None:
         while not folder.names("checkpoint/round-"):
             time.sleep(0.01)
         scheduler.kill()
+        killed.append(time.monotonic())
 
     threading.Thread(target=kill, daemon=True).start()
-    slow = ("prepare.function=tests.faults.parts:slow", "data.keep=reread")
+    slow = ("prepare.function=tests.faults.parts:slow", "data.keep=reread", "cluster.timeout=60")
     with pytest.raises(ClusterError, match=r"tcp://127\.0\.0\.1:\d+: the scheduler went away"):
-        run(config, slow, options, out=str(out))
+        run(config, slow, {"scheduler": address}, out=str(folder))
+    assert time.monotonic() - killed[0] < 20, "it is not looked for during cluster.timeout"
     assert folder.resumable
     with pytest.raises(ClusterError, match="no scheduler answered within 1 s"):
-        run(None, ("cluster.timeout=1",), options, resume=str(out))
-    cluster_of(processes, unused_tcp_port)
-    run(None, (), options, resume=str(out))
-    assert told(out)[0] == whole[0]
-    assert told(out)[1:] == whole[1:]
+        run(None, ("cluster.timeout=1",), {"scheduler": address}, resume=str(folder))
+    worker.wait(30)
+    run(None, (), {"scheduler": workers.scheduler, "workers": 2}, resume=str(folder))
+    assert told(tmp_path / "run") == whole
 
 
 def command(here: Path, *arguments: str) -> subprocess.Popen:

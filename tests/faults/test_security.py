@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
+from distributed import LocalCluster
 from sklearn.pipeline import Pipeline
 
 import pipeline
@@ -21,7 +22,7 @@ from pipeline import config as cfg
 from pipeline.cluster import connect
 from pipeline.errors import ClusterError, ConfigError, DataError
 from pipeline.run import run
-from pipeline.security import risks
+from pipeline.security import risks, security_of
 from tests.conftest import table, write
 from tests.faults.conftest import bits, execute, settings
 
@@ -86,7 +87,7 @@ def test_row_27_tls_or_nothing(certificates, data, expected):
                 pass
         plain = address.replace("tls://", "tcp://")
         with (
-            pytest.raises(ClusterError, match=r"no scheduler answered within 2 s .*tls:// where it speaks TLS"),
+            pytest.raises(ClusterError, match=r"no scheduler answered within 2 s .*tls:// where it speaks TLS, ws://"),
             connect(cfg.Cluster(timeout=2.0, scheduler=plain)),
         ):
             pass
@@ -95,6 +96,28 @@ def test_row_27_tls_or_nothing(certificates, data, expected):
             connect(cfg.Cluster(scheduler=plain, **ours)),
         ):
             pass
+
+
+def test_row_27_websockets_with_tls_or_nothing(certificates, data, expected, monkeypatch):
+    monkeypatch.setattr("pipeline.cluster.send_code", lambda client, modules: [])
+    ours, theirs = certificates["ours"], certificates["theirs"]
+    how = {"protocol": "wss://", "security": security_of(cfg.Cluster(**ours)), "dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, **how) as cluster:
+        address = cluster.scheduler_address
+        assert address.startswith("wss://")
+        with connect(cfg.Cluster(scheduler=address, **ours)) as session:
+            assert bits(execute(session, settings(data))) == expected
+        for config, error, reason in (
+            (cfg.Cluster(scheduler=address, timeout=2.0, **theirs), ClusterError, "TLS was refused"),
+            (cfg.Cluster(scheduler=address), ConfigError, r"cluster.tls_ca: missing, but wss://.* speaks TLS"),
+            (
+                cfg.Cluster(scheduler=address.replace("wss://", "tls://"), timeout=1.0, **ours),
+                ClusterError,
+                r"no scheduler answered within 1 s .*wss:// where it speaks websockets",
+            ),
+        ):
+            with pytest.raises(error, match=reason), connect(config):
+                pass
 
 
 def test_a_scheduler_beyond_loopback_without_tls_is_warned_of():
@@ -211,11 +234,15 @@ def test_row_30_a_secret_in_a_failing_run_is_found_nowhere(tmp_path):
         f'[data]\npath = "http://user:{CANARY}@127.0.0.1:9/data.parquet?token={CANARY}"\nlabel = "y"\n'
         f'[data.storage_options]\nclient_kwargs = {{ headers = {{ secret = "{CANARY}" }} }}\n'
     )
-    for more in (("--debug",), ("--plan",)):
-        command = [sys.executable, "-m", "pipeline", "run", "c.toml", "--out", "out", *more]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    command = [sys.executable, "-m", "pipeline", "run", "c.toml", "--out", "out"]
+    runs = [  # at once: most of it is patience with the server
+        subprocess.Popen([*command, more], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for more in ("--debug", "--plan")
+    ]
+    for done in runs:
+        out, error = done.communicate(timeout=60)
         assert done.returncode in (1, 2)
-        assert CANARY not in done.stdout + done.stderr
-        assert "127.0.0.1:9/data.parquet" in done.stderr
+        assert CANARY not in out + error
+        assert "127.0.0.1:9/data.parquet" in error
     for path in tmp_path.rglob("*"):
         assert path.name == "c.toml" or path.is_dir() or CANARY.encode() not in path.read_bytes(), path
