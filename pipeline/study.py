@@ -141,14 +141,16 @@ def probe(client: Client) -> Probe:
     submit = (time.perf_counter() - begin) / NOTHINGS
     client.gather(futures)
     begin = time.perf_counter()
-    client.gather(client.map(_nothing, range(2 * NOTHINGS), pure=False))
+    futures = client.map(_nothing, range(2 * NOTHINGS), pure=False)
+    together = (time.perf_counter() - begin) / (2 * NOTHINGS)
+    client.gather(futures)
     each = (time.perf_counter() - begin) / (2 * NOTHINGS)
     trips = []
     for i in range(20):
         begin = time.perf_counter()
         client.submit(_nothing, i, pure=False).result()
         trips.append(time.perf_counter() - begin)
-    return Probe(submit, each, sorted(trips)[len(trips) // 2] / 4)
+    return Probe(submit, each, sorted(trips)[len(trips) // 2] / 4, together)
 
 
 def _nothing(value: Any) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 from pipeline.cost import cost, kind_of
-from pipeline.scaling.graph import CLIENT, KIND, KINDS, PICK, READ, SEND, Graph, Shape, build
+from pipeline.scaling.graph import CLIENT, HAND_OVER, KIND, KINDS, PICK, READ, SEND, TRAIN, Graph, Shape, build
 from pipeline.scaling.simulate import Costs
 
 Array = np.ndarray[Any, Any]
@@ -82,17 +82,24 @@ class Timings:
 
 @dataclass(frozen=True)
 class Probe:
-    """What a cluster takes for tasks that do nothing; seconds for each, and from one process to another."""
+    """What a cluster takes for tasks that do nothing; seconds for each, and from one process to another.
+
+    Attributes
+    ----------
+    submit, together
+        Of the client's: a task by itself, and one of many in a graph.
+    """
 
     submit: float
     scheduler: float
     latency: float
+    together: float = 0.0
 
 
 def timings(graph: Graph, records: Iterable[Mapping[str, Any]]) -> Timings | None:
     """The records of a run by the task of its graph; None where the run was another than the graph says.
 
-    A key carries the number under which `Tasks.submit` made it.
+    A key carries the number under which `Tasks` made it.
     """
     n = len(graph)
     begin, end, transfer = np.full(n, np.nan), np.full(n, np.nan), np.zeros(n)
@@ -162,7 +169,7 @@ def calibrate(runs: Sequence[Observation], probe: Probe, most_rows: int = 2**62)
     known = fetches > 0
     usual = float(fetched[known].sum() / fetches[known].sum()) if known.any() else 2 * probe.latency
     fetch = np.where(known, fetched / np.where(known, fetches, 1.0), usual)
-    submit = np.where(np.isin(np.arange(len(KINDS)), (READ, PICK)), 0.1 * probe.submit, probe.submit)
+    submit = np.where(np.isin(np.arange(len(KINDS)), (SEND, TRAIN, HAND_OVER)), probe.submit, probe.together)
     return Costs(
         np.array([fit[0] for fit in fits]),
         np.array([fit[1] for fit in fits]),

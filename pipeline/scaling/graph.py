@@ -90,7 +90,7 @@ class Graph:
 
     @property
     def submitted(self) -> Array:
-        """The tasks that `Tasks.submit` numbers, in its order: all but reading and the client's doing."""
+        """The tasks that `Tasks` numbers, in its order: all but reading and the client's doing."""
         return np.flatnonzero((self.kind > PICK) & (self.kind < CLIENT))
 
 

@@ -20,6 +20,7 @@ from distributed import Client, LocalCluster
 from pipeline import cluster, forkserver, supply
 from pipeline import config as cfg
 from pipeline.cluster import Session
+from pipeline.placing import free_from_the_lost
 from pipeline.plan import Plan, make_plan
 from pipeline.progress import Monitor
 from pipeline.scaling.costs import calibrate
@@ -46,15 +47,18 @@ class Slow:
 
 def slowly(factor: float) -> None:
     """Have every task of the flow sleep."""
-    submit, pack = Tasks.submit, supply.pack_span
+    submit, pack = Tasks._submit, supply.pack_span
 
-    def slow_submit(self: Tasks, name: str, function: Any, *args: Any, about: Any = ()) -> Any:
-        seconds = factor * SLEEP.get(name.partition("-")[0], 0.0) * (len(about) if name.startswith("train") else 1)
+    def slow_submit(self: Tasks, names: Any, function: Any, arguments: Any, about: Any) -> Any:
+        name = names[0] if names else ""
+        seconds = factor * SLEEP.get(name.partition("-")[0], 0.0)
+        if name.startswith("train"):  # of which each is sent alone
+            seconds *= len(about[0])
         if name.startswith(("merge-share", "merge-lanes", "merge-hand")):
             seconds = 0.0
-        return submit(self, name, Slow(function, seconds) if seconds else function, *args, about=about)
+        return submit(self, names, Slow(function, seconds) if seconds else function, arguments, about)
 
-    Tasks.submit = slow_submit  # type: ignore[method-assign]
+    Tasks._submit = slow_submit  # type: ignore[method-assign]
     supply.pack_span = Slow(pack, factor * SLEEP["read"])  # type: ignore[assignment]
 
 
@@ -85,7 +89,7 @@ def session_of(workers: int, stack: Any) -> Session:
     client = stack.enter_context(Client(made))
     client.wait_for_workers(workers, timeout=300)
     client.get_task_stream(start=time.time())
-    return Session(client, workers, workers, 0)
+    return Session(client, workers, workers, 0, places=free_from_the_lost(client))
 
 
 def run(plan: Plan, workers: int, repeats: int) -> tuple[Any, list[Any]]:
