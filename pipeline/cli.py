@@ -6,6 +6,7 @@ STARTED = time.perf_counter()  # before the heavy imports: their time is the use
 
 import contextlib  # noqa: E402
 import functools  # noqa: E402
+import gc  # noqa: E402
 import json  # noqa: E402
 import sys  # noqa: E402
 import traceback  # noqa: E402
@@ -94,6 +95,7 @@ def _monitor(quiet: bool, verbose: bool, log: Path | None) -> Iterator["Monitor"
     from pipeline.log import logged
     from pipeline.progress import Monitor
 
+    gc.freeze()  # what was imported stays: looking through it for garbage holds up workers for 0.2 s each time
     monitor = Monitor(STARTED, quiet)
     with logged(monitor.events, verbose, log):
         yield monitor

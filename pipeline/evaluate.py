@@ -147,8 +147,6 @@ class Evaluated:
     metrics: States
     baselines: Mapping[str, States] = field(default_factory=dict)
     sample: Sample | None = None
-    rises: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """By column, how much it matters to the sample; empty until all is merged."""
     rows: Mapping[int, int] = field(default_factory=dict)
     """How many rows were evaluated, by the number of the batch."""
 
@@ -173,7 +171,8 @@ def evaluate_batch(batch: PackedBatch, judge: Judge, fate: int = TEST) -> Evalua
         theirs = baseline.predict(batch, rows.places, rows.y, grouped, judge.threshold)
         beside[name] = states_of(baseline.metrics, theirs)
     some = np.linspace(0, len(rows) - 1, math.ceil(judge.sampled * len(rows))).astype(np.int64)
-    sample = Sample(batch.features.take(rows.places[some]), rows.y[some]) if len(some) else None
+    # Few rows of many batches are put together: the batches' whole vocabularies would be most of the work.
+    sample = Sample(batch.features.take(rows.places[some]).compact(), rows.y[some]) if len(some) else None
     return Evaluated(states_of(judge.metrics, prediction), beside, sample, rows={batch.number: len(rows)})
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.columns import CROSS
 from pipeline.evaluate import Evaluated, Judge, States, asked, results
+from pipeline.importance import Sample
 from pipeline.metrics import NORMAL, Accuracy, ClassCounts, Errors, interval, poisson_weights
 
 WORST = 10
@@ -40,7 +41,7 @@ class Findings:
 
 
 def find(evaluated: Evaluated, judge: Judge, replicates: int, seed: int, slice_rows: int) -> Findings:
-    """All that merged states say.
+    """All that merged states say; `importance` is another matter.
 
     Parameters
     ----------
@@ -68,9 +69,8 @@ def find(evaluated: Evaluated, judge: Judge, replicates: int, seed: int, slice_r
         _classes(evaluated.metrics, judge),
         slices,
         worst(slices, figures, slice_rows),
-        _importance(evaluated, figures),
-        _weights(judge),
-        {name: curve for state in evaluated.metrics for name, curve in getattr(state, "curves", dict)().items()},
+        weights=_weights(judge),
+        curves={n: curve for state in evaluated.metrics for n, curve in getattr(state, "curves", dict)().items()},
     )
 
 
@@ -173,14 +173,11 @@ def worst(slices: Mapping[str, Mapping[str, Any]], figures: Figures, least: int)
     ]
 
 
-def _importance(evaluated: Evaluated, figures: Figures) -> dict[str, Any]:
-    """The columns, the most important first, and what the figures are of."""
-    if evaluated.sample is None:
-        return {}
+def importance(sample: Sample, rises: Mapping[str, Mapping[str, float]], figures: Figures) -> dict[str, Any]:
+    """The columns by how much each matters to a sample, the most important first, and what that is of."""
     _, _, loss = deciding(figures)
-    rises = evaluated.rises
     order = sorted(rises, key=lambda name: (-rises[name]["mean"], name))
-    return {"loss": loss, "rows": len(evaluated.sample), "columns": {name: dict(rises[name]) for name in order}}
+    return {"loss": loss, "rows": len(sample), "columns": {name: dict(rises[name]) for name in order}}
 
 
 def _weights(judge: Judge) -> list[dict[str, Any]]:

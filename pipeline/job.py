@@ -19,7 +19,7 @@ from pipeline.columns import Columns
 from pipeline.encode import Coding, Encoder, make_encoder
 from pipeline.errors import DataError
 from pipeline.evaluate import Baseline, Evaluated, Judge, Target, importance_of
-from pipeline.findings import Findings, find
+from pipeline.findings import Findings, find, importance
 from pipeline.importance import Sample, features_of
 from pipeline.label import remembered, target_of
 from pipeline.learned import Learned, slicing_of
@@ -138,7 +138,9 @@ class Job:
         training = Training(self._lane())
         self._train(held, coding, target, training, Ledger.of(summary).to_train, after)
         judge = self._judge(held, training.lane, coding, target)
-        return evaluate.results(self._evaluate(held, judge).metrics)
+        sizes = self._tested(held)
+        with self.monitor.stage("evaluate", len(sizes)) as stage:
+            return evaluate.results(self._evaluate(held, self.tasks.send(judge), sizes, stage).metrics)
 
     def _lane(self) -> Lane:
         """The lane that has seen nothing."""
@@ -263,8 +265,17 @@ class Job:
             baselines=self._baselines(judge),
             sampled=min(how.importance_rows / max(ledger.tested, 1), 1.0),
         )
-        evaluated = self._evaluate(source, judge)
-        return evaluated, find(evaluated, judge, how.bootstrap, plan.config.train.seed, how.slice_rows)
+        sizes = self._tested(source)
+        with self.monitor.stage("evaluate", len(sizes)) as stage:
+            sent = self.tasks.send(judge)
+            evaluated = self._evaluate(source, sent, sizes, stage)
+            rising = self._begin_importance(evaluated.sample, judge.coding.encoder.columns, sent)
+            findings = find(evaluated, judge, how.bootstrap, plan.config.train.seed, how.slice_rows)  # meanwhile
+            stage.wait(rising)
+            rises = {name: rise for part in self.client.gather(rising) for name, rise in part.items()}
+        if evaluated.sample is not None:
+            findings = replace(findings, importance=importance(evaluated.sample, rises, findings.metrics))
+        return evaluated, findings
 
     def _baselines(self, judge: Judge) -> dict[str, Baseline]:
         plan, target, folder = self.plan, judge.target, self.plan.config.evaluate.baseline
@@ -275,25 +286,23 @@ class Job:
             beside[folder] = former(model, plan.features.columns, plan.reference, target, metrics, folder)
         return beside
 
-    def _importance(self, sample: Sample, columns: Columns, judge: Future, stage: Stage) -> dict[str, dict[str, float]]:
+    def _begin_importance(self, sample: Sample | None, columns: Columns, judge: Future) -> list[Future]:
         """How much each column matters, worked out for some at a time."""
-        sent = self.tasks.send(sample)
+        if sample is None:
+            return []
         parts = list(chunks(features_of(columns), COLUMNS))
-        futures = self.tasks.each("importance", importance_of, parts, sent, judge)
-        stage.wait(futures)
-        return {name: rise for part in self.client.gather(futures) for name, rise in part.items()}
+        return self.tasks.each("importance", importance_of, parts, self.tasks.send(sample), judge)
 
-    def _evaluate(self, source: Source | Fold, judge: Judge) -> Evaluated:
-        sent = self.tasks.send(judge)
+    def _tested(self, source: Source | Fold) -> dict[int, tuple[int, int]]:
+        """The batches with rows that test, and what each counts for in the progress."""
         without = isinstance(source, Fold)  # whole batches that test have no rows of a fold, and the other way round
-        sizes = {batch.number: (1, batch.rows) for batch in self.plan.batches if batch.test is not without}
+        return {batch.number: (1, batch.rows) for batch in self.plan.batches if batch.test is not without}
 
+    def _evaluate(
+        self, source: Source | Fold, judge: Future, sizes: Mapping[int, tuple[int, int]], stage: Stage
+    ) -> Evaluated:
         def begin(window: list[int]) -> list[Future]:
-            return self.tasks.map("evaluate", evaluate.evaluate_batch, window, source.batches(window), sent)
+            return self.tasks.map("evaluate", evaluate.evaluate_batch, window, source.batches(window), judge)
 
-        with self.monitor.stage("evaluate", len(sizes)) as stage:
-            merged: Evaluated = self.tasks.map_reduce(stage, sizes, begin, evaluate.merge, "evaluate")
-            if merged.sample is None:
-                return merged
-            columns = judge.coding.encoder.columns
-            return replace(merged, rises=self._importance(merged.sample, columns, sent, stage))
+        merged: Evaluated = self.tasks.map_reduce(stage, sizes, begin, evaluate.merge, "evaluate")
+        return merged

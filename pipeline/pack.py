@@ -70,6 +70,17 @@ class Packed:
         texts = tuple(replace(text, codes=text.codes[rows]) for text in self.texts)
         return replace(self, numbers=self.numbers[rows], codes=self.codes[rows], texts=texts)
 
+    def compact(self) -> "Packed":
+        """The same rows, with vocabularies of no other values than theirs."""
+        coded: CodedColumns = {}
+        for j, (name, values) in enumerate(zip(self.names, self.vocabularies, strict=True)):
+            codes, place = self.codes[:, j], np.full(len(values) + 1, -1)
+            used = np.unique(codes[codes < len(values)])
+            place[used] = np.arange(len(used))
+            coded[name] = place[codes], values[used]
+        vocabularies = tuple(values for _, values in coded.values())
+        return replace(self, codes=pack_codes(coded, len(self)), vocabularies=vocabularies)
+
 
 def concatenated(parts: Sequence[Packed]) -> Packed:
     """The rows of several batches as one, in order; their vocabularies become one."""
