@@ -39,8 +39,8 @@ class Slow:
     def __init__(self, function: Any, seconds: float):
         self.function, self.seconds = function, seconds
 
-    def __call__(self, *args: Any) -> Any:
-        result = self.function(*args)
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        result = self.function(*args, **options)
         time.sleep(self.seconds)
         return result
 
