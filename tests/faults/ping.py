@@ -29,9 +29,9 @@ def main() -> None:
         heard = time.monotonic()
         while len(sent) < count or (len(took) < count and time.monotonic() < heard + PATIENCE):
             if len(sent) < count:
-                icmp.sendto(request(len(sent)), (address, 0))
-                heard = time.monotonic()
+                heard = time.monotonic()  # before: afterwards, the answer may have been on its way for long
                 sent.append(heard)
+                icmp.sendto(request(len(sent) - 1), (address, 0))
             while select.select([icmp], [], [], GAP)[0]:
                 answer, heard = icmp.recv(2_000), time.monotonic()
                 number = struct.unpack("!H", answer[26:28])[0]
