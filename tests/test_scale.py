@@ -148,5 +148,5 @@ def test_settings_take_turns_after_a_run_of_each_cluster_that_does_not_count():
     settings = [Setting(n, w, 1) for n in (2, 5) for w in (1, 2)]
     seen = []
     counted = list(interleaved(settings, 2, lambda setting: seen.append(setting) or setting))
-    assert seen[:2] == [Setting(2, 1, 1), Setting(2, 2, 1)]
+    assert seen[:2] == [Setting(5, 1, 1), Setting(5, 2, 1)]
     assert [setting for setting, _ in counted] == settings * 2
