@@ -25,7 +25,7 @@ TINY = 16
 BatchRows = Literal["auto", "file"] | int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Piece:
     """Row groups of one file, in order, and the values of its folders' names."""
 
@@ -36,7 +36,7 @@ class Piece:
     """Of the file, when its footer was read."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Batch:
     """What is read, prepared, packed and trained on at once: ``rows`` rows of the pieces after ``skip``."""
 

@@ -1,5 +1,6 @@
 """The study: the real pipeline over prefixes of the data, on several clusters, again and again in turn."""
 
+import gc
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +22,8 @@ from pipeline.scaling.graph import Shape
 
 # Tasks that do nothing, by which a cluster is probed.
 NOTHINGS = 500
+# Seconds at most for a run's tasks to be forgotten.
+PATIENCE = 5.0
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,7 @@ def observe(plan: Plan, session: Session, monitor: Monitor, modules: Sequence[st
     inner.heed = monitor.heed
     if modules:
         client.run(_forget, modules)
+    _rest(client)
     before, begin = _cpu_seconds(client), time.time()
     outcome = Job(plan, session, inner).execute()
     end = time.time()
@@ -156,6 +160,19 @@ def probe(client: Client) -> Probe:
 
 def _nothing(value: Any) -> Any:
     return value
+
+
+def _rest(client: Client) -> None:
+    """Have the scheduler let go of what there was before: that is no work of the run to come."""
+    gc.collect()
+    begin = time.perf_counter()
+    while client.run_on_scheduler(_wanted, client.id) and time.perf_counter() - begin < PATIENCE:
+        time.sleep(0.02)
+
+
+def _wanted(client: str, dask_scheduler: Any) -> int:
+    """On the scheduler: how many tasks it keeps for a client."""
+    return len(dask_scheduler.clients[client].wants_what)
 
 
 def _forget(modules: Sequence[str]) -> None:

@@ -32,7 +32,7 @@ GROWN = 6
 LATEST = 8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Span:
     """The batches that one task reads.
 

@@ -3,13 +3,15 @@
 import numpy as np
 
 
-def areas(positives: np.ndarray, negatives: np.ndarray) -> dict[str, np.ndarray]:
+def areas(positives: np.ndarray, negatives: np.ndarray, bounds: bool = True) -> dict[str, np.ndarray]:
     """ROC AUC and average precision, (...), rows of one step being ties; and the bounds of what ties can hide.
 
     Parameters
     ----------
     positives, negatives
         (..., steps), in ascending order of the score; NaN comes out where either has no row.
+    bounds
+        Whether they are asked for: they take as long as all else.
     """
     own, others = positives.sum(axis=-1), negatives.sum(axis=-1)
     with np.errstate(all="ignore"):
@@ -25,10 +27,11 @@ def areas(positives: np.ndarray, negatives: np.ndarray) -> dict[str, np.ndarray]
             shares = np.divide(right, right + wrong, out=np.zeros_like(right), where=positives > 0)
             return (positives * shares).sum(axis=-1) / own
 
-        precision = averaged(hits, alarms)
+        precision = np.where(pairs > 0, averaged(hits, alarms), np.nan)
+        if not bounds:
+            return {"roc_auc": auc, "average_precision": precision}
         best = averaged(hits, alarms - negatives)
         worst = averaged(hits - positives + 1, alarms)
-        precision = np.where(pairs > 0, precision, np.nan)
         error = np.where(pairs > 0, np.maximum(best - precision, precision - worst), np.nan)
         auc_error = ties / pairs
     return {
