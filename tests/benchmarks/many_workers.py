@@ -31,6 +31,13 @@ from pipeline.tasks import Tasks
 # Seconds that each kind of task sleeps; of training for each batch.
 SLEEP = {"read": 0.6, "statistics": 0.1, "merge": 0.05, "train": 0.05, "evaluate": 0.2}
 ROWS = 20
+# What 64 processes do to look after themselves would be more than the two cores of this machine do besides; on machines
+# of their own they do it there.
+QUIET = {
+    "distributed.admin.system-monitor.interval": "5s",
+    "distributed.admin.tick.interval": "1s",
+    "distributed.worker.profile.enabled": False,
+}
 
 
 class Slow:
@@ -75,7 +82,7 @@ def session_of(workers: int, stack: Any) -> Session:
     import dask
 
     forkserver.start()
-    stack.enter_context(dask.config.set(cluster._local_settings(cfg.Cluster())))
+    stack.enter_context(dask.config.set(cluster._local_settings(cfg.Cluster()) | QUIET))
     made = stack.enter_context(
         LocalCluster(
             n_workers=workers,
