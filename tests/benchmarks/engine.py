@@ -103,8 +103,7 @@ def measure(client: Client, scheduler: psutil.Process, number: int, keep: bool) 
             else:
 
                 def start(window: list[int]) -> list[Any]:
-                    named = zip(window, source.batches(window), strict=True)
-                    return [tasks.submit(f"{stage_name}-{n}", count, batch, about=[n]) for n, batch in named]  # noqa: B023
+                    return tasks.map(stage_name, count, window, source.batches(window))  # noqa: B023
 
                 assert tasks.map_reduce(stage, dict.fromkeys(range(number), (1, 1)), start, add, stage_name) == number
         seconds[stage_name] = time.perf_counter() - begin
