@@ -115,12 +115,14 @@ class Tasks:
         sizes
             The numbers, and the batches and rows that each counts for in the progress.
         """
-        merged = []
-        for i, window in enumerate(chunks(list(sizes), WINDOW)):
+        merged, windows = [], list(chunks(list(sizes), WINDOW))
+        for i, window in enumerate(windows):
             futures = begin(window)
-            merged.append(self.reduce(futures, merge, f"{name}-{i}"))
+            part = self.reduce(futures, merge, f"{name}-{i}")
             stage.wait(futures, [sizes[n] for n in window])
-            stage.wait(merged[-1:])
+            stage.wait([part])
+            # As long as there is a task, the scheduler and the workers remember all that it was made of.
+            merged.append(self.send(part.result()) if len(windows) > 1 else part)
         return self.reduce(merged, merge, name).result()
 
 

@@ -5,6 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.aggregate import tree
+from pipeline.progress import Monitor
+from pipeline.tasks import Tasks
 
 
 @given(st.lists(st.text(max_size=2), min_size=1, max_size=60), st.integers(2, 9))
@@ -28,3 +30,26 @@ def test_depth_is_logarithmic_and_no_group_is_larger_than_the_fan_in(parts, fan_
 def test_nothing_cannot_be_reduced():
     with pytest.raises(ValueError, match="nothing to reduce"):
         tree([], 2, lambda *a: None)
+
+
+def concatenated(parts):
+    return [one for part in parts for one in part]
+
+
+def listed(number):
+    return [number]
+
+
+@pytest.mark.cluster
+def test_the_scheduler_forgets_a_window_once_it_is_merged(session, monkeypatch):
+    monkeypatch.setattr("pipeline.tasks.WINDOW", 10)
+    tasks, known = Tasks(session.client, 3), []
+
+    def begin(window):
+        known.append(session.client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks)))
+        return tasks.each("window", listed, window)
+
+    with Monitor(quiet=True).stage("windows", 70) as stage:
+        sizes = dict.fromkeys(range(70), (1, 1))
+        assert tasks.map_reduce(stage, sizes, begin, concatenated, "windows") == list(range(70))
+    assert max(known[2:]) - known[0] < 2 * 10 + 7

@@ -19,6 +19,7 @@ from pipeline.scaling.graph import CLIENT, KIND, KINDS, PICK, READ, Graph, Shape
 from pipeline.scaling.path import PARTS, path, short_form
 from pipeline.scaling.simulate import Costs, simulate
 from pipeline.study import shape_of
+from pipeline.tasks import WINDOW
 from tests.conftest import table, write
 
 
@@ -63,14 +64,20 @@ def observed(session, config, monitor=None):
 
 @pytest.mark.cluster
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "window"),
     [
-        {"train": {"lanes": 3, "round_batches": 4, "epochs": 2}, "aggregate": {"fan_in": 2}},
-        {"train": {"lanes": 1, "round_batches": 20}, "data": {"keep": "reread"}},
-        {"train": {"lanes": 8, "round_batches": 5}, "split": {"by": "batch"}, "evaluate": {"importance_rows": 0}},
+        ({"train": {"lanes": 3, "round_batches": 4, "epochs": 2}, "aggregate": {"fan_in": 2}}, WINDOW),
+        ({"train": {"lanes": 1, "round_batches": 20}, "data": {"keep": "reread"}}, WINDOW),
+        (
+            {"train": {"lanes": 8, "round_batches": 5}, "split": {"by": "batch"}, "evaluate": {"importance_rows": 0}},
+            WINDOW,
+        ),
+        ({"train": {"lanes": 2, "round_batches": 8}, "aggregate": {"fan_in": 3}}, 4),
     ],
 )
-def test_the_graph_has_the_tasks_and_the_edges_of_a_real_run(session, tmp_path, changes):
+def test_the_graph_has_the_tasks_and_the_edges_of_a_real_run(session, tmp_path, monkeypatch, changes, window):
+    monkeypatch.setattr("pipeline.tasks.WINDOW", window)
+    monkeypatch.setattr("pipeline.scaling.graph.WINDOW", window)
     folder = write(table(1_300), tmp_path / "data", 13)
     base = {"data": {"path": str(folder), "label": "y", "batch_rows": 100}, "evaluate": {"bootstrap": 50}}
     config = cfg.parse({**base, **{name: {**base.get(name, {}), **values} for name, values in changes.items()}})

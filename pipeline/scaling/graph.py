@@ -143,7 +143,7 @@ def _build(
     epochs, trained = orders.shape
     rounds = epochs * (trained // round_batches + 1)
     passes = 1 if keep else 2 + epochs
-    small = 64 + 4 * importance + rounds * (4 + 6 * min(lanes, round_batches)) + 8 * (n // window + 2)
+    small = 64 + 4 * importance + rounds * (4 + 6 * min(lanes, round_batches)) + 10 * (n // window + 2)
     most, edges = small + (2 * passes + 5 + 2 * epochs) * n, 2 * small + (passes + 8 + 7 * epochs) * n
     kind, size = np.empty(most, np.int16), np.empty(most, np.int64)
     first, inputs = np.zeros(most + 1, np.int64), np.empty(edges, np.int64)
@@ -311,6 +311,8 @@ def _map_reduce(
         merged[w] = _tree(kind, size, first, inputs, at, parts, fan_in, merge)
         _add(kind, size, first, at, WINDOW_DONE, 0)
         _needs(first, inputs, at, merged[w])
+        if windows > 1:
+            merged[w] = _add(kind, size, first, at, SEND, 0)
     return _tree(kind, size, first, inputs, at, merged, fan_in, merge)
 
 
