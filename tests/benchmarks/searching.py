@@ -1,12 +1,12 @@
 """What a search costs and finds, beside the grid of its settings and dask-ml's searches.
 
-    python tests/benchmarks/searching.py flights data/clicks [--ours]
+    python tests/benchmarks/searching.py flights data/clicks [--ours] [--large]
 
 For each data set: all settings in full (the grid) and successive halving over our own lanes, then dask-ml's
 `HyperbandSearchCV` and `SuccessiveHalvingSearchCV` where the encoded rows fit into memory, of the model's parameters
 alone: preprocessing they cannot search. What counts is the log-loss of the winner on the test rows, the rows trained on
 (with those of our winner's run at the end), and of the search alone the seconds and those of the processor, in all
-processes. ``--ours`` leaves dask-ml out.
+processes. ``--ours`` leaves dask-ml out, ``--large`` has four times as many settings, which ours draws from.
 """
 
 import sys
@@ -38,6 +38,11 @@ from pipeline.stages import load_batch
 
 RATES, PENALTIES = [0.02, 0.05, 0.15, 0.4], [0.0, 10.0, 100.0]
 SPACE = {"model.params.learning_rate": RATES, "model.params.l2": PENALTIES, "features.min_frequency": [1, 50]}
+LARGE = {
+    "model.params.learning_rate": [0.02, 0.05, 0.1, 0.15, 0.25, 0.4],
+    "model.params.l2": [0.0, 10.0, 30.0, 100.0],
+    "features.min_frequency": [1, 10, 50, 200],
+}
 # More encoded columns do not fit into memory as dense rows, which dask-ml's searches need.
 WIDEST = 1_000
 
@@ -53,13 +58,13 @@ def processor() -> float:
     return sum(t.user + t.system for t in times)
 
 
-def ours(name: str, method: str, folder: Path) -> Figures:
+def ours(name: str, method: str, folder: Path, space: dict[str, Any]) -> Figures:
     """Of our search."""
     raw: dict[str, Any] = {"data": {"path": name, "label": "y"}}
     if name == "flights":
         raw = tomllib.loads(flights.CONFIG.read_text())
     path = folder / f"{method}.toml"
-    path.write_text(cfg.dump(cfg.parse({**raw, "search": {"space": SPACE, "method": method}})))
+    path.write_text(cfg.dump(cfg.parse({**raw, "search": {"space": space, "method": method}})))
     options = {"workers": 2, "dashboard": "127.0.0.1:0"}
     worked: list[float] = []
 
@@ -113,13 +118,13 @@ def theirs(kind: Any, run: Path, **options: Any) -> Figures:
     return float(log_loss(tests[1], search.best_estimator_.predict_proba(tests[0]))), rows, seconds, work
 
 
-def main(names: list[str], alone: bool) -> None:
+def main(names: list[str], alone: bool, large: bool) -> None:
     """Print a line for each search."""
     for name in names:
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place)
             print(name)
-            found = {method: ours(name, method, folder) for method in ("grid", "halving")}
+            found = {method: ours(name, method, folder, LARGE if large else SPACE) for method in ("grid", "halving")}
             width = len(pipeline.load(folder / "grid").named_steps["preprocess"].get_feature_names_out())
             if width <= WIDEST and not alone:
                 found["dask-ml Hyperband"] = theirs(HyperbandSearchCV, folder / "grid", max_iter=27)
@@ -134,4 +139,4 @@ def main(names: list[str], alone: bool) -> None:
 
 
 if __name__ == "__main__":
-    main([name for name in sys.argv[1:] if name != "--ours"], "--ours" in sys.argv)
+    main([name for name in sys.argv[1:] if not name.startswith("--")], "--ours" in sys.argv, "--large" in sys.argv)
