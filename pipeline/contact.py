@@ -137,6 +137,8 @@ def told_if_gone(client: Client, config: cfg.Cluster) -> Iterator[None]:
     finally:
         over.set()
         watcher.join()
+        if client.status == "connecting":  # what is asked of it on the way out would wait for a scheduler
+            client.close()
 
 
 def _is_lost(error: BaseException) -> bool:

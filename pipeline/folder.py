@@ -9,6 +9,7 @@ import json
 import os
 import re
 import socket
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -29,6 +30,8 @@ UNFINISHED = "checkpoint"
 # With what a run began: its config, and what tells whether its data is still the same.
 BEGAN = f"{UNFINISHED}/began.json"
 LOCK = f"{UNFINISHED}/lock"
+# Seconds that a lock may take to be let go.
+PATIENCE = 1.0
 # The last file to be written: where it is, all others are.
 LAST = "report.json"
 DRAFT = re.compile(r"\..+\.[0-9a-f]{8}")
@@ -260,15 +263,7 @@ class RunFolder:
                 self.remove(LOCK)
             return
         path = Path(self._path(name))
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            file = path.open("a+")
-        except OSError as error:
-            raise ConfigError(f"--out {self}: cannot be written to ({_reason(error)}); name another place.") from None
-        with file:
-            if not _locked(file, path):
-                file.seek(0)
-                raise ConfigError(f"{self}: another run is at work there ({file.read() or 'just begun'}); wait for it.")
+        with self._lock_file(path) as file:
             file.truncate(0)
             file.write(f"process {owner['process']} on {owner['host']}")
             file.flush()
@@ -278,6 +273,27 @@ class RunFolder:
                 path.unlink(missing_ok=True)
                 with contextlib.suppress(OSError):
                     path.parent.rmdir()  # unless there is something to go on from
+
+    def _lock_file(self, path: Path) -> IO[str]:
+        """The file of a lock that is ours now."""
+        begin = time.monotonic()
+        while True:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                file = path.open("a+")
+            except OSError as error:
+                raise ConfigError(
+                    f"--out {self}: cannot be written to ({_reason(error)}); name another place."
+                ) from None
+            if _locked(file, path):
+                return file
+            with file:
+                file.seek(0)
+                owner = file.read()
+            # A run that is killed while it starts a process leaves that the lock until it is another program.
+            if time.monotonic() - begin > PATIENCE:
+                raise ConfigError(f"{self}: another run is at work there ({owner or 'just begun'}); wait for it.")
+            time.sleep(0.05)
 
     def _hold(self) -> None:
         """That the folder is still this run's: nothing locks an object store, so a later run may have taken it over."""

@@ -57,3 +57,12 @@ def test_other_errors_stay_what_they_are(error):
         raise error
     assert raised.value is error
     assert not client.closed.is_set()
+
+
+def test_a_client_is_closed_when_the_error_comes_before_the_loss_is_noticed():
+    """What is asked on the way out waited for a scheduler as long as cluster.timeout."""
+    client = Client()
+    with pytest.raises(ClusterError, match="the scheduler went away"), told_if_gone(client, FAR):
+        client.status = "connecting"
+        raise CommClosedError
+    assert client.closed.is_set()

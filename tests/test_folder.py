@@ -72,6 +72,18 @@ def test_a_second_run_is_refused_while_the_first_is_at_work(folder):
         folder.write("a.txt", b"")
 
 
+def test_a_lock_that_a_killed_run_leaves_for_a_moment_is_waited_for(tmp_path):
+    """As a process has it that was just being started, until it is another program."""
+    folder = RunFolder(str(tmp_path / "run"))
+    folder.write("checkpoint/learned-1.skops", b"")
+    path = tmp_path / "run" / "checkpoint" / "lock"
+    hold = "import fcntl, sys, time; fcntl.flock(f := open(sys.argv[1], 'w'), fcntl.LOCK_EX); print(); time.sleep(0.4)"
+    with subprocess.Popen([sys.executable, "-c", hold, str(path)], stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        with folder.claimed(resume=True):
+            assert path.read_text().startswith(f"process {os.getpid()} on")
+
+
 def test_on_an_object_store_who_resumes_takes_over():
     first = RunFolder("memory://taken/run")
     with first.claimed(resume=False):
