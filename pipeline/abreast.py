@@ -16,8 +16,8 @@ from pipeline.evaluate import States, Target
 from pipeline.metrics import LogLoss, Metric, Prediction
 from pipeline.pack import PackedBatch
 from pipeline.pool import training_of
+from pipeline.segments import chunks
 from pipeline.split import TRAIN, VALIDATION
-from pipeline.tasks import chunks
 from pipeline.train import Lane, copied, fitted, merge_shares, merged_lane, share_of, train_rows
 from pipeline.whole import fit_group, trained
 

@@ -1,7 +1,7 @@
 """The flow: read, statistics, encode, train, evaluate. Dask's collections and futures appear here."""
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -31,12 +31,13 @@ from pipeline.plan import Plan
 from pipeline.progress import Monitor, Stage
 from pipeline.report import Outcome
 from pipeline.rounds import Told, Trainer, Training
+from pipeline.segments import chunks, segments_of, within
 from pipeline.slices import Slicing
 from pipeline.split import TEST, TRAIN
 from pipeline.stages import summarise_batch
 from pipeline.statistics import Summary
-from pipeline.supply import Fold, Source, decide_keep, decide_whole, open_source
-from pipeline.tasks import Tasks, chunks
+from pipeline.supply import Fold, Source, decide_joined, decide_keep, decide_together, decide_whole, open_source
+from pipeline.tasks import Begun, Tasks
 from pipeline.train import Lane, fitted, start
 from pipeline.whole import Whole
 
@@ -50,17 +51,20 @@ class Job:
     def __init__(self, plan: Plan, session: Session, monitor: Monitor):
         self.plan, self.session, self.monitor = plan, session, monitor
         self.client: Client = session.client
+        self.rows = [batch.rows for batch in plan.batches]
+        self.segments = segments_of(plan.batches, plan.config.train)
+        self.keep = decide_keep(plan, session)
+        self.together = decide_together(plan, session.threads, self.keep)
         self.tasks = Tasks(
             session.client,
             plan.config.aggregate.fan_in,
             plan.config.cluster.retries,
             monitor.events.run,
-            [batch.rows for batch in plan.batches],
+            self.rows,
+            self.together,
         )
         self.recipe = plan.recipe
-        self.keep = decide_keep(plan, session)
         self.folds = self.recipe.folds if plan.features.columns.needs_folds else 1
-        self.rows = [batch.rows for batch in plan.batches]
 
     def execute(
         self,
@@ -138,14 +142,16 @@ class Job:
         training = Training(self._lane())
         self._train(held, coding, target, training, Ledger.of(summary).to_train, after)
         judge = self._judge(held, training.lane, coding, target)
-        sizes = self._tested(held)
-        with self.monitor.stage("evaluate", len(sizes)) as stage:
-            return evaluate.results(self._evaluate(held, self.tasks.send(judge), sizes, stage).metrics)
+        numbers = self._tested(held)
+        with self.monitor.stage("evaluate", len(numbers)) as stage:
+            return evaluate.results(self._evaluate(held, self.tasks.send(judge), numbers, stage).metrics)
 
     def _lane(self) -> Lane:
         """The lane that has seen nothing."""
-        config = self.plan.config
-        return start(make(config.model, self.plan.features.task, config.train.seed))
+        return start(self._estimator())
+
+    def _estimator(self) -> Any:
+        return make(self.plan.config.model, self.plan.features.task, self.plan.config.train.seed)
 
     def _judge(self, source: Source | Fold, lane: Lane, coding: Coding, target: Target) -> Judge:
         config, model = self.plan.config, fitted(lane, target)
@@ -156,19 +162,22 @@ class Job:
     def _curves(self, source: Source | Fold, model: Any, coding: Coding) -> Curves:
         """The model's scores on the training rows that were kept out of training, and how often they were right."""
         arguments = self.tasks.send(model), self.tasks.send(coding)
-        sizes = {batch.number: (1, batch.rows) for batch in self.plan.batches if batch.test is not True}
+        numbers = {batch.number for batch in self.plan.batches if batch.test is not True}
 
-        def begin(window: list[int]) -> list[Future]:
-            return self.tasks.map("calibrate", evaluate.curves_of_batch, window, source.batches(window), *arguments)
+        def begin(window: list[Sequence[int]]) -> Begun:
+            work = evaluate.curves_of_batch, merge_curves
+            return self.tasks.states("calibrate", window, source.held, *work, *arguments)
 
-        with self.monitor.stage("calibrate", len(sizes)) as stage:
-            merged: Curves = self.tasks.map_reduce(stage, sizes, begin, merge_curves, "calibrate")
+        with self.monitor.stage("calibrate", len(numbers)) as stage:
+            parts = within(self.segments, numbers)
+            merged: Curves = self.tasks.map_reduce(stage, parts, begin, merge_curves, "calibrate")
         if not len(merged[0].rows):
             raise DataError(f"{self.plan.config.data.path}: no rows to calibrate on; raise train.validation_fraction.")
         return merged
 
     def _source(self) -> Source:
-        return open_source(self.plan, self.recipe, self.session, self.keep, self.monitor.events.run)
+        joined = self.together and decide_joined(self.plan) and not learns_whole(self._estimator())
+        return open_source(self.plan, self.recipe, self.session, self.keep, self.monitor.events.run, joined)
 
     def assess(self, model: Pipeline) -> tuple[Ledger, Findings, dict[str, Any]]:
         """Evaluate a model that exists: the ledger, what is found on the rows that test, and their drift.
@@ -213,12 +222,12 @@ class Job:
     def _summarise(self, source: Source | Fold, side: int = TRAIN) -> Summary:
         recipe = self.tasks.send(self.recipe)
 
-        def begin(window: list[int]) -> list[Future]:
-            return self.tasks.map("statistics", summarise_batch, window, source.batches(window), recipe, side)
+        def begin(window: list[Sequence[int]]) -> Begun:
+            work = summarise_batch, statistics.merge
+            return self.tasks.states("statistics", window, source.held, *work, recipe, side)
 
         with self.monitor.stage("statistics", len(self.rows)) as stage:
-            sizes = {number: (1, rows) for number, rows in enumerate(self.rows)}
-            merged = self.tasks.map_reduce(stage, sizes, begin, statistics.merge, "statistics")
+            merged = self.tasks.map_reduce(stage, self.segments, begin, statistics.merge, "statistics")
         assert isinstance(merged, Summary)
         return merged
 
@@ -233,7 +242,7 @@ class Job:
     ) -> None:
         config, batches = self.plan.config.train, self.plan.batches
         numbers = [b.number for b in batches if b.test is not True]
-        estimator = make(self.plan.config.model, self.plan.features.task, config.seed)
+        estimator = self._estimator()
         if learns_whole(estimator):
             apart = len(estimator.groups(numbers, config.lanes))
             told = how_trained(estimator, len(numbers), config.lanes)
@@ -246,7 +255,7 @@ class Job:
                 whole.run(training, numbers, coding, target, config.lanes, expected, stage)
             after()
             return
-        trainer = Trainer(self.tasks, config, source.batches, coding, target, batches, expected)
+        trainer = Trainer(self.tasks, config, source.held, coding, target, batches, expected)
         with self.monitor.stage("train", len(numbers) * config.epochs) as stage:
             trainer.run(training, numbers, stage, lambda training: after())
 
@@ -265,10 +274,10 @@ class Job:
             baselines=self._baselines(judge),
             sampled=min(how.importance_rows / max(ledger.tested, 1), 1.0),
         )
-        sizes = self._tested(source)
-        with self.monitor.stage("evaluate", len(sizes)) as stage:
+        numbers = self._tested(source)
+        with self.monitor.stage("evaluate", len(numbers)) as stage:
             sent = self.tasks.send(judge)
-            evaluated = self._evaluate(source, sent, sizes, stage)
+            evaluated = self._evaluate(source, sent, numbers, stage)
             rising = self._begin_importance(evaluated.sample, judge.coding.encoder.columns, sent)
             findings = find(evaluated, judge, how.bootstrap, plan.config.train.seed, how.slice_rows)  # meanwhile
             stage.wait(rising)
@@ -293,16 +302,16 @@ class Job:
         parts = list(chunks(features_of(columns), COLUMNS))
         return self.tasks.each("importance", importance_of, parts, self.tasks.send(sample), judge)
 
-    def _tested(self, source: Source | Fold) -> dict[int, tuple[int, int]]:
-        """The batches with rows that test, and what each counts for in the progress."""
+    def _tested(self, source: Source | Fold) -> set[int]:
+        """The batches with rows that test."""
         without = isinstance(source, Fold)  # whole batches that test have no rows of a fold, and the other way round
-        return {batch.number: (1, batch.rows) for batch in self.plan.batches if batch.test is not without}
+        return {batch.number for batch in self.plan.batches if batch.test is not without}
 
-    def _evaluate(
-        self, source: Source | Fold, judge: Future, sizes: Mapping[int, tuple[int, int]], stage: Stage
-    ) -> Evaluated:
-        def begin(window: list[int]) -> list[Future]:
-            return self.tasks.map("evaluate", evaluate.evaluate_batch, window, source.batches(window), judge)
+    def _evaluate(self, source: Source | Fold, judge: Future, numbers: set[int], stage: Stage) -> Evaluated:
+        def begin(window: list[Sequence[int]]) -> Begun:
+            work = evaluate.evaluate_batch, evaluate.merge
+            return self.tasks.states("evaluate", window, source.held, *work, judge)
 
-        merged: Evaluated = self.tasks.map_reduce(stage, sizes, begin, evaluate.merge, "evaluate")
+        parts = within(self.segments, numbers)
+        merged: Evaluated = self.tasks.map_reduce(stage, parts, begin, evaluate.merge, "evaluate")
         return merged

@@ -23,12 +23,12 @@ from pipeline.label import target_of
 from pipeline.pack import PackedBatch
 from pipeline.plan import Plan
 from pipeline.progress import Stage
+from pipeline.segments import batch_order, chunks, segments_of, within
 from pipeline.split import TRAIN
 from pipeline.stages import Recipe, summarise_batch
 from pipeline.statistics import Summary
 from pipeline.supply import Source
-from pipeline.tasks import Tasks, chunks
-from pipeline.train import batch_order
+from pipeline.tasks import Begun, Tasks
 
 # With fewer batches than this rows are left out rather than batches.
 FEWEST = 32
@@ -82,6 +82,8 @@ class Pool:
         self._summaries: dict[Any, Summary] = {}
         self._rows: Mapping[int, int] = {}
         self.numbers = [batch.number for batch in plan.batches if batch.test is not True]
+        self._segments = segments_of(plan.batches, plan.config.train)
+        self.segments = within(self._segments, set(self.numbers))
 
     def learn(self, columns: Sequence[Columns], stage: Stage) -> None:
         """The statistics that trials with these columns need, each once.
@@ -92,13 +94,12 @@ class Pool:
             No row is left to score trials on.
         """
         wanted = {key: some for some in columns if (key := statistics_of(some)) not in self._summaries}
-        uncounted = {batch.number: (0, 0) for batch in self._plan.batches}
         for i, (key, some) in enumerate(wanted.items()):
             features = replace(self._recipe.features, columns=some)
             recipe = self._tasks.send(replace(self._recipe, features=features))
             begin = functools.partial(self._begin, recipe=recipe)
-            name = f"statistics-{i}"
-            self._summaries[key] = self._tasks.map_reduce(stage, uncounted, begin, statistics.merge, name)
+            how = begin, statistics.merge, f"statistics-{i}"
+            self._summaries[key] = self._tasks.map_reduce(stage, self._segments, *how, counted=False)
         if not self._rows:
             first = next(iter(self._summaries.values()))
             if not first.rows["validation"]:
@@ -108,8 +109,8 @@ class Pool:
                 )
             self._rows = {n: rows["train"] for n, rows in first.batches.items()}
 
-    def _begin(self, window: list[int], recipe: Future) -> list[Future]:
-        return self._tasks.map("statistics", summarise_batch, window, self._source.batches(window), recipe)
+    def _begin(self, window: list[Sequence[int]], recipe: Future) -> Begun:
+        return self._tasks.states("statistics", window, self._source.held, summarise_batch, statistics.merge, recipe)
 
     def encoder(self, plan: Plan) -> tuple[Encoder, Target]:
         """The fitted encoder of a trial, and what there is to predict."""

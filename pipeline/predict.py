@@ -29,7 +29,7 @@ from pipeline.scoreplan import ScorePlan, config_for, plan_scores
 from pipeline.scoring import PREDICTION, STAGED, Part, Scored, done, score_span
 from pipeline.split import SET_ASIDE
 from pipeline.supply import suspect_of
-from pipeline.tasks import Tasks
+from pipeline.tasks import Begun, Tasks
 from pipeline.terminal import short, show_facts
 
 # The manifest, written last: where it is, all is.
@@ -130,23 +130,24 @@ class Scorer:
         plan, finished = self._plan, {part.batch for part in earlier.parts}
         todo = [span for span in spans(plan.batches) if any(batch.number not in finished for batch in span)]
         numbers = [[batch.number for batch in span if batch.number not in finished] for span in todo]
-        sizes = {i: (len(some), sum(plan.batches[n].rows for n in some)) for i, some in enumerate(numbers)}
+        spanned = {some[0]: span for some, span in zip(numbers, todo, strict=True)}
         with blaming(self, plan.batches, self._session, self._monitor):
             scoring = self._tasks.send(plan.scoring)
 
-            def begin(window: list[int]) -> list[Future]:
-                return [self._submit(todo[i], numbers[i], scoring) for i in window]
+            def begin(window: list[Sequence[int]]) -> Begun:
+                futures = [self._submit(spanned[some[0]], some, scoring) for some in window]
+                return futures, futures
 
             with self._monitor.stage("predict", len(plan.batches)) as stage:
                 stage.skip(len(finished))
-                fresh = self._tasks.map_reduce(stage, sizes, begin, Scored.merge, "predict") if todo else Scored()
+                fresh = self._tasks.map_reduce(stage, numbers, begin, Scored.merge, "predict") if todo else Scored()
         both = Scored.merge([earlier, fresh])
         return Scored(tuple(sorted(both.parts, key=lambda part: part.batch)), both.observed)
 
-    def _submit(self, span: list[Batch], numbers: list[int], scoring: Future) -> Future:
+    def _submit(self, span: list[Batch], numbers: Sequence[int], scoring: Future) -> Future:
         name = f"predict-{numbers[0]}"
         future = self._tasks.submit(name, score_span, span, numbers, scoring, about=numbers)
-        self._reads[str(future.key)] = numbers
+        self._reads[str(future.key)] = list(numbers)
         return future
 
 

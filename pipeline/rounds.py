@@ -15,12 +15,12 @@ from pipeline.evaluate import Judge, States, Target
 from pipeline.events import Events
 from pipeline.pack import PackedBatch
 from pipeline.progress import Stage
+from pipeline.segments import batch_order, chunks, in_turn, lanes_of, segments_of, within
 from pipeline.split import VALIDATION
-from pipeline.tasks import Tasks, chunks
+from pipeline.tasks import Begun, Held, Tasks
 from pipeline.train import (
     Lane,
     Loss,
-    batch_order,
     loss_metric,
     loss_value,
     losses_of,
@@ -29,11 +29,6 @@ from pipeline.train import (
     share_of,
     train_batches,
 )
-
-# Batches that one task trains on: enough to hide a hop between workers, few enough to fit beside each other.
-SEGMENT = 8
-
-Batches = Callable[[list[int]], list[Future]]
 
 
 @dataclass
@@ -103,8 +98,8 @@ class Trainer:
 
     Parameters
     ----------
-    batches
-        Gives the packed batches of some numbers.
+    held
+        Gives what holds the packed batches of segments.
     plan
         All batches, by number.
     expected
@@ -115,13 +110,14 @@ class Trainer:
         self,
         tasks: Tasks,
         config: cfg.Train,
-        batches: Batches,
+        held: Held,
         coding: Coding,
         target: Target,
         plan: Sequence[Batch],
         expected: Mapping[int, int],
     ):
-        self._tasks, self._config, self._batches, self._plan = tasks, config, batches, plan
+        self._tasks, self._config, self._held, self._plan = tasks, config, held, plan
+        self._segments = segments_of(plan, config)
         self._coding, self._target, self._expected = tasks.send(coding), tasks.send(target), expected
 
     def run(self, done: Training, numbers: list[int], stage: Stage, after: Callable[[Training], None]) -> Training:
@@ -139,12 +135,12 @@ class Trainer:
             for i, part in enumerate(chunks(batch_order(numbers, epoch, config.seed), config.round_batches))
         ]
         stage.skip(sum(len(part) for _, _, part in rounds[: done.rounds]))
-        ready = self._batches(rounds[done.rounds][2]) if not done.ended else []
+        ready = self._read(rounds[done.rounds][2]) if not done.ended else []
         while not done.ended:
             epoch, i, part = rounds[done.rounds]
             following = rounds[done.rounds + 1] if done.rounds + 1 < len(rounds) else None
-            here, ready = dict(zip(part, ready, strict=True)), self._batches(following[2]) if following else []
-            done.lane, losses = self._round(done.lane, here, f"{epoch}-{i}", stage)
+            here, ready = ready, self._read(following[2]) if following else []
+            done.lane, losses = self._round(done.lane, part, here, f"{epoch}-{i}", stage)
             done.rounds += 1
             done.note(losses)
             if following is None or following[0] > epoch:
@@ -155,6 +151,14 @@ class Trainer:
                 done.lane, done.best = done.best, None
             after(done)
         return done
+
+    def _read(self, part: list[int]) -> list[list[list[Future]]]:
+        """For each lane of a round what holds the batches of its segments."""
+        lanes = lanes_of(part, self._config.lanes)
+        # In turn, so that every lane can begin.
+        places = in_turn([[(k, s) for s in range(len(lane))] for k, lane in enumerate(lanes)])
+        held = dict(zip(places, self._held([lanes[k][s] for k, s in places]), strict=True))
+        return [[held[k, s] for s in range(len(lane))] for k, lane in enumerate(lanes)]
 
     def _enough(self, done: Training, numbers: list[int], stage: Stage) -> bool:
         """Whether the epoch that is over was one too many."""
@@ -168,19 +172,20 @@ class Trainer:
             done.best, done.best_loss = done.lane if by_rows else None, loss
         return done.still >= config.n_iter_no_change
 
-    def _round(self, base: Lane, ready: dict[int, Future], name: str, stage: Stage) -> tuple[Lane, list[Loss]]:
+    def _round(
+        self, base: Lane, numbers: list[int], ready: list[list[list[Future]]], name: str, stage: Stage
+    ) -> tuple[Lane, list[Loss]]:
         """All lanes over their batches of the round, and what they merge to; the losses in order of the batches.
 
         The lane comes to the client and is sent from there: workers that are lost in a round cost that round at
         most, and none before it.
         """
-        numbers, count = list(ready), min(self._config.lanes, len(ready))
         start = self._tasks.send(base)
         lanes, trained, parts = [], [], []
-        for k in range(count):
+        for k, segments in enumerate(lanes_of(numbers, self._config.lanes)):
             lane = start
-            for s, part in enumerate(chunks(numbers[k::count], SEGMENT)):
-                batches = [ready.pop(n) for n in part]  # held by the task alone, so that it frees them when it is done
+            for s, part in enumerate(segments):
+                batches = ready[k].pop(0)  # held by the task alone, so that it frees them when it is done
                 lane = self._tasks.submit(
                     f"train-{name}-{k}-{s}", train_batches, lane, batches, self._coding, self._target, about=part
                 )
@@ -211,35 +216,18 @@ class Trainer:
 
     def _validate(self, done: Training, numbers: list[int], stage: Stage) -> float:
         """The loss on the rows kept out of training, and a point of its curve."""
-        lane = self._tasks.send(done.lane)
+        lane, name = self._tasks.send(done.lane), f"validate-{done.epochs}"
+        segments = within(self._segments, set(numbers))
 
-        def begin(window: list[int]) -> list[Future]:
-            arguments = self._batches(window), lane, self._coding, self._target
-            return self._tasks.map(f"validate-{done.epochs}", validate_batch, window, *arguments)
+        def begin(window: list[Sequence[int]]) -> Begun:
+            arguments = lane, self._coding, self._target
+            return self._tasks.states(name, window, self._held, validate_batch, evaluate.merge_states, *arguments)
 
-        uncounted = dict.fromkeys(numbers, (0, 0))
-        name = f"validate-{done.epochs}"
-        merged: States = self._tasks.map_reduce(stage, uncounted, begin, evaluate.merge_states, name)
+        merged: States = self._tasks.map_reduce(stage, segments, begin, evaluate.merge_states, name, counted=False)
         loss = loss_value(merged[0])
         assert loss is not None, "the ledger has seen validation rows"
         done.validation.append({"epoch": done.epochs, **merged[0].result()})
         return loss
-
-
-def places_of(numbers: list[int], config: cfg.Train) -> dict[int, int]:
-    """For each batch the number of the task that trains on it in the first epoch.
-
-    Tasks that can run at the same time have numbers in a row, and as lanes go on they keep to numbers that are the
-    same modulo the lanes.
-    """
-    places: dict[int, int] = {}
-    begin = 0
-    for part in chunks(batch_order(numbers, 0, config.seed), config.round_batches):
-        count = min(config.lanes, len(part))
-        for i, n in enumerate(part):
-            places[n] = begin + i // count // SEGMENT * count + i % count
-        begin = max(places[n] for n in part) + 1
-    return places
 
 
 def validate_batch(batch: PackedBatch, lane: Lane, coding: Coding, target: Target) -> States:

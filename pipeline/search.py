@@ -28,7 +28,7 @@ from pipeline.plan import Plan, make_plan
 from pipeline.pool import Pool, packing_of, part_of
 from pipeline.progress import Monitor, Stage
 from pipeline.space import Values, draw, read_space, with_values
-from pipeline.supply import decide_keep, open_source
+from pipeline.supply import decide_keep, decide_together, open_source
 from pipeline.tasks import Tasks
 from pipeline.trials import GREATER, Racing, Scoring, Trial
 
@@ -136,6 +136,7 @@ class Search:
             config.cluster.retries,
             monitor.events.run,
             [batch.rows for batch in plan.batches],
+            decide_together(plan, session.threads, decide_keep(plan, session)),
         )
 
     def run(self) -> Found:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from pipeline import statistics
 from pipeline.columns import category_codes, number_values
-from pipeline.cut import Batch
+from pipeline.cut import Batch, spans
 from pipeline.errors import DataError, PipelineError, StorageError
 from pipeline.features import Features
 from pipeline.pack import PackedBatch, Reference, pack, pack_codes
@@ -70,6 +70,15 @@ def pack_span(batches: Sequence[Batch], recipe: Recipe) -> PackedBatch | tuple[P
         lambda read, batch: pack_batch(load_batch(read, batch, recipe), recipe),
         (lambda batch, reason: set_aside(batch, recipe, reason)) if recipe.quarantine else None,
     )
+    return tuple(packed) if len(packed) > 1 else packed[0]
+
+
+def pack_spans(batches: Sequence[Batch], recipe: Recipe) -> PackedBatch | tuple[PackedBatch, ...]:
+    """As `pack_span`, of batches of several spans."""
+    packed: list[PackedBatch] = []
+    for some in spans(batches):
+        done = pack_span(some, recipe)
+        packed += [done] if isinstance(done, PackedBatch) else done
     return tuple(packed) if len(packed) > 1 else packed[0]
 
 

@@ -19,6 +19,8 @@ from pipeline.plan import Plan
 from pipeline.progress import Monitor
 from pipeline.scaling.costs import Observation, Probe
 from pipeline.scaling.graph import Shape
+from pipeline.segments import are_cut
+from pipeline.supply import decide_joined, joined_rows
 
 # Tasks that do nothing, by which a cluster is probed.
 NOTHINGS = 500
@@ -69,24 +71,27 @@ def prefix(plan: Plan, count: int) -> Plan:
     return replace(plan, batches=tuple(replace(batch, number=i) for i, batch in enumerate(chosen)))
 
 
-def shape_of(plan: Plan, epochs: int, keep: bool) -> Shape:
+def shape_of(plan: Plan, epochs: int, keep: bool, threads: int) -> Shape:
     """What the graph of a plan's run depends on."""
     config, batches = plan.config, plan.batches
+    rows, joined = max(round(sum(batch.rows for batch in batches) / len(batches)), 1), joined_rows(plan)
     columns = features_of(plan.features.columns)
     tested = config.evaluate.importance_rows > 0
     return Shape(
         batches=len(batches),
-        rows=max(round(sum(batch.rows for batch in batches) / len(batches)), 1),
+        rows=rows,
         lanes=config.train.lanes,
         round_batches=config.train.round_batches,
         epochs=epochs,
         fan_in=config.aggregate.fan_in,
-        span=max(round(len(batches) / len(spans(batches))), 1),
+        span=max(round(len(batches) / len(spans(batches))), 2) if are_cut(batches) else 1,
         train_only=sum(batch.test is False for batch in batches),
         test_only=sum(batch.test is True for batch in batches),
         importance=-(-len(columns) // COLUMNS) if tested else 0,
         keep=keep,
         seed=config.train.seed,
+        threads=threads,
+        joined_rows=joined if decide_joined(plan) else min(joined, rows - 1),
     )
 
 
@@ -119,7 +124,7 @@ def observe(plan: Plan, session: Session, monitor: Monitor, modules: Sequence[st
     end = time.time()
     cpu = _cpu_seconds(client) - before
     records = client.get_task_stream(start=begin)
-    shape = shape_of(plan, outcome.training.epochs, outcome.kept)
+    shape = shape_of(plan, outcome.training.epochs, outcome.kept, session.threads)
     return Observation(shape, session.workers, begin, end, records, cpu, dict(inner.seconds), cut)
 
 

@@ -20,16 +20,22 @@ from pipeline.cluster import Session
 from pipeline.cut import Batch, spans
 from pipeline.placing import near
 from pipeline.plan import Plan
-from pipeline.rounds import places_of
-from pipeline.stages import Recipe, held_out, pack_span, pick
+from pipeline.segments import SEGMENT, are_cut, are_few, are_plenty, places_of, segments_of
+from pipeline.stages import Recipe, held_out, pack_spans, pick
 from pipeline.tasks import Tasks
 
 # Part of the workers' memory that kept batches may take: the rest is for the work itself.
 KEEP_SHARE = 0.5
 # Memory of packed batches and what a model makes of them: boosted trees take 15 bytes for each value of a row.
 GROWN = 6
+# Batches are read together that make so much together, of which one at a time is decoded.
+JOINED_BYTES = 64 << 20
 # Calls whose reading tasks may still be at work, where nothing is kept: this round's, the next one's, a stage's.
 LATEST = 8
+
+
+# Batches by their numbers: what is read together, or one of them.
+Numbers = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,8 @@ class Source:
         The columns that Dask is told of; what a partition holds is no DataFrame.
     places
         Batches with the same number here are wanted together: they are read by one worker, if it has the time.
+    joined
+        Whether one task reads the batches of a part that is asked for, none of which is cut from another's row group.
     """
 
     def __init__(
@@ -73,38 +81,71 @@ class Source:
         places: Mapping[int, int] | None = None,
         retries: int = 0,
         run: str = "",
+        joined: bool = False,
     ):
         self._client, self._retries, self._run = client, retries, uuid.uuid4().hex[:8]
         self._told = {"run": run, "batches": 0, "rows": 0, "kept": keep}
-        self._pack, self._meta, self._places = pack, meta, places or {}
-        self._spans = [Span(tuple(together)) for together in spans(batches)]
-        self._span_of = {batch.number: s for s, some in enumerate(self._spans) for batch in some.batches}
-        self._keep, self._kept = keep, dict[int, Future]()
-        self._count, self._reads = itertools.count(), dict[str, list[int]]()
+        self._pack, self._meta, self._places, self._joined = pack, meta, places or {}, joined
+        self._batches = {batch.number: batch for batch in batches}
+        cut = [tuple(batch.number for batch in some) for some in spans(batches)]
+        # What each batch is read with; where parts are read as they are asked for, if it is kept.
+        self._with: dict[int, Numbers] = {} if joined else {n: some for some in cut for n in some}
+        self._keep, self._kept = keep, dict[Numbers, Future]()
+        self._count, self._reads = itertools.count(), dict[str, list[Numbers]]()
 
     def batches(self, numbers: list[int]) -> list[Future]:
         """The packed batches of these numbers, in the same order."""
-        wanted = [n for n in numbers if n not in self._kept]
-        fresh: dict[int, Delayed] = {}
+        return [future for (future,) in self.held([[n] for n in numbers])]
+
+    def held(self, parts: Sequence[Sequence[int]]) -> list[list[Future]]:
+        """For each of some parts what holds its packed batches, in order: all that were read together, or one each.
+
+        A batch is in one part.
+        """
+        wanted = [self._items(tuple(part)) for part in parts]
+        futures = self._started([item for items in wanted for item in items if item not in self._kept])
+        if self._keep:
+            self._kept |= futures
+        return [[futures.get(item) or self._kept[item] for item in items] for items in wanted]
+
+    def _items(self, part: Numbers) -> list[Numbers]:
+        """A part as what is held of it: by itself, or its batches."""
+        whole = self._joined and all(self._with.get(n, part) == part for n in part)
+        return [part] if whole else [(n,) for n in part]
+
+    def _started(self, wanted: Sequence[Numbers]) -> dict[Numbers, Future]:
+        """What reads, and picks from what is read, under way; all that is read together where it is kept."""
+        fresh: dict[Numbers, Delayed] = {}
+        picked: dict[Numbers, Future] = {}
+        unread: dict[Numbers, list[Numbers]] = {}
+        for item in wanted:
+            together = self._with.get(item[0], item)
+            if together in self._kept:
+                some = self._kept[together], together.index(item[0])
+                picked[item] = self._client.submit(pick, *some, key=self._pick_of(item), retries=self._retries)
+            else:
+                unread.setdefault(together, []).append(item)
         where: dict[Any, str] = {}
-        workers = self._workers() if wanted else []
-        for s, part in self._parts(list(dict.fromkeys(self._span_of[n] for n in wanted))).items():
-            some = [batch.number for batch in self._spans[s].batches]
-            for n in some if self._keep else [n for n in wanted if self._span_of[n] == s]:
-                key = f"pick-{self._run}-{n}"
-                fresh[n] = part if len(some) == 1 else delayed(pick)(part, some.index(n), dask_key_name=key)
-            place = self._places.get(some[0])
+        workers = self._workers() if unread else []
+        for together, part in self._parts(list(unread)).items():
+            for item in [(n,) for n in together] if self._keep and not self._joined else unread[together]:
+                alone = item == together
+                one = None if alone else delayed(pick)(part, together.index(item[0]), dask_key_name=self._pick_of(item))
+                fresh[item] = part if one is None else one
+            if self._keep and self._joined:
+                self._with |= dict.fromkeys(together, together)
+            place = self._places.get(together[0])
             if place is not None and workers:
                 where[part.key] = workers[place % len(workers)]
         with span("read"), dask.annotate(pipeline=self._told, **near(where)):
             started = self._client.compute(list(fresh.values()), retries=self._retries) if fresh else []
-        futures = dict(zip(fresh, started, strict=True))
-        if self._keep:
-            self._kept |= futures
-        return [futures.get(n) or self._kept[n] for n in numbers]
+        return picked | dict(zip(fresh, started, strict=True))
 
-    def _parts(self, some: list[int]) -> dict[int, Delayed]:
-        """What reads and packs these spans, by span: one task from the files to the packed batches.
+    def _pick_of(self, item: Numbers) -> str:
+        return f"pick-{self._run}-{item[0]}"
+
+    def _parts(self, some: list[Numbers]) -> dict[Numbers, Delayed]:
+        """What reads and packs batches that are read together: one task from the files to the packed batches.
 
         A graph of these alone: that of all batches would be gone through, whole, whenever some are wanted. No key
         is used twice, as in `Tasks.submit`.
@@ -116,8 +157,9 @@ class Source:
             # The setting would turn any Python object into text; annotations are for the tasks, which do get them.
             warnings.filterwarnings("ignore", message="Dask annotations")
             label = f"read-{self._run}-{next(self._count)}"
-            read = dd.from_map(_batches_of, [self._spans[s] for s in some], label=label, **meta)
-            # Through `to_delayed` for a list of futures: one for each batch, under its own key.
+            read_together = [Span(tuple(self._batches[n] for n in numbers)) for numbers in some]
+            read = dd.from_map(_batches_of, read_together, label=label, **meta)
+            # Through `to_delayed` for a list of futures: one for each span, under its own key.
             parts = read.map_partitions(self._pack, **meta).to_delayed()
         self._reads[str(parts[0].key[0])] = some
         while not self._keep and len(self._reads) > LATEST:
@@ -130,11 +172,7 @@ class Source:
 
     def suspect(self) -> list[int]:
         """The batches of the reading task that workers most likely died of; none if they died of no reading."""
-        keys = {
-            str((name, i)): [batch.number for batch in self._spans[s].batches]
-            for name, some in self._reads.items()
-            for i, s in enumerate(some)
-        }
+        keys = {str((name, i)): list(n) for name, some in self._reads.items() for i, n in enumerate(some)}
         return suspect_of(self._client, keys)
 
 
@@ -162,17 +200,40 @@ class Fold:
 
     def batches(self, numbers: list[int]) -> list[Future]:
         """The packed batches of these numbers, in the same order, the rows of the fold held out."""
-        batches = self._source.batches(numbers)
-        return self._tasks.map(f"fold-{self.number}", held_out, numbers, batches, self.number)
+        alone = [[n] for n in numbers]
+        return self._tasks.map(f"fold-{self.number}", held_out, alone, self._source.batches(numbers), self.number)
+
+    def held(self, parts: Sequence[Sequence[int]]) -> list[list[Future]]:
+        """As `Source.held`."""
+        batches = iter(self.batches([n for part in parts for n in part]))
+        return [[next(batches) for _ in part] for part in parts]
 
 
-def open_source(plan: Plan, recipe: Recipe, session: Session, keep: bool, run: str) -> Source:
+def open_source(plan: Plan, recipe: Recipe, session: Session, keep: bool, run: str, joined: bool = False) -> Source:
     """The source of a plan's batches, packed as ``recipe`` says."""
-    pack = partial(pack_span, recipe=recipe)
+    pack, config = partial(pack_spans, recipe=recipe), plan.config
+    # What is read by one task lies together, wherever that is.
+    places = places_of(plan.batches, config.train) if session.places and not joined else {}
+    return Source(session.client, pack, plan.meta, plan.batches, keep, places, config.cluster.retries, run, joined)
+
+
+def decide_together(plan: Plan, threads: int, keep: bool) -> bool:
+    """Whether a segment is one task's: where its batches lie together, and there are many for each thread."""
+    lie_together = not are_cut(plan.batches) and (not keep or are_few(len(plan.batches)))
+    return lie_together and are_plenty(len(segments_of(plan.batches, plan.config.train)), threads)
+
+
+def joined_rows(plan: Plan) -> int:
+    """Rows of a batch up to which one task reads a segment: that is little then, and no stage wants less."""
     config = plan.config
-    trained = [batch.number for batch in plan.batches if batch.test is not True]
-    places = places_of(trained, config.train) if session.places else {}
-    return Source(session.client, pack, plan.meta, plan.batches, keep, places, config.cluster.retries, run)
+    if config.train.epochs > 1 or config.split.folds or are_cut(plan.batches):
+        return 0
+    return JOINED_BYTES // (SEGMENT * plan.dataset.row_bytes(plan.columns))
+
+
+def decide_joined(plan: Plan) -> bool:
+    """Whether one task reads a segment, where a segment is one task's."""
+    return max(batch.rows for batch in plan.batches) <= joined_rows(plan)
 
 
 def decide_keep(plan: Plan, session: Session, copies: int = 1) -> bool:

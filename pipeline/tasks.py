@@ -2,8 +2,8 @@
 
 import itertools
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import dask
 from distributed import Client, Future
@@ -11,11 +11,13 @@ from distributed.protocol.pickle import dumps, loads
 
 from pipeline.aggregate import tree
 from pipeline.progress import Stage
+from pipeline.segments import state_of, windows_of
 
-T = TypeVar("T")
+# For each of some parts the futures that hold its batches: of one each, or of several that were read together.
+Held = Callable[[Sequence[Sequence[int]]], list[list[Future]]]
+# Tasks to be waited for, and what holds the states.
+Begun = tuple[list[Future], list[Future]]
 
-# A scheduler likes a few thousand tasks at a time, not a million.
-WINDOW = 1_000
 # What waits on the critical path, or frees memory, goes before the reading of batches to come.
 AHEAD = 10
 
@@ -29,11 +31,21 @@ class Tasks:
         Told to whoever watches the scheduler, with the number of batches and rows that a task is about.
     rows
         Of each batch, by number.
+    together
+        Whether a segment is one task's, or each of its batches is, which more workers can share.
     """
 
-    def __init__(self, client: Client, fan_in: int, retries: int = 0, run: str = "", rows: Sequence[int] = ()):
+    def __init__(
+        self,
+        client: Client,
+        fan_in: int,
+        retries: int = 0,
+        run: str = "",
+        rows: Sequence[int] = (),
+        together: bool = False,
+    ):
         self.client, self._fan_in, self._retries, self._run = client, fan_in, retries, uuid.uuid4().hex[:8]
-        self._watched, self._rows = run, rows
+        self._watched, self._rows, self._together = run, rows, together
         self._count = itertools.count()
 
     def send(self, value: Any) -> Future:
@@ -51,10 +63,15 @@ class Tasks:
         return self._submit([name], function, [[one] for one in args], [about])[0]
 
     def map(
-        self, name: str, function: Callable[..., Any], numbers: Sequence[int], batches: Sequence[Future], *args: Any
+        self,
+        name: str,
+        function: Callable[..., Any],
+        about: Sequence[Sequence[int]],
+        parts: Sequence[Any],
+        *args: Any,
     ) -> list[Future]:
-        """A task about each batch, which is its first argument; those of ``args`` are the same for all."""
-        return self._submit([f"{name}-{n}" for n in numbers], function, _each(batches, args), [[n] for n in numbers])
+        """A task for each part, its first argument, about some batches; those of ``args`` are the same for all."""
+        return self._submit([f"{name}-{some[0]}" for some in about], function, _each(parts, args), about)
 
     def each(self, name: str, function: Callable[..., Any], parts: Sequence[Any], *args: Any) -> list[Future]:
         """As `map`, for what is no batch."""
@@ -81,9 +98,9 @@ class Tasks:
         told: dict[str, dict[str, Any]] = {}
         for name, some in zip(names, about, strict=True):
             head, _, tail = name.partition("-")
-            rows = sum(self._rows[n] for n in some if self._rows)
+            batches, rows = self._size(some)
             key = f"{head}-{self._run}-{next(self._count)}-{tail}"
-            told[key] = {"run": self._watched, "batches": len(some), "rows": rows}
+            told[key] = {"run": self._watched, "batches": batches, "rows": rows}
         with dask.annotate(pipeline=told.__getitem__):  # by key; a mapping's own method travels anywhere
             futures: list[Future] = self.client.map(
                 function, *arguments, key=list(told), priority=AHEAD, retries=self._retries, pure=False
@@ -103,33 +120,64 @@ class Tasks:
     def map_reduce(
         self,
         stage: Stage,
-        sizes: Mapping[int, tuple[int, int]],
-        begin: Callable[[list[int]], list[Future]],
+        parts: Sequence[Sequence[int]],
+        begin: Callable[[list[Sequence[int]]], Begun],
         merge: Callable[[list[Any]], Any],
         name: str,
+        counted: bool = True,
     ) -> Any:
-        """The merged results of the tasks that ``begin`` starts for some numbers, a window of them at a time.
+        """The merged states of what ``begin`` starts for some parts, a window of them at a time.
 
         Parameters
         ----------
-        sizes
-            The numbers, and the batches and rows that each counts for in the progress.
+        parts
+            The batches that each state is of.
+        counted
+            Whether their batches and rows are progress.
         """
-        merged, windows = [], list(chunks(list(sizes), WINDOW))
+        merged, windows = [], list(windows_of(parts))
         for i, window in enumerate(windows):
-            futures = begin(window)
-            part = self.reduce(futures, merge, f"{name}-{i}")
-            stage.wait(futures, [sizes[n] for n in window])
+            tasks, states = begin(window)
+            part = self.reduce(states, merge, f"{name}-{i}")
+            stage.wait(tasks, [self._size(task.about) if counted else (0, 0) for task in tasks])
             stage.wait([part])
             # As long as there is a task, the scheduler and the workers remember all that it was made of.
             merged.append(self.send(part.result()) if len(windows) > 1 else part)
         return self.reduce(merged, merge, name).result()
 
+    def states(
+        self,
+        name: str,
+        segments: Sequence[Sequence[int]],
+        held: Held,
+        work: Callable[..., Any],
+        merge: Callable[[list[Any]], Any],
+        *args: Any,
+    ) -> Begun:
+        """Start what makes the state of each segment: what ``work`` makes of its batches, merged in their order.
+
+        Parameters
+        ----------
+        held
+            Gives the futures that hold the batches of some parts.
+        args
+            Handed to ``work`` after the batch.
+        """
+        if self._together:
+            tasks = self.map(name, state_of, segments, held(segments), work, merge, list(args))
+            return tasks, tasks
+        alone = [[n] for segment in segments for n in segment]
+        tasks = self.map(name, state_of, alone, held(alone), work, merge, list(args))
+        each = iter(tasks)
+        groups = [[next(each) for _ in segment] for segment in segments]
+        several = [group for group in groups if len(group) > 1]
+        merged = iter(self.each(f"merge-{name}", merge, several))
+        return tasks, [next(merged) if len(group) > 1 else group[0] for group in groups]
+
+    def _size(self, numbers: Sequence[int]) -> tuple[int, int]:
+        """Batches and rows."""
+        return len(numbers), sum(self._rows[n] for n in numbers if self._rows)
+
 
 def _each(first: Sequence[Any], others: Sequence[Any]) -> list[Sequence[Any]]:
     return [first, *([one] * len(first) for one in others)]
-
-
-def chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:
-    """Consecutive pieces of at most ``size``."""
-    return (list(items[i : i + size]) for i in range(0, len(items), size))

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
-import numpy as np
 from dask_ml.wrappers import Incremental
 from sklearn.base import BaseEstimator
 
@@ -16,15 +15,13 @@ from pipeline.evaluate import Target, predict
 from pipeline.lanes import Share, share_class
 from pipeline.metrics import Accuracy, Errors, LogLoss, Metric
 from pipeline.models import matrix_for
-from pipeline.pack import PackedBatch
+from pipeline.segments import Packed, batches_of
 from pipeline.split import TRAIN
 
 Loss = tuple[int, Metric | None]
 
 # Rows of a batch that are predicted before it is trained on: in random order, so the first are as good as any.
 PREDICTED = 8_192
-
-BLOCK = 8
 
 
 @dataclass(frozen=True)
@@ -50,16 +47,14 @@ def start(estimator: BaseEstimator) -> Lane:
     return Lane(Incremental(estimator))
 
 
-def train_batches(
-    lane: Lane, batches: Sequence[PackedBatch], coding: Coding, target: Target, watched: bool = True
-) -> Lane:
+def train_batches(lane: Lane, batches: Sequence[Packed], coding: Coding, target: Target, watched: bool = True) -> Lane:
     """The lane after ``batches``, in order; ``lane`` itself stays as it was. ``watched``: batches are predicted first.
 
     `Incremental` trains in place: a task that failed after its update and ran again would train
     twice and say nothing. On a copy, running it again gives the same bits.
     """
     after = copied(lane)
-    losses = tuple(train_rows(after, coding.rows(batch, TRAIN), target, watched) for batch in batches)
+    losses = tuple(train_rows(after, coding.rows(batch, TRAIN), target, watched) for batch in batches_of(batches))
     return replace(after, rows=lane.rows + sum(rows for rows, _ in losses), losses=losses)
 
 
@@ -134,18 +129,6 @@ def merged_lane(base: Lane, share: Share | None, lanes: Sequence[Lane]) -> Lane:
     model = copy.copy(like.model)
     model.estimator_ = share.onto(base.estimator, like.estimator)
     return Lane(model, base.rows + sum(lane.rows - base.rows for lane in lanes))
-
-
-def batch_order(batches: list[int], epoch: int, seed: int) -> list[int]:
-    """The order of an epoch: a permutation that the seed and the epoch alone decide.
-
-    Files sorted by time or label would otherwise leave the model with the taste of the last ones. Many batches
-    are permuted in blocks of neighbours, up to `BLOCK`: neighbours may be cut from one row group, which is
-    decoded once for all that are wanted at a time.
-    """
-    size = min(max(len(batches) // 64, 1), BLOCK)
-    blocks = [batches[i : i + size] for i in range(0, len(batches), size)]
-    return [n for i in np.random.default_rng([seed, epoch]).permutation(len(blocks)) for n in blocks[i]]
 
 
 def fitted(lane: Lane, target: Target) -> BaseEstimator:

@@ -29,10 +29,10 @@ from pipeline.models import learns_whole, make
 from pipeline.plan import Plan
 from pipeline.pool import Pool
 from pipeline.progress import Stage
-from pipeline.rounds import SEGMENT
+from pipeline.segments import SEGMENT, batch_order, chunks
 from pipeline.space import Values
-from pipeline.tasks import Tasks, chunks
-from pipeline.train import batch_order, start
+from pipeline.tasks import Tasks
+from pipeline.train import start
 
 # Figures of which more is better.
 GREATER = (
@@ -245,7 +245,7 @@ class Racing:
     def _score(self, going: Sequence[_Abreast], stage: Stage) -> list[list[Any]]:
         parts: list[list[Future]] = [[] for _ in going]
         for pool in dict.fromkeys(one.pool for one in going):
-            for numbers in chunks(pool.numbers, SEGMENT):
+            for numbers in pool.segments:
                 batches = pool.batches(numbers)
                 for i, one in enumerate(going):
                     if one.pool is pool:

@@ -15,10 +15,11 @@ from pipeline.models import matrix_for
 from pipeline.pack import PackedBatch
 from pipeline.progress import Stage
 from pipeline.rounds import Training
+from pipeline.segments import batch_order
 from pipeline.split import TRAIN
 from pipeline.stages import Recipe, held_out, pack_span
 from pipeline.tasks import Tasks
-from pipeline.train import Lane, batch_order, start
+from pipeline.train import Lane, start
 
 
 @dataclass(frozen=True)

@@ -36,20 +36,18 @@ def concatenated(parts):
     return [one for part in parts for one in part]
 
 
-def listed(number):
-    return [number]
-
-
 @pytest.mark.cluster
 def test_the_scheduler_forgets_a_window_once_it_is_merged(session, monkeypatch):
-    monkeypatch.setattr("pipeline.tasks.WINDOW", 10)
+    monkeypatch.setattr("pipeline.segments.WINDOW", 10)
     tasks, known = Tasks(session.client, 3), []
 
     def begin(window):
         known.append(session.client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks)))
-        return tasks.each("window", listed, window)
+        futures = tasks.map("window", list, window, window)
+        return futures, futures
 
     with Monitor(quiet=True).stage("windows", 70) as stage:
-        sizes = dict.fromkeys(range(70), (1, 1))
-        assert tasks.map_reduce(stage, sizes, begin, concatenated, "windows") == list(range(70))
-    assert max(known[2:]) - known[0] < 2 * 10 + 7
+        parts = [[n, n + 1] for n in range(0, 70, 2)]
+        assert tasks.map_reduce(stage, parts, begin, concatenated, "windows") == list(range(70))
+    assert len(known) == 7
+    assert max(known[2:]) - known[0] < 2 * 5 + 7

@@ -37,6 +37,7 @@ ORDER = [
     "pack",
     "statistics",
     "stages",
+    "segments",
     "encode",
     "drift",
     "adaptive",

@@ -6,14 +6,12 @@ from pathlib import Path
 
 import dask
 import pandas as pd
-import pytest
 from distributed import wait
 
 from pipeline import config as cfg
 from pipeline.cluster import connect
 from pipeline.cut import Batch, Piece
 from pipeline.placing import near
-from pipeline.rounds import places_of
 from pipeline.supply import Source
 
 
@@ -33,19 +31,6 @@ def test_what_one_task_trains_on_is_read_by_one_worker(session):
     # A wish, which an idle worker need not heed; by chance half would be where they are wanted.
     assert [place.most_common(1)[0][1] for place in found] >= [10, 10]
     assert found[0].most_common(1)[0][0] != found[1].most_common(1)[0][0]
-
-
-@pytest.mark.parametrize("lanes", [1, 3, 4])
-def test_places_are_the_tasks_that_train(lanes):
-    config = cfg.Train(lanes=lanes, round_batches=20)
-    places = places_of(list(range(50)), config)
-    assert sorted(places) == list(range(50))
-    most = Counter(places.values())
-    assert max(most.values()) <= 8
-    assert sorted(most) == list(range(len(most)))
-    for workers in (1, 2, 3):
-        share = Counter(place % workers for place in places.values())
-        assert max(share.values()) - min(share.values()) <= 20
 
 
 def deadly(name, folder):

@@ -15,11 +15,12 @@ from pipeline.progress import Monitor
 from pipeline.scaling import fit
 from pipeline.scaling.costs import Observation, Probe, calibrate, timings
 from pipeline.scaling.forecast import Forecast, best, enough, tenfold
-from pipeline.scaling.graph import CLIENT, KIND, KINDS, PICK, READ, Graph, Shape, build
+from pipeline.scaling.graph import Graph, Shape, build
+from pipeline.scaling.kinds import CLIENT, KIND, KINDS, PICK, READ
 from pipeline.scaling.path import PARTS, path, short_form
 from pipeline.scaling.simulate import Costs, simulate
+from pipeline.segments import WINDOW
 from pipeline.study import shape_of
-from pipeline.tasks import WINDOW
 from tests.conftest import table, write
 
 
@@ -58,27 +59,34 @@ def observed(session, config, monitor=None):
     begin = time.time()
     outcome = Job(plan, session, monitor or Monitor(0.0, quiet=True)).execute()
     records = client.get_task_stream(start=begin)
-    shape = shape_of(plan, outcome.training.epochs, outcome.kept)
+    shape = shape_of(plan, outcome.training.epochs, outcome.kept, session.threads)
     return Observation(shape, session.workers, begin, time.time(), records)
 
 
 @pytest.mark.cluster
 @pytest.mark.parametrize(
-    ("changes", "window"),
+    ("changes", "window", "whole"),
     [
-        ({"train": {"lanes": 3, "round_batches": 4, "epochs": 2}, "aggregate": {"fan_in": 2}}, WINDOW),
-        ({"train": {"lanes": 1, "round_batches": 20}, "data": {"keep": "reread"}}, WINDOW),
+        ({"train": {"lanes": 3, "round_batches": 4, "epochs": 2}, "aggregate": {"fan_in": 2}}, WINDOW, True),
+        ({"train": {"lanes": 1, "round_batches": 20}, "data": {"keep": "reread"}}, WINDOW, False),
         (
             {"train": {"lanes": 8, "round_batches": 5}, "split": {"by": "batch"}, "evaluate": {"importance_rows": 0}},
             WINDOW,
+            True,
         ),
-        ({"train": {"lanes": 2, "round_batches": 8}, "aggregate": {"fan_in": 3}}, 4),
+        ({"train": {"lanes": 2, "round_batches": 8}, "aggregate": {"fan_in": 3}}, 4, False),
+        ({"train": {"lanes": 2, "round_batches": 3}, "data": {"keep": "reread"}}, 13, True),
+        ({"train": {"lanes": 2}, "data": {"keep": "reread", "batch_rows": "file"}}, 65, True),
+        ({"train": {"lanes": 2}, "data": {"batch_rows": "file"}}, 65, False),
+        ({"train": {"lanes": 2, "round_batches": 3}, "split": {"by": "batch"}, "aggregate": {"fan_in": 3}}, 6, False),
+        ({"train": {"lanes": 2, "round_batches": 3}, "split": {"by": "batch"}, "aggregate": {"fan_in": 3}}, 13, True),
+        ({"train": {"lanes": 2}, "data": {"batch_rows": 50}}, WINDOW, False),
+        ({"train": {"lanes": 2}, "data": {"batch_rows": 10, "keep": "reread"}}, 50, False),
     ],
 )
-def test_the_graph_has_the_tasks_and_the_edges_of_a_real_run(session, tmp_path, monkeypatch, changes, window):
-    monkeypatch.setattr("pipeline.tasks.WINDOW", window)
-    monkeypatch.setattr("pipeline.scaling.graph.WINDOW", window)
-    folder = write(table(1_300), tmp_path / "data", 13)
+def test_the_graph_has_the_tasks_and_the_edges_of_a_real_run(session, tmp_path, monkeypatch, changes, window, whole):
+    monkeypatch.setattr("pipeline.segments.WINDOW", window)
+    folder = write(table(1_300), tmp_path / "data", 130 if window == 65 else 13)
     base = {"data": {"path": str(folder), "label": "y", "batch_rows": 100}, "evaluate": {"bootstrap": 50}}
     config = cfg.parse({**base, **{name: {**base.get(name, {}), **values} for name, values in changes.items()}})
     edges = Edges(session.client.cluster.scheduler)
@@ -88,6 +96,8 @@ def test_the_graph_has_the_tasks_and_the_edges_of_a_real_run(session, tmp_path, 
     finally:
         session.client.cluster.scheduler.remove_plugin(edges.name)
     graph = build(run.shape)
+    parts = graph.parts[graph.kind == KIND["statistics"]]
+    assert bool(parts.max() > 1) is whole
     ours = [r["key"] for r in run.records if kind_of(r["key"]) in KINDS and "-" in str(r["key"])]
     counted = {int(k.split("-", 3)[2]): k for k in ours if isinstance(k, str) and kind_of(k) not in ("read", "pick")}
     tasks = graph.submitted
@@ -103,7 +113,7 @@ def test_the_graph_has_the_tasks_and_the_edges_of_a_real_run(session, tmp_path, 
     read = sum(kind_of(r["key"]) == "read" for r in run.records)
     assert read == (graph.kind == READ).sum()
     assert timings(graph, run.records) is not None
-    assert timings(build(replace(run.shape, batches=run.shape.batches + 1)), run.records) is None, "another run's"
+    assert timings(build(replace(run.shape, batches=2 * run.shape.batches)), run.records) is None, "another run's"
 
 
 @given(
@@ -118,6 +128,8 @@ def test_the_graph_has_the_tasks_and_the_edges_of_a_real_run(session, tmp_path, 
         span=st.integers(1, 5),
         importance=st.integers(0, 3),
         keep=st.booleans(),
+        threads=st.integers(1, 4),
+        joined_rows=st.integers(5, 15),
     )
 )
 def test_a_graph_goes_forward_and_accounts_for_every_row_in_each_stage(shape):
@@ -141,7 +153,7 @@ def test_a_shape_without_batches_is_refused():
 
 @given(st.integers(1, 40), st.integers(1, 12), st.integers(1, 8))
 def test_no_more_workers_than_there_are_and_every_task_after_its_inputs(batches, workers, lanes):
-    graph = build(Shape(batches, 10, lanes=lanes, round_batches=8))
+    graph = build(Shape(batches, 10, lanes=lanes, round_batches=8, threads=workers, joined_rows=batches % 3 * 10))
     some = costs(0.001, 0.0002, 0.0005, 0.002, 1e-4, read=0.03, statistics=0.004, train=0.01, evaluate=0.02, learn=0.1)
     run = simulate(graph, some, workers)
     for task in range(len(graph)):
@@ -166,10 +178,10 @@ def test_one_worker_takes_the_sum_of_all_tasks_and_what_the_client_does():
 def test_maps_are_shared_out_and_a_chain_is_not():
     graph = build(Shape(64, 10, lanes=1, round_batches=64))
     assert simulate(graph, costs(read=1.0), 8).seconds == pytest.approx(8.0)
-    assert simulate(graph, costs(train=1.0), 8).seconds == pytest.approx(8.0), "eight segments, one after the other"
+    assert simulate(graph, costs(train=0.125), 8).seconds == pytest.approx(8.0), "eight segments, one after the other"
     lanes = build(Shape(64, 10, lanes=8, round_batches=64))
-    assert simulate(lanes, costs(train=1.0), 8).seconds == pytest.approx(1.0)
-    assert simulate(lanes, costs(train=1.0), 4).seconds == pytest.approx(2.0)
+    assert simulate(lanes, costs(train=0.125), 8).seconds == pytest.approx(1.0)
+    assert simulate(lanes, costs(train=0.125), 4).seconds == pytest.approx(2.0)
 
 
 def test_the_scheduler_and_the_client_bound_what_any_number_of_workers_can_do():
@@ -183,7 +195,7 @@ def test_results_of_other_workers_are_fetched():
     graph = build(Shape(16, 10, lanes=1, round_batches=16))
     near, far = (simulate(graph, costs(read=1.0, train=0.1, fetch=fetch), 4).seconds for fetch in (0.0, 0.5))
     assert far > near + 0.5
-    assert simulate(graph, costs(read=1.0, train=0.1, fetch=0.5), 1).seconds == pytest.approx(16.2)
+    assert simulate(graph, costs(read=1.0, train=0.1, fetch=0.5), 1).seconds == pytest.approx(17.6)
 
 
 def test_the_path_of_a_simulation_explains_its_length():
@@ -210,7 +222,7 @@ def test_no_worker_is_refused():
 
 @given(st.integers(2, 30), st.integers(1, 4), st.integers(1, 4))
 def test_costs_are_found_again_in_the_records_of_a_simulated_run(batches, workers, lanes):
-    shape = Shape(batches, 1_000, lanes=lanes, round_batches=8)
+    shape = Shape(batches, 1_000, lanes=lanes, round_batches=8, threads=workers)
     graph = build(shape)
     fixed = costs(read=0.03, statistics=0.004, evaluate=0.02, learn=0.1).fixed
     by_row = np.zeros(len(KINDS))

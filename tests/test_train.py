@@ -17,10 +17,10 @@ from pipeline.evaluate import Target
 from pipeline.matrix import HotMatrix
 from pipeline.models import kind, make, matrix_for, target_scale, with_target_scale
 from pipeline.pack import PackedBatch, Reference, pack
+from pipeline.segments import batch_order
 from pipeline.split import TEST, TRAIN
 from pipeline.statistics import Moments
 from pipeline.train import (
-    batch_order,
     fitted,
     loss_value,
     merge_shares,

@@ -10,7 +10,8 @@ import numpy as np
 from scipy.optimize import nnls
 
 from pipeline.cost import cost, kind_of
-from pipeline.scaling.graph import CLIENT, HAND_OVER, KIND, KINDS, PICK, READ, SEND, TRAIN, Graph, Shape, build
+from pipeline.scaling.graph import Graph, Shape, build
+from pipeline.scaling.kinds import CLIENT, HAND_OVER, KIND, KINDS, PICK, READ, SEND, TRAIN
 from pipeline.scaling.simulate import Costs
 
 Array = np.ndarray[Any, Any]
@@ -127,7 +128,7 @@ def timings(graph: Graph, records: Iterable[Mapping[str, Any]]) -> Timings | Non
 def calibrate(runs: Sequence[Observation], probe: Probe, most_rows: int = 2**62) -> Costs | None:
     """The costs that explain ``runs``, all with as many workers; None where none of them is as its shape says.
 
-    A task's seconds are fitted as a fixed part and one by rows, neither below 0, by least squares.
+    A task's seconds are fitted as a part for each batch and one by rows, neither below 0, by least squares.
 
     Parameters
     ----------
@@ -135,6 +136,7 @@ def calibrate(runs: Sequence[Observation], probe: Probe, most_rows: int = 2**62)
         See `Costs`.
     """
     sizes: list[list[float]] = [[] for _ in KINDS]
+    parts: list[list[float]] = [[] for _ in KINDS]
     seconds: list[list[float]] = [[] for _ in KINDS]
     fetched, fetches = np.zeros(len(KINDS)), np.zeros(len(KINDS))
     gaps: list[float] = []
@@ -149,23 +151,26 @@ def calibrate(runs: Sequence[Observation], probe: Probe, most_rows: int = 2**62)
             if not np.isnan(times.begin[task]):
                 kind = graph.kind[task]
                 sizes[kind].append(min(float(graph.size[task]), most_rows))
+                parts[kind].append(float(graph.parts[task]))
                 seconds[kind].append(times.end[task] - times.begin[task])
                 if times.transfer[task]:
                     fetched[kind] += times.transfer[task]
                     fetches[kind] += _lacking(graph, int(task), run.workers)
         for record in run.records:
             kind = {"read": READ, "pick": PICK}.get(kind_of(record["key"]), -1)
-            if kind >= 0:
-                per_task = run.shape.rows * (run.shape.span if kind == READ else 1)
-                sizes[kind].append(float(min(per_task, run.shape.total_rows)))
+            if kind >= 0:  # which of the graph's it is, nothing tells
+                alike = graph.kind == kind
+                sizes[kind].append(float(graph.size[alike].mean()))
+                parts[kind].append(float(graph.parts[alike].mean()))
                 seconds[kind].append(_computed(record))
         gaps += _gaps(run.records)
         for kind, size, gap in _waits(run, graph, times):
             sizes[kind].append(min(size, most_rows))
+            parts[kind].append(1.0)
             seconds[kind].append(max(gap - 4 * probe.latency - probe.scheduler, 0.0))
     if not used:
         return None
-    fits = [_fit(np.array(x), np.array(y)) for x, y in zip(sizes, seconds, strict=True)]
+    fits = [_fit(np.array(b), np.array(r), np.array(s)) for b, r, s in zip(parts, sizes, seconds, strict=True)]
     known = fetches > 0
     usual = float(fetched[known].sum() / fetches[known].sum()) if known.any() else 2 * probe.latency
     fetch = np.where(known, fetched / np.where(known, fetches, 1.0), usual)
@@ -223,16 +228,16 @@ def _waits(run: Observation, graph: Graph, times: Timings) -> list[tuple[int, fl
     return found
 
 
-def _fit(size: Array, seconds: Array) -> tuple[float, float]:
-    """A fixed part and one by row."""
+def _fit(parts: Array, size: Array, seconds: Array) -> tuple[float, float]:
+    """A part for each batch and one by row."""
     if not len(seconds):
         return 0.0, 0.0
-    largest = size.max()
-    if largest <= 0:
-        return float(seconds.mean()), 0.0
-    if largest < SPREAD * size[size > 0].min():
+    each = size / parts
+    if each.max() <= 0:
+        return float(seconds.sum() / parts.sum()), 0.0
+    if each.max() < SPREAD * each[each > 0].min():
         return 0.0, float(seconds.sum() / size.sum())
     # Relative to the size: else the largest merges alone would decide what the many small ones cost.
-    weight = 1.0 / np.sqrt(np.maximum(size, 1.0))
-    (fixed, slope), _ = nnls(np.column_stack([weight, weight * size / largest]), weight * seconds)
+    weight, largest = 1.0 / np.sqrt(np.maximum(size, 1.0)), size.max()
+    (fixed, slope), _ = nnls(np.column_stack([weight * parts, weight * size / largest]), weight * seconds)
     return float(fixed), float(slope / largest)

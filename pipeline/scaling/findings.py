@@ -32,7 +32,7 @@ def findings(runs: Sequence[Observation], forecast: Forecast | None) -> dict[str
     fewest, most = min(run.workers for run in runs), max(run.workers for run in runs)
     alone = [run for run in plain if run.workers == fewest]
     largest = max((run.shape for run in plain), key=lambda shape: shape.batches)
-    at_most = [run for run in plain if run.workers == most and run.shape == largest]
+    full = [run for run in plain if run.shape.batches == largest.batches]
     found: dict[str, Any] = {
         "rows_per_batch": largest.rows,
         "kept_in_memory": largest.keep,
@@ -41,17 +41,14 @@ def findings(runs: Sequence[Observation], forecast: Forecast | None) -> dict[str
         "batch_rows": _by_rows(runs, most),
         "wall": {str(workers): _line([r for r in plain if r.workers == workers]) for workers in _workers(plain)},
         "time": _time(runs),
-        "critical_path": {
-            str(workers): _path([run for run in plain if run.workers == workers and run.shape == largest])
-            for workers in _workers(plain)
-        },
+        "critical_path": {str(w): _path([run for run in full if run.workers == w]) for w in _workers(plain)},
     }
     if forecast is not None:
         found["simulator"] = _checked(forecast.check(runs))
         found["forecast"] = _forecast(forecast, largest, most)
         found["time"]["forecast"] = found["forecast"]["by_workers"]
     found["fixed_seconds"] = found["wall"][str(most)].get("fixed_seconds", 0.0)
-    found["seconds_now"] = median(run.seconds for run in at_most)
+    found["seconds_now"] = median(run.seconds for run in full if run.workers == most)
     return found
 
 

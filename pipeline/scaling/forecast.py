@@ -36,7 +36,7 @@ class Forecast:
     def seconds(self, shape: Shape, workers: int) -> float:
         """Of a run, from the first task's submission to the last figure."""
         known = max((count for count in self.costs if count <= workers), default=min(self.costs))
-        return simulate(build(shape), self.costs[known], workers).seconds
+        return simulate(build(replace(shape, threads=workers)), self.costs[known], workers).seconds
 
     def check(self, runs: Sequence[Observation]) -> list[dict[str, Any]]:
         """Beside the median of each setting that was measured, what is forecast for it; ``error`` is relative."""

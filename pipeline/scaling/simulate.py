@@ -12,7 +12,8 @@ from typing import Any
 import numba
 import numpy as np
 
-from pipeline.scaling.graph import CLIENT, READ, SEND, Graph
+from pipeline.scaling.graph import Graph
+from pipeline.scaling.kinds import CLIENT, READ, SEND
 
 Array = np.ndarray[Any, Any]
 
@@ -32,7 +33,7 @@ class Costs:
     Attributes
     ----------
     fixed, by_row
-        float64 (kinds,): a task of kind k about r rows takes ``fixed[k] + by_row[k] * r``.
+        float64 (kinds,): a task of kind k about r rows of b batches takes ``b * fixed[k] + by_row[k] * r``.
     fetch
         float64 (kinds,): for each input of a task of kind k that is on another worker.
     submit
@@ -59,7 +60,7 @@ class Costs:
     def seconds(self, graph: Graph) -> Array:
         """float64 (tasks,): how long each takes by itself."""
         kind = graph.kind.astype(np.int64)
-        return self.fixed[kind] + self.by_row[kind] * np.minimum(graph.size, self.most_rows)
+        return graph.parts * self.fixed[kind] + self.by_row[kind] * np.minimum(graph.size, self.most_rows)
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,10 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from pipeline import config as cfg
 from pipeline import rounds
 from pipeline.progress import Monitor
-from pipeline.rounds import Trainer, Training, places_of
+from pipeline.rounds import Trainer, Training
+from pipeline.segments import batches_of, places_of, segments_of
 from pipeline.supply import Source
-from pipeline.tasks import Tasks
+from pipeline.tasks import Begun, Tasks
 from pipeline.train import Lane
 
 FAN_IN = 8
@@ -45,8 +46,8 @@ class Empty:
         return f"empty batch {self.number}"
 
 
-def read(batches: Sequence[Empty]) -> int:
-    return batches[0].number
+def read(batches: Sequence[Empty]) -> Any:
+    return tuple(batch.number for batch in batches) if len(batches) > 1 else batches[0].number
 
 
 def count(batch: int) -> int:
@@ -57,8 +58,9 @@ def add(parts: Sequence[int]) -> int:
     return sum(parts)
 
 
-def train(lane: Lane, batches: Sequence[int], coding: Any, target: Any) -> Lane:
-    return Lane(None, lane.rows + len(batches), tuple((1, None) for _ in batches))  # type: ignore[arg-type]
+def train(lane: Lane, parts: Sequence[Any], coding: Any, target: Any) -> Lane:
+    losses = tuple((1, None) for _ in batches_of(parts))
+    return Lane(None, lane.rows + len(losses), losses)  # type: ignore[arg-type]
 
 
 def share(lane: Lane, base: Lane) -> int:
@@ -69,7 +71,7 @@ def merged(base: Lane, rows: int, lanes: Sequence[Lane]) -> Lane:
     return Lane(None, base.rows + rows)  # type: ignore[arg-type]
 
 
-def measure(client: Client, scheduler: psutil.Process, number: int, keep: bool) -> dict[str, Any]:
+def measure(client: Client, scheduler: psutil.Process, number: int, keep: bool, alone: bool) -> dict[str, Any]:
     """Statistics, training and evaluation of so many batches."""
     gc.collect()
     me, tasks_before = psutil.Process(), total(client)
@@ -86,26 +88,27 @@ def measure(client: Client, scheduler: psutil.Process, number: int, keep: bool) 
     look.calls = 0  # type: ignore[attr-defined]
     monitor.heed = look
     batches = [Empty(n) for n in range(number)]
-    tasks = Tasks(client, FAN_IN, 2, "engine", [1] * number)
+    tasks = Tasks(client, FAN_IN, 2, "engine", [1] * number, not alone)
     begin = time.perf_counter()
-    places = places_of(list(range(number)), cfg.Train(lanes=4))
-    source = Source(client, read, pd.DataFrame({"x": np.zeros(0)}), batches, keep, places, 2, "engine")
+    segments = segments_of(batches, cfg.Train(lanes=4))
+    places = places_of(batches, cfg.Train(lanes=4)) if alone else {}
+    source = Source(client, read, pd.DataFrame({"x": np.zeros(0)}), batches, keep, places, 2, "engine", not alone)
     seconds = {"graph": time.perf_counter() - begin}
     for stage_name in ("statistics", "train", "evaluate"):
         begin = time.perf_counter()
         with monitor.stage(stage_name, number) as stage:
             if stage_name == "train":
                 config = cfg.Train(lanes=4)
-                trainer = Trainer(tasks, config, source.batches, None, None, batches, dict.fromkeys(range(number), 1))
+                trainer = Trainer(tasks, config, source.held, None, None, batches, dict.fromkeys(range(number), 1))
                 training = Training(Lane(None))  # type: ignore[arg-type]
                 trainer.run(training, list(range(number)), stage, lambda _: None)
                 assert training.lane.rows == number
             else:
 
-                def start(window: list[int]) -> list[Any]:
-                    return tasks.map(stage_name, count, window, source.batches(window))  # noqa: B023
+                def start(window: list[Sequence[int]]) -> Begun:
+                    return tasks.states(stage_name, window, source.held, count, add)  # noqa: B023
 
-                assert tasks.map_reduce(stage, dict.fromkeys(range(number), (1, 1)), start, add, stage_name) == number
+                assert tasks.map_reduce(stage, segments, start, add, stage_name) == number
         seconds[stage_name] = time.perf_counter() - begin
     look.calls = 0  # type: ignore[attr-defined]
     look()
@@ -138,6 +141,7 @@ def main() -> None:
     parser.add_argument("--batches", type=int, nargs="+", default=[1_000, 10_000])
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--keep", action="store_true", help="keep the batches in memory instead of reading them again")
+    parser.add_argument("--alone", action="store_true", help="a task for each batch, as where segments are few")
     options = parser.parse_args()
     rounds.train_batches, rounds.share_of, rounds.merge_shares, rounds.merged_lane = train, share, add, merged
     own = SimpleNamespace(processes=[])
@@ -159,9 +163,9 @@ def main() -> None:
                 time.sleep(0.1)
         with Client(scheduler_file=str(file)) as client:
             client.wait_for_workers(options.workers, timeout=60)
-            measure(client, psutil.Process(own.processes[0].pid), 200, options.keep)
+            measure(client, psutil.Process(own.processes[0].pid), 200, options.keep, options.alone)
             for number in options.batches:
-                found = measure(client, psutil.Process(own.processes[0].pid), number, options.keep)
+                found = measure(client, psutil.Process(own.processes[0].pid), number, options.keep, options.alone)
                 print(
                     "  ".join(f"{k} {v:,.2f}" if isinstance(v, float) else f"{k} {v:,}" for k, v in found.items()),
                     flush=True,

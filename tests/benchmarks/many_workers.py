@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from distributed import Client, LocalCluster
 
-from pipeline import cluster, forkserver, supply
+from pipeline import cluster, forkserver, segments, supply
 from pipeline import config as cfg
 from pipeline.cluster import Session
 from pipeline.placing import free_from_the_lost
@@ -41,24 +41,27 @@ QUIET = {
 
 
 class Slow:
-    """A function that takes longer."""
+    """A function that takes longer; ``each``: for each of the batches that it is given."""
 
-    def __init__(self, function: Any, seconds: float):
-        self.function, self.seconds = function, seconds
+    def __init__(self, function: Any, seconds: float, each: bool = False):
+        self.function, self.seconds, self.each = function, seconds, each
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         result = self.function(*args, **options)
-        time.sleep(self.seconds)
+        time.sleep(self.seconds * (len(args[0]) if self.each else 1))
         return result
 
 
 def slowly(factor: float) -> None:
     """Have every task of the flow sleep."""
-    submit, pack = Tasks._submit, supply.pack_span
+    submit, pack = Tasks._submit, supply.pack_spans
 
     def slow_submit(self: Tasks, names: Any, function: Any, arguments: Any, about: Any) -> Any:
         name = names[0] if names else ""
         seconds = factor * SLEEP.get(name.partition("-")[0], 0.0)
+        if function is segments.state_of:  # for each batch, wherever it is worked on
+            arguments = [arguments[0], [Slow(work, seconds) for work in arguments[1]], *arguments[2:]]
+            seconds = 0.0
         if name.startswith("train"):  # of which each is sent alone
             seconds *= len(about[0])
         if name.startswith(("merge-share", "merge-lanes", "merge-hand")):
@@ -66,7 +69,7 @@ def slowly(factor: float) -> None:
         return submit(self, names, Slow(function, seconds) if seconds else function, arguments, about)
 
     Tasks._submit = slow_submit  # type: ignore[method-assign]
-    supply.pack_span = Slow(pack, factor * SLEEP["read"])  # type: ignore[assignment]
+    supply.pack_spans = Slow(pack, factor * SLEEP["read"], each=True)  # type: ignore[assignment]
 
 
 def write(folder: Path, batches: int) -> None:

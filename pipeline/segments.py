@@ -1,0 +1,135 @@
+"""Segments: the batches that a task works on together, in an order that the seed and the config alone decide.
+
+A segment is what one task trains on in the first epoch. Its batches are wanted on one worker then, so what else is done
+with them is done there too: in one task, where there are many segments for each thread. Whether it is one task or
+several, the states of a segment are merged by themselves: the trees have the same shape.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from pipeline import config as cfg
+from pipeline.cut import Batch, spans
+from pipeline.pack import PackedBatch
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+# Batches of a segment, at most: enough to hide a hop between workers, few enough to fit beside each other.
+SEGMENT = 8
+# Batches whose tasks a scheduler has at a time: it likes a few thousand, not a million.
+WINDOW = 1_000
+# With so many segments for each thread, none waits long for the last of another.
+PLENTY = 4
+# Neighbours that keep together in the order of an epoch, at most.
+BLOCK = 8
+
+Packed = PackedBatch | tuple[PackedBatch, ...]
+
+
+def batch_order(batches: list[int], epoch: int, seed: int) -> list[int]:
+    """The order of an epoch: a permutation that the seed and the epoch alone decide.
+
+    Files sorted by time or label would otherwise leave the model with the taste of the last ones. Many batches
+    are permuted in blocks of neighbours, up to `BLOCK`: neighbours may be cut from one row group, which is
+    decoded once for all that are wanted at a time.
+    """
+    size = min(max(len(batches) // 64, 1), BLOCK)
+    blocks = [batches[i : i + size] for i in range(0, len(batches), size)]
+    return [n for i in np.random.default_rng([seed, epoch]).permutation(len(blocks)) for n in blocks[i]]
+
+
+def lanes_of(numbers: Sequence[int], lanes: int) -> list[list[list[int]]]:
+    """For each lane of a round the segments that it trains on, in order."""
+    count = min(lanes, len(numbers))
+    return [list(chunks(numbers[k::count], SEGMENT)) for k in range(count)]
+
+
+def in_turn(lanes: Sequence[Sequence[T]]) -> list[T]:
+    """The first of every lane, the second of every lane, and so on."""
+    return [lane[s] for s in range(max(map(len, lanes), default=0)) for lane in lanes if s < len(lane)]
+
+
+def segments_of(batches: Sequence[Batch], config: cfg.Train) -> list[list[int]]:
+    """The batches of a run by segment, in the order of its trees; how they are cut from files does not matter.
+
+    They are those of the first epoch's tasks, then those that no task trains on. Where not all are worked on at a time,
+    those of a segment are neighbours: what several are cut from is decoded once then.
+    """
+    trained = [batch.number for batch in batches if batch.test is not True]
+    tested = [batch.number for batch in batches if batch.test is True]
+    if not are_few(len(batches)):
+        return [*chunks(trained, SEGMENT), *chunks(tested, SEGMENT)]
+    return [*trained_together(trained, config.lanes, config.round_batches, config.seed), *chunks(tested, SEGMENT)]
+
+
+def places_of(batches: Sequence[Batch], config: cfg.Train) -> dict[int, int]:
+    """For each batch that is trained on the number of the task that does so in the first epoch.
+
+    Tasks that can run at the same time follow each other, and as lanes go on they keep to places that are the same
+    modulo the lanes.
+    """
+    trained = [batch.number for batch in batches if batch.test is not True]
+    together = trained_together(trained, config.lanes, config.round_batches, config.seed)
+    return {n: place for place, segment in enumerate(together) for n in segment}
+
+
+def trained_together(numbers: list[int], lanes: int, round_batches: int, seed: int) -> list[list[int]]:
+    """The batches that a task trains on in the first epoch, for each of its tasks."""
+    rounds = chunks(batch_order(numbers, 0, seed), round_batches)
+    return [segment for part in rounds for segment in in_turn(lanes_of(part, lanes))]
+
+
+def are_few(batches: int) -> bool:
+    """Whether a scheduler has the tasks of all of them at a time."""
+    return batches <= WINDOW
+
+
+def are_cut(batches: Sequence[Batch]) -> bool:
+    """Whether any two come from one row group."""
+    return len(spans(batches)) < len(batches)
+
+
+def within(segments: Sequence[Sequence[int]], numbers: set[int]) -> list[list[int]]:
+    """What segments have of some batches; those that have none are left out."""
+    parts = ([n for n in segment if n in numbers] for segment in segments)
+    return [part for part in parts if part]
+
+
+def windows_of(parts: Sequence[Sequence[int]]) -> Iterator[list[Sequence[int]]]:
+    """Parts that follow each other, of `WINDOW` batches at most or one part."""
+    window: list[Sequence[int]] = []
+    count = 0
+    for part in parts:
+        if window and count + len(part) > WINDOW:
+            yield window
+            window, count = [], 0
+        window.append(part)
+        count += len(part)
+    if window:
+        yield window
+
+
+def are_plenty(segments: int, threads: int) -> bool:
+    """Whether there are enough for each thread to work on whole ones; the results are the same either way."""
+    return segments >= PLENTY * max(threads, 1)
+
+
+def batches_of(parts: Sequence[Packed]) -> list[PackedBatch]:
+    """The packed batches of some parts, in order: each is one, or several that were read together."""
+    return [batch for part in parts for batch in (part if isinstance(part, tuple) else (part,))]
+
+
+def state_of(
+    parts: Sequence[Packed], work: Callable[..., S], merge: Callable[[list[S]], S], arguments: Sequence[Any]
+) -> S:
+    """What ``work`` makes of each of some batches, merged from left to right; of a lone batch as it is."""
+    states = [work(batch, *arguments) for batch in batches_of(parts)]
+    return merge(states) if len(states) > 1 else states[0]
+
+
+def chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:
+    """Consecutive pieces of at most ``size``."""
+    return (list(items[i : i + size]) for i in range(0, len(items), size))
