@@ -242,10 +242,13 @@ def test_costs_are_found_again_in_the_records_of_a_simulated_run(batches, worker
     seen = Observation(shape, workers, 0.0, run.seconds, records)
     found = calibrate([seen], Probe(0.0, 0.0, 0.0))
     assert found is not None
-    assert simulate(graph, found, workers).seconds == pytest.approx(run.seconds, rel=0.02, abs=0.02)
     assert found.by_row[KIND["train"]] * 1_000 + found.fixed[KIND["train"]] == pytest.approx(0.01, rel=1e-3)
+    ours = graph.kind < CLIENT
+    assert found.seconds(graph)[ours] == pytest.approx(some.seconds(graph)[ours], rel=1e-3, abs=1e-9)
+    # Two workers that are free at the same time are so no more when costs are rounded: a batch goes to the other.
+    assert simulate(graph, found, workers).seconds == pytest.approx(run.seconds, rel=0.02, abs=0.06)
     check = Forecast({workers: found}).check([seen])
-    assert abs(check[0]["error"]) < 0.05
+    assert check[0]["forecast"] == pytest.approx(check[0]["measured"], rel=0.02, abs=0.06)
 
 
 # --- fits ---

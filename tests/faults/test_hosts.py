@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -188,7 +189,7 @@ def answers(network: Network, count: int) -> list[float]:
 
 def test_cables_take_their_time_lose_packets_and_can_be_cut(network):
     took = answers(network, 500)
-    assert 0.04 <= min(took) < 0.06
+    assert 0.04 <= median(took) < 0.06
     # Of some 1,000 packets, there and back: 3 standard deviations around 10.
     assert 1 <= network.lost <= 20
     assert len(took) == 500 - network.lost
