@@ -212,8 +212,8 @@ class Fold:
 def open_source(plan: Plan, recipe: Recipe, session: Session, keep: bool, run: str, joined: bool = False) -> Source:
     """The source of a plan's batches, packed as ``recipe`` says."""
     pack, config = partial(pack_spans, recipe=recipe), plan.config
-    # What is read by one task lies together, wherever that is.
-    places = places_of(plan.batches, config.train) if session.places and not joined else {}
+    # What is read by one task lies together anyway, but lanes side by side should not all find theirs on one worker.
+    places = places_of(plan.batches, config.train) if session.places else {}
     return Source(session.client, pack, plan.meta, plan.batches, keep, places, config.cluster.retries, run, joined)
 
 
