@@ -31,12 +31,12 @@ from pipeline.plan import Plan
 from pipeline.progress import Monitor, Stage
 from pipeline.report import Outcome
 from pipeline.rounds import Told, Trainer, Training
-from pipeline.segments import chunks, segments_of, within
+from pipeline.segments import are_cut, are_together, chunks, segments_of, within
 from pipeline.slices import Slicing
 from pipeline.split import TEST, TRAIN
 from pipeline.stages import summarise_batch
 from pipeline.statistics import Summary
-from pipeline.supply import Fold, Source, decide_joined, decide_keep, decide_together, decide_whole, open_source
+from pipeline.supply import Fold, Source, decide_joined, decide_keep, decide_whole, open_source
 from pipeline.tasks import Begun, Tasks
 from pipeline.train import Lane, fitted, start
 from pipeline.whole import Whole
@@ -54,7 +54,7 @@ class Job:
         self.rows = [batch.rows for batch in plan.batches]
         self.segments = segments_of(plan.batches, plan.config.train)
         self.keep = decide_keep(plan, session)
-        self.together = decide_together(plan, session.threads, self.keep)
+        self.together = are_together(self.segments, session.threads, self.keep, are_cut(plan.batches))
         self.tasks = Tasks(
             session.client,
             plan.config.aggregate.fan_in,

@@ -117,7 +117,6 @@ class Trainer:
         expected: Mapping[int, int],
     ):
         self._tasks, self._config, self._held, self._plan = tasks, config, held, plan
-        self._segments = segments_of(plan, config)
         self._coding, self._target, self._expected = tasks.send(coding), tasks.send(target), expected
 
     def run(self, done: Training, numbers: list[int], stage: Stage, after: Callable[[Training], None]) -> Training:
@@ -217,7 +216,7 @@ class Trainer:
     def _validate(self, done: Training, numbers: list[int], stage: Stage) -> float:
         """The loss on the rows kept out of training, and a point of its curve."""
         lane, name = self._tasks.send(done.lane), f"validate-{done.epochs}"
-        segments = within(self._segments, set(numbers))
+        segments = within(segments_of(self._plan, self._config), set(numbers))
 
         def begin(window: list[Sequence[int]]) -> Begun:
             arguments = lane, self._coding, self._target

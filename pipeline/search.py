@@ -27,8 +27,9 @@ from pipeline.models import learns_whole, make
 from pipeline.plan import Plan, make_plan
 from pipeline.pool import Pool, packing_of, part_of
 from pipeline.progress import Monitor, Stage
+from pipeline.segments import are_cut, are_together, segments_of
 from pipeline.space import Values, draw, read_space, with_values
-from pipeline.supply import decide_keep, decide_together, open_source
+from pipeline.supply import decide_keep, open_source
 from pipeline.tasks import Tasks
 from pipeline.trials import GREATER, Racing, Scoring, Trial
 
@@ -128,7 +129,7 @@ class Search:
 
     def __init__(self, plan: Plan, session: Session, monitor: Monitor, folder: RunFolder, heed: Callable[[], None]):
         self._plan, self._session, self._monitor, self._heed = plan, session, monitor, heed
-        config = plan.config
+        config, segments = plan.config, segments_of(plan.batches, plan.config.train)
         self._saved = Saved(folder, config.train.checkpoint_seconds)
         self._tasks = Tasks(
             session.client,
@@ -136,7 +137,7 @@ class Search:
             config.cluster.retries,
             monitor.events.run,
             [batch.rows for batch in plan.batches],
-            decide_together(plan, session.threads, decide_keep(plan, session)),
+            are_together(segments, session.threads, decide_keep(plan, session), are_cut(plan.batches)),
         )
 
     def run(self) -> Found:

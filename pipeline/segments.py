@@ -60,9 +60,16 @@ def segments_of(batches: Sequence[Batch], config: cfg.Train) -> list[list[int]]:
     """
     trained = [batch.number for batch in batches if batch.test is not True]
     tested = [batch.number for batch in batches if batch.test is True]
-    if not are_few(len(batches)):
+    return in_segments(trained, tested, config.lanes, config.round_batches, config.seed)
+
+
+def in_segments(
+    trained: list[int], tested: Sequence[int], lanes: int, round_batches: int, seed: int
+) -> list[list[int]]:
+    """As `segments_of`, of batches that are trained on and of those that are not."""
+    if not are_few(len(trained) + len(tested)):
         return [*chunks(trained, SEGMENT), *chunks(tested, SEGMENT)]
-    return [*trained_together(trained, config.lanes, config.round_batches, config.seed), *chunks(tested, SEGMENT)]
+    return [*trained_together(trained, lanes, round_batches, seed), *chunks(tested, SEGMENT)]
 
 
 def places_of(batches: Sequence[Batch], config: cfg.Train) -> dict[int, int]:
@@ -112,9 +119,20 @@ def windows_of(parts: Sequence[Sequence[int]]) -> Iterator[list[Sequence[int]]]:
         yield window
 
 
-def are_plenty(segments: int, threads: int) -> bool:
-    """Whether there are enough for each thread to work on whole ones; the results are the same either way."""
-    return segments >= PLENTY * max(threads, 1)
+def are_together(segments: Sequence[Sequence[int]], threads: int, keep: bool, cut: bool) -> bool:
+    """Whether a segment is one task's: where its batches lie together, and each thread has enough whole ones.
+
+    The results are the same either way.
+
+    Parameters
+    ----------
+    keep
+        Whether batches stay in memory, where they were read for training.
+    cut
+        Whether several come from one row group.
+    """
+    lie_together = not cut and (not keep or are_few(sum(map(len, segments))))
+    return lie_together and len(segments) >= PLENTY * max(threads, 1)
 
 
 def batches_of(parts: Sequence[Packed]) -> list[PackedBatch]:

@@ -20,7 +20,7 @@ from pipeline.cluster import Session
 from pipeline.cut import Batch, spans
 from pipeline.placing import near
 from pipeline.plan import Plan
-from pipeline.segments import SEGMENT, are_cut, are_few, are_plenty, places_of, segments_of
+from pipeline.segments import SEGMENT, are_cut, places_of
 from pipeline.stages import Recipe, held_out, pack_spans, pick
 from pipeline.tasks import Tasks
 
@@ -215,12 +215,6 @@ def open_source(plan: Plan, recipe: Recipe, session: Session, keep: bool, run: s
     # What is read by one task lies together anyway, but lanes side by side should not all find theirs on one worker.
     places = places_of(plan.batches, config.train) if session.places else {}
     return Source(session.client, pack, plan.meta, plan.batches, keep, places, config.cluster.retries, run, joined)
-
-
-def decide_together(plan: Plan, threads: int, keep: bool) -> bool:
-    """Whether a segment is one task's: where its batches lie together, and there are many for each thread."""
-    lie_together = not are_cut(plan.batches) and (not keep or are_few(len(plan.batches)))
-    return lie_together and are_plenty(len(segments_of(plan.batches, plan.config.train)), threads)
 
 
 def joined_rows(plan: Plan) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from pipeline import segments as segmenting
 from pipeline.scaling import making
 from pipeline.scaling.kinds import CLIENT, PICK
-from pipeline.segments import SEGMENT, are_few, are_plenty, batch_order, chunks, trained_together
+from pipeline.segments import SEGMENT, are_together, batch_order, in_segments
 
 Array = np.ndarray[Any, Any]
 
@@ -62,10 +62,7 @@ class Shape:
     def segments(self) -> list[list[int]]:
         """The batches by segment, as of `segments.segments_of`."""
         trained, tested = list(range(self.batches - self.test_only)), range(self.batches - self.test_only, self.batches)
-        if not are_few(self.batches):
-            return [*chunks(trained, SEGMENT), *chunks(tested, SEGMENT)]
-        together = trained_together(trained, self.lanes, self.round_batches, self.seed)
-        return [*together, *chunks(tested, SEGMENT)]
+        return in_segments(trained, tested, self.lanes, self.round_batches, self.seed)
 
 
 @dataclass(frozen=True)
@@ -114,8 +111,7 @@ def build(shape: Shape) -> Graph:
         raise ValueError(f"{shape}: nothing may be less than 1, fan_in no less than 2, and both sides need a batch")
     orders = np.array([batch_order(trained, epoch, shape.seed) for epoch in range(shape.epochs)], dtype=np.int64)
     segments = shape.segments()
-    apart = shape.span > 1 or (shape.keep and not are_few(shape.batches))
-    together = not apart and are_plenty(len(segments), shape.threads)
+    together = are_together(segments, shape.threads, shape.keep, shape.span > 1)
     length = np.array([len(segment) for segment in segments])
     numbers = np.array([n for segment in segments for n in segment], dtype=np.int64)
     tests = numbers >= shape.train_only

@@ -246,12 +246,12 @@ def _map_reduce(
         tasks = np.empty(m - n, np.int64)
         i = 0
         for k in range(s, end):
-            for j in range(i, i + length[k]):
-                if not together or j == i:
-                    tasks[j] = _add(graph, what, (length[k] if together else 1) * rows, length[k] if together else 1)
-                _needs(graph, batches[j])
-                if not together or j == i + length[k] - 1:
-                    _needs(graph, sent)
+            step = length[k] if together else 1
+            for j in range(i, i + length[k], step):
+                tasks[j] = _add(graph, what, step * rows, step)
+                for batch in batches[j : j + step]:
+                    _needs(graph, batch)
+                _needs(graph, sent)
             states[k - s] = tasks[i]
             i += length[k]
         if not together:
