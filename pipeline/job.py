@@ -1,7 +1,7 @@
 """The flow: read, statistics, encode, train, evaluate. Dask's collections and futures appear here."""
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -37,7 +37,7 @@ from pipeline.split import TEST, TRAIN
 from pipeline.stages import summarise_batch
 from pipeline.statistics import Summary
 from pipeline.supply import Fold, Source, decide_joined, decide_keep, decide_whole, open_source
-from pipeline.tasks import Begun, Tasks
+from pipeline.tasks import Tasks
 from pipeline.train import Lane, fitted, start
 from pipeline.whole import Whole
 
@@ -51,7 +51,6 @@ class Job:
     def __init__(self, plan: Plan, session: Session, monitor: Monitor):
         self.plan, self.session, self.monitor = plan, session, monitor
         self.client: Client = session.client
-        self.rows = [batch.rows for batch in plan.batches]
         self.segments = segments_of(plan.batches, plan.config.train)
         self.keep = decide_keep(plan, session)
         self.together = are_together(self.segments, session.threads, self.keep, are_cut(plan.batches))
@@ -60,7 +59,7 @@ class Job:
             plan.config.aggregate.fan_in,
             plan.config.cluster.retries,
             monitor.events.run,
-            self.rows,
+            [batch.rows for batch in plan.batches],
             self.together,
         )
         self.recipe = plan.recipe
@@ -164,13 +163,10 @@ class Job:
         arguments = self.tasks.send(model), self.tasks.send(coding)
         numbers = {batch.number for batch in self.plan.batches if batch.test is not True}
 
-        def begin(window: list[Sequence[int]]) -> Begun:
-            work = evaluate.curves_of_batch, merge_curves
-            return self.tasks.states("calibrate", window, source.held, *work, *arguments)
-
         with self.monitor.stage("calibrate", len(numbers)) as stage:
+            work = evaluate.curves_of_batch, merge_curves
             parts = within(self.segments, numbers)
-            merged: Curves = self.tasks.map_reduce(stage, parts, begin, merge_curves, "calibrate")
+            merged: Curves = self.tasks.over(stage, "calibrate", parts, source.held, *work, *arguments)
         if not len(merged[0].rows):
             raise DataError(f"{self.plan.config.data.path}: no rows to calibrate on; raise train.validation_fraction.")
         return merged
@@ -222,12 +218,9 @@ class Job:
     def _summarise(self, source: Source | Fold, side: int = TRAIN) -> Summary:
         recipe = self.tasks.send(self.recipe)
 
-        def begin(window: list[Sequence[int]]) -> Begun:
+        with self.monitor.stage("statistics", len(self.plan.batches)) as stage:
             work = summarise_batch, statistics.merge
-            return self.tasks.states("statistics", window, source.held, *work, recipe, side)
-
-        with self.monitor.stage("statistics", len(self.rows)) as stage:
-            merged = self.tasks.map_reduce(stage, self.segments, begin, statistics.merge, "statistics")
+            merged = self.tasks.over(stage, "statistics", self.segments, source.held, *work, recipe, side)
         assert isinstance(merged, Summary)
         return merged
 
@@ -308,10 +301,6 @@ class Job:
         return {batch.number for batch in self.plan.batches if batch.test is not without}
 
     def _evaluate(self, source: Source | Fold, judge: Future, numbers: set[int], stage: Stage) -> Evaluated:
-        def begin(window: list[Sequence[int]]) -> Begun:
-            work = evaluate.evaluate_batch, evaluate.merge
-            return self.tasks.states("evaluate", window, source.held, *work, judge)
-
-        parts = within(self.segments, numbers)
-        merged: Evaluated = self.tasks.map_reduce(stage, parts, begin, evaluate.merge, "evaluate")
+        work, parts = (evaluate.evaluate_batch, evaluate.merge), within(self.segments, numbers)
+        merged: Evaluated = self.tasks.over(stage, "evaluate", parts, source.held, *work, judge)
         return merged

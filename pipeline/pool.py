@@ -4,7 +4,6 @@ Rows that test are never looked at. A share of the rows is every k-th row of all
 in the order of the seed where there are many: trials train on it just as a run trains on all.
 """
 
-import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,7 +27,7 @@ from pipeline.split import TRAIN
 from pipeline.stages import Recipe, summarise_batch
 from pipeline.statistics import Summary
 from pipeline.supply import Source
-from pipeline.tasks import Begun, Tasks
+from pipeline.tasks import Tasks
 
 # With fewer batches than this rows are left out rather than batches.
 FEWEST = 32
@@ -97,9 +96,8 @@ class Pool:
         for i, (key, some) in enumerate(wanted.items()):
             features = replace(self._recipe.features, columns=some)
             recipe = self._tasks.send(replace(self._recipe, features=features))
-            begin = functools.partial(self._begin, recipe=recipe)
-            how = begin, statistics.merge, f"statistics-{i}"
-            self._summaries[key] = self._tasks.map_reduce(stage, self._segments, *how, counted=False)
+            work = self._segments, self._source.held, summarise_batch, statistics.merge, recipe
+            self._summaries[key] = self._tasks.over(stage, f"statistics-{i}", *work, counted=False)
         if not self._rows:
             first = next(iter(self._summaries.values()))
             if not first.rows["validation"]:
@@ -108,9 +106,6 @@ class Pool:
                     "or add data."
                 )
             self._rows = {n: rows["train"] for n, rows in first.batches.items()}
-
-    def _begin(self, window: list[Sequence[int]], recipe: Future) -> Begun:
-        return self._tasks.states("statistics", window, self._source.held, summarise_batch, statistics.merge, recipe)
 
     def encoder(self, plan: Plan) -> tuple[Encoder, Target]:
         """The fitted encoder of a trial, and what there is to predict."""

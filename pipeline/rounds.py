@@ -17,7 +17,7 @@ from pipeline.pack import PackedBatch
 from pipeline.progress import Stage
 from pipeline.segments import batch_order, chunks, in_turn, lanes_of, segments_of, within
 from pipeline.split import VALIDATION
-from pipeline.tasks import Begun, Held, Tasks
+from pipeline.tasks import Held, Tasks
 from pipeline.train import (
     Lane,
     Loss,
@@ -218,11 +218,8 @@ class Trainer:
         lane, name = self._tasks.send(done.lane), f"validate-{done.epochs}"
         segments = within(segments_of(self._plan, self._config), set(numbers))
 
-        def begin(window: list[Sequence[int]]) -> Begun:
-            arguments = lane, self._coding, self._target
-            return self._tasks.states(name, window, self._held, validate_batch, evaluate.merge_states, *arguments)
-
-        merged: States = self._tasks.map_reduce(stage, segments, begin, evaluate.merge_states, name, counted=False)
+        work, arguments = (validate_batch, evaluate.merge_states), (lane, self._coding, self._target)
+        merged: States = self._tasks.over(stage, name, segments, self._held, *work, *arguments, counted=False)
         loss = loss_value(merged[0])
         assert loss is not None, "the ledger has seen validation rows"
         done.validation.append({"epoch": done.epochs, **merged[0].result()})

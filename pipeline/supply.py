@@ -129,9 +129,10 @@ class Source:
         workers = self._workers() if unread else []
         for together, part in self._parts(list(unread)).items():
             for item in [(n,) for n in together] if self._keep and not self._joined else unread[together]:
-                alone = item == together
-                one = None if alone else delayed(pick)(part, together.index(item[0]), dask_key_name=self._pick_of(item))
-                fresh[item] = part if one is None else one
+                fresh[item] = part
+                if item != together:
+                    place_in = together.index(item[0])
+                    fresh[item] = delayed(pick)(part, place_in, dask_key_name=self._pick_of(item))
             if self._keep and self._joined:
                 self._with |= dict.fromkeys(together, together)
             place = self._places.get(together[0])

@@ -145,16 +145,18 @@ class Tasks:
             merged.append(self.send(part.result()) if len(windows) > 1 else part)
         return self.reduce(merged, merge, name).result()
 
-    def states(
+    def over(
         self,
+        stage: Stage,
         name: str,
         segments: Sequence[Sequence[int]],
         held: Held,
         work: Callable[..., Any],
         merge: Callable[[list[Any]], Any],
         *args: Any,
-    ) -> Begun:
-        """Start what makes the state of each segment: what ``work`` makes of its batches, merged in their order.
+        counted: bool = True,
+    ) -> Any:
+        """`map_reduce` of what ``work`` makes of every batch of some segments.
 
         Parameters
         ----------
@@ -163,6 +165,22 @@ class Tasks:
         args
             Handed to ``work`` after the batch.
         """
+
+        def begin(window: list[Sequence[int]]) -> Begun:
+            return self._states(name, window, held, work, merge, *args)
+
+        return self.map_reduce(stage, segments, begin, merge, name, counted)
+
+    def _states(
+        self,
+        name: str,
+        segments: Sequence[Sequence[int]],
+        held: Held,
+        work: Callable[..., Any],
+        merge: Callable[[list[Any]], Any],
+        *args: Any,
+    ) -> Begun:
+        """Start what makes the state of each segment: what ``work`` makes of its batches, merged in their order."""
         if self._together:
             tasks = self.map(name, state_of, segments, held(segments), work, merge, list(args))
             return tasks, tasks

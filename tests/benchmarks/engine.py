@@ -30,7 +30,7 @@ from pipeline.progress import Monitor
 from pipeline.rounds import Trainer, Training
 from pipeline.segments import batches_of, places_of, segments_of
 from pipeline.supply import Source
-from pipeline.tasks import Begun, Tasks
+from pipeline.tasks import Tasks
 from pipeline.train import Lane
 
 FAN_IN = 8
@@ -104,11 +104,7 @@ def measure(client: Client, scheduler: psutil.Process, number: int, keep: bool, 
                 trainer.run(training, list(range(number)), stage, lambda _: None)
                 assert training.lane.rows == number
             else:
-
-                def start(window: list[Sequence[int]]) -> Begun:
-                    return tasks.states(stage_name, window, source.held, count, add)  # noqa: B023
-
-                assert tasks.map_reduce(stage, segments, start, add, stage_name) == number
+                assert tasks.over(stage, stage_name, segments, source.held, count, add) == number
         seconds[stage_name] = time.perf_counter() - begin
     look.calls = 0  # type: ignore[attr-defined]
     look()
