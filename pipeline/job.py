@@ -31,7 +31,7 @@ from pipeline.plan import Plan
 from pipeline.progress import Monitor, Stage
 from pipeline.report import Outcome
 from pipeline.rounds import Told, Trainer, Training
-from pipeline.segments import are_cut, are_together, chunks, segments_of, within
+from pipeline.segments import are_cut, batches_per_task, chunks, segments_of, within
 from pipeline.slices import Slicing
 from pipeline.split import TEST, TRAIN
 from pipeline.stages import summarise_batch
@@ -53,14 +53,14 @@ class Job:
         self.client: Client = session.client
         self.segments = segments_of(plan.batches, plan.config.train)
         self.keep = decide_keep(plan, session)
-        self.together = are_together(self.segments, session.threads, self.keep, are_cut(plan.batches))
+        self.per_task = batches_per_task(self.segments, session.threads, self.keep, are_cut(plan.batches))
         self.tasks = Tasks(
             session.client,
             plan.config.aggregate.fan_in,
             plan.config.cluster.retries,
             monitor.events.run,
             [batch.rows for batch in plan.batches],
-            self.together,
+            self.per_task,
         )
         self.recipe = plan.recipe
         self.folds = self.recipe.folds if plan.features.columns.needs_folds else 1
@@ -172,8 +172,9 @@ class Job:
         return merged
 
     def _source(self) -> Source:
-        joined = self.together and decide_joined(self.plan) and not learns_whole(self._estimator())
-        return open_source(self.plan, self.recipe, self.session, self.keep, self.monitor.events.run, joined)
+        joined = decide_joined(self.plan) and not learns_whole(self._estimator())
+        per_read = self.per_task if joined else 1
+        return open_source(self.plan, self.recipe, self.session, self.keep, self.monitor.events.run, per_read)
 
     def assess(self, model: Pipeline) -> tuple[Ledger, Findings, dict[str, Any]]:
         """Evaluate a model that exists: the ledger, what is found on the rows that test, and their drift.

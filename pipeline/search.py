@@ -27,7 +27,7 @@ from pipeline.models import learns_whole, make
 from pipeline.plan import Plan, make_plan
 from pipeline.pool import Pool, packing_of, part_of
 from pipeline.progress import Monitor, Stage
-from pipeline.segments import are_cut, are_together, segments_of
+from pipeline.segments import are_cut, batches_per_task, segments_of
 from pipeline.space import Values, draw, read_space, with_values
 from pipeline.supply import decide_keep, open_source
 from pipeline.tasks import Tasks
@@ -137,7 +137,7 @@ class Search:
             config.cluster.retries,
             monitor.events.run,
             [batch.rows for batch in plan.batches],
-            are_together(segments, session.threads, decide_keep(plan, session), are_cut(plan.batches)),
+            batches_per_task(segments, session.threads, decide_keep(plan, session), are_cut(plan.batches)),
         )
 
     def run(self) -> Found:

@@ -1,10 +1,12 @@
 """Segments: the batches that a task works on together, in an order that the seed and the config alone decide.
 
 A segment is what one task trains on in the first epoch. Its batches are wanted on one worker then, so what else is done
-with them is done there too: in one task, where there are many segments for each thread. Whether it is one task or
-several, the states of a segment are merged by themselves: the trees have the same shape.
+with them is done there too: in one task, where there are many segments for each thread; else in one for each half,
+quarter or batch. However many tasks it is, the states of a segment are merged by themselves: the trees have the same
+shape.
 """
 
+import heapq
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -21,7 +23,7 @@ T = TypeVar("T")
 SEGMENT = 8
 # Batches whose tasks a scheduler has at a time: it likes a few thousand, not a million.
 WINDOW = 1_000
-# With so many segments for each thread, none waits long for the last of another.
+# With so many tasks of a stage for each thread, none waits long for the last of another.
 PLENTY = 4
 # Neighbours that keep together in the order of an epoch, at most.
 BLOCK = 8
@@ -72,15 +74,21 @@ def in_segments(
     return [*trained_together(trained, lanes, round_batches, seed), *chunks(tested, SEGMENT)]
 
 
-def places_of(batches: Sequence[Batch], config: cfg.Train) -> dict[int, int]:
-    """For each batch that is trained on the number of the task that does so in the first epoch.
+def places_of(batches: Sequence[Batch], config: cfg.Train, workers: int, threads: int) -> dict[int, int]:
+    """For each batch that is trained on the worker that is to have it, from 0.
 
-    Tasks that can run at the same time follow each other, and as lanes go on they keep to places that are the same
-    modulo the lanes.
+    A segment is on one worker, or as much of one as leaves every thread its share. Each goes, in the order of training,
+    to a worker that has the fewest batches so far: what can be worked on at the same time is on several.
     """
     trained = [batch.number for batch in batches if batch.test is not True]
     together = trained_together(trained, config.lanes, config.round_batches, config.seed)
-    return {n: place for place, segment in enumerate(together) for n in segment}
+    loads = [(0, worker) for worker in range(max(workers, 1))]
+    places: dict[int, int] = {}
+    for part in parts_of(together, shared_out(together, threads)):
+        load, worker = loads[0]
+        places |= dict.fromkeys(part, worker)
+        heapq.heapreplace(loads, (load + len(part), worker))
+    return places
 
 
 def trained_together(numbers: list[int], lanes: int, round_batches: int, seed: int) -> list[list[int]]:
@@ -119,10 +127,23 @@ def windows_of(parts: Sequence[Sequence[int]]) -> Iterator[list[Sequence[int]]]:
         yield window
 
 
-def are_together(segments: Sequence[Sequence[int]], threads: int, keep: bool, cut: bool) -> bool:
-    """Whether a segment is one task's: where its batches lie together, and each thread has enough whole ones.
+def parts_of(segments: Sequence[Sequence[int]], size: int) -> list[list[int]]:
+    """Segments in parts of at most ``size`` batches."""
+    return [part for segment in segments for part in chunks(segment, size)]
 
-    The results are the same either way.
+
+def shared_out(segments: Sequence[Sequence[int]], threads: int) -> int:
+    """The batches of a part of segments: as many as leave every thread `PLENTY` of parts."""
+    size = SEGMENT
+    while size > 1 and sum(-(-len(segment) // size) for segment in segments) < PLENTY * threads:
+        size //= 2
+    return size
+
+
+def batches_per_task(segments: Sequence[Sequence[int]], threads: int, keep: bool, cut: bool) -> int:
+    """How many batches of a segment a task works on, at most: 1 where they do not lie together.
+
+    The results are the same whatever it is.
 
     Parameters
     ----------
@@ -132,7 +153,7 @@ def are_together(segments: Sequence[Sequence[int]], threads: int, keep: bool, cu
         Whether several come from one row group.
     """
     lie_together = not cut and (not keep or are_few(sum(map(len, segments))))
-    return lie_together and len(segments) >= PLENTY * max(threads, 1)
+    return shared_out(segments, threads) if lie_together else 1
 
 
 def batches_of(parts: Sequence[Packed]) -> list[PackedBatch]:
@@ -143,8 +164,18 @@ def batches_of(parts: Sequence[Packed]) -> list[PackedBatch]:
 def state_of(
     parts: Sequence[Packed], work: Callable[..., S], merge: Callable[[list[S]], S], arguments: Sequence[Any]
 ) -> S:
-    """What ``work`` makes of each of some batches, merged from left to right; of a lone batch as it is."""
-    states = [work(batch, *arguments) for batch in batches_of(parts)]
+    """What ``work`` makes of the batches of a segment."""
+    return merge_parts([states_of(parts, work, arguments)], merge)
+
+
+def states_of(parts: Sequence[Packed], work: Callable[..., S], arguments: Sequence[Any]) -> list[S]:
+    """What ``work`` makes of each of some batches."""
+    return [work(batch, *arguments) for batch in batches_of(parts)]
+
+
+def merge_parts(parts: Sequence[list[S]], merge: Callable[[list[S]], S]) -> S:
+    """The state of a segment: those of its batches merged at a time, of a lone one as it is."""
+    states = [state for some in parts for state in some]
     return merge(states) if len(states) > 1 else states[0]
 
 

@@ -20,7 +20,7 @@ from pipeline.cluster import Session
 from pipeline.cut import Batch, spans
 from pipeline.placing import near
 from pipeline.plan import Plan
-from pipeline.segments import SEGMENT, are_cut, places_of
+from pipeline.segments import SEGMENT, are_cut, chunks, places_of
 from pipeline.stages import Recipe, held_out, pack_spans, pick
 from pipeline.tasks import Tasks
 
@@ -66,9 +66,9 @@ class Source:
     meta
         The columns that Dask is told of; what a partition holds is no DataFrame.
     places
-        Batches with the same number here are wanted together: they are read by one worker, if it has the time.
-    joined
-        Whether one task reads the batches of a part that is asked for, none of which is cut from another's row group.
+        The worker that is to read a batch, by the batch's number: it does if it has the time.
+    per_read
+        The batches of a part that is asked for that one task reads, at most; 1 where they are cut from row groups.
     """
 
     def __init__(
@@ -81,15 +81,16 @@ class Source:
         places: Mapping[int, int] | None = None,
         retries: int = 0,
         run: str = "",
-        joined: bool = False,
+        per_read: int = 1,
     ):
         self._client, self._retries, self._run = client, retries, uuid.uuid4().hex[:8]
         self._told = {"run": run, "batches": 0, "rows": 0, "kept": keep}
-        self._pack, self._meta, self._places, self._joined = pack, meta, places or {}, joined
+        self._pack, self._meta, self._places, self._per_read = pack, meta, places or {}, per_read
         self._batches = {batch.number: batch for batch in batches}
         cut = [tuple(batch.number for batch in some) for some in spans(batches)]
-        # What each batch is read with; where parts are read as they are asked for, if it is kept.
-        self._with: dict[int, Numbers] = {} if joined else {n: some for some in cut for n in some}
+        # What each batch is read with; where several are read as they are asked for, if it is kept.
+        self._joined = per_read > 1
+        self._with: dict[int, Numbers] = {} if self._joined else {n: some for some in cut for n in some}
         self._keep, self._kept = keep, dict[Numbers, Future]()
         self._count, self._reads = itertools.count(), dict[str, list[Numbers]]()
 
@@ -109,9 +110,12 @@ class Source:
         return [[futures.get(item) or self._kept[item] for item in items] for items in wanted]
 
     def _items(self, part: Numbers) -> list[Numbers]:
-        """A part as what is held of it: by itself, or its batches."""
-        whole = self._joined and all(self._with.get(n, part) == part for n in part)
-        return [part] if whole else [(n,) for n in part]
+        """A part as what is held of it: what is read by one task, or single batches."""
+        items: list[Numbers] = []
+        for some in map(tuple, chunks(part, self._per_read)):
+            whole = all(self._with.get(n, some) == some for n in some)
+            items += [some] if whole else [(n,) for n in some]
+        return items
 
     def _started(self, wanted: Sequence[Numbers]) -> dict[Numbers, Future]:
         """What reads, and picks from what is read, under way; all that is read together where it is kept."""
@@ -210,16 +214,16 @@ class Fold:
         return [[next(batches) for _ in part] for part in parts]
 
 
-def open_source(plan: Plan, recipe: Recipe, session: Session, keep: bool, run: str, joined: bool = False) -> Source:
+def open_source(plan: Plan, recipe: Recipe, session: Session, keep: bool, run: str, per_read: int = 1) -> Source:
     """The source of a plan's batches, packed as ``recipe`` says."""
     pack, config = partial(pack_spans, recipe=recipe), plan.config
     # What is read by one task lies together anyway, but lanes side by side should not all find theirs on one worker.
-    places = places_of(plan.batches, config.train) if session.places else {}
-    return Source(session.client, pack, plan.meta, plan.batches, keep, places, config.cluster.retries, run, joined)
+    places = places_of(plan.batches, config.train, session.workers, session.threads) if session.places else {}
+    return Source(session.client, pack, plan.meta, plan.batches, keep, places, config.cluster.retries, run, per_read)
 
 
 def joined_rows(plan: Plan) -> int:
-    """Rows of a batch up to which one task reads a segment: that is little then, and no stage wants less."""
+    """Rows of a batch up to which a task reads all that others work on: that is little, and no stage wants less."""
     config = plan.config
     if config.train.epochs > 1 or config.split.folds or are_cut(plan.batches):
         return 0
@@ -227,7 +231,7 @@ def joined_rows(plan: Plan) -> int:
 
 
 def decide_joined(plan: Plan) -> bool:
-    """Whether one task reads a segment, where a segment is one task's."""
+    """Whether a task reads as many batches as others work on."""
     return max(batch.rows for batch in plan.batches) <= joined_rows(plan)
 
 

@@ -11,7 +11,7 @@ from distributed.protocol.pickle import dumps, loads
 
 from pipeline.aggregate import tree
 from pipeline.progress import Stage
-from pipeline.segments import state_of, windows_of
+from pipeline.segments import chunks, merge_parts, parts_of, state_of, states_of, windows_of
 
 # For each of some parts the futures that hold its batches: of one each, or of several that were read together.
 Held = Callable[[Sequence[Sequence[int]]], list[list[Future]]]
@@ -31,8 +31,8 @@ class Tasks:
         Told to whoever watches the scheduler, with the number of batches and rows that a task is about.
     rows
         Of each batch, by number.
-    together
-        Whether a segment is one task's, or each of its batches is, which more workers can share.
+    per_task
+        The batches of a segment that a task works on, at most.
     """
 
     def __init__(
@@ -42,10 +42,10 @@ class Tasks:
         retries: int = 0,
         run: str = "",
         rows: Sequence[int] = (),
-        together: bool = False,
+        per_task: int = 1,
     ):
         self.client, self._fan_in, self._retries, self._run = client, fan_in, retries, uuid.uuid4().hex[:8]
-        self._watched, self._rows, self._together = run, rows, together
+        self._watched, self._rows, self._per_task = run, rows, per_task
         self._count = itertools.count()
 
     def send(self, value: Any) -> Future:
@@ -181,16 +181,14 @@ class Tasks:
         *args: Any,
     ) -> Begun:
         """Start what makes the state of each segment: what ``work`` makes of its batches, merged in their order."""
-        if self._together:
+        if max(map(len, segments)) <= self._per_task:
             tasks = self.map(name, state_of, segments, held(segments), work, merge, list(args))
             return tasks, tasks
-        alone = [[n] for segment in segments for n in segment]
-        tasks = self.map(name, state_of, alone, held(alone), work, merge, list(args))
+        parts = parts_of(segments, self._per_task)
+        tasks = self.map(name, states_of, parts, held(parts), work, list(args))
         each = iter(tasks)
-        groups = [[next(each) for _ in segment] for segment in segments]
-        several = [group for group in groups if len(group) > 1]
-        merged = iter(self.each(f"merge-{name}", merge, several))
-        return tasks, [next(merged) if len(group) > 1 else group[0] for group in groups]
+        groups = [[next(each) for _ in chunks(segment, self._per_task)] for segment in segments]
+        return tasks, self.each(f"merge-{name}", merge_parts, groups, merge)
 
     def _size(self, numbers: Sequence[int]) -> tuple[int, int]:
         """Batches and rows."""

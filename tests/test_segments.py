@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -14,7 +15,18 @@ from pipeline.cut import Batch, Piece
 from pipeline.job import Job
 from pipeline.plan import make_plan
 from pipeline.progress import Monitor
-from pipeline.segments import SEGMENT, in_turn, lanes_of, segments_of, windows_of, within
+from pipeline.segments import (
+    PLENTY,
+    SEGMENT,
+    in_turn,
+    lanes_of,
+    parts_of,
+    places_of,
+    segments_of,
+    shared_out,
+    windows_of,
+    within,
+)
 from pipeline.supply import Source
 from tests.conftest import table, write
 
@@ -43,12 +55,33 @@ def test_a_round_is_shared_out_among_lanes_as_by_dealing(count, lanes):
     assert turns[: len(dealt)] == [lane[0] for lane in dealt]
 
 
-@pytest.mark.parametrize("lanes", [1, 3, 4])
-def test_workers_that_take_turns_have_about_as_many_batches_each(lanes):
-    segments = segments_of([lone(n) for n in range(50)], cfg.Train(lanes=lanes, round_batches=20))
-    for workers in (1, 2, 3):
-        share = Counter(place % workers for place, segment in enumerate(segments) for _ in segment)
-        assert max(share.values()) - min(share.values()) <= 20
+@pytest.mark.parametrize(("lanes", "round_batches"), [(1, 20), (3, 20), (4, 32), (16, 128)])
+@pytest.mark.parametrize("workers", [1, 2, 3, 8, 16, 48, 64])
+def test_workers_that_take_turns_have_about_as_many_batches_each(lanes, round_batches, workers):
+    batches = [lone(n) for n in range(384)]
+    places = places_of(batches, cfg.Train(lanes=lanes, round_batches=round_batches), workers, workers)
+    assert sorted(places) == list(range(384))
+    share = Counter(places.values())
+    assert sorted(share) == list(range(workers))
+    assert max(share.values()) - min(share.values()) <= min(SEGMENT, 384 / workers / PLENTY + 1)
+
+
+def test_segments_of_as_many_batches_take_turns_on_the_workers():
+    train = cfg.Train(lanes=4, round_batches=32)
+    batches = [lone(n) for n in range(384)]
+    places = places_of(batches, train, 3, 3)
+    for turn, segment in enumerate(segments_of(batches, train)):
+        assert {places[n] for n in segment} == {turn % 3}
+
+
+@given(st.integers(1, 200), st.integers(1, 70))
+def test_segments_are_shared_out_until_every_thread_has_plenty(count, threads):
+    segments = segments_of([lone(n) for n in range(count)], cfg.Train(lanes=4))
+    size = shared_out(segments, threads)
+    parts = parts_of(segments, size)
+    assert [n for part in parts for n in part] == [n for segment in segments for n in segment]
+    assert len(parts) >= PLENTY * threads or size == 1
+    assert size == SEGMENT or len(parts_of(segments, 2 * size)) < PLENTY * threads
 
 
 def test_segments_are_the_same_however_batches_are_cut_and_neighbours_where_they_are_many(monkeypatch):
@@ -88,7 +121,7 @@ def read(batches):
 def test_a_segment_is_read_by_one_task_and_its_batches_can_still_be_had_one_by_one(keep):
     with connect(cfg.Cluster(workers=0)) as session:
         client = session.client
-        source = Source(client, read, pd.DataFrame({"x": []}), [lone(n) for n in range(5)], keep, joined=True)
+        source = Source(client, read, pd.DataFrame({"x": []}), [lone(n) for n in range(5)], keep, per_read=3)
 
         def held(*parts):
             return client.gather(source.held(parts))
@@ -115,21 +148,23 @@ def test_whole_segments_single_batches_and_joined_reading_give_the_same_bits(tmp
     plan = make_plan(cfg.parse(raw))
     assert len(plan.batches) == 23
     found = []
-    for plenty, joined in ((10**9, 0), (0, 0), (0, 1 << 30)):
+    for plenty, joined in ((10**9, 0), (0, 0), (0, 1 << 30), (4, 0), (4, 1 << 30)):
         monkeypatch.setattr("pipeline.segments.PLENTY", plenty)
         monkeypatch.setattr("pipeline.supply.JOINED_BYTES", joined)
         with connect(cfg.Cluster(workers=0)) as session:
-            outcome = Job(plan, session, Monitor(quiet=True)).execute()
+            outcome = Job(plan, replace(session, threads=2), Monitor(quiet=True)).execute()
             kinds = Counter(str(record["key"]).partition("-")[0] for record in session.client.get_task_stream())
         model = outcome.model.named_steps["model"]
         found.append(
             SimpleNamespace(kinds=kinds, findings=outcome.findings, coef=np.array(model.coef_), ledger=outcome.ledger)
         )
-    alone, whole, together = found
-    assert alone.kinds["statistics"] == 23 > whole.kinds["statistics"] == together.kinds["statistics"]
-    assert alone.kinds["evaluate"] == 23 > whole.kinds["evaluate"]
-    assert alone.kinds["('read"] == whole.kinds["('read"] == 23 > together.kinds["('read"]
-    for other in (whole, together):
+    alone, whole, together, parts, parts_together = found
+    for some, read_together in ((whole, together), (parts, parts_together)):
+        for stage in ("statistics", "evaluate"):
+            assert alone.kinds[stage] == 23 > some.kinds[stage] == read_together.kinds[stage]
+        assert alone.kinds["('read"] == some.kinds["('read"] == 23 > read_together.kinds["('read"]
+    assert whole.kinds["statistics"] < parts.kinds["statistics"]
+    for other in found[1:]:
         assert np.array_equal(alone.coef, other.coef)
         assert other.findings == alone.findings
         assert other.ledger == alone.ledger

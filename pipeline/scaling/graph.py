@@ -11,7 +11,7 @@ import numpy as np
 from pipeline import segments as segmenting
 from pipeline.scaling import making
 from pipeline.scaling.kinds import CLIENT, PICK
-from pipeline.segments import SEGMENT, are_together, batch_order, in_segments
+from pipeline.segments import SEGMENT, batch_order, batches_per_task, in_segments
 
 Array = np.ndarray[Any, Any]
 
@@ -35,9 +35,9 @@ class Shape:
     keep
         Whether packed batches stay in memory, or are read again for each stage.
     threads
-        Of the cluster: where there are many segments for each, a segment is one task's.
+        Of the cluster: for many, a task works on fewer batches of a segment.
     joined_rows
-        Rows of a batch up to which such a segment is also read by one task.
+        Rows of a batch up to which a task also reads as many.
     """
 
     batches: int
@@ -111,7 +111,7 @@ def build(shape: Shape) -> Graph:
         raise ValueError(f"{shape}: nothing may be less than 1, fan_in no less than 2, and both sides need a batch")
     orders = np.array([batch_order(trained, epoch, shape.seed) for epoch in range(shape.epochs)], dtype=np.int64)
     segments = shape.segments()
-    together = are_together(segments, shape.threads, shape.keep, shape.span > 1)
+    per_task = batches_per_task(segments, shape.threads, shape.keep, shape.span > 1)
     length = np.array([len(segment) for segment in segments])
     numbers = np.array([n for segment in segments for n in segment], dtype=np.int64)
     tests = numbers >= shape.train_only
@@ -130,8 +130,8 @@ def build(shape: Shape) -> Graph:
             shape.fan_in,
             shape.importance,
             shape.keep,
-            together,
-            together and shape.rows <= shape.joined_rows,
+            per_task,
+            per_task if shape.rows <= shape.joined_rows else 1,
             segmenting.WINDOW,
             SEGMENT,
         )

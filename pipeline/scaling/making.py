@@ -32,9 +32,9 @@ Array = np.ndarray[Any, Any]
 # A graph that is being made: kind, size, parts, first, inputs, and how many tasks and edges there are.
 Making = tuple[Array, Array, Array, Array, Array, Array]
 # Where batches come from: what holds each that is kept (-1: nothing); how many are cut from a row group, the rows of
-# each, whether batches are kept, and are read by segment; of each row group the task that read it last and when, in
-# calls.
-Supply = tuple[Array, int, int, bool, bool, Array, Array]
+# each, whether batches are kept, and how many of a segment one task reads; of each row group the task that read it
+# last and when, in calls.
+Supply = tuple[Array, int, int, bool, int, Array, Array]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -51,8 +51,8 @@ def build(
     fan_in: int,
     importance: int,
     keep: bool,
-    together: bool,
-    joined: bool,
+    per_task: int,
+    per_read: int,
     window: int,
     segment: int,
 ) -> tuple[Array, Array, Array, Array, Array]:
@@ -66,8 +66,8 @@ def build(
         int64: the batches by segment, and how many each segment has.
     tested, tested_length
         The same of those that test.
-    together, joined
-        Whether a segment is one task's, and is read by one.
+    per_task, per_read
+        The batches of a segment that one task works on, and reads, at most.
     """
     epochs, trained = orders.shape
     n = len(numbers)
@@ -81,11 +81,11 @@ def build(
     at = graph[5]  # tasks, edges
     groups = (n + span - 1) // span
     latest, asked = np.full(groups, -1, np.int64), np.zeros(groups + 1, np.int64)
-    source = np.full(n, -1, np.int64), span, rows, keep, joined, latest, asked
+    source = np.full(n, -1, np.int64), span, rows, keep, per_read, latest, asked
 
     done = _add(graph, BEGIN, n * rows)
     recipe = _add(graph, SEND, 0)
-    done = _map_reduce(graph, source, numbers, length, fan_in, window, together, STATISTICS, MERGE_STATISTICS, recipe)
+    done = _map_reduce(graph, source, numbers, length, fan_in, window, per_task, STATISTICS, MERGE_STATISTICS, recipe)
 
     _add(graph, LEARN, n * rows)
     _needs(graph, done)
@@ -105,7 +105,7 @@ def build(
 
     kind[done] = JUDGE  # what follows the last round is no further round
     judge = _add(graph, SEND, 0)
-    done = _map_reduce(graph, source, tested, tested_length, fan_in, window, together, EVALUATE, MERGE_EVALUATE, judge)
+    done = _map_reduce(graph, source, tested, tested_length, fan_in, window, per_task, EVALUATE, MERGE_EVALUATE, judge)
     if importance:
         _add(graph, SAMPLE, n * rows)
         _needs(graph, done)
@@ -155,20 +155,15 @@ def _needs(graph: Making, task: int) -> None:
 @numba.njit(cache=True, nogil=True)
 def _read(graph: Making, source: Supply, numbers: Array, length: Array) -> Array:
     """What holds each batch of some parts that are asked for at a time, as `Source.held`."""
-    kept, span, rows, keep, joined, latest, asked = source
+    kept, span, rows, keep, per_read, latest, asked = source
     found = np.empty(len(numbers), np.int64)
     asked[-1] += 1
     begin = 0
     for size in length:
         end = begin + size
-        if joined:
-            task = kept[numbers[begin]]
-            if task < 0:
-                task = _add(graph, READ, size * rows, size)
-                if keep:
-                    kept[numbers[begin:end]] = task
-            for j in range(begin, end):
-                found[j] = task if graph[2][task] == size else _picked(graph, task, rows)
+        if per_read > 1:
+            for i in range(begin, end, per_read):
+                _read_joined(graph, kept, numbers[i : min(i + per_read, end)], rows, keep, found[i:])
             begin = end
             continue
         for j in range(begin, end):
@@ -187,6 +182,21 @@ def _read(graph: Making, source: Supply, numbers: Array, length: Array) -> Array
             found[j] = kept[n] if keep else latest[group] if span == 1 else _picked(graph, latest[group], rows)
         begin = end
     return found
+
+
+@numba.njit(cache=True, nogil=True)
+def _read_joined(graph: Making, kept: Array, numbers: Array, rows: int, keep: bool, found: Array) -> None:
+    """Batches that one task reads if it is the first to; else each is picked, unless these are all that it read."""
+    task = kept[numbers[0]]
+    if task < 0:
+        task = _add(graph, READ, len(numbers) * rows, len(numbers))
+        if keep:
+            kept[numbers] = task
+        found[: len(numbers)] = task
+        return
+    whole = graph[2][task] == len(numbers) and (kept[numbers] == task).all()
+    for j in range(len(numbers)):
+        found[j] = task if whole else _picked(graph, kept[numbers[j]], rows)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -229,7 +239,7 @@ def _merged(graph: Making, parts: Array, what: int) -> int:
 
 @numba.njit(cache=True, nogil=True)
 def _map_reduce(
-    graph: Making, source: Supply, numbers: Array, length: Array, fan_in: int, window: int, together: bool, what: int,
+    graph: Making, source: Supply, numbers: Array, length: Array, fan_in: int, window: int, per_task: int, what: int,
     merge: int, sent: int,
 ) -> int:  # fmt: skip
     """As `Tasks.map_reduce` of `Tasks.states`; the task that has the result. ``length`` is that of each segment."""
@@ -243,22 +253,23 @@ def _map_reduce(
             end += 1
         batches = _read(graph, source, numbers[n:m], length[s:end])
         states = np.empty(end - s, np.int64)
-        tasks = np.empty(m - n, np.int64)
-        i = 0
+        begin, i = graph[5][0], 0
         for k in range(s, end):
-            step = length[k] if together else 1
-            for j in range(i, i + length[k], step):
-                tasks[j] = _add(graph, what, step * rows, step)
-                for batch in batches[j : j + step]:
+            for j in range(i, i + length[k], per_task):
+                some = batches[j : min(j + per_task, i + length[k])]
+                _add(graph, what, len(some) * rows, len(some))
+                for batch in some:
                     _needs(graph, batch)
                 _needs(graph, sent)
-            states[k - s] = tasks[i]
             i += length[k]
-        if not together:
-            i = 0
-            for k in range(s, end):
-                states[k - s] = _merged(graph, tasks[i : i + length[k]], merge)
-                i += length[k]
+        whole = length[s:end].max() <= per_task
+        for k in range(s, end):
+            parts = (length[k] + per_task - 1) // per_task
+            states[k - s] = begin if whole else _add(graph, merge, length[k] * rows)
+            for task in range(begin, begin + parts):
+                if not whole:
+                    _needs(graph, task)
+            begin += parts
         merged[windows] = _tree(graph, states, fan_in, merge)
         _add(graph, WINDOW_DONE, 0)
         _needs(graph, merged[windows])

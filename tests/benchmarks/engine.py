@@ -28,7 +28,7 @@ from pipeline import config as cfg
 from pipeline import rounds
 from pipeline.progress import Monitor
 from pipeline.rounds import Trainer, Training
-from pipeline.segments import batches_of, places_of, segments_of
+from pipeline.segments import SEGMENT, batches_of, places_of, segments_of
 from pipeline.supply import Source
 from pipeline.tasks import Tasks
 from pipeline.train import Lane
@@ -88,11 +88,12 @@ def measure(client: Client, scheduler: psutil.Process, number: int, keep: bool, 
     look.calls = 0  # type: ignore[attr-defined]
     monitor.heed = look
     batches = [Empty(n) for n in range(number)]
-    tasks = Tasks(client, FAN_IN, 2, "engine", [1] * number, not alone)
+    per_task = 1 if alone else SEGMENT
+    tasks = Tasks(client, FAN_IN, 2, "engine", [1] * number, per_task)
     begin = time.perf_counter()
     segments = segments_of(batches, cfg.Train(lanes=4))
-    places = places_of(batches, cfg.Train(lanes=4)) if alone else {}
-    source = Source(client, read, pd.DataFrame({"x": np.zeros(0)}), batches, keep, places, 2, "engine", not alone)
+    places = places_of(batches, cfg.Train(lanes=4), 2, 2) if alone else {}
+    source = Source(client, read, pd.DataFrame({"x": np.zeros(0)}), batches, keep, places, 2, "engine", per_task)
     seconds = {"graph": time.perf_counter() - begin}
     for stage_name in ("statistics", "train", "evaluate"):
         begin = time.perf_counter()
