@@ -122,14 +122,14 @@ def connect(
             client = _far(config, stack)
             notes += [] if is_class(config.scheduler) else risks(client.scheduler.address)
             wait_for_workers(client, config)
-            with told_if_gone(client, config):
-                notes += send_code(client, modules)
+        stack.enter_context(told_if_gone(client, config))
+        if config.scheduler is not None:
+            notes += send_code(client, modules)
             stack.enter_context(turning_away(client, say))
         workers = client.scheduler_info(n_workers=-1)["workers"].values()
         threads = sum(w["nthreads"] for w in workers)
         memory = sum(w["memory_limit"] or 0 for w in workers)
-        with told_if_gone(client, config):
-            yield Session(client, len(workers), threads, memory, tuple(notes), free_from_the_lost(client))
+        yield Session(client, len(workers), threads, memory, tuple(notes), free_from_the_lost(client))
 
 
 @contextlib.contextmanager

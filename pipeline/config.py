@@ -1,11 +1,12 @@
 """The configuration: TOML in, frozen values out, every mistake one sentence."""
 
 import difflib
+import json
 import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 import tomli_w
@@ -233,7 +234,7 @@ def parse(raw: dict[str, Any]) -> Config:
     except msgspec.ValidationError as error:
         message, _, where = str(error).partition(" - at `$")
         key = where.strip(".`") or "the config"
-        raise ConfigError(f"{key}: {message}; see the README's table of keys.") from None
+        raise ConfigError(f"{key}: {message}{_words(key)}; see the README's table of keys.") from None
     for column, own in config.features.columns.items():
         for key in own:
             if key not in get_type_hints(Treatment):
@@ -347,6 +348,16 @@ def _check_keys(raw: dict[str, Any], struct: type[Struct], where: str) -> None:
         hint = hints[key]
         if isinstance(value, dict) and isinstance(hint, type) and issubclass(hint, Struct):
             _check_keys(value, hint, f"{where}{key}.")
+
+
+def _words(key: str) -> str:
+    """The words that may be a key's value, as a part of an error sentence; nothing where none may."""
+    hint: Any = Config
+    for part in re.sub(r"\[.*?\]", "", key).split("."):
+        hint = get_type_hints(hint).get(part) if isinstance(hint, type) and issubclass(hint, Struct) else None
+        hint = get_args(hint)[0] if get_origin(hint) is list else hint
+    words = [word for one in (hint, *get_args(hint)) if get_origin(one) is Literal for word in get_args(one)]
+    return f" (words that it knows: {', '.join(map(json.dumps, words))})" if words else ""
 
 
 def suggest(name: str, known: Any) -> str:

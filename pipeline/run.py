@@ -279,6 +279,11 @@ def settings_of(config: Path, overrides: tuple[str, ...], options: dict[str, Any
     """The config that a command runs with; the user's own modules can be imported from here on."""
     import_from_here()
     if config.is_dir():  # a run folder: as that run was
+        if not (config / "config.toml").exists():
+            raise ConfigError(
+                f"{config}: a folder without config.toml; give a config or a run's folder, and the place of the data "
+                f"with --set data.path={config}."
+            )
         config = config / "config.toml"
     return cfg.load(config, (*overrides, *of_cluster(options)))
 

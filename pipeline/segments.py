@@ -23,8 +23,9 @@ T = TypeVar("T")
 SEGMENT = 8
 # Batches whose tasks a scheduler has at a time: it likes a few thousand, not a million.
 WINDOW = 1_000
-# With so many tasks of a stage for each thread, none waits long for the last of another.
-PLENTY = 4
+# With so many tasks of a stage for each thread, none waits long for the last of another; more of them cost the
+# scheduler more than they save the workers.
+PLENTY = 2
 # Neighbours that keep together in the order of an epoch, at most.
 BLOCK = 8
 

@@ -63,6 +63,12 @@ CASES = {
     ),
     "run folder taken": (lambda d: (d / "out/x").mkdir(parents=True), [], 2, "exists and is not empty"),
     "bad function": (lambda d: None, ["--set", "prepare.function=no:where"], 2, "cannot be imported"),
+    "a folder of data for a config": (
+        lambda d: (d / "c.toml").unlink() or (d / "data").rename(d / "c.toml"),
+        [],
+        2,
+        "c.toml: a folder without config.toml; give a config or a run's folder",
+    ),
     "no config": (lambda d: (d / "c.toml").unlink(), [], 2, "cannot read the config"),
 }
 

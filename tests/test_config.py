@@ -36,6 +36,12 @@ def test_defaults_overrides_and_the_way_back(path, tmp_path):
         ("data.lable=1", "data.lable: unknown config key; did you mean label"),
         ("trian.epochs=1", "trian: unknown config key; did you mean train"),
         ("train.epochs=0", "train.epochs: Expected `int` >= 1"),
+        ("data.batch_rows=0", 'data.batch_rows: Expected `int` >= 1 (words that it knows: "auto", "file"); see'),
+        ("split.by=hour", "split.by: Invalid enum value 'hour' (words that it knows: \"row"),
+        (
+            "data.join=[{path='a',on=['b'],how='x'}]",
+            "data.join[0].how: Invalid enum value 'x' (words that it knows: \"",
+        ),
         ("train.epochs='two'", "train.epochs: Expected `int`, got `str`"),
         ("split.test=1.5", "split.test"),
         ("data.batch_rows=sometimes", "data.batch_rows"),

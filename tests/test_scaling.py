@@ -68,7 +68,7 @@ def observed(session, config, monitor=None):
     ("changes", "window", "most"),
     [
         ({"train": {"lanes": 3, "round_batches": 4, "epochs": 2}, "aggregate": {"fan_in": 2}}, WINDOW, 2),
-        ({"train": {"lanes": 1, "round_batches": 20}, "data": {"keep": "reread"}}, WINDOW, 1),
+        ({"train": {"lanes": 1, "round_batches": 20}, "data": {"keep": "reread"}}, WINDOW, 4),
         (
             {"train": {"lanes": 8, "round_batches": 5}, "split": {"by": "batch"}, "evaluate": {"importance_rows": 0}},
             WINDOW,
@@ -89,7 +89,7 @@ def observed(session, config, monitor=None):
 )
 def test_the_graph_has_the_tasks_and_the_edges_of_a_real_run(session, tmp_path, monkeypatch, changes, window, most):
     monkeypatch.setattr("pipeline.segments.WINDOW", window)
-    if most == 4:
+    if window == 130:
         monkeypatch.setattr("pipeline.segments.PLENTY", 12)
     folder = write(table(1_300), tmp_path / "data", 130 if window in (65, 130) else 13)
     base = {"data": {"path": str(folder), "label": "y", "batch_rows": 100}, "evaluate": {"bootstrap": 50}}
