@@ -234,7 +234,7 @@ def parse(raw: dict[str, Any]) -> Config:
     except msgspec.ValidationError as error:
         message, _, where = str(error).partition(" - at `$")
         key = where.strip(".`") or "the config"
-        raise ConfigError(f"{key}: {message}{_words(key)}; see the README's table of keys.") from None
+        raise ConfigError(f"{key}: {message}{_words(key, Config)}; see the README's table of keys.") from None
     for column, own in config.features.columns.items():
         for key in own:
             if key not in get_type_hints(Treatment):
@@ -288,7 +288,9 @@ def _treatment(column: str, raw: dict[str, Any]) -> Treatment:
         return msgspec.convert({key: value for key, value in raw.items() if key in known}, Treatment)
     except msgspec.ValidationError as error:
         message, _, where = str(error).partition(" - at `$")
-        raise ConfigError(f"features.columns.{column}{where.rstrip('`')}: {message}; see the README.") from None
+        key = where.strip(".`")
+        named = f"features.columns.{column}" + f".{key}" * bool(key)
+        raise ConfigError(f"{named}: {message}{_words(key, Treatment)}; see the README.") from None
 
 
 def dump(config: Config) -> str:
@@ -350,9 +352,9 @@ def _check_keys(raw: dict[str, Any], struct: type[Struct], where: str) -> None:
             _check_keys(value, hint, f"{where}{key}.")
 
 
-def _words(key: str) -> str:
+def _words(key: str, of: type[Struct]) -> str:
     """The words that may be a key's value, as a part of an error sentence; nothing where none may."""
-    hint: Any = Config
+    hint: Any = of
     for part in re.sub(r"\[.*?\]", "", key).split("."):
         hint = get_type_hints(hint).get(part) if isinstance(hint, type) and issubclass(hint, Struct) else None
         hint = get_args(hint)[0] if get_origin(hint) is list else hint

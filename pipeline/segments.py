@@ -75,17 +75,21 @@ def in_segments(
     return [*trained_together(trained, lanes, round_batches, seed), *chunks(tested, SEGMENT)]
 
 
-def places_of(batches: Sequence[Batch], config: cfg.Train, workers: int, threads: int) -> dict[int, int]:
-    """For each batch that is trained on the worker that is to have it, from 0.
-
-    A segment is on one worker, or as much of one as leaves every thread its share. Each goes, in the order of training,
-    to a worker that has the fewest batches so far: what can be worked on at the same time is on several.
-    """
+def wanted_together(batches: Sequence[Batch], config: cfg.Train, threads: int) -> list[list[int]]:
+    """The batches that one worker should have, in the order of training: a segment, or what of it is a task's."""
     trained = [batch.number for batch in batches if batch.test is not True]
     together = trained_together(trained, config.lanes, config.round_batches, config.seed)
-    loads = [(0, worker) for worker in range(max(workers, 1))]
+    return parts_of(together, shared_out(segments_of(batches, config), threads))
+
+
+def places_of(parts: Sequence[Sequence[int]], workers: int) -> dict[int, int]:
+    """For each batch of some parts the worker that is to have it, from 0.
+
+    Each part goes to a worker that has the fewest batches so far: what follows each other is on several.
+    """
+    loads = [(0, worker) for worker in range(workers)]
     places: dict[int, int] = {}
-    for part in parts_of(together, shared_out(together, threads)):
+    for part in parts:
         load, worker = loads[0]
         places |= dict.fromkeys(part, worker)
         heapq.heapreplace(loads, (load + len(part), worker))
@@ -163,21 +167,21 @@ def batches_of(parts: Sequence[Packed]) -> list[PackedBatch]:
 
 
 def state_of(
-    parts: Sequence[Packed], work: Callable[..., S], merge: Callable[[list[S]], S], arguments: Sequence[Any]
-) -> S:
-    """What ``work`` makes of the batches of a segment."""
-    return merge_parts([states_of(parts, work, arguments)], merge)
-
-
-def states_of(parts: Sequence[Packed], work: Callable[..., S], arguments: Sequence[Any]) -> list[S]:
-    """What ``work`` makes of each of some batches."""
-    return [work(batch, *arguments) for batch in batches_of(parts)]
+    parts: Sequence[Packed],
+    work: Callable[..., S],
+    merge: Callable[[list[S]], S] | None,
+    arguments: Sequence[Any],
+) -> S | list[S]:
+    """What ``work`` makes of the batches of a segment, merged; without ``merge``, of a part of one, for each batch."""
+    states = [work(batch, *arguments) for batch in batches_of(parts)]
+    if merge is None:
+        return states
+    return merge(states) if len(states) > 1 else states[0]
 
 
 def merge_parts(parts: Sequence[list[S]], merge: Callable[[list[S]], S]) -> S:
-    """The state of a segment: those of its batches merged at a time, of a lone one as it is."""
-    states = [state for some in parts for state in some]
-    return merge(states) if len(states) > 1 else states[0]
+    """The state of a segment of which several tasks had a part each: all are merged at a time."""
+    return merge([state for states in parts for state in states])
 
 
 def chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:

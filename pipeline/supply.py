@@ -20,7 +20,7 @@ from pipeline.cluster import Session
 from pipeline.cut import Batch, spans
 from pipeline.placing import near
 from pipeline.plan import Plan
-from pipeline.segments import SEGMENT, are_cut, chunks, places_of
+from pipeline.segments import SEGMENT, are_cut, chunks, places_of, wanted_together
 from pipeline.stages import Recipe, held_out, pack_spans, pick
 from pipeline.tasks import Tasks
 
@@ -65,8 +65,8 @@ class Source:
         What `map_partitions` does with the batches of a span.
     meta
         The columns that Dask is told of; what a partition holds is no DataFrame.
-    places
-        The worker that is to read a batch, by the batch's number: it does if it has the time.
+    together
+        The batches that one worker is to have, in the order of training: it reads them if it has the time.
     per_read
         The batches of a part that is asked for that one task reads, at most; 1 where they are cut from row groups.
     """
@@ -78,14 +78,15 @@ class Source:
         meta: pd.DataFrame,
         batches: Sequence[Batch],
         keep: bool,
-        places: Mapping[int, int] | None = None,
+        together: Sequence[Sequence[int]] = (),
         retries: int = 0,
         run: str = "",
         per_read: int = 1,
     ):
         self._client, self._retries, self._run = client, retries, uuid.uuid4().hex[:8]
         self._told = {"run": run, "batches": 0, "rows": 0, "kept": keep}
-        self._pack, self._meta, self._places, self._per_read = pack, meta, places or {}, per_read
+        self._pack, self._meta, self._together, self._per_read = pack, meta, together, per_read
+        self._places: dict[int, dict[int, int]] = {}  # by the number of workers
         self._batches = {batch.number: batch for batch in batches}
         cut = [tuple(batch.number for batch in some) for some in spans(batches)]
         # What each batch is read with; where several are read as they are asked for, if it is kept.
@@ -131,6 +132,7 @@ class Source:
                 unread.setdefault(together, []).append(item)
         where: dict[Any, str] = {}
         workers = self._workers() if unread else []
+        places = self._placed(len(workers)) if workers else {}
         for together, part in self._parts(list(unread)).items():
             for item in [(n,) for n in together] if self._keep and not self._joined else unread[together]:
                 fresh[item] = part
@@ -139,9 +141,9 @@ class Source:
                     fresh[item] = delayed(pick)(part, place_in, dask_key_name=self._pick_of(item))
             if self._keep and self._joined:
                 self._with |= dict.fromkeys(together, together)
-            place = self._places.get(together[0])
-            if place is not None and workers:
-                where[part.key] = workers[place % len(workers)]
+            place = places.get(together[0])
+            if place is not None:
+                where[part.key] = workers[place]
         with span("read"), dask.annotate(pipeline=self._told, **near(where)):
             started = self._client.compute(list(fresh.values()), retries=self._retries) if fresh else []
         return picked | dict(zip(fresh, started, strict=True))
@@ -173,7 +175,12 @@ class Source:
 
     def _workers(self) -> list[str]:
         """The addresses of those that are there now, in an order that lasts."""
-        return sorted(self._client.scheduler_info(n_workers=-1)["workers"]) if self._places else []
+        return sorted(self._client.scheduler_info(n_workers=-1)["workers"]) if self._together else []
+
+    def _placed(self, workers: int) -> dict[int, int]:
+        if workers not in self._places:
+            self._places = {workers: places_of(self._together, workers)}
+        return self._places[workers]
 
     def suspect(self) -> list[int]:
         """The batches of the reading task that workers most likely died of; none if they died of no reading."""
@@ -218,8 +225,8 @@ def open_source(plan: Plan, recipe: Recipe, session: Session, keep: bool, run: s
     """The source of a plan's batches, packed as ``recipe`` says."""
     pack, config = partial(pack_spans, recipe=recipe), plan.config
     # What is read by one task lies together anyway, but lanes side by side should not all find theirs on one worker.
-    places = places_of(plan.batches, config.train, session.workers, session.threads) if session.places else {}
-    return Source(session.client, pack, plan.meta, plan.batches, keep, places, config.cluster.retries, run, per_read)
+    together = wanted_together(plan.batches, config.train, session.threads) if session.places else []
+    return Source(session.client, pack, plan.meta, plan.batches, keep, together, config.cluster.retries, run, per_read)
 
 
 def joined_rows(plan: Plan) -> int:

@@ -11,7 +11,7 @@ from distributed.protocol.pickle import dumps, loads
 
 from pipeline.aggregate import tree
 from pipeline.progress import Stage
-from pipeline.segments import chunks, merge_parts, parts_of, state_of, states_of, windows_of
+from pipeline.segments import merge_parts, parts_of, state_of, windows_of
 
 # For each of some parts the futures that hold its batches: of one each, or of several that were read together.
 Held = Callable[[Sequence[Sequence[int]]], list[list[Future]]]
@@ -141,6 +141,7 @@ class Tasks:
             part = self.reduce(states, merge, f"{name}-{i}")
             stage.wait(tasks, [self._size(task.about) if counted else (0, 0) for task in tasks])
             stage.wait([part])
+            del tasks, states
             # As long as there is a task, the scheduler and the workers remember all that it was made of.
             merged.append(self.send(part.result()) if len(windows) > 1 else part)
         return self.reduce(merged, merge, name).result()
@@ -181,14 +182,16 @@ class Tasks:
         *args: Any,
     ) -> Begun:
         """Start what makes the state of each segment: what ``work`` makes of its batches, merged in their order."""
-        if max(map(len, segments)) <= self._per_task:
-            tasks = self.map(name, state_of, segments, held(segments), work, merge, list(args))
-            return tasks, tasks
         parts = parts_of(segments, self._per_task)
-        tasks = self.map(name, states_of, parts, held(parts), work, list(args))
+        merges = [merge if len(segment) <= self._per_task else None for segment in segments]
+        counts = [-(-len(segment) // self._per_task) for segment in segments]
+        of_parts = [one for one, count in zip(merges, counts, strict=True) for _ in range(count)]
+        arguments: list[Sequence[Any]] = [held(parts), [work] * len(parts), of_parts, [list(args)] * len(parts)]
+        tasks = self._submit([f"{name}-{part[0]}" for part in parts], state_of, arguments, parts)
         each = iter(tasks)
-        groups = [[next(each) for _ in chunks(segment, self._per_task)] for segment in segments]
-        return tasks, self.each(f"merge-{name}", merge_parts, groups, merge)
+        groups = [[next(each) for _ in range(count)] for count in counts]
+        merged = iter(self.each(f"merge-{name}", merge_parts, [group for group in groups if len(group) > 1], merge))
+        return tasks, [next(merged) if len(group) > 1 else group[0] for group in groups]
 
     def _size(self, numbers: Sequence[int]) -> tuple[int, int]:
         """Batches and rows."""

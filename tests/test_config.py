@@ -37,6 +37,10 @@ def test_defaults_overrides_and_the_way_back(path, tmp_path):
         ("trian.epochs=1", "trian: unknown config key; did you mean train"),
         ("train.epochs=0", "train.epochs: Expected `int` >= 1"),
         ("data.batch_rows=0", 'data.batch_rows: Expected `int` >= 1 (words that it knows: "auto", "file"); see'),
+        (
+            "features.columns.x={impute='x'}",
+            "features.columns.x.impute: Invalid enum value 'x' (words that it knows: \"m",
+        ),
         ("split.by=hour", "split.by: Invalid enum value 'hour' (words that it knows: \"row"),
         (
             "data.join=[{path='a',on=['b'],how='x'}]",

@@ -18,12 +18,14 @@ from pipeline.progress import Monitor
 from pipeline.segments import (
     PLENTY,
     SEGMENT,
+    batches_per_task,
     in_turn,
     lanes_of,
     parts_of,
     places_of,
     segments_of,
     shared_out,
+    wanted_together,
     windows_of,
     within,
 )
@@ -59,7 +61,8 @@ def test_a_round_is_shared_out_among_lanes_as_by_dealing(count, lanes):
 @pytest.mark.parametrize("workers", [1, 2, 3, 8, 16, 48, 64])
 def test_workers_that_take_turns_have_about_as_many_batches_each(lanes, round_batches, workers):
     batches = [lone(n) for n in range(384)]
-    places = places_of(batches, cfg.Train(lanes=lanes, round_batches=round_batches), workers, workers)
+    train = cfg.Train(lanes=lanes, round_batches=round_batches)
+    places = places_of(wanted_together(batches, train, workers), workers)
     assert sorted(places) == list(range(384))
     share = Counter(places.values())
     assert sorted(share) == list(range(workers))
@@ -69,9 +72,19 @@ def test_workers_that_take_turns_have_about_as_many_batches_each(lanes, round_ba
 def test_segments_of_as_many_batches_take_turns_on_the_workers():
     train = cfg.Train(lanes=4, round_batches=32)
     batches = [lone(n) for n in range(384)]
-    places = places_of(batches, train, 3, 3)
+    places = places_of(wanted_together(batches, train, 3), 3)
     for turn, segment in enumerate(segments_of(batches, train)):
         assert {places[n] for n in segment} == {turn % 3}
+
+
+@given(st.integers(1, 400), st.integers(0, 200), st.integers(1, 70))
+def test_what_a_task_works_on_is_wanted_on_one_worker(training, testing, threads):
+    batches = [lone(n, n >= training or None) for n in range(training + testing)]
+    train = cfg.Train(lanes=4)
+    segments = segments_of(batches, train)
+    wanted = wanted_together(batches, train, threads)
+    parts = parts_of(segments, batches_per_task(segments, threads, keep=True, cut=False))
+    assert wanted == [part for part in parts if part[0] < training]
 
 
 @given(st.integers(1, 200), st.integers(1, 70))

@@ -164,9 +164,7 @@ def _read(graph: Making, source: Supply, numbers: Array, length: Array) -> Array
         if per_read > 1:
             for i in range(begin, end, per_read):
                 _read_joined(graph, kept, numbers[i : min(i + per_read, end)], rows, keep, found[i:])
-            begin = end
-            continue
-        for j in range(begin, end):
+        for j in range(begin, end if per_read == 1 else begin):
             n = numbers[j]
             group = n // span
             if keep and kept[n] >= 0:
@@ -242,7 +240,7 @@ def _map_reduce(
     graph: Making, source: Supply, numbers: Array, length: Array, fan_in: int, window: int, per_task: int, what: int,
     merge: int, sent: int,
 ) -> int:  # fmt: skip
-    """As `Tasks.map_reduce` of `Tasks.states`; the task that has the result. ``length`` is that of each segment."""
+    """As `Tasks.over`; the task that has the result. ``length`` is that of each segment."""
     rows = source[2]
     merged = np.empty(len(length), np.int64)
     windows, s, n = 0, 0, 0
@@ -262,13 +260,9 @@ def _map_reduce(
                     _needs(graph, batch)
                 _needs(graph, sent)
             i += length[k]
-        whole = length[s:end].max() <= per_task
         for k in range(s, end):
             parts = (length[k] + per_task - 1) // per_task
-            states[k - s] = begin if whole else _add(graph, merge, length[k] * rows)
-            for task in range(begin, begin + parts):
-                if not whole:
-                    _needs(graph, task)
+            states[k - s] = _merged(graph, np.arange(begin, begin + parts), merge)
             begin += parts
         merged[windows] = _tree(graph, states, fan_in, merge)
         _add(graph, WINDOW_DONE, 0)

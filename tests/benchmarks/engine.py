@@ -28,7 +28,7 @@ from pipeline import config as cfg
 from pipeline import rounds
 from pipeline.progress import Monitor
 from pipeline.rounds import Trainer, Training
-from pipeline.segments import SEGMENT, batches_of, places_of, segments_of
+from pipeline.segments import SEGMENT, batches_of, segments_of, wanted_together
 from pipeline.supply import Source
 from pipeline.tasks import Tasks
 from pipeline.train import Lane
@@ -92,8 +92,8 @@ def measure(client: Client, scheduler: psutil.Process, number: int, keep: bool, 
     tasks = Tasks(client, FAN_IN, 2, "engine", [1] * number, per_task)
     begin = time.perf_counter()
     segments = segments_of(batches, cfg.Train(lanes=4))
-    places = places_of(batches, cfg.Train(lanes=4), 2, 2) if alone else {}
-    source = Source(client, read, pd.DataFrame({"x": np.zeros(0)}), batches, keep, places, 2, "engine", per_task)
+    together = wanted_together(batches, cfg.Train(lanes=4), 2) if alone else []
+    source = Source(client, read, pd.DataFrame({"x": np.zeros(0)}), batches, keep, together, 2, "engine", per_task)
     seconds = {"graph": time.perf_counter() - begin}
     for stage_name in ("statistics", "train", "evaluate"):
         begin = time.perf_counter()

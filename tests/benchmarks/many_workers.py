@@ -59,7 +59,7 @@ def slowly(factor: float) -> None:
     def slow_submit(self: Tasks, names: Any, function: Any, arguments: Any, about: Any) -> Any:
         name = names[0] if names else ""
         seconds = factor * SLEEP.get(name.partition("-")[0], 0.0)
-        if function in (segments.state_of, segments.states_of):  # for each batch, wherever it is worked on
+        if function is segments.state_of:  # for each batch, wherever it is worked on
             arguments = [arguments[0], [Slow(work, seconds) for work in arguments[1]], *arguments[2:]]
             seconds = 0.0
         if name.startswith("train"):  # of which each is sent alone
