@@ -163,18 +163,26 @@ class Most(SchedulerPlugin):
 
 
 def test_a_class_of_clusters_is_started_adapts_and_is_closed(folder, session):
-    """Its protocol is that of websockets, so that they are seen to work too."""
-    options = {"n_workers": 0, "protocol": "ws://", "dashboard_address": "127.0.0.1:0"}
-    options |= {"processes": False, "threads_per_worker": 1}
+    options = {"n_workers": 0, "dashboard_address": "127.0.0.1:0", "processes": False, "threads_per_worker": 1}
+    options["protocol"] = "tcp://"
     config = cfg.Cluster(scheduler="distributed:LocalCluster", workers=[1, 3], options=options)
     expected = bits(execute(session, settings(folder, REREAD)))
     with dask.config.set(EAGER), connect(config, ["tests.faults.parts"]) as adapting:
-        assert adapting.scheduler.startswith("ws://")
         cluster, most = adapting.client.cluster, Most()
         cluster.scheduler.add_plugin(most)
         assert bits(execute(adapting, settings(folder, SLOW))) == expected
         assert max(most.counts) > 1
     assert cluster.status.name == "closed"
+
+
+def test_websockets_carry_a_run(folder, session):
+    """To workers that stay: when one leaves in the middle of a message, Dask waits for its end for ever."""
+    options = {"protocol": "ws://", "dashboard_address": "127.0.0.1:0", "processes": False, "threads_per_worker": 1}
+    config = cfg.Cluster(scheduler="distributed:LocalCluster", workers=2, options=options)
+    with connect(config, ["tests.faults.parts"]) as spoken:
+        assert spoken.scheduler.startswith("ws://")
+        assert spoken.workers == 2
+        assert bits(execute(spoken, settings(folder, REREAD))) == bits(execute(session, settings(folder, REREAD)))
 
 
 def test_a_local_cluster_adapts(folder, session):

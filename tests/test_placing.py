@@ -21,8 +21,8 @@ def numbers(batches):
 
 def test_what_one_task_trains_on_is_read_by_one_worker(session):
     batches = [Batch(n, (Piece(f"{n}", (0,)),), 1, span=n) for n in range(24)]
-    places = {n: n % 2 for n in range(24)}
-    source = Source(session.client, numbers, pd.DataFrame({"x": []}), batches, True, places)
+    together = [list(range(start, 24, 2)) for start in (0, 1)]
+    source = Source(session.client, numbers, pd.DataFrame({"x": []}), batches, True, together)
     futures = source.batches(list(range(24)))
     wait(futures)
     assert session.client.gather(futures) == [[n] for n in range(24)]
