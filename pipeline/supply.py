@@ -90,8 +90,7 @@ class Source:
         self._batches = {batch.number: batch for batch in batches}
         cut = [tuple(batch.number for batch in some) for some in spans(batches)]
         # What each batch is read with; where several are read as they are asked for, if it is kept.
-        self._joined = per_read > 1
-        self._with: dict[int, Numbers] = {} if self._joined else {n: some for some in cut for n in some}
+        self._with: dict[int, Numbers] = {} if per_read > 1 else {n: some for some in cut for n in some}
         self._keep, self._kept = keep, dict[Numbers, Future]()
         self._count, self._reads = itertools.count(), dict[str, list[Numbers]]()
 
@@ -134,12 +133,12 @@ class Source:
         workers = self._workers() if unread else []
         places = self._placed(len(workers)) if workers else {}
         for together, part in self._parts(list(unread)).items():
-            for item in [(n,) for n in together] if self._keep and not self._joined else unread[together]:
+            for item in [(n,) for n in together] if self._keep and self._per_read == 1 else unread[together]:
                 fresh[item] = part
                 if item != together:
                     place_in = together.index(item[0])
                     fresh[item] = delayed(pick)(part, place_in, dask_key_name=self._pick_of(item))
-            if self._keep and self._joined:
+            if self._keep and self._per_read > 1:
                 self._with |= dict.fromkeys(together, together)
             place = places.get(together[0])
             if place is not None:

@@ -11,7 +11,7 @@ from distributed.protocol.pickle import dumps, loads
 
 from pipeline.aggregate import tree
 from pipeline.progress import Stage
-from pipeline.segments import merge_parts, parts_of, state_of, windows_of
+from pipeline.segments import chunks, merge_parts, state_of, windows_of
 
 # For each of some parts the futures that hold its batches: of one each, or of several that were read together.
 Held = Callable[[Sequence[Sequence[int]]], list[list[Future]]]
@@ -182,14 +182,13 @@ class Tasks:
         *args: Any,
     ) -> Begun:
         """Start what makes the state of each segment: what ``work`` makes of its batches, merged in their order."""
-        parts = parts_of(segments, self._per_task)
-        merges = [merge if len(segment) <= self._per_task else None for segment in segments]
-        counts = [-(-len(segment) // self._per_task) for segment in segments]
-        of_parts = [one for one, count in zip(merges, counts, strict=True) for _ in range(count)]
-        arguments: list[Sequence[Any]] = [held(parts), [work] * len(parts), of_parts, [list(args)] * len(parts)]
+        shared = [list(chunks(segment, self._per_task)) for segment in segments]
+        parts = [part for some in shared for part in some]
+        merges = [merge if len(some) == 1 else None for some in shared for _ in some]
+        arguments: list[Sequence[Any]] = [held(parts), [work] * len(parts), merges, [list(args)] * len(parts)]
         tasks = self._submit([f"{name}-{part[0]}" for part in parts], state_of, arguments, parts)
         each = iter(tasks)
-        groups = [[next(each) for _ in range(count)] for count in counts]
+        groups = [[next(each) for _ in some] for some in shared]
         merged = iter(self.each(f"merge-{name}", merge_parts, [group for group in groups if len(group) > 1], merge))
         return tasks, [next(merged) if len(group) > 1 else group[0] for group in groups]
 
