@@ -18,10 +18,10 @@ import click  # noqa: E402
 
 from pipeline import __version__  # noqa: E402
 from pipeline.errors import ConfigError, Interrupted, PipelineError  # noqa: E402
-from pipeline.redact import redact  # noqa: E402
+from pipeline.io.redact import redact  # noqa: E402
 
 if TYPE_CHECKING:
-    from pipeline.progress import Monitor
+    from pipeline.monitoring.progress import Monitor
 
 
 @click.group("pipeline", context_settings={"help_option_names": ["-h", "--help"]})
@@ -84,7 +84,7 @@ def _forking(
     options: dict[str, Any], overrides: tuple[str, ...], config: str | Path | None, resume: str | None = None
 ) -> None:
     """Have local workers' parent import while this process does, unless another cluster is asked for, or none."""
-    from pipeline.forkserver import start_early
+    from pipeline.engine.cluster.forkserver import start_early
 
     start_early(config, resume, overrides, {key: options.get(key) for key in ("scheduler", "workers")})
 
@@ -92,8 +92,8 @@ def _forking(
 @contextlib.contextmanager
 def _monitor(quiet: bool, verbose: bool, log: Path | None) -> Iterator["Monitor"]:
     """What shows people how far a command is."""
-    from pipeline.log import logged
-    from pipeline.progress import Monitor
+    from pipeline.monitoring.event_log import logged
+    from pipeline.monitoring.progress import Monitor
 
     gc.freeze()  # what was imported stays: looking through it for garbage holds up workers for 0.2 s each time
     monitor = Monitor(STARTED, quiet)
@@ -129,7 +129,7 @@ def run(
     """Train and evaluate as CONFIG (TOML) says; without it, the flights demo."""
     if not plan_only:
         _forking(options, options["overrides"], config, resume)
-    from pipeline.run import run as run_job
+    from pipeline.commands.run import run as run_job
 
     cluster = {k: options[k] for k in ("scheduler", "workers", "dashboard")}
     if out and resume:
@@ -156,7 +156,7 @@ def search(
         raise ConfigError("search: needs a CONFIG with [search], or --resume FOLDER.")
     if not plan_only:
         _forking(options, options["overrides"], config, resume)
-    from pipeline.run import run as run_job
+    from pipeline.commands.run import run as run_job
 
     cluster = {k: options[k] for k in ("scheduler", "workers", "dashboard")}
     if out and resume:
@@ -177,7 +177,7 @@ def search(
 def evaluate(model: Path, config: Path, as_json: bool, every: bool, overrides: tuple[str, ...], **options: Any) -> None:
     """Metrics of an existing MODEL (a run folder) on the data of CONFIG, and how far that has drifted."""
     _forking(options, overrides, config)
-    from pipeline.assess import evaluate as evaluate_model
+    from pipeline.commands.evaluate import evaluate as evaluate_model
 
     with _monitor(**_told(options)) as monitor:
         result = evaluate_model(model, config, overrides, options, every, monitor)
@@ -204,7 +204,7 @@ def predict(
 ) -> None:
     """Score Parquet to Parquet: what MODEL (a run folder) says of INPUT, in the new folder OUTPUT."""
     _forking(options, overrides, model)
-    from pipeline.predict import predict as predict_rows
+    from pipeline.commands.predict import predict as predict_rows
 
     names = [name.strip() for some in keep for name in some.split(",")]
     with _monitor(**_told(options)) as monitor:
@@ -219,7 +219,7 @@ def predict(
 def check(config: Path, as_json: bool, overrides: tuple[str, ...], **options: Any) -> None:
     """Look at the data of CONFIG without training: types, gaps, cardinalities, labels, suspected leakage."""
     _forking(options, overrides, config)
-    from pipeline.check import check as check_data
+    from pipeline.commands.check import check as check_data
 
     with _monitor(**_told(options)) as monitor:
         result = check_data(config, overrides, options, monitor)
@@ -234,7 +234,7 @@ def check(config: Path, as_json: bool, overrides: tuple[str, ...], **options: An
 @_sentences
 def report(runs: tuple[Path, ...], out: Path | None, opened: bool, as_json: bool) -> None:
     """Show the run folder RUNS again, or compare several side by side, in the terminal and as a page."""
-    from pipeline.compare import report as show_report
+    from pipeline.reporting.comparison import report as show_report
 
     result = show_report(runs, out, opened)
     _print(result, as_json)
@@ -282,8 +282,8 @@ def scale(
 ) -> None:
     """How the cost of CONFIG's run grows with batches and workers, and what more workers would bring."""
     _forking(options, overrides, config)
-    from pipeline.scale import Asked
-    from pipeline.scale import scale as scale_run
+    from pipeline.commands.scale import Asked
+    from pipeline.commands.scale import scale as scale_run
 
     asked = Asked(batches, workers, lanes, batch_rows, repeats)
     with _monitor(**_told(options)) as monitor:
@@ -302,19 +302,19 @@ def export(run: str, uri: str | None, experiment: str, onnx: str | None, as_json
     """Hand the finished run folder RUN to other programs: all of it to MLflow, or its model as ONNX."""
     if not (uri or onnx):
         raise ConfigError("export: says not where to; give --mlflow URI or --onnx FILE.")
-    from pipeline.progress import Monitor
-    from pipeline.terminal import show_facts
+    from pipeline.monitoring.progress import Monitor
+    from pipeline.reporting.terminal import show_facts
 
     done: dict[str, Any] = {}
     facts: dict[str, str] = {}
     if onnx:
-        from pipeline.onnx_model import write
+        from pipeline.inference.onnx import write
 
         done["onnx"], size = onnx, write(run, onnx)
         facts["onnx"] = f"{onnx}: {size:,} bytes, predicts as the model does"
     if uri:
-        from pipeline.export import described
-        from pipeline.export import export as export_run
+        from pipeline.commands.export import described
+        from pipeline.commands.export import export as export_run
 
         done |= export_run(Path(run), uri, experiment)
         facts |= described(done)

@@ -13,8 +13,8 @@ import tomli_w
 from msgspec import Meta, Struct, field, structs
 
 from pipeline.errors import ConfigError
-from pipeline.storage import Storage
-from pipeline.urls import without_credentials
+from pipeline.io.storage import Storage
+from pipeline.io.urls import without_credentials
 
 Positive = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(gt=0, lt=1)]

@@ -9,7 +9,7 @@ import pytest
 from distributed import Client, LocalCluster
 from hypothesis import settings
 
-from pipeline.cluster import Session
+from pipeline.engine.cluster.session import Session
 
 # A first call may compile for a second.
 settings.register_profile("compiled", deadline=None)

@@ -1,6 +1,6 @@
 """Functions that tests name in ``prepare.function``."""
 
-from pipeline.metrics import Additive
+from pipeline.metrics.additive import Additive
 
 NUMBER = 1
 

@@ -17,11 +17,11 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline import config as cfg
-from pipeline.cluster import Session, connect
-from pipeline.job import Job
-from pipeline.plan import make_plan
-from pipeline.progress import Monitor
-from pipeline.watch import watched
+from pipeline.engine.cluster.session import Session, connect
+from pipeline.engine.event_forwarding import watched
+from pipeline.monitoring.progress import Monitor
+from pipeline.planning.plan import make_plan
+from pipeline.training.job import Job
 from tests.conftest import table, write
 
 HERE = Path(__file__).parent.parent / "dashboards"

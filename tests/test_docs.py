@@ -70,7 +70,7 @@ def test_every_dependency_is_pinned():
 def test_the_metric_of_the_readme_works():
     import numpy as np
 
-    from pipeline.metrics import Prediction
+    from pipeline.metrics.prediction import Prediction
 
     source = re.search(r"```python\n(from pipeline.metrics import Additive.*?)```", README, flags=re.DOTALL)
     assert source

@@ -1,1 +1,4 @@
-"""Data sets to start with: what makes them, and the config that trains on them."""
+"""Data sets for demos and benchmarks: real flights, synthetic clicks.
+
+To add one, write a file with a function ``write`` here, and name it in `cli`.
+"""

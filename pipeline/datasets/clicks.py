@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline import config as cfg
-from pipeline.cluster import connect
+from pipeline.engine.cluster.session import connect
 from pipeline.errors import ConfigError
 
 CATEGORIES = {"c0": 3, "c1": 10, "c2": 50, "c3": 500, "c4": 5_000}

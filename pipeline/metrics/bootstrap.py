@@ -1,6 +1,6 @@
 """The Poisson bootstrap: intervals from one pass.
 
-Each row belongs to one of `pipeline.split.GROUPS` groups by the hash that splits the data, and each resample weighs
+Each row belongs to one of `pipeline.preparation.split.GROUPS` groups by the hash that splits the data, and each resample weighs
 a group by a Poisson number of mean 1 drawn from the seed: the weights are a function of the row's identity alone,
 whatever batch it stands in. With fewer rows than groups this is the Poisson bootstrap of N. Chamandy et al.,
 *Estimating Uncertainty for Massive Data Streams* (Google, 2012); with more, it is the same over groups of rows, whose
@@ -9,7 +9,7 @@ sums vary as much. Rows of one `split.by = "group"` hash alike and so are drawn 
 
 import numpy as np
 
-from pipeline.split import GROUPS
+from pipeline.preparation.split import GROUPS
 
 LEVEL = 0.95
 # The standard errors on either side of a mean that as many samples lie within.

@@ -1,12 +1,10 @@
-"""Statistics: what the encoding must learn, in one pass over the training rows.
+"""Statistics: what the training rows look like, in one pass, as states that merge.
 
-Each statistic is a frozen value with ``of`` (some rows) and ``merge`` (neighbours), exact below a size.
+Belongs here: every quantity that the encoding or a report needs to know about all rows. A state is a frozen value with
+``of`` (some rows) and ``merge`` (a neighbour's state); `summary` holds all states of a batch. The ledger is here, too:
+which role each row of each batch had.
+
+May import: `errors`, `io`, `config`, `preparation`.
+
+To add a statistic, write one file like `counts` and add a field to `summary.Summary`.
 """
-
-from pipeline.statistics.counts import Counts
-from pipeline.statistics.numbers import Moments, Number
-from pipeline.statistics.quantiles import Quantiles
-from pipeline.statistics.summary import Summary, merge, summarise
-from pipeline.statistics.targets import Targets, predictive_power
-
-__all__ = ["Counts", "Moments", "Number", "Quantiles", "Summary", "Targets", "merge", "predictive_power", "summarise"]

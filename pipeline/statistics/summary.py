@@ -7,11 +7,11 @@ from functools import reduce
 import numpy as np
 import pandas as pd
 
-from pipeline.columns import Columns
-from pipeline.pack import PackedBatch, Reference
-from pipeline.split import REASONS, TEST, TRAIN, VALIDATION
+from pipeline.preparation.columns import Columns
+from pipeline.preparation.packing import PackedBatch, Reference
+from pipeline.preparation.split import REASONS, TEST, TRAIN, VALIDATION
 from pipeline.statistics.counts import Counts
-from pipeline.statistics.numbers import Moments, Number, binned
+from pipeline.statistics.moments import Moments, Number, binned
 from pipeline.statistics.targets import Targets
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline.statistics.numbers import Moments
+from pipeline.statistics.moments import Moments
 
 SUM, COUNT = "sum", "count"
 

@@ -25,13 +25,13 @@ from distributed import Client
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from pipeline import config as cfg
-from pipeline import rounds
-from pipeline.progress import Monitor
-from pipeline.rounds import Trainer, Training
-from pipeline.segments import SEGMENT, batches_of, segments_of, wanted_together
-from pipeline.supply import Source
-from pipeline.tasks import Tasks
-from pipeline.train import Lane
+from pipeline.engine.batch_schedule import SEGMENT, batches_of, segments_of, wanted_together
+from pipeline.engine.batch_source import Source
+from pipeline.engine.task_runner import Tasks
+from pipeline.monitoring.progress import Monitor
+from pipeline.training import trainer
+from pipeline.training.lane import Lane
+from pipeline.training.trainer import Trainer, Training
 
 FAN_IN = 8
 
@@ -140,7 +140,7 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="keep the batches in memory instead of reading them again")
     parser.add_argument("--alone", action="store_true", help="a task for each batch, as where segments are few")
     options = parser.parse_args()
-    rounds.train_batches, rounds.share_of, rounds.merge_shares, rounds.merged_lane = train, share, add, merged
+    trainer.train_batches, trainer.share_of, trainer.merge_shares, trainer.merged_lane = train, share, add, merged
     own = SimpleNamespace(processes=[])
     file = Path(f"/tmp/engine-{time.time_ns()}.json")
     environment = {"PYTHONPATH": f"{Path(__file__).parents[2]}:{Path(__file__).parent}"}

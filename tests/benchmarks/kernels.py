@@ -8,17 +8,18 @@ What a run costs beyond the sum of these is the scheduler's and the machine's.
 
 import numpy as np
 import pytest
+from pipeline.models.factory.adaptive.linear import AdaptiveClassifier
 
 from pipeline import config as cfg
-from pipeline import stages, statistics
-from pipeline.adaptive import AdaptiveClassifier
 from pipeline.datasets import clicks
-from pipeline.encode import Coding, make_encoder
-from pipeline.evaluate import Judge, Target, evaluate_batch
-from pipeline.metrics import metrics_for
-from pipeline.plan import make_plan
-from pipeline.read import read_batch
-from pipeline.split import TRAIN, row_hash
+from pipeline.encoding.batch_encoder import Coding, make_encoder
+from pipeline.evaluation.evaluator import Judge, Target, evaluate_batch
+from pipeline.io.reader import read_batch
+from pipeline.metrics.registry import metrics_for
+from pipeline.planning.plan import make_plan
+from pipeline.preparation import batch_pipeline
+from pipeline.preparation.split import TRAIN, row_hash
+from pipeline.statistics import summary as statistics
 
 ROWS = 50_000
 
@@ -32,17 +33,17 @@ def plan(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def frame(plan):
-    return stages.load_batch(read_batch(plan.batches[0], plan.recipe.selection), plan.batches[0], plan.recipe)
+    return batch_pipeline.load_batch(read_batch(plan.batches[0], plan.recipe.selection), plan.batches[0], plan.recipe)
 
 
 @pytest.fixture(scope="module")
 def packed(plan, frame):
-    return stages.pack_batch(frame, plan.recipe)
+    return batch_pipeline.pack_batch(frame, plan.recipe)
 
 
 @pytest.fixture(scope="module")
 def coding(plan, packed):
-    summary = stages.summarise_batch(packed, plan.recipe)
+    summary = batch_pipeline.summarise_batch(packed, plan.recipe)
     return Coding(make_encoder(summary, plan.features.columns, plan.reference), np.array([0, 1]), 0)
 
 
@@ -61,15 +62,15 @@ def test_hash_rows(benchmark, plan, frame):
 
 
 def test_pack(benchmark, plan, frame):
-    benchmark(stages.pack_batch, frame, plan.recipe)
+    benchmark(batch_pipeline.pack_batch, frame, plan.recipe)
 
 
 def test_summarise(benchmark, plan, packed):
-    benchmark(stages.summarise_batch, packed, plan.recipe)
+    benchmark(batch_pipeline.summarise_batch, packed, plan.recipe)
 
 
 def test_merge_eight_summaries(benchmark, plan, packed):
-    benchmark(statistics.merge, [stages.summarise_batch(packed, plan.recipe)] * 8)
+    benchmark(statistics.merge, [batch_pipeline.summarise_batch(packed, plan.recipe)] * 8)
 
 
 def test_encode(benchmark, coding, packed):
@@ -93,6 +94,6 @@ def test_evaluate(benchmark, coding, packed, model):
 def test_merge_lanes(benchmark, model, lanes):
     from functools import reduce
 
-    from pipeline.adaptive import AdaptiveShare
+    from pipeline.models.factory.adaptive.delta import AdaptiveShare
 
     benchmark(lambda: reduce(AdaptiveShare.merge, [AdaptiveShare.of(model, None)] * lanes).onto(None, model))

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 import pipeline
-from pipeline.encode import encoder
+from pipeline.encoding import encoder
 
 
 def measure(name: str, predict: Callable[[Any], Any], rows: list[Any]) -> None:

@@ -17,16 +17,17 @@ import numpy as np
 import pandas as pd
 from distributed import Client, LocalCluster
 
-from pipeline import cluster, forkserver, segments, supply
 from pipeline import config as cfg
-from pipeline.cluster import Session
-from pipeline.placing import free_from_the_lost
-from pipeline.plan import Plan, make_plan
-from pipeline.progress import Monitor
-from pipeline.scaling.costs import calibrate
-from pipeline.scaling.forecast import Forecast
-from pipeline.study import observe, prefix, probe
-from pipeline.tasks import Tasks
+from pipeline.engine import batch_schedule, batch_source
+from pipeline.engine.cluster import forkserver, session
+from pipeline.engine.cluster.session import Session
+from pipeline.engine.cluster.worker_affinity import free_from_the_lost
+from pipeline.engine.task_runner import Tasks
+from pipeline.monitoring.progress import Monitor
+from pipeline.planning.plan import Plan, make_plan
+from pipeline.scaling_study.costs import calibrate
+from pipeline.scaling_study.forecast import Forecast
+from pipeline.scaling_study.measurement import observe, prefix, probe
 
 # Seconds that each kind of task sleeps; of training for each batch.
 SLEEP = {"read": 0.6, "statistics": 0.1, "merge": 0.05, "train": 0.05, "evaluate": 0.2}
@@ -54,12 +55,12 @@ class Slow:
 
 def slowly(factor: float) -> None:
     """Have every task of the flow sleep."""
-    submit, pack = Tasks._submit, supply.pack_spans
+    submit, pack = Tasks._submit, batch_source.pack_spans
 
     def slow_submit(self: Tasks, names: Any, function: Any, arguments: Any, about: Any) -> Any:
         name = names[0] if names else ""
         seconds = factor * SLEEP.get(name.partition("-")[0], 0.0)
-        if function is segments.state_of:  # for each batch, wherever it is worked on
+        if function is batch_schedule.state_of:  # for each batch, wherever it is worked on
             arguments = [arguments[0], [Slow(work, seconds) for work in arguments[1]], *arguments[2:]]
             seconds = 0.0
         if name.startswith("train"):  # of which each is sent alone
@@ -69,7 +70,7 @@ def slowly(factor: float) -> None:
         return submit(self, names, Slow(function, seconds) if seconds else function, arguments, about)
 
     Tasks._submit = slow_submit  # type: ignore[method-assign]
-    supply.pack_spans = Slow(pack, factor * SLEEP["read"], each=True)  # type: ignore[assignment]
+    batch_source.pack_spans = Slow(pack, factor * SLEEP["read"], each=True)  # type: ignore[assignment]
 
 
 def write(folder: Path, batches: int) -> None:
@@ -85,7 +86,7 @@ def session_of(workers: int, stack: Any) -> Session:
     import dask
 
     forkserver.start()
-    stack.enter_context(dask.config.set(cluster._local_settings(cfg.Cluster()) | QUIET))
+    stack.enter_context(dask.config.set(session._local_settings(cfg.Cluster()) | QUIET))
     made = stack.enter_context(
         LocalCluster(
             n_workers=workers,

@@ -21,13 +21,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from distributed import Client, wait
 
-from pipeline import artefact
 from pipeline import config as cfg
-from pipeline.cluster import Session, connect
-from pipeline.predict import Scorer
-from pipeline.progress import Monitor
-from pipeline.scoreplan import ScorePlan, config_for, plan_scores
-from pipeline.scoring import Scored
+from pipeline.commands.predict import Scorer
+from pipeline.engine.cluster.session import Session, connect
+from pipeline.inference.scoring import Scored
+from pipeline.inference.scoring_plan import ScorePlan, config_for, plan_scores
+from pipeline.models.factory import persistence
+from pipeline.monitoring.progress import Monitor
 
 
 def copy(pieces, columns: list[str], kept: list[str], answers: pa.Schema, out: str) -> int:
@@ -81,7 +81,7 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=5)
     given = arguments.parse_args()
     config = config_for(given.model, given.data, ["data.batch_rows=file"])
-    model = artefact.load(given.model)
+    model = persistence.load(given.model)
     seconds: dict[str, list[float]] = {"predict": [], "decode and write": []}
     with connect(cfg.Cluster(workers=given.workers, dashboard="127.0.0.1:0")) as session:
         for _ in range(given.rounds + 1):

@@ -22,19 +22,19 @@ import numpy as np
 import psutil
 from dask_ml.model_selection import HyperbandSearchCV, SuccessiveHalvingSearchCV
 from distributed import Client, LocalCluster
+from pipeline.models.factory.adaptive.linear import AdaptiveClassifier
 from sklearn.metrics import log_loss
 
 import pipeline
 from pipeline import config as cfg
-from pipeline import run as runs
-from pipeline.adaptive import AdaptiveClassifier
+from pipeline.commands import run as runs
 from pipeline.datasets import flights
-from pipeline.events import Event
-from pipeline.plan import make_plan
-from pipeline.progress import Monitor
-from pipeline.read import read_batch
-from pipeline.split import FATE, TEST, TRAIN
-from pipeline.stages import load_batch
+from pipeline.io.reader import read_batch
+from pipeline.monitoring.events import Event
+from pipeline.monitoring.progress import Monitor
+from pipeline.planning.plan import make_plan
+from pipeline.preparation.batch_pipeline import load_batch
+from pipeline.preparation.split import FATE, TEST, TRAIN
 
 RATES, PENALTIES = [0.02, 0.05, 0.15, 0.4], [0.0, 10.0, 100.0]
 SPACE = {"model.params.learning_rate": RATES, "model.params.l2": PENALTIES, "features.min_frequency": [1, 50]}

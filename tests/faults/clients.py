@@ -6,15 +6,16 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from pipeline import cluster, folder
-from pipeline.run import run
+from pipeline.commands.run import run
+from pipeline.engine.cluster import session
+from pipeline.io import run_folder
 
 
 def client(config: str | None, out: str, scheduler: str, die: tuple[int, str] | None = None) -> None:
     """Run, or resume where ``config`` is None; ``die`` is the number of a write, and "before", "half" or "after" it."""
     # The workers have the package: what is sent would be the same.
-    cluster.send_code = lambda client, modules: []
-    whole, count = folder._write, 0
+    session.send_code = lambda client, modules: []
+    whole, count = run_folder._write, 0
 
     def deadly(path: Path, content: bytes, *args: Any, **options: Any) -> None:
         nonlocal count
@@ -28,7 +29,7 @@ def client(config: str | None, out: str, scheduler: str, die: tuple[int, str] | 
             os.kill(os.getpid(), signal.SIGKILL)
         whole(path, content, *args, **options)
 
-    folder._write = deadly
+    run_folder._write = deadly
     options = {"scheduler": scheduler}
     run(config and Path(config), (), options, None if config is None else out, resume=out if config is None else None)
 

@@ -12,14 +12,14 @@ import psutil
 import pytest
 from distributed.diagnostics.plugin import SchedulerPlugin
 
-from pipeline import artefact
 from pipeline import config as cfg
-from pipeline.cluster import Session, connect
-from pipeline.cost import kind_of
-from pipeline.job import Job
-from pipeline.plan import make_plan
-from pipeline.progress import Monitor
-from pipeline.report import Outcome
+from pipeline.engine.cluster.session import Session, connect
+from pipeline.models.factory import persistence
+from pipeline.monitoring.progress import Monitor
+from pipeline.monitoring.task_timing import kind_of
+from pipeline.planning.plan import make_plan
+from pipeline.reporting.report import Outcome
+from pipeline.training.job import Job
 from tests.conftest import table, write
 
 
@@ -67,7 +67,7 @@ def execute(session: Session, config: cfg.Config) -> Outcome:
 
 def bits(outcome: Outcome) -> tuple[Any, ...]:
     """What "the same bits" means: the model, every figure, and every row's fate."""
-    return artefact.fingerprint(outcome.model), outcome.findings, outcome.training.progressive, outcome.ledger
+    return persistence.fingerprint(outcome.model), outcome.findings, outcome.training.progressive, outcome.ledger
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,9 @@ import time
 
 import dask
 
-from pipeline import artefact
 from pipeline import config as cfg
-from pipeline.cluster import connect
+from pipeline.engine.cluster.session import connect
+from pipeline.models.factory import persistence
 from tests.faults.conftest import execute, settings
 
 
@@ -33,7 +33,7 @@ def main() -> None:
                 link("up")
 
         threading.Thread(target=cut, daemon=True).start()
-        print(artefact.fingerprint(execute(session, settings(data, slow)).model))
+        print(persistence.fingerprint(execute(session, settings(data, slow)).model))
 
 
 if __name__ == "__main__":

@@ -14,13 +14,13 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from pipeline import config as cfg
+from pipeline.commands.run import run
 from pipeline.errors import DataError, PipelineError
-from pipeline.job import Job
-from pipeline.plan import make_plan
-from pipeline.progress import Monitor
-from pipeline.run import run
-from pipeline.source import open_dataset
-from pipeline.stages import pack_span
+from pipeline.io.dataset import open_dataset
+from pipeline.monitoring.progress import Monitor
+from pipeline.planning.plan import make_plan
+from pipeline.preparation.batch_pipeline import pack_span
+from pipeline.training.job import Job
 from tests.conftest import table, write
 from tests.faults.conftest import bits, execute, settings
 from tests.faults.parts import POISON
@@ -235,7 +235,7 @@ def test_a_failing_function_is_set_aside_with_its_reason_up_to_the_limit(workers
 
 
 def test_what_was_set_aside_is_in_the_report_and_the_ledger_of_the_run_folder(workers, folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.cluster.send_code", lambda client, modules: [])
+    monkeypatch.setattr("pipeline.engine.cluster.session.send_code", lambda client, modules: [])
     truncate(folder / "part-001.parquet")
     (tmp_path / "c.toml").write_text(cfg.dump(settings(folder, QUARANTINE)))
     report = run(tmp_path / "c.toml", (), {"scheduler": workers.scheduler}, out=str(tmp_path / "run"))

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 from pipeline import config as cfg
+from pipeline.commands.run import run
 from pipeline.errors import ConfigError, DataError
-from pipeline.folder import RunFolder
-from pipeline.run import run
+from pipeline.io.run_folder import RunFolder
 from tests.conftest import table, write
 from tests.faults.clients import started
 from tests.faults.conftest import settings
@@ -30,7 +30,7 @@ def namespaces(flags: str) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_sent(monkeypatch):
-    monkeypatch.setattr("pipeline.cluster.send_code", lambda client, modules: [])
+    monkeypatch.setattr("pipeline.engine.cluster.session.send_code", lambda client, modules: [])
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ import psutil
 import pytest
 
 from pipeline import config as cfg
+from pipeline.commands.run import run
 from pipeline.errors import ClusterError, ConfigError
-from pipeline.folder import RunFolder
-from pipeline.run import run
+from pipeline.io.run_folder import RunFolder
 from tests.faults.clients import started
 from tests.faults.conftest import settings
 
@@ -53,7 +53,7 @@ def whole(workers, config, tmp_path_factory) -> tuple[Any, ...]:
 
 @pytest.fixture(autouse=True)
 def nothing_sent(monkeypatch):
-    monkeypatch.setattr("pipeline.cluster.send_code", lambda client, modules: [])
+    monkeypatch.setattr("pipeline.engine.cluster.session.send_code", lambda client, modules: [])
 
 
 def go_on(config: Path, out: Path, scheduler: str) -> None:

@@ -17,18 +17,18 @@ from distributed import LocalCluster
 from sklearn.pipeline import Pipeline
 
 import pipeline
-from pipeline import artefact
 from pipeline import config as cfg
-from pipeline.cluster import connect
+from pipeline.commands.run import run
+from pipeline.engine.cluster.session import connect
+from pipeline.engine.cluster.tls import risks, security_of
 from pipeline.errors import ClusterError, ConfigError, DataError
-from pipeline.run import run
-from pipeline.security import risks, security_of
+from pipeline.models.factory import persistence
 from tests.conftest import table, write
 from tests.faults.conftest import bits, execute, settings
 
 
 def test_row_22_a_package_that_a_worker_lacks_is_named_before_anything_runs(workers, monkeypatch):
-    monkeypatch.setattr("pipeline.sending.REQUIRED", ("pandas", "no_such_package"))
+    monkeypatch.setattr("pipeline.engine.cluster.code_upload.REQUIRED", ("pandas", "no_such_package"))
     with (
         pytest.raises(ClusterError, match=r"worker tcp://127.0.0.1:\d+: lacks the package no_such_package; install it"),
         connect(cfg.Cluster(scheduler=workers.scheduler)),
@@ -99,7 +99,7 @@ def test_row_27_tls_or_nothing(certificates, data, expected):
 
 
 def test_row_27_websockets_with_tls_or_nothing(certificates, data, expected, monkeypatch):
-    monkeypatch.setattr("pipeline.cluster.send_code", lambda client, modules: [])
+    monkeypatch.setattr("pipeline.engine.cluster.session.send_code", lambda client, modules: [])
     ours, theirs = certificates["ours"], certificates["theirs"]
     how = {"protocol": "wss://", "security": security_of(cfg.Cluster(**ours)), "dashboard_address": "127.0.0.1:0"}
     with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, **how) as cluster:
@@ -136,7 +136,7 @@ class Evil:
 @pytest.fixture
 def finished(workers, data, tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("pipeline.cluster.send_code", lambda client, modules: [])
+    monkeypatch.setattr("pipeline.engine.cluster.session.send_code", lambda client, modules: [])
     (tmp_path / "c.toml").write_text(cfg.dump(settings(data)))
     run(tmp_path / "c.toml", (), {"scheduler": workers.scheduler}, out=str(tmp_path / "run"))
     return tmp_path / "run"
@@ -148,7 +148,7 @@ def test_row_28_a_malicious_or_changed_model_is_refused_and_runs_nothing(finishe
     assert pipeline.load(finished)
     attacks = {
         "a pickle": pickle.dumps(Evil()),
-        "another type": artefact.dumps(Pipeline([("model", Evil())])),
+        "another type": persistence.dumps(Pipeline([("model", Evil())])),
         "cut": good[:-200],
         "one bit": good[:5000] + bytes([good[5000] ^ 1]) + good[5001:],
         "nothing": b"",
@@ -195,7 +195,7 @@ class Tags(HTMLParser):
 
 
 def test_row_29_hostile_names_and_values_are_harmless(workers, tmp_path, monkeypatch, capfd):
-    monkeypatch.setattr("pipeline.cluster.send_code", lambda client, modules: [])
+    monkeypatch.setattr("pipeline.engine.cluster.session.send_code", lambda client, modules: [])
     rng = np.random.default_rng(0)
     frame = table(1_200)[["x", "y"]]
     for i, name in enumerate(HOSTILE):

@@ -12,7 +12,7 @@ from distributed import Client, LocalCluster
 from distributed.chaos import KillWorker
 
 from pipeline import config as cfg
-from pipeline.cluster import Session, connect
+from pipeline.engine.cluster.session import Session, connect
 from pipeline.errors import ClusterError, DataError
 from tests.conftest import table, write
 from tests.faults.conftest import Strike, bits, execute, settings

@@ -1,0 +1,4 @@
+"""Commands: one file for each subcommand of ``pipeline``; `cli` reads their arguments.
+
+May import: every room.
+"""

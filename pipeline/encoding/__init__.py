@@ -1,0 +1,10 @@
+"""Encoding: a scikit-learn transformer, fitted from statistics, that turns prepared rows into a matrix.
+
+Belongs here: every transformation with fitted state. Imputation, scaling, bins and indicators of numbers (`numeric`),
+one-hot, ordinal, target and hash encoding of categories (`categorical`), and the compiled loops (`kernel`).
+
+May import: `errors`, `io`, `config`, `preparation`, `statistics`.
+
+To add one: its key in `config.Treatment`, its statistic in `statistics`, what it learns in `numeric` or `categorical`,
+its columns in `encoder`.
+"""

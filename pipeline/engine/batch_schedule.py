@@ -1,0 +1,189 @@
+"""Segments: the batches that a task works on together, in an order that the seed and the config alone decide.
+
+A segment is what one task trains on in the first epoch. Its batches are wanted on one worker then, so what else is done
+with them is done there too: in one task, where there are many segments for each thread; else in one for each half,
+quarter or batch. However many tasks it is, the states of a segment are merged by themselves: the trees have the same
+shape.
+"""
+
+import heapq
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from pipeline import config as cfg
+from pipeline.io.batching import Batch, spans
+from pipeline.preparation.packing import PackedBatch
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+# Batches of a segment, at most: enough to hide a hop between workers, few enough to fit beside each other.
+SEGMENT = 8
+# Batches whose tasks a scheduler has at a time: it likes a few thousand, not a million.
+WINDOW = 1_000
+# With so many tasks of a stage for each thread, none waits long for the last of another; more of them cost the
+# scheduler more than they save the workers.
+PLENTY = 2
+# Neighbours that keep together in the order of an epoch, at most.
+BLOCK = 8
+
+Packed = PackedBatch | tuple[PackedBatch, ...]
+
+
+def batch_order(batches: list[int], epoch: int, seed: int) -> list[int]:
+    """The order of an epoch: a permutation that the seed and the epoch alone decide.
+
+    Files sorted by time or label would otherwise leave the model with the taste of the last ones. Many batches
+    are permuted in blocks of neighbours, up to `BLOCK`: neighbours may be cut from one row group, which is
+    decoded once for all that are wanted at a time.
+    """
+    size = min(max(len(batches) // 64, 1), BLOCK)
+    blocks = [batches[i : i + size] for i in range(0, len(batches), size)]
+    return [n for i in np.random.default_rng([seed, epoch]).permutation(len(blocks)) for n in blocks[i]]
+
+
+def lanes_of(numbers: Sequence[int], lanes: int) -> list[list[list[int]]]:
+    """For each lane of a round the segments that it trains on, in order."""
+    count = min(lanes, len(numbers))
+    return [list(chunks(numbers[k::count], SEGMENT)) for k in range(count)]
+
+
+def in_turn(lanes: Sequence[Sequence[T]]) -> list[T]:
+    """The first of every lane, the second of every lane, and so on."""
+    return [lane[s] for s in range(max(map(len, lanes), default=0)) for lane in lanes if s < len(lane)]
+
+
+def segments_of(batches: Sequence[Batch], config: cfg.Train) -> list[list[int]]:
+    """The batches of a run by segment, in the order of its trees; how they are cut from files does not matter.
+
+    They are those of the first epoch's tasks, then those that no task trains on. Where not all are worked on at a time,
+    those of a segment are neighbours: what several are cut from is decoded once then.
+    """
+    trained = [batch.number for batch in batches if batch.test is not True]
+    tested = [batch.number for batch in batches if batch.test is True]
+    return in_segments(trained, tested, config.lanes, config.round_batches, config.seed)
+
+
+def in_segments(
+    trained: list[int], tested: Sequence[int], lanes: int, round_batches: int, seed: int
+) -> list[list[int]]:
+    """As `segments_of`, of batches that are trained on and of those that are not."""
+    if not are_few(len(trained) + len(tested)):
+        return [*chunks(trained, SEGMENT), *chunks(tested, SEGMENT)]
+    return [*trained_together(trained, lanes, round_batches, seed), *chunks(tested, SEGMENT)]
+
+
+def wanted_together(batches: Sequence[Batch], config: cfg.Train, threads: int) -> list[list[int]]:
+    """The batches that one worker should have, in the order of training: a segment, or what of it is a task's."""
+    trained = [batch.number for batch in batches if batch.test is not True]
+    together = trained_together(trained, config.lanes, config.round_batches, config.seed)
+    return parts_of(together, shared_out(segments_of(batches, config), threads))
+
+
+def places_of(parts: Sequence[Sequence[int]], workers: int) -> dict[int, int]:
+    """For each batch of some parts the worker that is to have it, from 0.
+
+    Each part goes to a worker that has the fewest batches so far: what follows each other is on several.
+    """
+    loads = [(0, worker) for worker in range(workers)]
+    places: dict[int, int] = {}
+    for part in parts:
+        load, worker = loads[0]
+        places |= dict.fromkeys(part, worker)
+        heapq.heapreplace(loads, (load + len(part), worker))
+    return places
+
+
+def trained_together(numbers: list[int], lanes: int, round_batches: int, seed: int) -> list[list[int]]:
+    """The batches that a task trains on in the first epoch, for each of its tasks."""
+    rounds = chunks(batch_order(numbers, 0, seed), round_batches)
+    return [segment for part in rounds for segment in in_turn(lanes_of(part, lanes))]
+
+
+def are_few(batches: int) -> bool:
+    """Whether a scheduler has the tasks of all of them at a time."""
+    return batches <= WINDOW
+
+
+def are_cut(batches: Sequence[Batch]) -> bool:
+    """Whether any two come from one row group."""
+    return len(spans(batches)) < len(batches)
+
+
+def within(segments: Sequence[Sequence[int]], numbers: set[int]) -> list[list[int]]:
+    """What segments have of some batches; those that have none are left out."""
+    parts = ([n for n in segment if n in numbers] for segment in segments)
+    return [part for part in parts if part]
+
+
+def windows_of(parts: Sequence[Sequence[int]]) -> Iterator[list[Sequence[int]]]:
+    """Parts that follow each other, of `WINDOW` batches at most or one part."""
+    window: list[Sequence[int]] = []
+    count = 0
+    for part in parts:
+        if window and count + len(part) > WINDOW:
+            yield window
+            window, count = [], 0
+        window.append(part)
+        count += len(part)
+    if window:
+        yield window
+
+
+def parts_of(segments: Sequence[Sequence[int]], size: int) -> list[list[int]]:
+    """Segments in parts of at most ``size`` batches."""
+    return [part for segment in segments for part in chunks(segment, size)]
+
+
+def shared_out(segments: Sequence[Sequence[int]], threads: int) -> int:
+    """The batches of a part of segments: as many as leave every thread `PLENTY` of parts."""
+    size = SEGMENT
+    while size > 1 and sum(-(-len(segment) // size) for segment in segments) < PLENTY * threads:
+        size //= 2
+    return size
+
+
+def batches_per_task(segments: Sequence[Sequence[int]], threads: int, keep: bool, cut: bool) -> int:
+    """How many batches of a segment a task works on, at most: 1 where they do not lie together.
+
+    The results are the same whatever it is.
+
+    Parameters
+    ----------
+    keep
+        Whether batches stay in memory, where they were read for training.
+    cut
+        Whether several come from one row group.
+    """
+    lie_together = not cut and (not keep or are_few(sum(map(len, segments))))
+    return shared_out(segments, threads) if lie_together else 1
+
+
+def batches_of(parts: Sequence[Packed]) -> list[PackedBatch]:
+    """The packed batches of some parts, in order: each is one, or several that were read together."""
+    return [batch for part in parts for batch in (part if isinstance(part, tuple) else (part,))]
+
+
+def state_of(
+    parts: Sequence[Packed],
+    work: Callable[..., S],
+    merge: Callable[[list[S]], S] | None,
+    arguments: Sequence[Any],
+) -> S | list[S]:
+    """What ``work`` makes of the batches of a segment, merged; without ``merge``, of a part of one, for each batch."""
+    states = [work(batch, *arguments) for batch in batches_of(parts)]
+    if merge is None:
+        return states
+    return merge(states) if len(states) > 1 else states[0]
+
+
+def merge_parts(parts: Sequence[list[S]], merge: Callable[[list[S]], S]) -> S:
+    """The state of a segment of which several tasks had a part each: all are merged at a time."""
+    return merge([state for states in parts for state in states])
+
+
+def chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:
+    """Consecutive pieces of at most ``size``."""
+    return (list(items[i : i + size]) for i in range(0, len(items), size))

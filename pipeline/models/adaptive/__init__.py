@@ -1,0 +1,1 @@
+"""Linear models that need no tuning: one pass, adaptive rates, compiled, mergeable."""

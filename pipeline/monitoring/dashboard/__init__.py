@@ -1,0 +1,1 @@
+"""The dashboard's own page: a scheduler plugin with a page, JSON and Prometheus metrics of the runs."""

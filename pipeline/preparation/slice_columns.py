@@ -1,0 +1,168 @@
+"""Slices: the parts of the test rows, by the values of columns and of pairs of them, that have their own figures."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+
+from pipeline import config as cfg
+from pipeline.errors import ConfigError
+from pipeline.preparation.columns import CROSS, category_codes, columns_of, escaped, number_values
+
+# Of a column, and of each column of a pair, so many of the most frequent values have slices of their own.
+VALUES, PAIRED = 200, 50
+FEW = 20
+PARTS = 4
+MISSING, OTHER = "missing", "other"
+
+Coded = tuple[np.ndarray, pd.Index]
+
+
+@dataclass(frozen=True)
+class SliceColumn:
+    """How a column is cut: by value, or a number between ``edges``."""
+
+    name: str
+    edges: tuple[float, ...] | None = None
+
+    @property
+    def cuts(self) -> list[str]:
+        """The edges in as many digits as it takes to tell them apart."""
+        for digits in range(6, 18):
+            cuts = [f"{edge:.{digits}g}" for edge in self.edges or ()]
+            if len(set(cuts)) == len(cuts):
+                break
+        return cuts
+
+    @property
+    def ranges(self) -> list[str]:
+        """The names of the parts of a number, in order."""
+        cuts = self.cuts
+        return [f"under {cuts[0]}", *(f"{a} to {b}" for a, b in pairwise(cuts)), f"{cuts[-1]} and over"]
+
+
+def slice_columns(wanted: Sequence[str | list[str]], label: str, head: pd.DataFrame) -> tuple[SliceColumn, ...]:
+    """Each column once that `evaluate.slices` names, numbers cut at the quartiles of the first rows.
+
+    Raises
+    ------
+    ConfigError
+        There is no such column, it is the label, or a pair is one column twice.
+    """
+    for names in wanted:
+        if not isinstance(names, str) and names[0] == names[1]:
+            raise ConfigError(f"evaluate.slices: {names} is one column twice; name two.")
+    columns = []
+    for name in columns_of([name for names in keys_of(wanted) for name in names]):
+        if name not in head.columns:
+            raise ConfigError(f"evaluate.slices: no file has a column {name!r}{cfg.suggest(name, head.columns)}.")
+        if name == label:
+            raise ConfigError(f"evaluate.slices: {name!r} is the label, of which each figure knows already; drop it.")
+        columns.append(SliceColumn(name, _edges(head[name])))
+    return tuple(columns)
+
+
+def keys_of(wanted: Sequence[str | list[str]]) -> tuple[tuple[str, ...], ...]:
+    """Each slicing as the names of its columns, without repetition."""
+    return tuple(dict.fromkeys((names,) if isinstance(names, str) else tuple(names) for names in wanted))
+
+
+def _edges(values: pd.Series) -> tuple[float, ...] | None:
+    dtype = values.dtype
+    if not pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_bool_dtype(dtype):
+        return None
+    found = number_values(values)
+    found = found[np.isfinite(found)]
+    if len(np.unique(found)) <= FEW and np.array_equal(found, np.floor(found)):
+        return None
+    return tuple(np.unique(np.quantile(found, np.arange(1, PARTS) / PARTS)).tolist())
+
+
+def slice_codes(frame: pd.DataFrame, column: SliceColumn) -> Coded:
+    """The part that each row belongs to, as codes, -1 for missing, and the names of the parts."""
+    values = frame[column.name]
+    if column.edges is not None:
+        numbers = number_values(values)
+        codes = np.searchsorted(np.array(column.edges), numbers, "right")
+        return np.where(np.isnan(numbers), -1, codes), pd.Index(column.ranges)
+    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+        # Months: a time by itself has hardly another row.
+        moments = values if values.dt.tz is None else values.dt.tz_localize(None)
+        codes, months = pd.factorize(moments.to_numpy().astype("datetime64[M]"))
+        return codes, pd.Index([str(month) for month in months], dtype=object)
+    return category_codes(values)
+
+
+@dataclass(frozen=True)
+class Slicing:
+    """All slices of an evaluation, numbered through: for each key its columns' values, then missing and other.
+
+    Parameters
+    ----------
+    keys
+        The names of one column, or of two.
+    values
+        For each key, and each of its columns, the values that are told apart.
+    """
+
+    keys: tuple[tuple[str, ...], ...] = ()
+    values: tuple[tuple[pd.Index, ...], ...] = ()
+
+    @classmethod
+    def of(
+        cls, keys: Sequence[tuple[str, ...]], counts: Mapping[str, pd.Series], columns: Sequence[SliceColumn]
+    ) -> "Slicing":
+        """The most frequent values by how often each occurs; the parts of a number are all of them."""
+        ranges = {column.name: column.ranges for column in columns if column.edges is not None}
+
+        def known(name: str, most: int) -> pd.Index:
+            if name in ranges:
+                return pd.Index(ranges[name])
+            ordered = counts[name].sort_index().sort_values(ascending=False, kind="stable")
+            return ordered.index[:most].sort_values()
+
+        values = (tuple(known(name, VALUES if len(key) == 1 else PAIRED) for name in key) for key in keys)
+        return cls(tuple(keys), tuple(values))
+
+    @property
+    def sizes(self) -> list[int]:
+        """How many slices each key has."""
+        return [int(np.prod([len(known) + 2 for known in values])) for values in self.values]
+
+    def index(self, coded: Mapping[str, Coded], rows: np.ndarray) -> Iterator[np.ndarray]:
+        """For each key the number of the slice of each row, int64 (n,), counted from 0 over all keys."""
+        start = 0
+        for key, values, size in zip(self.keys, self.values, self.sizes, strict=True):
+            place = np.zeros(len(rows), dtype=np.int64)
+            for name, known in zip(key, values, strict=True):
+                codes, found = coded[name]
+                at = known.get_indexer(found)
+                slots = np.append(np.where(at >= 0, at, len(known) + 1), len(known))
+                place = place * (len(known) + 2) + slots[codes[rows]]
+            yield start + place
+            start += size
+
+    def names(self) -> list[tuple[str, list[str]]]:
+        """For each key its name, ``a`` or ``a:b``, and the names of its slices in the order of their numbers."""
+        named = []
+        for key, values in zip(self.keys, self.values, strict=True):
+            shown = [_told_apart([str(value) for value in known]) for known in values]
+            if len(key) == 2:  # a colon inside a value is escaped, so that no two pairs read the same
+                first, second = ([escaped(name) for name in names] for names in shown)
+                names = [f"{a}{CROSS}{b}" for a in first for b in second]
+            else:
+                (names,) = shown
+            named.append((key[0] if len(key) == 1 else CROSS.join(map(escaped, key)), names))
+        return named
+
+
+def _told_apart(values: list[str]) -> list[str]:
+    """The values, and after them names for missing and other that none of them has."""
+    names = list(values)
+    for name in (MISSING, OTHER):
+        while name in names:
+            name = f"({name})"
+        names.append(name)
+    return names

@@ -1,0 +1,141 @@
+"""The report: report.json, and the other files of a run folder."""
+
+import datetime
+import json
+import statistics
+import tomllib
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from sklearn.pipeline import Pipeline
+
+from pipeline import config as cfg
+from pipeline.evaluation.results import Findings
+from pipeline.io.run_folder import LAST
+from pipeline.models.factory import persistence
+from pipeline.planning.plan import Plan
+from pipeline.reporting import model_card
+from pipeline.statistics.ledger import Ledger
+from pipeline.training.trainer import Training
+
+PAGE = "report.html"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished job knows."""
+
+    ledger: Ledger
+    findings: Findings
+    training: Training
+    model: Pipeline
+    kept: bool
+    pruned: int = 0
+    """Rows that data.filters ruled out before they were read."""
+    unmatched: dict[str, int] = field(default_factory=dict)
+    """Rows without a match, by joined table."""
+    folds: list[dict[str, float]] = field(default_factory=list)
+    """The figures on each fold of cross-validation."""
+    continued: dict[str, Any] = field(default_factory=dict)
+    """From what, where training went on from a model."""
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The figures on the test rows."""
+        return self.findings.metrics
+
+
+def make_report(
+    outcome: Outcome,
+    plan: Plan,
+    seconds: dict[str, float],
+    cluster: dict[str, Any],
+    cost: dict[str, Any],
+    model: dict[str, str],
+) -> dict[str, Any]:
+    """The content of report.json."""
+    ledger = outcome.ledger
+    aside = ledger.set_aside(plan.batches)
+    return {
+        "task": plan.features.task,
+        "data": {"path": plan.config.data.path, "label": plan.config.data.label},
+        "rows": {
+            "read": ledger.read,
+            "train": ledger.train,
+            "validation": ledger.validation,
+            "test": ledger.test,
+            "rejected": ledger.rejected,
+            "rejected_by_reason": ledger.reasons,
+            "pruned": outcome.pruned,
+            "unmatched": outcome.unmatched,
+        },
+        "batches": {
+            "read": len(plan.batches) + len(ledger.files),
+            "rejected": len(aside),
+            "set_aside": aside,
+            "kept_in_memory": outcome.kept,
+        },
+        **asdict(outcome.findings),
+        "cross_validation": _over_folds(outcome.folds),
+        "training": {"epochs": outcome.training.epochs, "validation": outcome.training.validation},
+        "progressive": outcome.training.progressive,
+        **({"continued": outcome.continued} if outcome.continued else {}),
+        "seconds": {name: round(value, 3) for name, value in seconds.items()},
+        "cluster": cluster,
+        "cost": cost,
+        "model": {**model, "fingerprint": persistence.fingerprint(outcome.model)},
+    }
+
+
+def _over_folds(folds: list[dict[str, float]]) -> dict[str, Any]:
+    """Each figure's mean and sample standard deviation over the folds, and the figures themselves."""
+    if not folds:
+        return {}
+    metrics = {}
+    for name in folds[0]:
+        values = [fold[name] for fold in folds if name in fold]
+        spread = statistics.stdev(values) if len(values) > 1 else 0.0
+        metrics[name] = {"mean": statistics.mean(values), "std": spread, "values": values}
+    return {"folds": len(folds), "metrics": metrics}
+
+
+def figures(report: dict[str, Any]) -> dict[str, float]:
+    """The figures of a report, flat: on the test rows, over folds, rows and seconds."""
+    folds = report["cross_validation"].get("metrics", {})
+    return {
+        **report["metrics"],
+        **{f"{name}_{kind}_over_folds": found[kind] for name, found in folds.items() for kind in ("mean", "std")},
+        **{f"rows_{side}": report["rows"][side] for side in ("read", "train", "test", "rejected")},
+        **{f"seconds_{name}": value for name, value in report["seconds"].items()},
+    }
+
+
+def default_folder(name: str) -> Path:
+    """``runs/NAME-DATE-TIME`` in the working folder."""
+    return Path("runs") / f"{name}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
+
+
+def files(config: cfg.Config, report: dict[str, Any], model: bytes, ledger: pd.DataFrame) -> dict[str, bytes]:
+    """What a run folder holds, by name.
+
+    config.toml, report.json, report.html, ledger.csv, the model; ``params.yaml`` and ``metrics.json`` are the config
+    and the figures as DVC expects them.
+    """
+    import yaml
+
+    from pipeline.reporting.html.render import report_page  # imports that belong to the end of a run, not to its start
+
+    name = Path(report["model"]["path"]).parent.name
+    text = cfg.dump(config)
+    return {
+        "config.toml": text.encode(),
+        "params.yaml": yaml.safe_dump(tomllib.loads(text), sort_keys=False, allow_unicode=True).encode(),
+        "metrics.json": (json.dumps(figures(report), indent=2) + "\n").encode(),
+        "ledger.csv": ledger.to_csv(index=False).encode(),
+        persistence.FILE: model,
+        model_card.FILE: model_card.model_card(report, config, name).encode(),
+        PAGE: report_page(report, text, name).encode(),
+        LAST: (json.dumps(report, indent=2) + "\n").encode(),
+    }

@@ -1,1 +1,0 @@
-"""Scaling: what a run costs, how that grows with the data, and what more workers would bring."""

@@ -1,0 +1,7 @@
+"""Training: from statistics to a trained and evaluated model.
+
+Belongs here: the order of the stages (`job`), lanes and rounds (`lane`, `trainer`), models that learn from groups of
+batches at once (`group_trainer`), checkpoints, and training that goes on from an older run (`warm_start`).
+
+May import: the rooms above it in `tests/test_layering.py`.
+"""

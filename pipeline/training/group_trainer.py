@@ -1,0 +1,156 @@
+"""Whole: models that learn from whole groups of batches at once, boosted trees and ensembles; a task for each group."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from distributed import Future, get_worker
+
+from pipeline.encoding.batch_encoder import Coding
+from pipeline.engine.batch_schedule import batch_order
+from pipeline.engine.task_runner import Tasks
+from pipeline.errors import DataError
+from pipeline.evaluation.evaluator import Target
+from pipeline.io.batching import Batch, spans
+from pipeline.models.factory.factory import matrix_for
+from pipeline.monitoring.progress import Stage
+from pipeline.preparation.batch_pipeline import Recipe, held_out, pack_span
+from pipeline.preparation.packing import PackedBatch
+from pipeline.preparation.split import TRAIN
+from pipeline.training.lane import Lane, start
+from pipeline.training.trainer import Training
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Batches that a task reads itself, each time that it wants them: never more than a span of them is in memory."""
+
+    batches: tuple[Batch, ...]
+    recipe: Recipe
+    fold: int | None = None
+
+    def __iter__(self) -> Iterator[PackedBatch]:
+        for span in spans(self.batches):
+            found = pack_span(span, self.recipe)
+            for batch in found if isinstance(found, tuple) else [found]:
+                yield batch if self.fold is None else held_out(batch, self.fold)
+
+
+def fit_group(
+    estimator: Any,
+    batches: Sequence[PackedBatch] | Reading,
+    coding: Coding,
+    target: Target,
+    on_disk: bool = False,
+) -> tuple[Any, dict[int, int]]:
+    """The model of a group of batches, and the rows of each, by number.
+
+    Raises
+    ------
+    DataError
+        The model refuses to train.
+    """
+    rows: dict[int, int] = {}
+
+    def supply() -> Iterator[tuple[Any, np.ndarray]]:
+        for batch in batches:
+            some = coding.rows(batch, TRAIN)
+            rows[batch.number] = len(some)
+            yield matrix_for(estimator, some.X), some.y
+
+    try:
+        fitted = estimator.fit_group(supply, target.classes, get_worker().local_directory if on_disk else None)
+    except ValueError as error:
+        reason, named = str(error).partition("\n")[0].rstrip("."), getattr(estimator, "estimator", estimator)
+        raise DataError(
+            f"model.estimator: {type(named).__name__} refused to train ({reason}); correct model.params or name "
+            "another estimator."
+        ) from error
+    return fitted, rows
+
+
+def trained(estimator: Any, parts: Sequence[tuple[Any, dict[int, int]]], target: Target) -> Lane:
+    """The lane that holds what the models of all groups are together.
+
+    Raises
+    ------
+    DataError
+        There was no row.
+    """
+    lane = start(estimator)
+    if not any(rows for _, by_number in parts for rows in by_number.values()):
+        raise DataError("there was no row to train on; lower split.test or add data.")
+    whole = estimator.joined([part for part, _ in parts])
+    if target.classes is not None:
+        whole.classes_ = target.classes
+    lane.model.estimator_ = whole
+    return Lane(lane.model, sum(rows for _, by_number in parts for rows in by_number.values()))
+
+
+class Whole:
+    """Trains a model on groups of batches, each in one task; what the groups are depends on the batches alone.
+
+    Parameters
+    ----------
+    batches
+        Gives the packed batches of some numbers; None: each task reads its own, by ``recipe``.
+    plan
+        All batches, by number.
+    """
+
+    def __init__(
+        self,
+        tasks: Tasks,
+        estimator: Any,
+        batches: Callable[[list[int]], list[Future]] | None,
+        recipe: Recipe,
+        plan: Sequence[Batch],
+        fold: int | None = None,
+    ):
+        self._tasks, self._estimator, self._batches = tasks, estimator, batches
+        self._recipe, self._plan, self._fold = recipe, plan, fold
+
+    def run(
+        self,
+        done: Training,
+        numbers: list[int],
+        coding: Coding,
+        target: Target,
+        lanes: int,
+        expected: Mapping[int, int],
+        stage: Stage,
+    ) -> None:
+        """Train, unless that is done.
+
+        Raises
+        ------
+        DataError
+            The model refuses to train, or a batch has other rows than the statistics saw in it.
+        """
+        if done.ended:
+            stage.skip(len(numbers))
+            return
+        groups = self._estimator.groups(batch_order(numbers, 0, coding.seed), lanes)
+        sent = [self._tasks.send(value) for value in (self._estimator, coding, target)]
+        alone = self._batches is None
+        futures = [
+            self._tasks.submit(f"train-0-0-{k}-0", fit_group, sent[0], self._some(group), *sent[1:], alone, about=group)
+            for k, group in enumerate(groups)
+        ]
+        stage.wait(futures, [(len(group), sum(self._plan[n].rows for n in group)) for group in groups])
+        parts = self._tasks.client.gather(futures)
+        for _, rows in parts:
+            for n, count in rows.items():
+                if count != expected.get(n, 0):
+                    raise DataError(
+                        f"batch {n} ({self._plan[n]}): {count:,} rows to train on, {expected.get(n, 0):,} when it was "
+                        "read before; have prepare.function give the same rows each time."
+                    )
+        done.lane = trained(self._estimator, parts, target)
+        done.rounds, done.epochs, done.rows, done.ended = 1, 1, done.lane.rows, True
+
+    def _some(self, group: list[int]) -> Any:
+        if self._batches is not None:
+            return self._batches(group)
+        return Reading(tuple(self._plan[n] for n in group), self._recipe, self._fold)

@@ -1,0 +1,54 @@
+import os
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+import dask
+import pandas as pd
+from distributed import wait
+
+from pipeline import config as cfg
+from pipeline.engine.batch_source import Source
+from pipeline.engine.cluster.session import connect
+from pipeline.engine.cluster.worker_affinity import near
+from pipeline.io.batching import Batch, Piece
+
+
+def numbers(batches):
+    return [batch.number for batch in batches]
+
+
+def test_what_one_task_trains_on_is_read_by_one_worker(session):
+    batches = [Batch(n, (Piece(f"{n}", (0,)),), 1, span=n) for n in range(24)]
+    together = [list(range(start, 24, 2)) for start in (0, 1)]
+    source = Source(session.client, numbers, pd.DataFrame({"x": []}), batches, True, together)
+    futures = source.batches(list(range(24)))
+    wait(futures)
+    assert session.client.gather(futures) == [[n] for n in range(24)]
+    who = session.client.who_has(futures)
+    found = [Counter(who[f.key][0] for f in futures[start::2]) for start in (0, 1)]
+    # A wish, which an idle worker need not heed; by chance half would be where they are wanted.
+    assert [place.most_common(1)[0][1] for place in found] >= [10, 10]
+    assert found[0].most_common(1)[0][0] != found[1].most_common(1)[0][0]
+
+
+def deadly(name, folder):
+    """Kill the first two workers."""
+    if name == "deadly" and len(list(Path(folder).iterdir())) < 2:
+        Path(folder, str(os.getpid())).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.05)
+    return name
+
+
+def test_tasks_that_wished_for_workers_now_gone_run_on_those_that_come(tmp_path):
+    with connect(cfg.Cluster(workers=2, dashboard="127.0.0.1:0")) as session:
+        client = session.client
+        assert session.places
+        workers = sorted(client.scheduler_info(n_workers=-1)["workers"])
+        names = ["deadly", *map(str, range(6))]
+        with dask.annotate(**near({name: workers[i % 2] for i, name in enumerate(names)})):
+            futures = [client.submit(deadly, name, str(tmp_path), key=name) for name in names]
+        assert client.gather(futures) == names
+    assert len(list(tmp_path.iterdir())) == 2

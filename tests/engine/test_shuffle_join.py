@@ -1,0 +1,109 @@
+"""A join of two large tables equals pandas' merge, is counted, and leaves nothing behind."""
+
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from pipeline.models.factory.persistence import fingerprint
+
+from pipeline import config as cfg
+from pipeline.commands.check import check
+from pipeline.commands.evaluate import evaluate
+from pipeline.commands.run import run
+from pipeline.config import dump
+from pipeline.engine.shuffle_join import joined
+from pipeline.errors import DataError
+from pipeline.monitoring.progress import Monitor
+from pipeline.planning.plan import make_plan
+from pipeline.training.job import Job
+from tests.conftest import table, write
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture
+def tables(tmp_path):
+    frame = table(3_000).assign(key=lambda f: (np.arange(len(f)) * 7919) % 2_500)
+    frame.loc[5, "key"] = 10**6
+    users = pd.DataFrame(
+        {"key": np.arange(2_000), "age": np.arange(2_000) % 80, "town": [f"t{i % 9}" for i in range(2_000)]}
+    )
+    write(frame, tmp_path / "data", 5)
+    write(users, tmp_path / "users", 3)
+    return frame, users, tmp_path
+
+
+def settings(folder, large=True, **join):
+    raw = {"path": str(folder / "users"), "on": ["key"], "columns": ["age", "town"], "large": large, **join}
+    data = {"path": str(folder / "data"), "label": "y", "batch_rows": "file", "join": [raw]}
+    return cfg.parse({"data": data, "features": {"numeric": ["x", "age"], "categorical": ["town"]}})
+
+
+def test_a_large_join_is_pandas_merge(session, tables):
+    frame, users, folder = tables
+    plan = make_plan(settings(folder))
+    assert any(line.startswith("shuffle") for line in plan.describe())
+    with joined(session.client, plan, folder / "run") as (going_on, dropped):
+        found = pd.read_parquet(going_on.data.path)
+        again = make_plan(going_on)
+        outcome = Job(again, session, Monitor(time.perf_counter(), quiet=True)).execute()
+    assert dropped == 0
+    assert sorted(p.name for p in folder.iterdir()) == ["data", "users"]
+    columns = ["x", "key", "y", "age", "town"]
+    wanted = frame.merge(users, on="key", how="left")
+    order = ["key", "x", "y"]
+    pd.testing.assert_frame_equal(
+        found[columns].sort_values(order, ignore_index=True),
+        wanted[columns].sort_values(order, ignore_index=True),
+        check_dtype=False,
+    )
+    assert outcome.unmatched == {"users": (~frame["key"].isin(users["key"])).sum()}
+    assert outcome.ledger.read == 3_000
+
+
+def test_an_inner_one_rejects_and_counts_and_its_bits_are_always_the_same(session, tables):
+    frame, users, folder = tables
+    prints = []
+    for _ in range(2):
+        plan = make_plan(settings(folder, how="inner"))
+        with joined(session.client, plan, folder / "run") as (going_on, _):
+            outcome = Job(make_plan(going_on), session, Monitor(time.perf_counter(), quiet=True)).execute()
+        prints.append(fingerprint(outcome.model))
+    assert prints[0] == prints[1]
+    assert outcome.ledger.reasons == {"no match in users": (~frame["key"].isin(users["key"])).sum()}
+
+
+def test_a_key_that_stands_twice_is_refused(session, tables):
+    _, users, folder = tables
+    write(pd.concat([users, users.tail(1)]), folder / "users", 2)
+    (folder / "users" / "part-002.parquet").unlink()
+    with (
+        pytest.raises(DataError, match="stands there twice"),
+        joined(session.client, make_plan(settings(folder)), folder / "run"),
+    ):
+        pass
+    assert sorted(p.name for p in folder.iterdir()) == ["data", "users"]
+
+
+def test_a_small_table_may_be_a_folder_and_is_not_shuffled(session, tables):
+    frame, users, folder = tables
+    plan = make_plan(settings(folder, large="auto"))
+    assert plan.config.data.join[0].large is False
+    outcome = Job(plan, session, Monitor(time.perf_counter(), quiet=True)).execute()
+    assert outcome.unmatched == {"users": (~frame["key"].isin(users["key"])).sum()}
+
+
+def test_evaluate_and_check_see_the_joined_columns_too(session, tables):
+    frame, users, folder = tables
+    config = folder / "c.toml"
+    config.write_text(dump(settings(folder)))
+    address = {"scheduler": session.scheduler}
+    quiet = Monitor(time.perf_counter(), quiet=True)
+    trained = run(config, (), address, folder / "model", monitor=quiet)
+    found = evaluate(folder / "model", config, (), address, monitor=Monitor(time.perf_counter(), quiet=True))
+    assert found["metrics"] == trained["metrics"]
+    seen = check(config, (), address, Monitor(time.perf_counter(), quiet=True))
+    missing = frame.merge(users, on="key", how="left")["age"].isna().mean()
+    assert seen["columns"]["age"]["missing"] == pytest.approx(missing)
+    assert sorted(p.name for p in folder.iterdir()) == ["c.toml", "data", "model", "users"]

@@ -1,0 +1,155 @@
+"""What a model remembers, and what it says of other data: `pipeline evaluate` and `pipeline check`."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import metrics as sk
+
+import pipeline
+from pipeline.commands import check, evaluate
+from pipeline.commands.run import run
+from pipeline.encoding.encoder import Encoder
+from pipeline.errors import DataError
+from pipeline.evaluation import drift
+from pipeline.statistics.counts import Counts
+from pipeline.statistics.moments import Moments, Number
+from pipeline.statistics.summary import Summary
+from pipeline.statistics.targets import Targets, predictive_power
+from tests.conftest import table, write
+
+OPTIONS = {"workers": 1, "dashboard": "127.0.0.1:0"}
+
+
+def settings(folder, path, **keys):
+    lines = [f'[data]\npath = "{path}"\nlabel = "y"', "[features]", 'numeric = ["x", "n"]', 'categorical = ["c"]']
+    lines += ['datetime = ["t"]', *(f"[{key}]\n{value}" for key, value in keys.items())]
+    file = folder / f"{path.name}.toml"
+    file.write_text("\n".join(lines))
+    return file
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A finished run and its config."""
+    folder = tmp_path_factory.mktemp("trained")
+    config = settings(folder, write(table(2_000), folder / "data", 4))
+    result = run(config, options=OPTIONS, out=folder / "run")
+    return folder / "run", config, result
+
+
+@pytest.mark.cluster
+def test_evaluating_on_the_test_rows_gives_the_report_of_the_run(trained):
+    folder, config, result = trained
+    found = evaluate.evaluate(folder, config, options=OPTIONS)
+    assert found["metrics"] == result["metrics"]
+    assert found["rows"]["test"] == result["rows"]["test"]
+    assert found["model"]["fingerprint"] == result["model"]["fingerprint"]
+    assert all(change["score"] < 0.1 and change["unseen"] < 0.01 for change in found["drift"].values())
+    json.dumps(found)
+
+
+@pytest.mark.cluster
+def test_all_rows_of_other_data_are_scikit_learns_figures_and_its_drift_is_told(trained, tmp_path):
+    folder, _, _ = trained
+    other = table(900, seed=7).assign(c=lambda f: f["c"].replace("blue", "violet"), n=lambda f: f["n"] + 20)
+    other.loc[:200, "x"] = np.nan
+    config = settings(tmp_path, write(other, tmp_path / "other", 3))
+    found = evaluate.evaluate(folder, config, options=OPTIONS, every=True)
+    model = pipeline.load(folder)
+    assert found["rows"]["test"] == 900
+    assert found["metrics"]["roc_auc"] == pytest.approx(sk.roc_auc_score(other["y"], model.predict_proba(other)[:, 1]))
+    assert found["drift"]["c"]["unseen"] == pytest.approx((other["c"] == "violet").sum() / other["c"].notna().sum())
+    assert found["drift"]["x"]["missing"][1] == pytest.approx(other["x"].isna().mean())
+    assert found["drift"]["n"]["score"] > 0.25
+    assert found["drift"]["n"]["range"] == [[0, 49], pytest.approx([20, 69], abs=1e-4)]
+
+
+WRONG = [
+    (lambda f: f.drop(columns="x"), "column 'x': missing from the data"),
+    (lambda f: f.assign(x=f["x"].astype(str)), "column 'x': category in the data, but numeric when"),
+    (lambda f: f.assign(t=f["n"]), "column 't': int64 in the data, but datetime when"),
+    (lambda f: f.assign(c="mauve"), r"column 'c': 100% of the rows have values that training never saw.*on_drift"),
+    (lambda f: f.assign(x=np.nan), r"column 'x': missing in 100% of the rows, in training in 10%"),
+    (lambda f: f.assign(n=f["n"] + 1_000), "column 'n': 100% of the rows have values that training never saw"),
+]
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize(("change", "message"), WRONG)
+def test_another_table_is_refused(trained, tmp_path, change, message):
+    folder, _, _ = trained
+    config = settings(tmp_path, write(change(table(300)), tmp_path / "wrong", 1))
+    with pytest.raises(DataError, match=message):
+        evaluate.evaluate(folder, config, options=OPTIONS, every=True)
+
+
+@pytest.mark.cluster
+def test_drift_can_be_taken_as_it_is(trained, tmp_path):
+    folder, _, _ = trained
+    config = settings(tmp_path, write(table(300).assign(c="mauve"), tmp_path / "odd", 1))
+    found = evaluate.evaluate(folder, config, ('evaluate.on_drift="report"',), OPTIONS, every=True)
+    assert found["drift"]["c"]["unseen"] == 1
+
+
+@pytest.mark.cluster
+def test_a_check_finds_what_is_wrong_with_the_columns(tmp_path):
+    frame = table(2_000).assign(
+        const="same",
+        one=1.5,
+        empty=np.nan,
+        id=[f"u{i}" for i in range(2_000)],
+        leak=lambda f: np.where(f["y"] == 1, "won", "lost"),
+        score=lambda f: f["y"] * 4.0 + f["x"].fillna(0) * 0.01,
+    )
+    frame["y"] = frame["y"].astype(float).mask(frame["n"] == 3)
+    (tmp_path / "c.toml").write_text(f'[data]\npath = "{write(frame, tmp_path / "data", 3)}"\nlabel = "y"\n')
+    found = check.check(tmp_path / "c.toml", options=OPTIONS)
+    warnings = {name: column["warnings"] for name, column in found["columns"].items() if column["warnings"]}
+    assert {name: w[0].partition(":")[0] for name, w in warnings.items()} == {
+        "const": "constant",
+        "one": "constant",
+        "empty": "no value at all",
+        "id": "hardly a value occurs twice",
+        "leak": "predicts the label almost perfectly",
+        "score": "predicts the label almost perfectly",
+    }
+    assert found["rows"]["rejected"] == (frame["n"] == 3).sum()
+    assert found["label"]["1"] == pytest.approx(frame["y"].mean(), abs=1e-6)
+    assert found["columns"]["x"]["missing"] == pytest.approx(frame.loc[frame["y"].notna(), "x"].isna().mean())
+    assert found["columns"]["c"]["distinct"] == 3
+    assert found["columns"]["id"]["predicts"] < 0.1  # by the other folds: to know an identifier is no skill
+
+
+def test_the_stability_index_is_its_formula():
+    encoder = Encoder(["a"], ["k"])
+    rng = np.random.default_rng(0)
+
+    def summary(shift, share):
+        packed = (rng.normal(size=50_000) + shift).astype(np.float32)
+        number = Number.of(packed, np.arange(50_000), 0.0, 1.0)
+        counts = Counts(pd.Series([int(1000 * share), 1000 - int(1000 * share)], index=["p", "q"]))
+        return Summary({}, {"a": number}, {"k": counts}, None, None, None)
+
+    remembered = drift.profile(summary(0, 0.5), encoder.columns)
+    same = drift.compare(remembered, {"k": np.array(["p", "q"])}, summary(0, 0.5))
+    other = drift.compare(remembered, {"k": np.array(["p", "q"])}, summary(1, 0.8))
+    assert same["a"]["score"] < 0.01
+    assert other["a"]["score"] == pytest.approx(1.0, abs=0.15)  # of two normals a unit apart, in the limit
+    expected = (0.5 - 0.8) * np.log(0.5 / 0.8) + (0.5 - 0.2) * np.log(0.5 / 0.2)
+    assert other["k"]["score"] == pytest.approx(expected, rel=0.01)
+
+
+def test_predictive_power_is_lambda_of_other_folds():
+    codes = np.array([0, 0, 1, 1] * 50)
+    fold = np.arange(200) % 2
+    values, labels = pd.Index(["a", "b"]), pd.Index([0, 1])
+    assert predictive_power(Targets.of(codes, values, fold, codes, labels)) == 1
+    amount = np.where(codes == 0, 3.0, 8.0) + np.tile([0.0, 1.0, -1.0, 0.5], 50)
+    means = pd.Series(amount).groupby([codes, 1 - fold]).mean()
+    guessed = np.array([means[c, f] for c, f in zip(codes, fold, strict=True)])
+    found = predictive_power(Targets.of(codes, values, fold, amount, None), Moments.of(amount))
+    assert found == pytest.approx(sk.r2_score(amount, guessed))
+    noise = np.arange(200) // 2 % 2 ^ np.arange(200) // 100
+    assert predictive_power(Targets.of(codes, values, fold, noise, labels)) <= 0.05

@@ -1,0 +1,77 @@
+"""Samples of several batches as one, and what changes places in them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.encoding.encoder import Encoder
+from pipeline.evaluation.permutation_importance import Sample, features_of, pooled, rises
+from pipeline.metrics.prediction import Prediction
+from pipeline.preparation.columns import Columns
+from pipeline.preparation.packing import Reference, pack
+
+COLUMNS = Columns(("x",), ("c",), ("t",), ("text",), (("c", "t.month"),))
+
+
+def frame(rows: int, seed: int, words: str) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "x": rng.normal(size=rows),
+            "c": rng.choice([*words, None], rows),
+            "t": pd.Timestamp("2026-01-01") + pd.to_timedelta(rng.integers(0, 300, rows), unit="D"),
+            "text": [" ".join(rng.choice(["good", "bad", words * 2], 2)) for _ in range(rows)],
+        }
+    )
+
+
+def test_batches_with_vocabularies_of_their_own_are_pooled_row_by_row():
+    frames = [frame(40, 0, "ab"), frame(1, 1, "c"), frame(30, 2, "bd")]
+    whole = pd.concat(frames, ignore_index=True)
+    reference = Reference.of(whole, COLUMNS)
+    encoder = Encoder(["x"], ["c"], ["t"], ["text"], [["c", "t.month"]]).fit(whole)
+    samples = [Sample(pack(part, COLUMNS, reference), np.arange(len(part))) for part in frames]
+    for sample in (pooled(samples), pooled([pooled(samples[:2]), samples[2]])):
+        assert sample.y.tolist() == [*range(40), 0, *range(30)]
+        found = encoder.encode(sample.features, np.arange(71)).plain().toarray()
+        expected = encoder.encode(pack(whole, COLUMNS, reference), np.arange(71)).plain().toarray()
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_rows_without_the_rest_of_their_vocabularies_are_the_same_rows():
+    frame = pd.DataFrame({"x": [1.0, 2.0, 3.0, 4.0], "c": ["b", None, "a", "z"], "d": ["p", "p", "q", None]})
+    columns = Columns(("x",), ("c", "d"))
+    packed = pack(frame, columns, Reference.of(frame, columns)).take(np.array([3, 1, 0]))
+    compact = packed.compact()
+    assert [list(values) for values in compact.vocabularies] == [["b", "z"], ["p"]]
+    for j, (before, after) in enumerate(zip(packed.vocabularies, compact.vocabularies, strict=True)):
+        expected = [*before, None], [*after, None]
+        assert [expected[0][k] for k in packed.codes[:, j]] == [expected[1][k] for k in compact.codes[:, j]]
+    np.testing.assert_array_equal(compact.numbers, packed.numbers)
+
+
+@pytest.mark.parametrize("name", ["x", "c", "t", "text", "c:t.month"])
+def test_a_column_changes_places_with_all_that_was_made_of_it_and_with_nothing_else(name):
+    whole = frame(50, 3, "ab")
+    reference = Reference.of(whole, COLUMNS)
+    packed = pack(whole, COLUMNS, reference)
+    seen = []
+
+    def predict(features, y):
+        seen.append(features)
+        return Prediction(y, np.zeros(len(y)), classes=0)
+
+    assert features_of(COLUMNS) == ("x", "c", "t", "text", "c:t.month")
+    found = rises(Sample(packed, np.ones(50)), predict, COLUMNS, [name], 0)
+    assert found == {name: {"mean": 0.0, "error": 0.0}}
+    before, after = seen
+    assert before is packed
+    moved = {"x"} if (before.numbers != after.numbers).any() else set()
+    moved |= {n for j, n in enumerate(before.names) if (before.codes[:, j] != after.codes[:, j]).any()}
+    moved |= {"text"} if (before.texts[0].codes != after.texts[0].codes).any() else set()
+    assert moved == ({"t.hour", "t.weekday", "t.month"} & moved | {"t.month"} if name == "t" else {name})
+    np.testing.assert_array_equal(np.sort(after.codes, axis=0), np.sort(before.codes, axis=0))
+    if name == "t":  # parts of a moment stay together
+        parts = [before.names.index(f"t.{part}") for part in ("weekday", "month")]
+        pairs = [sorted(map(tuple, b.codes[:, parts].tolist())) for b in (before, after)]
+        assert pairs[0] == pairs[1]

@@ -1,0 +1,125 @@
+"""Slices: the parts of the rows, however they are packed, against pandas' own groups."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import ConfigError
+from pipeline.preparation.slice_columns import PAIRED, VALUES, SliceColumn, Slicing, keys_of, slice_codes, slice_columns
+
+
+def frame(rows: int = 200, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    table = pd.DataFrame(
+        {
+            "c": rng.choice(["a", "b", "c"], rows),
+            "x": rng.normal(5, 2, rows),
+            "few": rng.integers(0, 3, rows),
+            "flag": rng.random(rows) < 0.5,
+            "t": pd.Timestamp("2026-01-15") + pd.to_timedelta(rng.integers(0, 80, rows), unit="D"),
+            "y": rng.integers(0, 2, rows),
+        }
+    )
+    table.loc[rng.random(rows) < 0.1, ["c", "x"]] = None
+    table.loc[rng.random(rows) < 0.1, "t"] = None
+    return table
+
+
+def named(table: pd.DataFrame, column: SliceColumn) -> list[str]:
+    """The part of each row by its name."""
+    codes, values = slice_codes(table, column)
+    return [str(values[c]) if c >= 0 else "missing" for c in codes]
+
+
+def test_numbers_are_cut_at_the_quartiles_of_the_first_rows():
+    table = frame()
+    (column,) = slice_columns(["x"], "y", table)
+    low, middle, high = column.edges
+    assert column.edges == pytest.approx(np.nanquantile(table["x"], [0.25, 0.5, 0.75]), rel=1e-5)
+    names = [f"under {low:g}", f"{low:g} to {middle:g}", f"{middle:g} to {high:g}", f"{high:g} and over", "missing"]
+    assert column.ranges == names[:4]
+    place = np.where(table["x"].isna(), 4, np.digitize(table["x"], column.edges))
+    assert named(table, column) == [names[p] for p in place]
+
+
+def test_values_months_and_flags_are_slices_of_their_own():
+    table = frame()
+    few, flag, time, text = slice_columns(["few", "flag", ["t", "c"]], "y", table)
+    assert [c.edges for c in (few, flag, time, text)] == [None] * 4
+    assert named(table, few) == table["few"].astype(str).tolist()
+    assert named(table, flag) == table["flag"].astype(str).tolist()
+    assert named(table, text) == table["c"].fillna("missing").tolist()
+    assert named(table, time) == table["t"].dt.strftime("%Y-%m").fillna("missing").tolist()
+
+
+@given(st.integers(0, 20), st.lists(st.integers(0, 200), max_size=4))
+def test_every_row_has_one_slice_of_each_key_in_any_batch(seed, edges):
+    table = frame(seed=seed)
+    wanted = ["c", ["few", "x"]]
+    columns = slice_columns(wanted, "y", table)
+    counts = {c.name: pd.Series(named(table, c)).value_counts() for c in columns if c.edges is None}
+    counts["c"] = counts["c"].drop("missing", errors="ignore").drop("b")  # seen too late to be known
+    counts["few"].index = counts["few"].index.astype(int)
+    slicing = Slicing.of(keys_of(wanted), counts, columns)
+    names = [f"{key}/{name}" for key, values in slicing.names() for name in values]
+    assert len(names) == sum(slicing.sizes) == (2 + 2) + (3 + 2) * (4 + 2)
+    found = []
+    for part in np.split(np.arange(200), sorted(edges)):
+        piece = table.iloc[part]
+        coded = {}
+        for column in columns:
+            codes, values = slice_codes(piece, column)
+            coded[column.name] = np.where(codes < 0, len(values), codes), values
+        found += zip(*slicing.index(coded, np.arange(len(piece))), strict=True)
+    single = table["c"].fillna("missing").replace("b", "other")
+    double = [f"{a}:{b}" for a, b in zip(named(table, columns[1]), named(table, columns[2]), strict=True)]
+    expected = [(f"c/{a}", f"few:x/{b}") for a, b in zip(single, double, strict=True)]
+    assert [tuple(names[i] for i in row) for row in found] == expected
+
+
+def test_edges_that_differ_in_late_digits_alone():
+    table = pd.DataFrame({"ts": 1_700_000_000.5 + np.arange(4_000), "y": 0})
+    (column,) = slice_columns(["ts"], "y", table)
+    assert len(set(column.cuts)) == 3  # as the plan shows them
+    assert len(set(column.ranges)) == 4
+    assert pd.Series(named(table, column)).value_counts().tolist() == [1_000] * 4
+
+
+def test_values_that_read_like_our_own_names_or_like_pairs():
+    values = pd.Series([3, 2, 1], index=["other", "missing", "a:b"])
+    slicing = Slicing.of([("c",), ("c", "c:d")], {"c": values, "c:d": values}, ())
+    (one, names), (two, pairs) = slicing.names()
+    assert (one, names) == ("c", ["a:b", "missing", "other", "(missing)", "(other)"])
+    assert two == "c:c\\:d"
+    assert len(set(pairs)) == len(pairs) == 25
+
+
+def test_only_the_frequent_values_have_slices():
+    counts = pd.Series(np.arange(1_000) + 1, index=[f"v{i:03d}" for i in range(1_000)])
+    slicing = Slicing.of([("c",), ("c", "d")], {"c": counts, "d": counts[:3]}, ())
+    (single,), (first, second) = slicing.values
+    assert (len(single), len(first), len(second)) == (VALUES, PAIRED, 3)
+    assert single[0] == f"v{1_000 - VALUES:03d}"
+
+
+CASES = {
+    "no such column": (["cc"], "no file has a column 'cc'"),
+    "the label": (["y"], "'y' is the label"),
+    "twice": ([["c", "c"]], "one column twice"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_slices_that_make_no_sense(case):
+    wanted, message = CASES[case]
+    with pytest.raises(ConfigError, match=r"evaluate\.slices: .*" + message):
+        slice_columns(wanted, "y", frame())
+
+
+def test_a_column_of_missing_values_or_of_one_number():
+    table = pd.DataFrame({"none": [np.nan, np.nan], "half": [0.5, 0.5], "y": [0, 1]})
+    none, half = slice_columns(["none", "half"], "y", table)
+    assert named(table, none) == ["missing", "missing"]
+    assert named(table, half) == ["0.5 and over"] * 2

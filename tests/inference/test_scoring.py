@@ -1,0 +1,271 @@
+"""One batch to one file of predictions, without a cluster."""
+
+import datetime
+import decimal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pipeline.models.factory.adaptive.linear import AdaptiveClassifier, AdaptiveRegressor
+from pipeline.models.factory.persistence import dumps
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import Pipeline
+
+from pipeline import config as cfg
+from pipeline.encoding.encoder import Encoder
+from pipeline.errors import ConfigError, DataError
+from pipeline.evaluation import drift
+from pipeline.inference.scoring import STAGED, Scored, done, score_span
+from pipeline.inference.scoring_plan import config_for, plan_scores
+from pipeline.io.batching import spans
+from pipeline.io.run_folder import RunFolder
+from pipeline.preparation.packing import PackedBatch, Reference, pack
+from pipeline.preparation.split import TRAIN
+from pipeline.statistics.summary import summarise
+from tests.conftest import table, write
+
+
+def lettered(frame):
+    return frame.assign(letter=np.array(list("bgr"))[frame["three"] - 10])
+
+
+def trained(label="y", estimator=None):
+    """A model with the memory that a run leaves it."""
+    frame = lettered(table(1_000))
+    encoder = Encoder(["x", "n"], ["c"], ["t"])
+    columns, reference = encoder.columns, Reference.of(frame, encoder.columns)
+    batch = PackedBatch(0, 1000, pack(frame, columns, reference), np.zeros(1000), None, np.full(1000, TRAIN))
+    summary = summarise(batch, columns, reference)
+    encoder.fit_statistics(summary, reference)
+    values = frame[label]
+    told = {"mean": 0.0, "std": 1.0} if values.dtype.kind == "f" else {"shares": values.value_counts(True).tolist()}
+    encoder.profile_ = drift.profile(summary, columns) | {"label": told}
+    X = encoder.transform(frame)
+    estimator = estimator or AdaptiveClassifier(random_state=0)
+    return Pipeline([("preprocess", encoder), ("model", estimator.fit(X, values))])
+
+
+@pytest.fixture(scope="module")
+def model():
+    return trained()
+
+
+def scored(model, path, out, keep=(), **keys):
+    """Every file's rows as one table, and what became of them."""
+    config = cfg.parse({"data": {"path": str(path), "label": "", **keys.pop("data", {})}, **keys})
+    plan = plan_scores(config, model, keep, str(out))
+    parts = [score_span(span, [b.number for b in span], plan.scoring) for span in spans(plan.batches)]
+    result = Scored.merge(parts)
+    files = [pq.read_table(out / STAGED / part.file) for part in result.parts if not part.error]
+    return pa.concat_tables(files), result, plan
+
+
+def test_predictions_are_the_models_own_in_the_order_of_the_rows(model, tmp_path):
+    frame = table(700, seed=5).drop(columns="y")
+    write(frame, tmp_path / "in", 3)
+    found, result, _ = scored(model, tmp_path / "in", tmp_path / "out", ["n", "t"], data={"batch_rows": 150})
+    proba = model.predict_proba(frame)
+    assert found.column_names == ["n", "t", "prediction", "probability_0", "probability_1"]
+    np.testing.assert_array_equal(found["probability_1"], proba[:, 1])
+    np.testing.assert_array_equal(found["probability_0"], proba[:, 0])
+    np.testing.assert_array_equal(found["prediction"], model.predict(frame))
+    assert found["n"].to_pylist() == frame["n"].tolist()
+    assert found["t"].to_pandas().equals(frame["t"])
+    assert [part.rows for part in result.parts] == [150, 150, 150, 150, 100]
+
+
+@pytest.mark.parametrize(
+    ("label", "estimator", "names"),
+    [
+        ("three", AdaptiveClassifier(random_state=0), ["prediction", *(f"probability_{k}" for k in (10, 11, 12))]),
+        ("letter", AdaptiveClassifier(random_state=0), ["prediction", *(f"probability_{k}" for k in "bgr")]),
+        ("amount", AdaptiveRegressor(random_state=0), ["prediction"]),
+        ("y", AdaptiveClassifier("hinge", random_state=0), ["prediction"]),
+        ("y", GaussianNB(), ["prediction", "probability_0", "probability_1"]),
+    ],
+)
+def test_every_kind_of_model(tmp_path, monkeypatch, label, estimator, names):
+    if isinstance(estimator, GaussianNB):
+        monkeypatch.setattr(Encoder, "transform", lambda self, X, plain=Encoder.transform: plain(self, X).toarray())
+    model = trained(label, estimator)
+    frame = table(200, seed=3)
+    write(frame, tmp_path / "in", 1)
+    found, *_ = scored(model, tmp_path / "in", tmp_path / "out")
+    assert found.column_names == names
+    assert found["prediction"].to_pylist() == model.predict(frame).tolist()
+    for k, name in enumerate(names[1:]):
+        np.testing.assert_array_equal(found[name], model.predict_proba(frame)[:, k])
+
+
+def test_a_threshold_decides(model, tmp_path):
+    write(table(200), tmp_path / "in", 1)
+    found, *_ = scored(model, tmp_path / "in", tmp_path / "out", evaluate={"threshold": 0.9})
+    assert found["prediction"].to_pylist() == [int(p >= 0.9) for p in found["probability_1"].to_pylist()]
+    assert len(set(found["prediction"].to_pylist())) == 2
+
+
+def test_rows_that_are_not_predicted_are_counted_and_the_others_keep_their_columns(model, tmp_path):
+    frame = table(600, seed=1).assign(id=np.arange(600) + 2**60, key=lambda f: f["n"] % 7)
+    write(frame, tmp_path / "in", 2)
+    pd.DataFrame({"key": range(5), "w": [1.5, 2.5, 3.5, 4.5, 5.5]}).to_parquet(tmp_path / "j.parquet")
+    join = {"path": str(tmp_path / "j.parquet"), "on": ["key"], "columns": ["w"], "how": "inner"}
+    found, result, _ = scored(
+        model,
+        tmp_path / "in",
+        tmp_path / "out",
+        ["id", "w", "double"],
+        data={"join": [join], "filters": [["n", "<", 45]]},
+        prepare={"derive": {"double": "w * 2", "late": "gone > 3"}, "filter": {"large": "n > 3"}},
+    )
+    left = frame[(frame["n"] < 45) & (frame["key"] < 5) & (frame["n"] > 3)]
+    assert found["id"].to_pylist() == left["id"].tolist()
+    assert found["w"].to_pylist() == [k + 1.5 for k in left["key"]]
+    assert found["double"].to_pylist() == [2 * k + 3 for k in left["key"]]
+    np.testing.assert_array_equal(found["probability_1"], model.predict_proba(left)[:, 1])
+    reasons = [part.rejected for part in result.parts]
+    near = frame["n"] < 45
+    assert sum(r["outside data.filters"] for r in reasons) == (~near).sum()
+    assert sum(r["no match in j.parquet"] for r in reasons) == (near & (frame["key"] >= 5)).sum()
+    assert sum(r["prepare.filter.large"] for r in reasons) == (near & (frame["key"] < 5) & (frame["n"] <= 3)).sum()
+    assert all(part.rows + sum(part.rejected.values()) == part.read for part in result.parts)
+
+
+def test_what_is_carried_over_is_as_it_was(model, tmp_path):
+    frame = table(90, seed=2)
+    extra = {
+        "id": pa.array([None, *range(2**62, 2**62 + 89)], pa.int64()),
+        "price": pa.array([decimal.Decimal("1.10")] * 90, pa.decimal128(9, 2)),
+        "day": pa.array([datetime.date(2026, 1, 1)] * 90),
+        "took": pa.array([datetime.timedelta(seconds=3)] * 90),
+        "raw": pa.array([b"\x00"] * 90),
+        "tags": pa.array([["a", None]] * 90),
+        "word": pa.array(["b", None, "a"] * 30).dictionary_encode(),
+        "ok": pa.array([True, None, False] * 30),
+    }
+    given = pa.table({**{name: pa.array(frame[name]) for name in frame}, **extra})
+    pq.write_table(given, tmp_path / "in.parquet", row_group_size=40)
+    found, *_ = scored(model, tmp_path / "in.parquet", tmp_path / "out", ["*"], data={"batch_rows": 35})
+    for name in given.column_names:
+        assert found[name].to_pylist() == given[name].to_pylist(), name
+        if name not in ("c", "word"):  # texts are strings
+            assert found.schema.field(name).type == given.schema.field(name).type, name
+
+
+def test_columns_of_a_function_are_kept_as_it_returns_them(model, tmp_path):
+    write(table(300).assign(i=np.arange(300) % 5), tmp_path / "in", 2)
+    prepare = {"function": "tests.prepared:keep_large"}
+    found, result, _ = scored(model, tmp_path / "in", tmp_path / "out", ["i"], prepare=prepare)
+    assert found["i"].to_pylist() == [3, 4] * 60
+    assert sum(part.rejected["dropped by prepare.function"] for part in result.parts) == 180
+
+
+def test_the_same_task_twice_leaves_the_same_bytes(model, tmp_path):
+    write(table(300), tmp_path / "in", 2)
+    contents = []
+    for _ in range(2):
+        scored(model, tmp_path / "in", tmp_path / "out", data={"batch_rows": "file"})
+        contents.append({p.name: p.read_bytes() for p in (tmp_path / "out" / STAGED).iterdir()})
+    assert contents[0] == contents[1]
+    assert len(contents[0]) == 4
+
+
+def test_only_whole_files_count_as_done(model, tmp_path):
+    write(table(300), tmp_path / "in", 3)
+    _, result, plan = scored(model, tmp_path / "in", tmp_path / "out", data={"batch_rows": "file"})
+    folder, staged = RunFolder(str(tmp_path / "out")), tmp_path / "out" / STAGED
+    again = Scored.of(done(folder, plan.batches))
+    assert again.parts == result.parts
+    assert again.observed.dumped() == result.observed.dumped()
+    first, second, third = (staged / part.file for part in result.parts)
+    first.write_bytes(first.read_bytes()[:-9])
+    second.with_name(second.name + ".json").write_text("{")
+    assert [part.batch for part in done(folder, plan.batches)] == [2]
+    third.unlink()
+    assert done(folder, plan.batches) == []
+
+
+def test_drift_is_that_of_the_rows(model, tmp_path):
+    """As `drift.compare` has it of the same rows, which are all of them."""
+    frame = table(500, seed=4).assign(c=lambda f: f["c"].replace("blue", "violet"), n=lambda f: f["n"] + 20)
+    write(frame, tmp_path / "in", 3)
+    _, result, _ = scored(model, tmp_path / "in", tmp_path / "out")
+    encoder = model.named_steps["preprocess"]
+    reference = Reference(encoder.center_, encoder.unit_)
+    packed = pack(frame, encoder.columns, reference)
+    batch = PackedBatch(0, 500, packed, np.zeros(500), None, np.full(500, TRAIN))
+    wanted = drift.compare(encoder.profile_, encoder.categories_, summarise(batch, encoder.columns, reference))
+    assert result.observed.compared(encoder.profile_) == wanted
+    assert wanted["c"]["unseen"] > 0
+
+
+def test_texts_that_stay_out_of_the_frame_change_nothing(model, tmp_path):
+    """A condition that all rows meet, beside it; gaps, unseen values, a batch of no row, row groups cut and joined."""
+    frame = table(600, seed=6).assign(c=lambda f: f["c"].replace("blue", "violet"), n=lambda f: np.arange(600))
+    pq.write_table(pa.Table.from_pandas(frame), tmp_path / "in.parquet", row_group_size=170)
+    data = {"batch_rows": 100, "filters": [["n", ">", 130]]}
+    told = []
+    for name, prepare in (("apart", {}), ("inside", {"filter": {"all": "n > 0"}})):
+        found, result, plan = scored(model, tmp_path / "in.parquet", tmp_path / name, ["c"], data=data, prepare=prepare)
+        assert plan.scoring.selection.apart == ({"c"} if name == "apart" else set())
+        told.append((found, result.parts, result.observed.dumped()))
+    assert told[0][0].equals(told[1][0])
+    assert told[0][1:] == told[1][1:]
+    assert told[0][0]["c"].null_count
+    assert [part.rows for part in told[0][1]] == [0, 69, 100, 100, 100, 100]
+
+
+def test_a_model_of_texts_alone(tmp_path):
+    frame = table(300)[["c", "y"]]
+    write(frame, tmp_path / "in", 2)
+    encoder = Encoder(categorical=["c"]).fit(frame)
+    batch = PackedBatch(
+        0,
+        300,
+        pack(frame, encoder.columns, Reference(np.empty(0), np.empty(0))),
+        np.zeros(300),
+        None,
+        np.zeros(300, int),
+    )
+    summary = summarise(batch, encoder.columns, Reference(np.empty(0), np.empty(0)), side=0)
+    encoder.profile_ = drift.profile(summary, encoder.columns) | {"label": {"shares": [0.5, 0.5]}}
+    estimator = AdaptiveClassifier(random_state=0).fit(encoder.transform(frame), frame["y"])
+    model = Pipeline([("preprocess", encoder), ("model", estimator)])
+    found, *_ = scored(model, tmp_path / "in", tmp_path / "out")
+    np.testing.assert_array_equal(found["probability_1"], model.predict_proba(frame)[:, 1])
+
+
+CASES = [
+    ({"keep": ["idd"], "frame": lambda f: f.assign(id=1)}, ConfigError, "--keep idd: no such column; did you mean id"),
+    ({"keep": ["prediction"], "frame": lambda f: f.assign(prediction=1)}, ConfigError, "of this name"),
+    ({"frame": lambda f: f.drop(columns="x")}, DataError, "column 'x': missing from the data"),
+    ({"frame": lambda f: f.assign(x="a")}, DataError, "column 'x': category in the data, but numeric"),
+    ({"prepare": {"filter": {"late": "gone > 1"}}}, ConfigError, "prepare.filter.late.*gone"),
+]
+
+
+@pytest.mark.parametrize(("keys", "kind", "message"), CASES)
+def test_what_cannot_be_is_told_before_anything_is_read(model, tmp_path, keys, kind, message):
+    write(keys.pop("frame", lambda f: f)(table(60)), tmp_path / "in", 1)
+    with pytest.raises(kind, match=message):
+        scored(model, tmp_path / "in", tmp_path / "out", **keys)
+
+
+def test_predictions_are_not_written_among_the_input(model, tmp_path):
+    write(table(60), tmp_path / "in", 1)
+    with pytest.raises(ConfigError, match="lies in the input"):
+        scored(model, tmp_path / "in", tmp_path / "in/out")
+
+
+def test_the_config_is_that_of_the_run_as_far_as_it_prepares_rows(model, tmp_path):
+    (tmp_path / "model.skops").write_bytes(dumps(model))
+    (tmp_path / "config.toml").write_text(
+        '[data]\npath = "s3://***@gone/x"\nlabel = "y"\nfilters = [["n", ">", 1]]\n[prepare.derive]\nz = "n"\n'
+        '[split]\npath = "gone"\n[evaluate]\nthreshold = 0.3\nslices = ["c"]\nmetrics = ["gone:Gone"]\n'
+    )
+    for place in (tmp_path, tmp_path / "model.skops"):
+        config = config_for(str(place), "new", ["prepare.derive.z=n + 1"])
+        assert (config.data.path, config.data.filters, config.evaluate.threshold) == ("new", [("n", ">", 1)], 0.3)
+        assert config.prepare.derive == {"z": "n + 1"}
+        assert (config.split.path, config.evaluate.slices, config.evaluate.metrics) == (None, [], [])

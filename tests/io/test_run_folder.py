@@ -1,0 +1,142 @@
+"""The run folder: whole files, one run at a time, nothing left of a run that failed."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from pipeline.errors import ConfigError, DataError
+from pipeline.io.run_folder import RunFolder
+
+
+@pytest.fixture(params=["local", "memory"])
+def folder(request, tmp_path) -> RunFolder:
+    return RunFolder(str(tmp_path / "run") if request.param == "local" else f"memory://{tmp_path.name}/run")
+
+
+def test_a_file_is_replaced_as_a_whole_and_listed_by_its_name(folder):
+    with folder.claimed(resume=False):
+        folder.write("a.txt", b"old")
+        folder.write("a.txt", b"new")
+        folder.write("deep/b.txt", b"b")
+        assert folder.read("a.txt") == b"new"
+        assert [n for n in folder.names() if not n.startswith("checkpoint")] == ["a.txt", "deep/b.txt"]
+        folder.remove("a.txt")
+        folder.remove("a.txt")
+        assert not folder.exists("a.txt")
+        with pytest.raises(DataError, match=r"a\.txt: cannot be read"):
+            folder.read("a.txt")
+
+
+def test_a_failure_leaves_nothing_unless_there_is_something_to_go_on_from(folder):
+    with pytest.raises(ZeroDivisionError), folder.claimed(resume=False):
+        folder.write("config.toml", b"")
+        raise ZeroDivisionError
+    assert folder.names() == []
+    assert not os.path.exists(folder.location)  # noqa: PTH110
+    with pytest.raises(ZeroDivisionError), folder.claimed(resume=False):
+        folder.write("config.toml", b"")
+        folder.write("checkpoint/learned-1.skops", b"")
+        raise ZeroDivisionError
+    assert folder.names() == ["checkpoint/learned-1.skops", "config.toml"]
+    with (
+        pytest.raises(ConfigError, match=r"holds an unfinished run; go on with `pipeline run --resume"),
+        folder.claimed(resume=False),
+    ):
+        pass
+    with folder.claimed(resume=True):
+        folder.finish({"report.json": b"{}", "config.toml": b""})
+    assert folder.names() == ["config.toml", "report.json"]
+    with pytest.raises(ConfigError, match="its run is finished"):
+        folder.check_unfinished()
+    with pytest.raises(ConfigError, match="exists and is not empty"), folder.claimed(resume=False):
+        pass
+
+
+def test_nothing_to_resume(folder):
+    with pytest.raises(ConfigError, match="no unfinished run is there"):
+        folder.check_unfinished()
+
+
+def test_a_second_run_is_refused_while_the_first_is_at_work(folder):
+    other = RunFolder(folder.location)
+    with folder.claimed(resume=False):
+        with pytest.raises(ConfigError, match=r"another run (is at work|has begun)"):
+            with other.claimed(resume=False):
+                pass
+        if folder.local:
+            with pytest.raises(ConfigError, match=rf"another run is at work there \(process {os.getpid()} on"):
+                with other.claimed(resume=True):
+                    pass
+        folder.write("a.txt", b"")
+
+
+def test_a_lock_that_a_killed_run_leaves_for_a_moment_is_waited_for(tmp_path):
+    """As a process has it that was just being started, until it is another program."""
+    folder = RunFolder(str(tmp_path / "run"))
+    folder.write("checkpoint/learned-1.skops", b"")
+    path = tmp_path / "run" / "checkpoint" / "lock"
+    hold = "import fcntl, sys, time; fcntl.flock(f := open(sys.argv[1], 'w'), fcntl.LOCK_EX); print(); time.sleep(0.4)"
+    with subprocess.Popen([sys.executable, "-c", hold, str(path)], stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        with folder.claimed(resume=True):
+            assert path.read_text().startswith(f"process {os.getpid()} on")
+
+
+def test_on_an_object_store_who_resumes_takes_over():
+    first = RunFolder("memory://taken/run")
+    with first.claimed(resume=False):
+        first.write("checkpoint/learned-1.skops", b"")
+        with RunFolder(first.location).claimed(resume=True):
+            with pytest.raises(DataError, match="has resumed this run; nothing was written"):
+                first.write("report.json", b"")
+
+
+def test_the_lock_goes_with_its_process(tmp_path):
+    code = (
+        "import os, signal, sys; from pipeline.io.run_folder import RunFolder\n"
+        "with RunFolder(sys.argv[1]).claimed(False): os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "run")], check=False)
+    assert (tmp_path / "run/checkpoint/lock").exists()
+    with RunFolder(str(tmp_path / "run")).claimed(resume=False):
+        pass
+
+
+def test_results_that_cannot_all_be_written_are_none(tmp_path, monkeypatch):
+    folder = RunFolder(str(tmp_path / "run"))
+    write = folder.write
+
+    def full(name, content):
+        if name == "report.html":
+            raise DataError("report.html: cannot be written (No space left on device)")
+        write(name, content)
+
+    with pytest.raises(DataError, match="No space"), folder.claimed(resume=False):
+        folder.write("checkpoint/learned-1.skops", b"")
+        monkeypatch.setattr(folder, "write", full)
+        folder.finish({"model.skops": b"m", "report.html": b"h", "report.json": b"r"})
+    assert folder.names() == ["checkpoint/learned-1.skops"]
+
+
+def test_drafts_of_a_crash_are_swept_away(tmp_path):
+    folder = RunFolder(str(tmp_path))
+    (tmp_path / "checkpoint").mkdir()
+    (tmp_path / "checkpoint/.round-000001.skops.0123abcd").write_bytes(b"half")
+    (tmp_path / "checkpoint/learned-000000.skops").write_bytes(b"whole")
+    with folder.claimed(resume=True):
+        assert folder.names() == ["checkpoint/learned-000000.skops", "checkpoint/lock"]
+
+
+def test_a_place_that_cannot_be_written_to(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ConfigError, match=r"file.*(exists and is not empty|cannot be written to)"):
+        with RunFolder(str(tmp_path / "file")).claimed(resume=False):
+            pass
+    with pytest.raises(ConfigError, match="cannot be written to"):
+        with RunFolder(str(tmp_path / "file/run")).claimed(resume=False):
+            pass
+    with pytest.raises(ConfigError, match="no place to write to"):
+        RunFolder("nosuch://there/run")
+    assert (tmp_path / "file").read_text() == "in the way"

@@ -1,0 +1,468 @@
+"""Where data comes from, and that no credential goes anywhere else."""
+
+import contextlib
+import json
+import logging
+import pickle
+import re
+import threading
+import time
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import fsspec
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import tomli_w
+from click.testing import CliRunner
+from dask.base import tokenize
+from moto.server import DomainDispatcherApplication, ThreadedMotoServer, create_backend_app
+from s3fs import S3FileSystem
+from werkzeug.serving import make_server
+
+from pipeline import config as cfg
+from pipeline.cli import main
+from pipeline.commands.predict import predict
+from pipeline.commands.run import run
+from pipeline.errors import ConfigError, DataError, StorageError
+from pipeline.io import redact
+from pipeline.io.batching import form_batches
+from pipeline.io.dataset import open_dataset
+from pipeline.io.reader import Selection, read_batch
+from pipeline.io.run_folder import LAST, RunFolder
+from pipeline.io.storage import Storage
+from pipeline.monitoring.progress import Monitor
+from pipeline.planning.plan import make_plan
+from pipeline.training.job import Job
+from tests.conftest import table, write
+
+LEAK = re.compile("canary", re.IGNORECASE)  # in every secret here
+KEYS = {"key": "canary-key", "secret": "canary/secret+=="}
+
+
+@pytest.fixture(autouse=True)
+def own_secrets(monkeypatch):
+    """Other tests' texts are not redacted by the secrets of these, and nobody waits for long."""
+    monkeypatch.setattr(redact, "_known", set())
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
+    monkeypatch.setattr("pipeline.io.retry.WAITS", (0.01, 0.02, 0.03))
+
+
+def parse(path="s3://bucket/data", options=None, **data) -> cfg.Config:
+    return cfg.parse({"data": {"path": path, "label": "y", "storage_options": options or {}, **data}})
+
+
+# The values, without a server.
+
+
+def test_the_saved_config_has_variables_by_name_and_stars_for_texts(monkeypatch, tmp_path):
+    monkeypatch.setenv("MY_SECRET", "canary-of-the-environment")
+    options = {"key": "canary", "secret": "${MY_SECRET}", "anon": False, "client_kwargs": {"a": ["canary", 1]}}
+    config = parse(options=options)
+    saved = cfg.dump(config)
+    assert cfg.tomllib.loads(saved)["data"]["storage_options"] == {
+        "key": "***",
+        "secret": "${MY_SECRET}",
+        "anon": False,
+        "client_kwargs": {"a": ["***", 1]},
+    }
+    (tmp_path / "c.toml").write_text(saved)
+    with pytest.raises(ConfigError, match=r"data\.storage_options\.key: its value was not saved; give it with --set"):
+        cfg.load(tmp_path / "c.toml")
+    again = ("data.storage_options.key=canary", "data.storage_options.client_kwargs.a=['canary', 1]")
+    assert cfg.load(tmp_path / "c.toml", again) == config
+    assert redact.redact("to canary-of-the-environment") == "to ***"
+
+
+def test_a_variable_that_is_not_set_is_named():
+    with pytest.raises(ConfigError, match=r"data\.storage_options\.a\.secret: the environment variable NO_SUCH is not"):
+        parse(options={"a": {"secret": "x${NO_SUCH}"}})
+    with pytest.raises(ConfigError, match=r"data\.storage_options: Expected `object`, got `str`"):
+        parse(options="canary")
+
+
+def test_urls_are_clean_everywhere_but_in_the_storage(tmp_path):
+    config = cfg.parse(
+        {
+            "data": {
+                "path": "https://me:canary1@host/d.parquet?sig=canary2",
+                "label": "y",
+                "join": [{"path": "ftp://me:canary3@host/j", "on": ["k"], "columns": ["v"]}],
+            },
+            "split": {"path": "https://host/t.parquet?sig=canary4"},
+        }
+    )
+    assert (config.data.path, config.split.path) == ("https://host/d.parquet", "https://host/t.parquet")
+    assert config.data.join[0].path == "ftp://host/j"
+    storage = config.data.storage_options
+    assert storage._real("https://host/d.parquet") == "https://me:canary1@host/d.parquet?sig=canary2"
+    assert storage._real("ftp://host/j/part.parquet") == "ftp://me:canary3@host/j/part.parquet"
+    assert storage._real("https://other/d.parquet") == "https://other/d.parquet"
+    saved = cfg.dump(config)
+    assert not LEAK.search(saved + repr(config))
+    assert 'path = "https://***@host/d.parquet?***"' in saved
+    (tmp_path / "c.toml").write_text(saved)
+    with pytest.raises(ConfigError, match=r"d\.parquet\?\*\*\*: its credentials were not saved; give the whole URL"):
+        cfg.load(tmp_path / "c.toml")
+
+
+def test_urls_that_differ_in_their_credentials_alone_are_refused():
+    join = {"path": "https://host/f?id=canary1", "on": ["k"], "columns": ["v"]}
+    with pytest.raises(ConfigError, match="https://host/f: stands there with different") as caught:
+        parse("https://host/f?id=canary2", join=[join])
+    assert not LEAK.search(str(caught.value))
+
+
+def test_a_storage_is_a_value_that_shows_no_value():
+    one, same = (Storage.of({"secret": "canary", "key": "k"}).knowing(["ftp://u:canary@h/d"]) for _ in "12")
+    other = Storage.of({"secret": "canary", "key": "l"})
+    assert one == same == pickle.loads(pickle.dumps(one)) != other
+    assert hash(one) == hash(same)
+    assert tokenize(one) == tokenize(same) != tokenize(other)
+    assert repr(one) == "Storage(secret, key)"
+
+
+def test_a_worker_knows_the_secrets_of_what_comes_to_it(monkeypatch):
+    sent = pickle.dumps(Storage.of({"secret": "canary"}))
+    redact._known.clear()
+    pickle.loads(sent)
+    assert redact.redact("canary") == "***"
+
+
+def test_a_mistaken_override_does_not_show_its_value():
+    for override in ("data.storage options.secret=canary", "data.path.secret=canary"):
+        with pytest.raises(ConfigError) as caught:
+            cfg._override({"data": {"path": "d"}}, override)
+        assert not LEAK.search(str(caught.value))
+
+
+@pytest.mark.parametrize("path", ["memory://d/e", "memory://d/e/*.parquet", "file://{}", "file://{}/*.parquet"])
+def test_the_names_of_found_files_open_them(folder, path):
+    fsspec.filesystem("memory").put(str(folder), "d/e", recursive=True)
+    dataset = open_dataset(path.format(folder), [("n", ">=", 0)])
+    assert dataset.rows == 2_000
+    with dataset.storage.opened(dataset.files[0].path) as handle:
+        assert handle.read(4) == b"PAR1"
+
+
+@pytest.mark.parametrize("error", [ValueError, OSError, KeyError])
+def test_what_a_storage_raises_is_an_os_error_without_secrets(monkeypatch, error):
+    def fail(*_, **__):
+        raise error("GET https://me:canary@h/f?a=b failed\nand canary")
+
+    storage = Storage.of({"token": "canary"})
+    monkeypatch.setattr(fsspec.core, "url_to_fs", fail)
+    with pytest.raises(OSError, match=r"GET https://me:\*\*\*@h/f") as caught, storage.opened("https://h/f"):
+        pass
+    assert not LEAK.search(str(caught.value))
+    with pytest.raises(DataError, match=r"https://h/f: cannot be listed \(.*\); correct the path") as told:
+        open_dataset("https://h/f", storage=storage)
+    assert not LEAK.search(str(told.value))
+
+
+# A server.
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """An S3 of this machine, with a folder of data, and the options to open it."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    options = {**KEYS, "client_kwargs": {"endpoint_url": f"http://{host}:{port}"}}
+    store = fsspec.filesystem("s3", **options)
+    store.mkdir("bucket")
+    folder = write(table(900), tmp_path_factory.mktemp("local") / "data", 3)
+    store.put(str(folder), "bucket/data", recursive=True)
+    yield store, folder, options, f"{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def workers(session, monkeypatch):
+    """Two workers that every run of the test is on, and what they have logged."""
+    monkeypatch.setattr("pipeline.engine.cluster.session.connect", lambda *_: contextlib.nullcontext(session))
+    return lambda: str(session.client.get_worker_logs())
+
+
+def config(here: Path, path: str, options: dict, **sections) -> Path:
+    data = {"path": path, "label": "y", "storage_options": options}
+    (here / "c.toml").write_text(tomli_w.dumps({"data": data, **sections}))
+    return here / "c.toml"
+
+
+def texts(folder: Path) -> str:
+    """All that the files of a folder say."""
+    said = []
+    for path in (p for p in folder.rglob("*") if p.is_file()):
+        content = [path.read_bytes()]
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                content += [archive.read(name) for name in archive.namelist()]
+        said += [str(path), *(part.decode(errors="replace") for part in content)]
+    return "\n".join(said)
+
+
+@pytest.mark.cluster
+def test_a_run_on_s3_is_the_local_run_and_tells_no_secret(server, workers, here, capfd):
+    _, folder, options, _ = server
+    local = run(config(here, str(folder), {}), out=here / "local")
+    remote = run(config(here, "s3://bucket/data", options), out=here / "remote")
+    for same in ("rows", "metrics", "intervals"):
+        assert remote[same] == local[same]
+    assert remote["model"]["fingerprint"] == local["model"]["fingerprint"]
+    assert remote["data"]["path"] == "s3://bucket/data"
+    assert not LEAK.search(texts(here / "remote") + "".join(capfd.readouterr()) + workers())
+
+
+@pytest.mark.cluster
+def test_predictions_from_s3_to_s3_are_the_local_ones_and_tell_no_secret(server, workers, here, capfd):
+    store, folder, options, _ = server
+    run(config(here, str(folder), {}), out=here / "model")
+    predict(here / "model", str(folder), str(here / "local"))
+    secrets = tuple(f"data.storage_options.{key}={json.dumps(value)}" for key, value in KEYS.items())
+    endpoint = options["client_kwargs"]["endpoint_url"]
+    secrets += (f'data.storage_options.client_kwargs={{endpoint_url = "{endpoint}"}}',)
+    predict(here / "model", "s3://bucket/data", "s3://bucket/predicted", secrets)
+    with pytest.raises(ConfigError, match="s3://bucket/predicted: holds finished predictions"):
+        predict(here / "model", "s3://bucket/data", "s3://bucket/predicted", secrets)
+    store.invalidate_cache()
+    names = sorted(path.rpartition("/")[2] for path in store.find("bucket/predicted"))
+    assert names == sorted(path.name for path in (here / "local").iterdir())
+    for name in names[1:]:
+        assert store.cat(f"bucket/predicted/{name}") == (here / "local" / name).read_bytes()
+    assert not LEAK.search(store.cat("bucket/predicted/_SUCCESS").decode() + "".join(capfd.readouterr()) + workers())
+
+
+@pytest.mark.parametrize("debug", [[], ["--debug"]])
+@pytest.mark.parametrize(
+    ("path", "changes", "message"),
+    [
+        ("s3://bucket/nowhere", {}, "s3://bucket/nowhere: no such file"),
+        ("s3://bucket/data", {"canary-of-no-service": "canary"}, "s3://bucket/data: cannot be listed"),
+        ("s3://bucket/data", {"client_kwargs": {"endpoint_url": "canary"}}, "s3://bucket/data: cannot be listed"),
+        ("s3://bucket/data/*", {}, "column 'z'"),
+        ("http://me:canary@HOST/bucket/none.parquet?sig=canary%2Fb", {}, "bucket/none.parquet: no such file"),
+        ("http://me:canary@127.0.0.1:9/none.parquet?sig=canary", {}, "http://127.0.0.1:9/none.parquet: cannot be"),
+    ],
+)
+def test_a_mistake_tells_no_secret(server, here, path, changes, message, debug):
+    _, _, options, host = server
+    options = {"headers": {"x-token": "canary"}} if path.startswith("http") else {**options, **changes}
+    settings = config(here, path.replace("HOST", host), options, features={"numeric": ["z"]})
+    done = CliRunner().invoke(main, ["run", str(settings), "--plan", *debug])
+    assert done.exit_code in (1, 2)
+    assert message in done.stderr
+    assert ("Traceback" in done.stderr) == bool(debug)
+    secret = LEAK.search(done.output.replace("canary-of-no-service", ""))  # the name of an option is none
+    assert not secret
+
+
+def test_a_plan_tells_no_secret(server, here):
+    _, _, options, _ = server
+    done = CliRunner().invoke(main, ["run", str(config(here, "s3://bucket/data", options)), "--plan", "--json"])
+    assert done.exit_code == 0
+    assert "s3://bucket/data: 900 rows in 3 files" in done.stderr
+    assert not LEAK.search(done.output)
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("debug", [[], ["--debug"]])
+def test_a_run_that_fails_on_a_worker_tells_no_secret(server, workers, here, debug, capfd):
+    _, _, _, host = server
+    url = f"http://me:canary@{host}/bucket/data/part-000.parquet?sig=canary%2Fb"
+    prepare = {"function": "tests.prepared:fail_on_a_worker"}
+    settings = config(here, url, {"headers": {"x-token": "canary"}}, prepare=prepare)
+    done = CliRunner().invoke(main, ["run", str(settings), *debug])
+    assert done.exit_code == 1
+    assert "prepare.function tests.prepared:fail_on_a_worker: raised RuntimeError: as it should" in done.stderr
+    said = workers()
+    assert "Compute Failed" in said
+    assert not LEAK.search(done.output + "".join(capfd.readouterr()) + said)
+    assert [path.name for path in here.iterdir()] == ["c.toml"]
+
+
+@pytest.mark.cluster
+def test_a_file_that_is_gone_when_a_worker_reads_it_tells_no_secret(server, session, workers):
+    store, _, _, host = server
+    store.copy("bucket/data/part-000.parquet", "bucket/gone.parquet")
+    settings = parse(f"http://me:canary@{host}/bucket/gone.parquet?sig=canary", {"headers": {"x-token": "canary"}})
+    plan = make_plan(settings)
+    assert not LEAK.search(repr(plan) + repr(plan.recipe) + repr(plan.batches) + repr(settings))
+    store.rm("bucket/gone.parquet")
+    with pytest.raises(DataError, match=rf"http://{host}/bucket/gone\.parquet: cannot be read") as caught:
+        Job(plan, session, Monitor(time.perf_counter(), quiet=True)).execute()
+    said = workers()
+    assert "gone.parquet" in said
+    assert not LEAK.search(f"{caught.value!r} {said}")
+
+
+# A server with faults.
+
+
+class Faulty:
+    """In front of an S3: remembers what is asked of it, and answers with faults."""
+
+    def __init__(self, application):
+        self.application, self.asked, self.faults = application, [], []
+        """Faults are functions of the WSGI environment: None, or (status, code, seconds to wait before)."""
+
+    def __call__(self, environ, begin):
+        self.asked.append((environ["REQUEST_METHOD"], environ["PATH_INFO"], environ.get("HTTP_RANGE")))
+        for fault in self.faults:
+            answer = fault(environ)
+            if answer is None:
+                continue
+            status, code, wait = answer
+            time.sleep(wait)
+            if status:
+                begin(status, [("Content-Type", "application/xml")])
+                return [f"<Error><Code>{code}</Code><Message>{code}</Message></Error>".encode()]
+        return self.application(environ, begin)
+
+    def gets(self, suffix):
+        """Requests for the content of an object, and the bytes that they asked for."""
+        ranges = [r for method, path, r in self.asked if method == "GET" and path.endswith(suffix)]
+        spans = [r.removeprefix("bytes=").split("-") for r in ranges]
+        return len(ranges), sum(int(end) - int(begin) + 1 for begin, end in spans)
+
+
+@pytest.fixture(scope="module")
+def behind(server):
+    """The data of ``server`` behind a `Faulty` one, and the options to open it there."""
+    application = Faulty(DomainDispatcherApplication(create_backend_app))
+    http = make_server("127.0.0.1", 0, application, threaded=True)
+    threading.Thread(target=http.serve_forever, daemon=True).start()
+    yield application, {**KEYS, "client_kwargs": {"endpoint_url": f"http://127.0.0.1:{http.server_port}"}}
+    http.shutdown()
+
+
+@pytest.fixture
+def faulty(behind):
+    """The same without faults."""
+    application, options = behind
+    application.asked.clear()
+    application.faults.clear()
+    S3FileSystem.clear_instance_cache()
+    quick = {"config_kwargs": {"retries": {"max_attempts": 1}, "read_timeout": 1}}
+    return application, {**options, **quick}
+
+
+def few(times, status="500 Internal Server Error", code="InternalError", wait=0.0, suffix=".parquet"):
+    """A fault of the first requests for the content of each object."""
+    seen = Counter()
+
+    def fault(environ):
+        place = environ["PATH_INFO"]
+        if environ["REQUEST_METHOD"] != "GET" or not place.endswith(suffix):
+            return None
+        seen[place] += 1
+        return (status, code, wait) if seen[place] <= times else None
+
+    return fault
+
+
+def read_all(path, options):
+    """Every row of the columns x and n."""
+    dataset = open_dataset(path, storage=Storage.of(options))
+    schema = pa.schema([dataset.schema.field(name) for name in ("x", "n")])
+    batches = form_batches(dataset, "file", schema)
+    return pd.concat([read_batch(batch, Selection(schema, storage=dataset.storage)) for batch in batches])
+
+
+@pytest.fixture(scope="module")
+def wide(server, tmp_path_factory):
+    """One file of four row groups, of 3.3 MB, of which two neighbours of twenty columns are wanted."""
+    store, _, _, _ = server
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({f"a{i}": rng.normal(size=20_000) for i in range(9)})
+    frame = frame.assign(x=rng.normal(size=20_000), n=rng.normal(size=20_000))
+    frame = frame.assign(**{f"z{i}": rng.normal(size=20_000) for i in range(9)})
+    file = tmp_path_factory.mktemp("wide") / "wide.parquet"
+    frame.to_parquet(file, row_group_size=5_000, index=False)
+    store.put(str(file), "bucket/wide.parquet")
+    return frame, file.stat().st_size
+
+
+def test_the_wanted_columns_alone_come_in_a_request_for_each_row_group(wide, faulty):
+    frame, size = wide
+    application, options = faulty
+    pd.testing.assert_frame_equal(read_all("s3://bucket/wide.parquet", options), frame[["x", "n"]])
+    count, asked = application.gets("wide.parquet")
+    # The footer for the plan, the footer and the groups for the rows.
+    assert count == 1 + 1 + 4
+    assert asked < 0.2 * size
+
+
+def test_a_small_file_comes_in_one_request(server, faulty):
+    application, options = faulty
+    assert len(read_all("s3://bucket/data/part-000.parquet", options)) == 300
+    assert application.gets("part-000.parquet")[0] == 1 + 1
+
+
+@pytest.mark.parametrize("fault", [{}, {"status": "503 Slow Down", "code": "SlowDown"}, {"status": "", "wait": 1.5}])
+def test_what_fails_now_and_then_or_is_slow_is_asked_again(server, faulty, fault):
+    application, options = faulty
+    application.faults.append(few(1, **fault))
+    _, folder, _, _ = server
+    expected = read_all(str(folder), {})
+    pd.testing.assert_frame_equal(read_all("s3://bucket/data", options), expected)
+
+
+def test_what_fails_for_good_is_one_error(server, faulty):
+    application, options = faulty
+    application.faults.append(few(99))
+    with pytest.raises(DataError, match=r"part-00\d\.parquet: cannot be read \(.*InternalError\); try again when"):
+        read_all("s3://bucket/data", options)
+    assert application.gets("part-000.parquet")[0] >= 4
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ""])
+def test_credentials_that_have_expired_are_one_error_at_once(server, faulty, suffix):
+    application, options = faulty
+    application.faults.append(few(99, "400 Bad Request", "ExpiredToken", suffix=suffix))
+    with pytest.raises(DataError, match=r"s3://bucket/data.* \(ExpiredToken\); renew the credentials or ask for the"):
+        read_all("s3://bucket/data", options)
+    if suffix:  # the footers were asked for, and nothing twice
+        assert application.gets("part-000.parquet")[0] == 1
+    else:
+        assert len(application.asked) <= 2
+
+
+def test_results_on_s3_are_there_when_the_last_of_them_is(server, faulty, monkeypatch):
+    application, options = faulty
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", options["client_kwargs"]["endpoint_url"])
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEYS["key"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEYS["secret"])
+    store = server[0]
+    files = {LAST: b"{}", "model.skops": b"model", "a.csv": b"a", "z.html": b"z"}
+    folder = RunFolder("s3://bucket/runs/one")
+    with folder.claimed(False):
+        application.asked.clear()
+        folder.finish(files)
+    written = [path.rpartition("/")[2] for method, path, _ in application.asked if method == "PUT"]
+    assert set(written) == set(files)
+    assert written[-1] == LAST
+
+    def fails_last(environ):
+        refused = environ["REQUEST_METHOD"] == "PUT" and environ["PATH_INFO"].endswith(LAST)
+        return ("403 Forbidden", "AccessDenied", 0.0) if refused else None
+
+    application.faults.append(fails_last)
+    folder = RunFolder("s3://bucket/runs/two")
+    with pytest.raises(StorageError, match=r"s3://bucket/runs/two/report\.json: cannot be written"):
+        with folder.claimed(False):
+            folder.finish(files)
+    store.invalidate_cache()
+    assert store.find("bucket/runs/two") == []
+    assert len(store.find("bucket/runs/one")) == len(files)

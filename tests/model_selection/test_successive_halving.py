@@ -1,0 +1,51 @@
+"""How many trials train on how much."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.model_selection.successive_halving import Rung, best, brackets
+
+
+def cost(heats):
+    return sum(rung.count * rung.share for _, rungs in heats for rung in rungs)
+
+
+def test_halving_as_counted_by_hand():
+    assert brackets("halving", 32, 3, 1_000) == [(32, [Rung(0, 1 / 9, 32), Rung(0, 1 / 3, 5)])]
+    assert brackets("halving", 100, 3, 1_000) == [(100, [Rung(0, 1 / 9, 100), Rung(0, 1 / 3, 16), Rung(0, 1.0, 2)])]
+    assert brackets("halving", 10, 3, 2) == [(10, [Rung(0, 1.0, 10)])]  # too few rows to train on less
+
+
+@given(st.integers(24, 3_000))
+def test_halving_costs_a_fifth_of_the_grid_at_most(trials):
+    assert cost(brackets("halving", trials, 3, 10_000)) <= 0.2 * trials
+
+
+@given(
+    st.integers(1, 500), st.integers(2, 5), st.integers(1, 10_000), st.sampled_from(["halving", "hyperband", "grid"])
+)
+def test_every_trial_begins_once_and_rungs_grow_as_trials_get_fewer(trials, eta, parts, method):
+    heats = brackets(method, trials, eta, parts)
+    assert sum(count for count, _ in heats) == trials
+    for count, rungs in heats:
+        assert rungs[0].count == count
+        assert [r.share for r in rungs] == sorted(r.share for r in rungs)
+        assert [r.count for r in rungs] == sorted((r.count for r in rungs), reverse=True)
+        assert min(r.share for r in rungs) * parts >= 1 - 1e-9
+        if method != "halving":
+            assert rungs[-1].share == 1.0
+
+
+def test_the_brackets_of_hyperband_cost_about_the_same():
+    each = [cost([heat]) for heat in brackets("hyperband", 81, 3, 10_000)]
+    assert len(each) == 5
+    assert max(each) < 2.5 * min(each)
+
+
+def test_the_best_are_those_of_the_least_score_ties_by_number():
+    assert best({4: 0.2, 3: 0.1, 1: 0.2, 0: None}, 2) == [3, 1]
+    assert best({0: None}, 1) == []
+    assert brackets("random", 7, 3, 100) == [(7, [Rung(0, 1.0, 7)])]
+    with pytest.raises(ValueError, match="math domain"):
+        brackets("hyperband", 0, 3, 100)

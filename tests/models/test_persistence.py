@@ -1,0 +1,92 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from pipeline.models.factory.adaptive.linear import AdaptiveClassifier, AdaptiveRegressor
+from pipeline.models.factory.persistence import dumps, fingerprint
+from sklearn.linear_model import SGDClassifier
+from sklearn.pipeline import Pipeline
+
+import pipeline
+from pipeline.encoding.encoder import Encoder
+from pipeline.errors import DataError
+from tests.conftest import table
+
+
+@pytest.fixture
+def model():
+    frame = table(300)
+    steps = [
+        ("preprocess", Encoder(["x", "n"], ["c"], ["t"])),
+        ("model", SGDClassifier(loss="log_loss", random_state=0)),
+    ]
+    return Pipeline(steps).fit(frame, frame["y"])
+
+
+def test_what_is_loaded_is_what_was_saved(model, tmp_path):
+    (tmp_path / "model.skops").write_bytes(dumps(model))
+    loaded = pipeline.load(tmp_path)
+    frame = table(50, seed=9)
+    np.testing.assert_array_equal(loaded.predict_proba(frame), model.predict_proba(frame))
+    assert fingerprint(loaded) == fingerprint(model)
+    assert loaded.named_steps["preprocess"].get_feature_names_out().tolist()[0] == "x"
+
+
+def test_a_model_predicts_where_there_is_no_dask(model, tmp_path):
+    (tmp_path / "model.skops").write_bytes(dumps(model))
+    table(5).to_parquet(tmp_path / "rows.parquet")
+    code = (
+        # None in sys.modules makes an import fail. Merely looking for dask among the loaded modules would
+        # blame us for scikit-learn, which imports it by itself wherever it is installed.
+        "import sys; sys.modules.update(dict.fromkeys(['dask', 'distributed', 'dask_ml'])); "
+        "import pandas, pipeline; "
+        f"m = pipeline.load({str(tmp_path / 'model.skops')!r}); "
+        f"print(m.predict(pandas.read_parquet({str(tmp_path / 'rows.parquet')!r})).tolist())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(model.predict(table(5)).tolist())
+
+
+def test_a_class_that_is_not_ours_is_refused_and_not_run(tmp_path):
+    import skops.io
+
+    skops.io.dump(table, tmp_path / "model.skops")
+    with pytest.raises(DataError, match="not trusted"):
+        pipeline.load(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip"])
+def test_damaged_and_missing_files(tmp_path, content):
+    with pytest.raises(DataError, match="no model there"):
+        pipeline.load(tmp_path)
+    (tmp_path / "model.skops").write_bytes(content)
+    with pytest.raises(DataError, match="not a readable model"):
+        pipeline.load(tmp_path)
+
+
+def test_the_fingerprint_tells_models_apart(model):
+    before = fingerprint(model)
+    coef = model.named_steps["model"].coef_
+    coef[0, 0] = np.nextafter(coef[0, 0], 9e9, dtype=coef.dtype)
+    assert fingerprint(model) != before
+
+
+def test_using_a_model_does_not_change_its_fingerprint():
+    frame = table(200)
+    model = Pipeline([("preprocess", Encoder(["x"], ["c"], ["t"])), ("model", AdaptiveClassifier(random_state=0))])
+    before = fingerprint(model.fit(frame, frame["y"]))
+    model.predict_proba(table(50, seed=1))
+    assert fingerprint(model) == before
+
+
+@pytest.mark.parametrize("model", [AdaptiveClassifier(l1=1.0), AdaptiveClassifier("hinge"), AdaptiveRegressor("huber")])
+def test_the_adaptive_models_are_saved_and_go_on_learning(model, tmp_path):
+    frame = table(300)
+    X = Encoder(["x", "n"], ["c"]).fit_transform(frame)
+    model.set_params(random_state=0).fit(X, frame["y"])
+    (tmp_path / "m.skops").write_bytes(dumps(Pipeline([("model", model)])))
+    loaded = pipeline.load(tmp_path / "m.skops").named_steps["model"]
+    assert fingerprint(loaded) == fingerprint(model)
+    assert fingerprint(loaded.partial_fit(X, frame["y"])) == fingerprint(model.partial_fit(X, frame["y"]))

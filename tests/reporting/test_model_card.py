@@ -1,0 +1,48 @@
+"""The model card says what the report says, and nothing that comes from data writes Markdown."""
+
+import contextlib
+
+import pytest
+
+from pipeline import config as cfg
+from pipeline.commands.run import run
+from pipeline.reporting.model_card import FILE, model_card
+from tests.conftest import table, write
+
+
+@pytest.mark.cluster
+def test_a_run_leaves_a_card_of_its_report(session, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.engine.cluster.session.connect", lambda *_: contextlib.nullcontext(session))
+    frame = table(3_000)
+    frame.loc[frame["n"] == 7, "y"] = None
+    hostile = "re|d\n# <script>*"
+    write(frame.assign(c=frame["c"].replace("red", hostile)), tmp_path / "data", 2)
+    (tmp_path / "c.toml").write_text(
+        f'[data]\npath = "{tmp_path}/data"\nlabel = "y"\n[evaluate]\nslices = ["c"]\n[model]\ncalibrate = "sigmoid"\n'
+        '[features]\nnumeric = ["x", "n"]\ncategorical = ["c"]\n'
+    )
+    report = run(tmp_path / "c.toml", out=tmp_path / "run")
+    card = (tmp_path / "run" / FILE).read_text()
+    assert card.startswith("# run\n\n## Model\n")
+    for said in (
+        report["model"]["fingerprint"],
+        f"{report['rows']['train']:,} to train on, {report['rows']['test']:,} held out",
+        f"- Rejected: {report['rows']['rejected']:,} label missing",
+        f"| roc\\_auc | {report['metrics']['roc_auc']:.4f} | [{report['intervals']['roc_auc'][0]:.4f}, ",
+        "calibrated (sigmoid) on rows that were kept out",
+        "## Slices\n\n| slice |",
+        "| c = re\\|d�\\# \\<script\\>\\* |",
+        f"Only {report['rows']['test']:,} rows were held out",
+        "a random part of the same data",
+        f"{report['rows']['rejected'] / 3000:.1%} of the rows were rejected",
+        "## What matters\n\nHow much the log-loss rises",
+    ):
+        assert said in card, said
+    assert "<script>" not in card
+    for line in card.splitlines():
+        assert line == "" or line[0] in "#-|" or line.startswith("How much")
+    # A report with less in it has a card, too.
+    bare = {**report, "baselines": {}, "intervals": {}, "classes": {}, "importance": {}, "worst_slices": []}
+    text = model_card(bare, cfg.parse({"data": {"path": "p", "label": "y"}}), "bare")
+    assert "None were asked for" in text
+    assert "What matters\n" not in text

@@ -1,0 +1,177 @@
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from pipeline.models.factory.adaptive.linear import AdaptiveClassifier
+from pipeline.models.factory.factory import kind, make, matrix_for, target_scale, with_target_scale
+from pipeline.models.factory.persistence import fingerprint
+from sklearn.base import clone
+from sklearn.linear_model import SGDClassifier
+from sklearn.naive_bayes import GaussianNB, MultinomialNB
+
+from pipeline import config as cfg
+from pipeline.encoding.batch_encoder import Coding
+from pipeline.encoding.encoder import Encoder
+from pipeline.encoding.one_hot_matrix import HotMatrix
+from pipeline.engine.batch_schedule import batch_order
+from pipeline.errors import ConfigError, DataError
+from pipeline.evaluation.evaluator import Target
+from pipeline.preparation.columns import category_codes
+from pipeline.preparation.packing import PackedBatch, Reference, pack
+from pipeline.preparation.split import TEST, TRAIN
+from pipeline.statistics.moments import Moments
+from pipeline.training.lane import fitted, loss_value, merge_shares, merged_lane, share_of, start, train_batches
+from tests.conftest import table
+
+CLASSES = Target(np.array([0, 1]))
+FRAME = table(400)
+ENCODER = Encoder(["x", "n"], ["c"]).fit(FRAME)
+CODING = Coding(ENCODER, np.array([0, 1]), 0)
+
+
+def batches(count: int = 4, label: str = "y", fate: int = TRAIN) -> list[PackedBatch]:
+    about = Reference(ENCODER.center_, ENCODER.unit_)
+    made = []
+    for i, part in enumerate(np.array_split(np.arange(400), count)):
+        rows = FRAME.iloc[part]
+        coded = category_codes(rows[label]) if label == "y" else (rows[label].to_numpy(), None)
+        features = pack(rows, ENCODER.columns, about)
+        made.append(PackedBatch(i, len(rows), features, *coded, np.full(len(rows), fate, dtype=np.int8)))
+    return made
+
+
+def test_a_lane_is_the_plain_loop_of_partial_fit():
+    plain = SGDClassifier(loss="log_loss", random_state=3)
+    lane = train_batches(start(clone(plain)), batches(), CODING, CLASSES)
+    for batch in batches():
+        rows = CODING.rows(batch, TRAIN)
+        plain.partial_fit(rows.X.tocsr(), rows.y, classes=[0, 1])
+    np.testing.assert_array_equal(fitted(lane, CLASSES).coef_, plain.coef_)
+    assert lane.rows == 400
+
+
+def test_training_again_from_the_same_lane_gives_the_same_bits_and_leaves_it_as_it_was():
+    first, second = batches(2)
+    for estimator in (SGDClassifier(random_state=0), AdaptiveClassifier(random_state=0)):
+        lane = train_batches(start(estimator), [first], CODING, CLASSES)
+        before = fingerprint(lane.estimator)
+        once, again = (train_batches(lane, [second], CODING, CLASSES) for _ in range(2))
+        assert fingerprint(lane.estimator) == before
+        assert fingerprint(once.estimator) == fingerprint(again.estimator) != before
+
+
+def test_progress_is_the_loss_before_training():
+    first, second = batches(2)
+    lane = train_batches(start(SGDClassifier(loss="log_loss", random_state=0)), [first], CODING, CLASSES)
+    assert lane.losses == ((200, None),)
+    rows = CODING.rows(second, TRAIN)
+    proba = lane.estimator.predict_proba(rows.X.tocsr())
+    ((count, loss),) = train_batches(lane, [second], CODING, CLASSES).losses
+    expected = -np.log(proba[np.arange(200), rows.y]).mean()
+    assert count == 200
+    assert loss.result() == {"log_loss": pytest.approx(expected)}
+    assert loss_value(loss) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "figure"), [(SGDClassifier(), "accuracy"), (AdaptiveClassifier("hinge"), "accuracy")]
+)
+def test_models_without_probabilities_are_watched_by_their_errors(estimator, figure):
+    lane = train_batches(start(estimator), batches(2), CODING, CLASSES)
+    (_, loss) = lane.losses[1]
+    assert loss_value(loss) == pytest.approx(1 - loss.result()[figure])
+
+
+def test_a_batch_without_training_rows_changes_nothing():
+    (batch,) = batches(1)
+    lane = train_batches(start(SGDClassifier(random_state=0)), [batch], CODING, CLASSES)
+    (other,) = batches(1, fate=TEST)
+    after = train_batches(lane, [other], CODING, CLASSES)
+    assert fingerprint(after.estimator) == fingerprint(lane.estimator)
+    assert (after.rows, after.losses) == (lane.rows, ((0, None),))
+    assert share_of(after, lane) is None
+    assert merge_shares([None, None]) is None
+    assert merged_lane(lane, None, [after]) is lane
+
+
+def test_lanes_hand_over_a_model_that_knows_all_rows():
+    base = start(AdaptiveClassifier(random_state=0))
+    lanes = [train_batches(base, part, CODING, CLASSES) for part in (batches()[::2], batches()[1::2])]
+    merged = merged_lane(base, merge_shares([share_of(lane, base) for lane in lanes]), lanes)
+    assert merged.rows == 400
+    assert merged.estimator.t_ == 400
+    assert fingerprint(merged.estimator) not in {fingerprint(lane.estimator) for lane in lanes}
+
+
+def test_the_order_of_batches_is_the_seeds_and_the_epochs_alone():
+    numbers = [2, 3, 5, 7, 11, 13]
+    assert sorted(batch_order(numbers, 0, 1)) == numbers
+    assert batch_order(numbers, 0, 1) == batch_order(numbers, 0, 1) != batch_order(numbers, 1, 1)
+
+
+def test_many_batches_are_permuted_in_blocks_of_neighbours():
+    order = batch_order(list(range(1_000)), 0, 1)
+    assert sorted(order) == list(range(1_000))
+    assert sum(b != a + 1 for a, b in itertools.pairwise(order)) < 1_000 / 8
+    assert len({n // 8 for n in order[:64]}) <= 9
+    assert max(order[:64]) - min(order[:64]) > 300
+
+
+def test_a_regression_target_is_trained_scaled_and_answered_in_its_unit():
+    (batch,) = batches(1, "amount")
+    coding = Coding(ENCODER, None, 0)
+    y = 1e6 + 1e4 * coding.rows(batch, TRAIN).X.dense[:, 0]
+    target = Target(None, *target_scale(cfg.Model(), Moments.of(y)))
+    batch = replace(batch, label=1e6 + 1e4 * ENCODER.encode(batch.features, np.arange(400)).dense[:, 0])
+    lane = train_batches(start(make(cfg.Model(), "regression", 0)), [batch] * 20, coding, target)
+    rows = coding.rows(batch, TRAIN)
+    error = fitted(lane, target).predict(rows.X) - rows.y
+    assert np.sqrt(np.mean(error**2)) < 0.02 * y.std()
+    assert with_target_scale(lane.estimator, 0.0, 1.0) is lane.estimator
+
+
+@pytest.mark.parametrize(
+    ("estimator", "message"),
+    [
+        (AdaptiveClassifier(class_weight="balanced"), "needs all rows at once"),
+        (MultinomialNB(), "Negative values in data"),
+    ],
+)
+def test_an_estimator_that_refuses_the_rows_is_named(estimator, message):
+    with pytest.raises(DataError, match=f"{type(estimator).__name__} refused to train .*{message}.*correct model"):
+        train_batches(start(estimator), batches(1), CODING, CLASSES)
+
+
+def test_an_estimator_that_takes_dense_input_only_gets_it():
+    lane = train_batches(start(GaussianNB()), batches(), CODING, CLASSES)
+    X = ENCODER.transform(FRAME).toarray()
+    np.testing.assert_allclose(lane.estimator.theta_, GaussianNB().fit(X, FRAME["y"]).theta_, rtol=1e-6, atol=1e-7)
+    huge = HotMatrix(np.empty((600, 1), np.float32), np.zeros((600, 1), np.uint32), 1_000_000)
+    with pytest.raises(DataError, match="GaussianNB takes no sparse input, and 1,000,000 encoded columns"):
+        matrix_for(GaussianNB(), huge)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "params", "message"),
+    [
+        ("sklearn.linear_model.NoSuch", {}, "cannot be imported"),
+        ("SGDClassifier", {}, "cannot be imported"),
+        ("sklearn.neighbors.LocalOutlierFactor", {}, "is not for classification"),
+        ("sklearn.linear_model.SGDClassifier", {"alhpa": 1}, "does not take them"),
+        ("sklearn.linear_model.SGDRegressor", {}, "is not for classification"),
+        ("sklearn.linear_model.SGDClassifier", {"alpha": -1}, "'alpha' parameter of SGDClassifier must be"),
+        ("default", {"learning_rate": 0}, "'learning_rate' parameter of AdaptiveClassifier must be"),
+    ],
+)
+def test_estimators_that_cannot_serve(estimator, params, message):
+    with pytest.raises(ConfigError, match=message):
+        make(cfg.Model(estimator=estimator, params=params), "classification", 0)
+
+
+def test_the_seed_reaches_the_estimator_and_its_kind_is_known():
+    assert make(cfg.Model(), "classification", 7).random_state == 7
+    named = cfg.Model(estimator="sklearn.linear_model.SGDClassifier", params={"random_state": 1})
+    assert make(named, "classification", 7).random_state == 1
+    assert kind(named) == "classifier"
+    assert kind(cfg.Model()) is None

@@ -1,0 +1,232 @@
+"""Training that goes on from a finished run's model."""
+
+import contextlib
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from pipeline.models.factory.adaptive.linear import AdaptiveClassifier, AdaptiveRegressor
+from pipeline.models.factory.persistence import fingerprint
+
+import pipeline
+from pipeline.cli import main
+from pipeline.commands.run import run
+from pipeline.encoding.encoder import Encoder
+from pipeline.errors import ConfigError, DataError
+from pipeline.evaluation import drift
+from pipeline.preparation.split import FATE, TEST, TRAIN, assign_fate
+from pipeline.statistics.counts import Counts
+from pipeline.statistics.summary import Summary
+from tests.conftest import table, write
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture(autouse=True, scope="module")
+def workers(session):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipeline.engine.cluster.session.connect", lambda *_: contextlib.nullcontext(session))
+        yield
+
+
+def config(folder, data, label="y", features="", rest=""):
+    text = f'[data]\npath = "{data}"\nlabel = "{label}"\n[features]\nnumeric = ["x", "n"]\ncategorical = ["c"]\n'
+    file = folder / f"{data.name}-{label}.toml"
+    file.write_text(text + features + "\n" + rest)
+    return file
+
+
+def later(rows=1_500, seed=9):
+    """Other rows, with a value that was not there before."""
+    return table(rows, seed).assign(c=lambda f: f["c"].replace("blue", "violet"))
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("first")
+    write(table(2_000), folder / "data", 2)
+    write(later(), folder / "later", 2)
+    report = run(config(folder, folder / "data"), out=folder / "run")
+    return folder, report
+
+
+def by_hand(model, frame, report, estimator=None):
+    """The estimator after the training rows of ``frame``, in the order of a single batch."""
+    split = assign_fate(frame, "y", ["x", "n", "c", "y"], 0.2, 0, None)
+    assert (split[FATE] == TEST).sum() == report["rows"]["test"]
+    rows = np.random.default_rng([0, 0]).permutation(np.flatnonzero(split[FATE] == TRAIN))
+    chosen = frame.iloc[rows]
+    estimator = estimator or model.named_steps["model"]
+    return estimator.partial_fit(model.named_steps["preprocess"].transform(chosen), chosen["y"])
+
+
+def test_the_model_goes_on_as_by_hand_and_the_report_spans_both(first):
+    folder, before = first
+    report = run(config(folder, folder / "later"), out=folder / "on", base=str(folder / "run"))
+    expected = by_hand(pipeline.load(folder / "run"), later(), report)
+    model = pipeline.load(folder / "on")
+    np.testing.assert_allclose(model.named_steps["model"].coef_, expected.coef_, rtol=1e-12)
+    np.testing.assert_allclose(model.named_steps["model"].squares_, expected.squares_, rtol=1e-12)
+    told = report["continued"]
+    for fate in ("read", "train", "test", "rejected"):
+        assert told["rows"][fate] == before["rows"][fate] + report["rows"][fate]
+    assert told["runs"][0]["fingerprint"] == told["fingerprint"] == before["model"]["fingerprint"]
+    assert (told["new_columns"], told["new_values"]) == ([], "zeros, or other")
+    assert 0.05 < told["drift"]["c"]["unseen"] < 0.2
+    assert report["model"]["fingerprint"] != before["model"]["fingerprint"]
+    third = run(config(folder, folder / "data"), out=folder / "third", base=str(folder / "on"))
+    assert [one["fingerprint"] for one in third["continued"]["runs"]] == [
+        before["model"]["fingerprint"],
+        report["model"]["fingerprint"],
+    ]
+    assert third["continued"]["rows"]["train"] == told["rows"]["train"] + third["rows"]["train"]
+
+
+def test_another_split_is_told(first, tmp_path, capfd):
+    folder, _ = first
+    for key, said in (("train.seed=1", True), ("train.epochs=1", False)):
+        base = str(folder / "run")
+        run(config(folder, folder / "later"), (key,), out=tmp_path / key, base=base)
+        assert ("train.seed: 0 in" in capfd.readouterr().err) == said
+
+
+def test_new_values_get_columns_where_that_is_asked_for(first):
+    folder, _ = first
+    report = run(
+        config(folder, folder / "later", features="grow = true"), out=folder / "grown", base=str(folder / "run")
+    )
+    assert report["continued"]["new_columns"] == ["c=violet"]
+    before, model = pipeline.load(folder / "run"), pipeline.load(folder / "grown")
+    encoder = model.named_steps["preprocess"]
+    names = encoder.get_feature_names_out().tolist()
+    assert set(names) - set(before[:-1].get_feature_names_out()) == {"c=violet"}
+    old = before.named_steps["preprocess"]
+    places = np.array([names.index(name) for name in old.names_])
+    frame = table(50)
+    np.testing.assert_array_equal(encoder.transform(frame).toarray()[:, places], old.transform(frame).toarray())
+    assert (encoder.transform(later()).toarray()[:, names.index("c=violet")] == (later()["c"] == "violet")).all()
+    wider = before.named_steps["model"].widened(places, len(names))
+    expected = by_hand(model, later(), report, wider)
+    np.testing.assert_allclose(model.named_steps["model"].coef_, expected.coef_, rtol=1e-12)
+    assert model.named_steps["model"].coef_[0, names.index("c=violet")] != 0
+    assert "violet" in encoder.profile_["codes"]["c"]["values"]
+
+
+def test_a_number_is_predicted_on_in_its_own_unit(first):
+    folder, _ = first
+    run(config(folder, folder / "data", "amount"), out=folder / "amount")
+    report = run(config(folder, folder / "later", "amount"), out=folder / "amount-on", base=str(folder / "amount"))
+    before = pipeline.load(folder / "amount").predict(later())
+    after = pipeline.load(folder / "amount-on").predict(later())
+    truth = later()["amount"].to_numpy()
+    assert np.mean((after - truth) ** 2) < np.mean((before - truth) ** 2)
+    assert report["metrics"]["r2"] > 0.8
+
+
+REFUSED = [
+    ({"features": 'datetime = ["t"]'}, "features.datetime: 't' is new here, and the model of .* was trained with"),
+    ({"features": 'exclude = ["n"]', "drop": "n"}, "features.numeric: 'n' is not so here"),
+    ({"features": "[features.columns.x]\nlog1p = true"}, "features.columns.x: .*log1p.* but the model of .* has"),
+    ({"label": "three"}, "data.label: 'three', but the model of .* predicts 'y'"),
+    ({"label": "amount"}, "model.task: regression, but the model of .* is for classification"),
+    ({"rest": "[model.params]\nlearning_rate = 0.3"}, "model.params.learning_rate: 0.3, but 0.15 in"),
+    ({"rest": '[model]\nestimator = "sklearn.naive_bayes.BernoulliNB"'}, "model.estimator: .* is a AdaptiveClassifier"),
+    ({"rest": "[split]\nfolds = 3"}, "split.folds: the model has seen rows of every fold"),
+]
+
+
+@pytest.mark.parametrize(("keys", "message"), REFUSED)
+def test_a_config_that_disagrees_is_refused(first, tmp_path, keys, message):
+    folder, _ = first
+    drop = keys.pop("drop", None)
+    file = config(tmp_path, folder / "later", **keys)
+    if drop:
+        file.write_text(file.read_text().replace(f', "{drop}"', ""))
+    with pytest.raises(ConfigError, match=message):
+        run(file, out=tmp_path / "on", base=str(folder / "run"))
+    assert not (tmp_path / "on").exists()
+
+
+def test_rows_of_another_table_or_class_are_refused(first, tmp_path):
+    folder, _ = first
+    write(table(400).assign(c="mauve"), tmp_path / "odd", 1)
+    with pytest.raises(DataError, match="column 'c': 100% of the rows have values that training never saw"):
+        run(config(tmp_path, tmp_path / "odd"), out=tmp_path / "on", base=str(folder / "run"))
+    write(table(400).assign(y=lambda f: f["y"] + (f["n"] > 40)), tmp_path / "classes", 1)
+    with pytest.raises(DataError, match="has the class 2, which the model of"):
+        run(config(tmp_path, tmp_path / "classes"), out=tmp_path / "on", base=str(folder / "run"))
+    with pytest.raises(DataError, match="no finished run is there"):
+        run(config(tmp_path, tmp_path / "odd"), out=tmp_path / "on", base=str(tmp_path))
+    done = CliRunner().invoke(main, ["run", "--from", str(folder / "run")])
+    assert done.exit_code == 2
+    assert "--from: needs a CONFIG" in done.stderr
+
+
+def test_a_run_that_goes_on_is_resumed_to_the_same_bits(first, tmp_path, monkeypatch):
+    folder, _ = first
+    rest = "[train]\nepochs = 2\ncheckpoint_seconds = 0"
+    file = config(tmp_path, folder / "later", rest=rest)
+    whole = run(file, out=tmp_path / "whole", base=str(folder / "run"))
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.training.job.Job._judge", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(pipeline.errors.Interrupted):
+            run(file, out=tmp_path / "cut", base=str(folder / "run"))
+    assert (tmp_path / "cut/checkpoint").exists()
+    resumed = run(None, resume=tmp_path / "cut")
+    assert resumed["training"]["resumed_after_rounds"] == 2
+    assert resumed["model"]["fingerprint"] == whole["model"]["fingerprint"]
+    assert resumed["continued"] == json.loads(json.dumps(whole["continued"]))
+
+
+@pytest.mark.parametrize(
+    "estimator", [AdaptiveClassifier(l1=0.01, random_state=0), AdaptiveRegressor(normalize=False, random_state=0)]
+)
+def test_a_wider_model_learns_on_as_if_its_columns_had_been_there(estimator):
+    frame = table(600)
+    X = Encoder(["x", "n"], ["c"]).fit_transform(frame).toarray().astype(float)
+    label = frame["y"] if isinstance(estimator, AdaptiveClassifier) else frame["amount"] / 1000
+    apart = np.insert(X, [1, 4], 0.0, axis=1)  # two columns of zeros
+    places = np.flatnonzero(apart.any(axis=0))
+    first, rest = slice(300), slice(300, None)
+    estimator.set_params(shuffle=False)
+    keys = {"classes": [0, 1]} if isinstance(estimator, AdaptiveClassifier) else {}
+    narrow = estimator.partial_fit(X[first], label[first], **keys)
+    wider = narrow.widened(places, apart.shape[1])
+    before = fingerprint(narrow)
+    full = apart.copy()
+    full[300:, 1] = 1.0
+    twin = type(estimator)(**estimator.get_params()).partial_fit(full[first], label[first], **keys)
+    np.testing.assert_allclose(
+        wider.partial_fit(full[rest], label[rest]).coef_, twin.partial_fit(full[rest], label[rest]).coef_, rtol=1e-12
+    )
+    assert fingerprint(narrow) == before
+
+
+def test_two_profiles_are_that_of_the_rows_of_both():
+    def summary(frame, encoder):
+        from pipeline.preparation.packing import PackedBatch, Reference, pack
+        from pipeline.statistics.summary import summarise
+
+        reference = Reference(encoder.center_, encoder.unit_)
+        packed = pack(frame, encoder.columns, reference)
+        rows = PackedBatch(0, len(frame), packed, np.zeros(len(frame)), None, np.full(len(frame), TRAIN))
+        found: Summary = summarise(rows, encoder.columns, reference)
+        assert isinstance(found.categorical["c"], Counts)
+        return drift.profile(found, encoder.columns)
+
+    one, two = table(500), later(700)
+    encoder = Encoder(["x", "n"], ["c"]).fit(one)
+    both = drift.merged_profile(summary(one, encoder), summary(two, encoder))
+    whole = summary(pipeline_concat(one, two), encoder)
+    assert both["numbers"] == whole["numbers"]
+    assert dict(zip(both["codes"]["c"]["values"], both["codes"]["c"]["counts"], strict=True)) == dict(
+        zip(whole["codes"]["c"]["values"], whole["codes"]["c"]["counts"], strict=True)
+    )
+    assert both["codes"]["c"]["missing"] == whole["codes"]["c"]["missing"]
+
+
+def pipeline_concat(*frames):
+    import pandas as pd
+
+    return pd.concat(frames, ignore_index=True)
