@@ -17,7 +17,7 @@ __version__ = "0.1.0"
 
 
 def load(path: str | Path, trusted: tuple[str, ...] = ()) -> Pipeline:
-    """The trained Pipeline of a run folder or a ``.skops`` file: see `pipeline.models.factory.persistence.load`."""
-    from pipeline.models.factory import persistence  # two seconds of imports that neither ``--help`` nor a worker needs
+    """The trained Pipeline of a run folder or a ``.skops`` file: see `pipeline.models.persistence.load`."""
+    from pipeline.models import persistence  # two seconds of imports that neither ``--help`` nor a worker needs
 
     return persistence.load(path, trusted)

@@ -282,10 +282,10 @@ def scale(
 ) -> None:
     """How the cost of CONFIG's run grows with batches and workers, and what more workers would bring."""
     _forking(options, overrides, config)
-    from pipeline.commands.scale import Asked
+    from pipeline.commands.scale import StudyRequest
     from pipeline.commands.scale import scale as scale_run
 
-    asked = Asked(batches, workers, lanes, batch_rows, repeats)
+    asked = StudyRequest(batches, workers, lanes, batch_rows, repeats)
     with _monitor(**_told(options)) as monitor:
         result = scale_run(config, asked, overrides, options, out, monitor)
     _print(result, as_json)

@@ -17,14 +17,14 @@ from pipeline.io.storage import Storage
 from pipeline.io.urls import without_credentials
 
 Positive = Annotated[int, Meta(ge=1)]
-Share = Annotated[float, Meta(gt=0, lt=1)]
+Fraction = Annotated[float, Meta(gt=0, lt=1)]
 Unit = Annotated[float, Meta(ge=0, le=1)]
 
 
 Operator = Literal["==", "!=", "<", "<=", ">", ">=", "in", "not in"]
 
 
-class Join(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class JoinConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A table joined to every batch by equality of ``on``."""
 
     path: str
@@ -35,7 +35,7 @@ class Join(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     large: Literal["auto"] | bool = "auto"
 
 
-class Data(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class DataConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     path: str
     label: str
     batch_rows: Literal["auto", "file"] | Positive = "auto"
@@ -43,27 +43,27 @@ class Data(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     max_bad_batches: Annotated[int, Meta(ge=0)] = 10
     keep: Literal["auto", "memory", "reread"] = "auto"
     filters: list[tuple[str, Operator, Any]] = field(default_factory=list)
-    join: list[Join] = field(default_factory=list)
+    join: list[JoinConfig] = field(default_factory=list)
     storage_options: Storage = field(default_factory=Storage)
 
 
-class Prepare(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class PrepareConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     function: str | None = None
     columns: list[str] | None = None
     derive: dict[str, str] = field(default_factory=dict)
     filter: dict[str, str] = field(default_factory=dict)
 
 
-class Split(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class SplitConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     by: Literal["row", "batch", "group", "time"] = "row"
-    test: Share = 0.2
+    test: Fraction = 0.2
     column: str | None = None
     after: Any = None
     path: str | None = None
     folds: Annotated[int, Meta(ge=2, le=50)] | None = None
 
 
-class Treatment(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ColumnTransform(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How a column is encoded; each kind of column looks at its own keys."""
 
     impute: Literal["mean", "median"] | float = "mean"
@@ -90,11 +90,11 @@ class Treatment(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     def options(self) -> dict[str, Any]:
         """The keys that are not the default."""
-        plain, own = msgspec.to_builtins(Treatment()), msgspec.to_builtins(self)
+        plain, own = msgspec.to_builtins(ColumnTransform()), msgspec.to_builtins(self)
         return {key: own[key] for key in plain if own[key] != plain[key]}
 
 
-class Features(Treatment, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class FeatureConfig(ColumnTransform, frozen=True, forbid_unknown_fields=True, kw_only=True):
     numeric: list[str] | None = None
     categorical: list[str] | None = None
     datetime: list[str] | None = None
@@ -104,35 +104,35 @@ class Features(Treatment, frozen=True, forbid_unknown_fields=True, kw_only=True)
     grow: bool = False
     columns: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def of(self, column: str) -> Treatment:
+    def of(self, column: str) -> ColumnTransform:
         """The treatment of one column: what all have, and what `columns` says of it."""
         return _treatment(column, {**msgspec.to_builtins(self), **self.columns.get(column, {})})
 
 
-class Model(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ModelConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     estimator: str = "default"
     task: Literal["auto", "classification", "regression"] = "auto"
     params: dict[str, Any] = field(default_factory=dict)
     calibrate: Literal["isotonic", "sigmoid"] | None = None
 
 
-class Train(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class TrainConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     epochs: Positive = 1
     lanes: Positive = 1
     seed: Annotated[int, Meta(ge=0)] = 0
     round_batches: Positive = 32
     early_stopping: Literal["off", "progressive", "validation"] = "off"
-    validation_fraction: Share = 0.1
+    validation_fraction: Fraction = 0.1
     tol: Annotated[float, Meta(ge=0)] = 1e-4
     n_iter_no_change: Positive = 1
     checkpoint_seconds: Annotated[float, Meta(ge=0)] = 30.0
 
 
-class Evaluate(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class EvaluateConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     slices: list[str | Annotated[list[str], Meta(min_length=2, max_length=2)]] = field(default_factory=list)
     slice_rows: Positive = 100
     bootstrap: Annotated[int, Meta(ge=0, le=10_000)] = 500
-    threshold: Share | None = None
+    threshold: Fraction | None = None
     baseline: str | None = None
     importance_rows: Annotated[int, Meta(ge=0)] = 8_000
     metrics: list[str] = field(default_factory=list)
@@ -140,7 +140,7 @@ class Evaluate(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     on_drift: Literal["fail", "report"] = "fail"
 
 
-class Search(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class SearchConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     space: dict[str, Any] = field(default_factory=dict)
     method: Literal["halving", "hyperband", "random", "grid"] = "halving"
     trials: Positive = 32
@@ -149,11 +149,11 @@ class Search(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     seed: Annotated[int, Meta(ge=0)] = 0
 
 
-class Aggregate(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class AggregateConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     fan_in: Annotated[int, Meta(ge=2)] = 8
 
 
-class Cluster(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ClusterConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     scheduler: str | None = None
     workers: int | list[int] | None = None  # see `_check_workers`
     options: dict[str, Any] = field(default_factory=dict)
@@ -170,16 +170,16 @@ class Cluster(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A whole run. Field names are the TOML keys; docs are in the README."""
 
-    data: Data
-    prepare: Prepare = field(default_factory=Prepare)
-    split: Split = field(default_factory=Split)
-    features: Features = field(default_factory=Features)
-    model: Model = field(default_factory=Model)
-    train: Train = field(default_factory=Train)
-    evaluate: Evaluate = field(default_factory=Evaluate)
-    aggregate: Aggregate = field(default_factory=Aggregate)
-    search: Search = field(default_factory=Search)
-    cluster: Cluster = field(default_factory=Cluster)
+    data: DataConfig
+    prepare: PrepareConfig = field(default_factory=PrepareConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
+    features: FeatureConfig = field(default_factory=FeatureConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    aggregate: AggregateConfig = field(default_factory=AggregateConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
 
     @property
     def keeps_validation(self) -> bool:
@@ -237,8 +237,8 @@ def parse(raw: dict[str, Any]) -> Config:
         raise ConfigError(f"{key}: {message}{_words(key, Config)}; see the README's table of keys.") from None
     for column, own in config.features.columns.items():
         for key in own:
-            if key not in get_type_hints(Treatment):
-                known = suggest(key, get_type_hints(Treatment))
+            if key not in get_type_hints(ColumnTransform):
+                known = suggest(key, get_type_hints(ColumnTransform))
                 raise ConfigError(f"features.columns.{column}.{key}: unknown config key{known}.")
         treatment = config.features.of(column)
         if treatment.clip and treatment.clip[0] >= treatment.clip[1]:
@@ -257,7 +257,7 @@ def parse(raw: dict[str, Any]) -> Config:
     return _without_credentials(config)
 
 
-def _check_workers(cluster: Cluster) -> None:
+def _check_workers(cluster: ClusterConfig) -> None:
     """That ``workers`` is a number, or the fewest and the most; msgspec confuses the constraints of such a union."""
     workers = cluster.workers
     if isinstance(workers, list) and not (len(workers) == 2 and 1 <= workers[0] <= workers[1]):
@@ -282,15 +282,15 @@ def _without_credentials(config: Config) -> Config:
     return structs.replace(config, data=data, split=split)
 
 
-def _treatment(column: str, raw: dict[str, Any]) -> Treatment:
-    known = get_type_hints(Treatment)
+def _treatment(column: str, raw: dict[str, Any]) -> ColumnTransform:
+    known = get_type_hints(ColumnTransform)
     try:
-        return msgspec.convert({key: value for key, value in raw.items() if key in known}, Treatment)
+        return msgspec.convert({key: value for key, value in raw.items() if key in known}, ColumnTransform)
     except msgspec.ValidationError as error:
         message, _, where = str(error).partition(" - at `$")
         key = where.strip(".`")
         named = f"features.columns.{column}" + f".{key}" * bool(key)
-        raise ConfigError(f"{named}: {message}{_words(key, Treatment)}; see the README.") from None
+        raise ConfigError(f"{named}: {message}{_words(key, ColumnTransform)}; see the README.") from None
 
 
 def dump(config: Config) -> str:

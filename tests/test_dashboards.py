@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline import config as cfg
 from pipeline.engine.cluster.session import Session, connect
-from pipeline.engine.event_forwarding import watched
+from pipeline.engine.event_forwarding import forward_events
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.plan import make_plan
 from pipeline.training.job import Job
@@ -122,8 +122,8 @@ def seen(tmp_path_factory) -> Iterator[tuple[Session, str]]:
         }
     )
     monitor = Monitor(quiet=True)
-    with connect(cfg.Cluster(workers=1, dashboard="127.0.0.1:0")) as session:
-        with watched(session.client, monitor.events) as problems:
+    with connect(cfg.ClusterConfig(workers=1, dashboard="127.0.0.1:0")) as session:
+        with forward_events(session.client, monitor.events) as problems:
             assert problems == []
             monitor.events.tell("run_started", name="seen", batches=4, rows=2_000, lanes=2)
             outcome = Job(make_plan(config), session, monitor).execute()

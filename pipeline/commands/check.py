@@ -6,9 +6,9 @@ from typing import Any
 
 from rich.table import Table
 
-from pipeline.commands.settings import settings_of
+from pipeline.commands.settings import load_settings
 from pipeline.engine import shuffle_join
-from pipeline.engine.cluster.session import connected
+from pipeline.engine.cluster.session import open_session
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.plan import Plan, make_plan
 from pipeline.statistics.ledger import Ledger
@@ -34,9 +34,9 @@ def check(
         The data cannot be read, or the ledger does not balance.
     """
     monitor = monitor or Monitor()
-    settings = settings_of(config, overrides, options)
+    settings = load_settings(config, overrides, options)
     plan = make_plan(settings)
-    with connected(settings, monitor) as session, shuffle_join.joined(session.client, plan, config) as (going_on, _):
+    with open_session(settings, monitor) as session, shuffle_join.joined(session.client, plan, config) as (going_on, _):
         plan = plan if going_on is plan.config else make_plan(going_on)
         looked = replace(plan, after=None, batches=tuple(replace(b, test=False) for b in plan.batches), exploring=True)
         summary = Job(looked, session, monitor).explore()

@@ -8,15 +8,15 @@ from typing import Any
 from sklearn.base import is_classifier
 
 from pipeline import config as cfg
-from pipeline.commands.settings import settings_of
+from pipeline.commands.settings import load_settings
 from pipeline.engine import shuffle_join
-from pipeline.engine.cluster.session import connected
+from pipeline.engine.cluster.session import open_session
 from pipeline.errors import DataError
-from pipeline.models.factory import persistence
+from pipeline.models import persistence
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.plan import Plan, make_plan
-from pipeline.preparation.feature_inference import Task
-from pipeline.preparation.packing import Reference
+from pipeline.preparation.feature_inference import LearningTask
+from pipeline.preparation.packing import PackingScale
 from pipeline.reporting.terminal import short, show_facts, show_findings
 from pipeline.training.job import Job
 
@@ -39,23 +39,23 @@ def evaluate(
         No model, data that it cannot read, or data that is nothing like what it was trained on.
     """
     monitor = monitor or Monitor()
-    settings = settings_of(config, overrides, options)
+    settings = load_settings(config, overrides, options)
     trained = persistence.load(model)
     encoder, estimator = trained.named_steps["preprocess"], trained.named_steps["model"]
     if "label" not in getattr(encoder, "profile_", {}):
         raise DataError(f"{model}: does not remember its training data; train it again with `pipeline run`.")
-    task: Task = "classification" if is_classifier(estimator) else "regression"
+    task: LearningTask = "classification" if is_classifier(estimator) else "regression"
 
     def planned(config: cfg.Config) -> Plan:
         plan = make_plan(config, encoder.columns, encoder.profile_)
         features = replace(plan.features, task=task)
-        plan = replace(plan, features=features, reference=Reference(encoder.center_, encoder.unit_))
+        plan = replace(plan, features=features, reference=PackingScale(encoder.center_, encoder.unit_))
         if every:
             plan = replace(plan, after=None, batches=tuple(replace(batch, test=True) for batch in plan.batches))
         return plan
 
     plan = planned(settings)
-    with connected(settings, monitor) as session, shuffle_join.joined(session.client, plan, model) as (going_on, _):
+    with open_session(settings, monitor) as session, shuffle_join.joined(session.client, plan, model) as (going_on, _):
         plan = plan if going_on is plan.config else planned(going_on)
         ledger, findings, drift = Job(plan, session, monitor).assess(trained)
     seconds = {"total": time.perf_counter() - monitor.started, **monitor.seconds}

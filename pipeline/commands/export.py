@@ -21,7 +21,7 @@ from pipeline.inference.mlflow_pyfunc import METHOD
 from pipeline.io.redact import redact, remember
 from pipeline.io.run_folder import LAST, UNFINISHED
 from pipeline.io.urls import marked, secrets_of, without_credentials
-from pipeline.models.factory import persistence
+from pipeline.models import persistence
 from pipeline.reporting.comparison import Run, read_run
 from pipeline.reporting.report import figures
 from pipeline.reporting.terminal import short

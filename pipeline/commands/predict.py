@@ -13,22 +13,22 @@ from distributed import Future
 from sklearn.pipeline import Pipeline
 
 from pipeline import config as cfg
-from pipeline.commands.settings import import_from_here, of_cluster
+from pipeline.commands.settings import allow_local_imports, cluster_overrides
 from pipeline.engine.batch_source import suspect_of
-from pipeline.engine.cluster.session import Session, connected
-from pipeline.engine.failure_diagnosis import blaming
-from pipeline.engine.task_runner import Begun, Tasks
+from pipeline.engine.cluster.session import Session, open_session
+from pipeline.engine.failure_diagnosis import diagnose_failures
+from pipeline.engine.task_runner import Begun, TaskRunner
 from pipeline.errors import ConfigError, DataError, Interrupted
 from pipeline.evaluation import drift
-from pipeline.inference.scoring import PREDICTION, STAGED, Part, Scored, done, score_span
+from pipeline.inference.scoring import PREDICTION, STAGED, OutputFile, ScoringState, done, score_span
 from pipeline.inference.scoring_plan import ScorePlan, config_for, plan_scores
-from pipeline.io.batching import Batch, spans
+from pipeline.io.batching import Batch, group_by_row_group
 from pipeline.io.redact import redact
 from pipeline.io.run_folder import RunFolder
-from pipeline.models.factory import persistence
+from pipeline.models import persistence
 from pipeline.monitoring.progress import Monitor
 from pipeline.monitoring.signals import Interrupt
-from pipeline.preparation.split import SET_ASIDE
+from pipeline.preparation.split import QUARANTINED
 from pipeline.reporting.terminal import short, show_facts
 from pipeline.statistics.ledger import Ledger
 from pipeline.training.checkpoint import check_sources
@@ -72,9 +72,9 @@ def predict(
         In one sentence; what was written so far can be gone on from.
     """
     monitor = monitor or Monitor()
-    import_from_here()
+    allow_local_imports()
     trained = persistence.load(model)
-    config = config_for(str(model), source, (*overrides, *of_cluster(options)))
+    config = config_for(str(model), source, (*overrides, *cluster_overrides(options)))
     plan = plan_scores(config, trained, keep, output)
     fingerprint = persistence.fingerprint(trained)
     began = {
@@ -88,8 +88,8 @@ def predict(
     monitor.heed = interrupt.insist
     try:
         with interrupt.handled(), _claimed(folder, began, resume):
-            earlier = Scored.of(done(folder, plan.batches)) if resume else Scored()
-            with connected(plan.config, monitor) as session:
+            earlier = ScoringState.of(done(folder, plan.batches)) if resume else ScoringState()
+            with open_session(plan.config, monitor) as session:
                 scored = Scorer(plan, session, monitor).score(earlier)
             manifest = _manifest(plan, scored, trained, monitor)
             manifest["model"] = {"path": str(model), "fingerprint": fingerprint}
@@ -112,7 +112,7 @@ class Scorer:
         config = plan.config
         rows = [batch.rows for batch in plan.batches]
         run = monitor.events.run
-        self._tasks = Tasks(session.client, config.aggregate.fan_in, config.cluster.retries, run, rows)
+        self._tasks = TaskRunner(session.client, config.aggregate.fan_in, config.cluster.retries, run, rows)
         self._plan, self._session, self._monitor = plan, session, monitor
         self._reads: dict[str, list[int]] = {}
 
@@ -120,7 +120,7 @@ class Scorer:
         """The batches of the task that workers most likely died of."""
         return suspect_of(self._session.client, self._reads)
 
-    def score(self, earlier: Scored) -> Scored:
+    def score(self, earlier: ScoringState) -> ScoringState:
         """What became of all batches, those of ``earlier`` included.
 
         Raises
@@ -129,10 +129,12 @@ class Scorer:
             A batch cannot be scored, or a file not be written.
         """
         plan, finished = self._plan, {part.batch for part in earlier.parts}
-        todo = [span for span in spans(plan.batches) if any(batch.number not in finished for batch in span)]
+        todo = [
+            span for span in group_by_row_group(plan.batches) if any(batch.number not in finished for batch in span)
+        ]
         numbers = [[batch.number for batch in span if batch.number not in finished] for span in todo]
         spanned = {some[0]: span for some, span in zip(numbers, todo, strict=True)}
-        with blaming(self, plan.batches, self._session, self._monitor):
+        with diagnose_failures(self, plan.batches, self._session, self._monitor):
             scoring = self._tasks.send(plan.scoring)
 
             def begin(window: list[Sequence[int]]) -> Begun:
@@ -141,9 +143,13 @@ class Scorer:
 
             with self._monitor.stage("predict", len(plan.batches)) as stage:
                 stage.skip(len(finished))
-                fresh = self._tasks.map_reduce(stage, numbers, begin, Scored.merge, "predict") if todo else Scored()
-        both = Scored.merge([earlier, fresh])
-        return Scored(tuple(sorted(both.parts, key=lambda part: part.batch)), both.observed)
+                fresh = (
+                    self._tasks.map_reduce(stage, numbers, begin, ScoringState.merge, "predict")
+                    if todo
+                    else ScoringState()
+                )
+        both = ScoringState.merge([earlier, fresh])
+        return ScoringState(tuple(sorted(both.parts, key=lambda part: part.batch)), both.observed)
 
     def _submit(self, span: list[Batch], numbers: Sequence[int], scoring: Future) -> Future:
         name = f"predict-{numbers[0]}"
@@ -212,7 +218,7 @@ def _check_same(folder: RunFolder, then: dict[str, Any], now: dict[str, Any]) ->
             raise ConfigError(f"{key}: {folder} began with {was}, now it is {found}; predict as then, or elsewhere.")
 
 
-def _manifest(plan: ScorePlan, scored: Scored, trained: Pipeline, monitor: Monitor) -> dict[str, Any]:
+def _manifest(plan: ScorePlan, scored: ScoringState, trained: Pipeline, monitor: Monitor) -> dict[str, Any]:
     """What is said of the predictions, if every row is accounted for."""
     encoder, data = trained.named_steps["preprocess"], plan.config.data
     reasons: dict[str, int] = {}
@@ -221,7 +227,7 @@ def _manifest(plan: ScorePlan, scored: Scored, trained: Pipeline, monitor: Monit
             reasons[reason] = reasons.get(reason, 0) + count
     written, lost = sum(part.rows for part in scored.parts), sum(file.rows for file in plan.dataset.bad)
     if lost:
-        reasons[SET_ASIDE] = reasons.get(SET_ASIDE, 0) + lost
+        reasons[QUARANTINED] = reasons.get(QUARANTINED, 0) + lost
     ledger = Ledger(
         sum(part.read for part in scored.parts) + lost,
         0,
@@ -268,10 +274,10 @@ def _check_drift(found: dict[str, Any], config: cfg.Config, output: str) -> None
         )
 
 
-def _publish(folder: RunFolder, scored: Scored, manifest: dict[str, Any]) -> None:
+def _publish(folder: RunFolder, scored: ScoringState, manifest: dict[str, Any]) -> None:
     """Move all files to their place, and then say so."""
 
-    def place(part: Part) -> None:
+    def place(part: OutputFile) -> None:
         if not part.error and folder.exists(f"{STAGED}/{part.file}"):
             folder.rename(f"{STAGED}/{part.file}", part.file)
 

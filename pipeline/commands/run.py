@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import config as cfg
-from pipeline.commands.settings import import_from_here, of_cluster, settings_of
+from pipeline.commands.settings import allow_local_imports, cluster_overrides, load_settings
 from pipeline.datasets import flights
 from pipeline.engine import shuffle_join
-from pipeline.engine.cluster.session import connected
+from pipeline.engine.cluster.session import open_session
 from pipeline.engine.trace import TASKS, reported, tasks_as_json
 from pipeline.errors import ClusterError, ConfigError, DataError, Interrupted, StorageError
 from pipeline.io.redact import redact
 from pipeline.io.run_folder import BEGAN, RunFolder
 from pipeline.model_selection.search import FILE as TRIALS
-from pipeline.model_selection.search import Search, describe, settings_to_try, without_search
-from pipeline.models.factory import persistence
-from pipeline.models.factory.factory import make
+from pipeline.model_selection.search import HyperparameterSearch, describe, settings_to_try, without_search
+from pipeline.models import persistence
+from pipeline.models.factory import make
 from pipeline.monitoring.events import Listener
 from pipeline.monitoring.progress import Monitor
 from pipeline.monitoring.signals import Interrupt
@@ -30,14 +30,14 @@ from pipeline.reporting.terminal import show_run
 from pipeline.scaling_study.critical_path import short_form
 from pipeline.training.checkpoint import Checkpoints, State, check_sources
 from pipeline.training.job import Job
-from pipeline.training.warm_start import Base, load_base, notices, plan_onwards
+from pipeline.training.warm_start import BaseRun, check_warm_start, load_base_run, notices
 
 # What of the config may be another when a run goes on.
 MAY_CHANGE = ("cluster.", "train.checkpoint_seconds")
 
 
 @dataclass(frozen=True)
-class How:
+class RunOptions:
     """The ways in which a run is no plain one."""
 
     resumed: bool = False
@@ -90,14 +90,14 @@ def run(
     monitor = monitor or Monitor()
     folder = RunFolder(str(resume or out or report.default_folder(config.stem if config else "flights")))
     if resume is None:
-        settings = settings_of(config or flights.CONFIG, overrides, options)
+        settings = load_settings(config or flights.CONFIG, overrides, options)
     else:
         settings, searching = _settings_again(folder, config, overrides, options)
     if config is None and resume is None:
         make_demo(settings, monitor)
     if plan_only:
         plan = make_plan(settings)
-        plan = plan_onwards(load_base(base), plan) if base else plan
+        plan = check_warm_start(load_base_run(base), plan) if base else plan
         lines = plan.describe() + (describe(plan) if searching else [])
         for line in lines:
             monitor.say(line)
@@ -107,7 +107,9 @@ def run(
     try:
         with interrupt.handled(), folder.claimed(resume is not None), monitor.events.heard_by(on_event):
             try:
-                return _run(settings, folder, monitor, interrupt, How(resume is not None, trace, searching, base))
+                return _run(
+                    settings, folder, monitor, interrupt, RunOptions(resume is not None, trace, searching, base)
+                )
             except BaseException:
                 if folder.resumable:
                     monitor.say(f"checkpoint  kept; go on with: pipeline run --resume {folder}")
@@ -123,13 +125,13 @@ def _run(
     folder: RunFolder,
     monitor: Monitor,
     interrupt: Interrupt,
-    how: How,
+    how: RunOptions,
 ) -> dict[str, Any]:
     """The run in its folder."""
     plan, found = make_plan(settings), None
     base = _base(folder, how)
     if base:
-        plan = plan_onwards(base, plan)
+        plan = check_warm_start(base, plan)
         for notice in notices(base, settings):
             monitor.say(notice)
     if how.resumed:
@@ -152,11 +154,11 @@ def _run(
         interrupt.heed()
 
     try:
-        with connected(settings, monitor) as session:
+        with open_session(settings, monitor) as session:
             with shuffle_join.joined(session.client, plan, folder.beside) as (going_on, dropped):
                 if going_on is not plan.config:
                     plan = make_plan(going_on)
-                    plan = plan_onwards(base, plan) if base else plan
+                    plan = check_warm_start(base, plan) if base else plan
                 monitor.events.tell(
                     "run_started",
                     name=str(folder).rstrip("/").rpartition("/")[2],
@@ -168,7 +170,7 @@ def _run(
                     resumed_after_rounds=rounds,
                 )
                 if how.searching:
-                    found = Search(plan, session, monitor, folder, interrupt.heed).run()
+                    found = HyperparameterSearch(plan, session, monitor, folder, interrupt.heed).run()
                     settings, plan = found.config(settings), make_plan(found.config(plan.config))
                     checkpoints, state = _checkpoints(folder, settings, plan, monitor, how.resumed)
                 begin = time.time()
@@ -212,7 +214,7 @@ def _run(
     return result
 
 
-def _base(folder: RunFolder, how: How) -> Base | None:
+def _base(folder: RunFolder, how: RunOptions) -> BaseRun | None:
     """The model to go on from, if there is one: as the run began, where it is resumed.
 
     Raises
@@ -222,7 +224,7 @@ def _base(folder: RunFolder, how: How) -> Base | None:
     """
     began = json.loads(folder.read(BEGAN)) if how.resumed else {}
     place = began.get("from", how.base)
-    base = load_base(place) if place else None
+    base = load_base_run(place) if place else None
     if base and "from" in began and base.fingerprint != began["fingerprint"]:
         raise DataError(f"{place}: holds another model than when {folder} began; put that back, or start anew.")
     return base
@@ -254,10 +256,10 @@ def _settings_again(
     text = written["config"]
     began = cfg.flat(tomllib.loads(text))
     if config is None:
-        import_from_here()
-        settings = cfg.loads(text, f"{folder}/{BEGAN}", (*overrides, *of_cluster(options)))
+        allow_local_imports()
+        settings = cfg.loads(text, f"{folder}/{BEGAN}", (*overrides, *cluster_overrides(options)))
     else:
-        settings = settings_of(config, overrides, options)
+        settings = load_settings(config, overrides, options)
     now = cfg.flat(tomllib.loads(cfg.dump(settings)))
     for key in sorted(began.keys() | now.keys()):
         if began.get(key) != now.get(key) and not key.startswith(MAY_CHANGE):

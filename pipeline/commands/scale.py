@@ -14,10 +14,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from pipeline import config as cfg
 from pipeline.commands.run import make_demo
-from pipeline.commands.settings import settings_of
+from pipeline.commands.settings import load_settings
 from pipeline.datasets import flights
 from pipeline.engine.cluster.scheduler_spec import LOCAL
-from pipeline.engine.cluster.session import Session, connect, connected
+from pipeline.engine.cluster.session import Session, connect, open_session
 from pipeline.errors import ConfigError
 from pipeline.io.redact import redact
 from pipeline.io.run_folder import RunFolder
@@ -34,7 +34,7 @@ RESULT, PAGE = "scale.json", "scale.html"
 
 
 @dataclass(frozen=True)
-class Asked:
+class StudyRequest:
     """What to measure; empty: what the data and the machine suggest.
 
     Parameters
@@ -56,7 +56,7 @@ class Asked:
 
 def scale(
     config: Path | None,
-    asked: Asked | None = None,
+    asked: StudyRequest | None = None,
     overrides: tuple[str, ...] = (),
     options: dict[str, Any] | None = None,
     out: str | Path | None = None,
@@ -69,9 +69,9 @@ def scale(
     PipelineError
         In one sentence; nothing is written.
     """
-    asked, monitor = asked or Asked(), monitor or Monitor()
+    asked, monitor = asked or StudyRequest(), monitor or Monitor()
     folder = RunFolder(str(out or report.default_folder(f"scale-{config.stem if config else 'flights'}")))
-    settings = settings_of(config or flights.CONFIG, overrides, options)
+    settings = load_settings(config or flights.CONFIG, overrides, options)
     if config is None:
         make_demo(settings, monitor)
     begin = time.perf_counter()
@@ -118,7 +118,7 @@ def scale(
     return found
 
 
-def _plans(settings: cfg.Config, asked: Asked) -> list[Plan]:
+def _plans(settings: cfg.Config, asked: StudyRequest) -> list[Plan]:
     """One for each size of a batch: that of the config, or the first that is asked for, first."""
     plan = make_plan(settings)
     if not asked.batch_rows:
@@ -132,7 +132,7 @@ def _with_rows(settings: cfg.Config, rows: int) -> cfg.Config:
     return structs.replace(settings, data=structs.replace(settings.data, batch_rows=rows))
 
 
-def _settings(plans: Sequence[Plan], asked: Asked, settings: cfg.Config) -> list[Setting]:
+def _settings(plans: Sequence[Plan], asked: StudyRequest, settings: cfg.Config) -> list[Setting]:
     """All that is to be measured, small runs first."""
     total = len(plans[0].batches)
     usual = settings.cluster.workers
@@ -168,7 +168,7 @@ def _measure(
         begin = time.perf_counter()
         counts = sorted({setting.workers for setting in wanted}, reverse=True)
         first = structs.replace(settings, cluster=_with_workers(settings.cluster, counts[0]))
-        sessions = {counts[0]: stack.enter_context(connected(first, monitor))}
+        sessions = {counts[0]: stack.enter_context(open_session(first, monitor))}
         startup = time.perf_counter() - begin
         for workers in counts[1:]:
             other = structs.replace(_with_workers(settings.cluster, workers), dashboard="127.0.0.1:0")
@@ -207,7 +207,7 @@ def _measure(
     return runs, probes, startup
 
 
-def _with_workers(settings: cfg.Cluster, workers: int) -> cfg.Cluster:
+def _with_workers(settings: cfg.ClusterConfig, workers: int) -> cfg.ClusterConfig:
     """A local cluster of so many; 0: what there is."""
     return structs.replace(settings, workers=workers, scheduler=LOCAL) if workers else settings
 

@@ -8,9 +8,9 @@ from pipeline import config as cfg
 from pipeline.errors import ConfigError
 
 
-def settings_of(config: Path, overrides: tuple[str, ...], options: dict[str, Any] | None) -> cfg.Config:
+def load_settings(config: Path, overrides: tuple[str, ...], options: dict[str, Any] | None) -> cfg.Config:
     """The config that a command runs with; the user's own modules can be imported from here on."""
-    import_from_here()
+    allow_local_imports()
     if config.is_dir():  # a run folder: as that run was
         if not (config / "config.toml").exists():
             raise ConfigError(
@@ -18,15 +18,15 @@ def settings_of(config: Path, overrides: tuple[str, ...], options: dict[str, Any
                 f"with --set data.path={config}."
             )
         config = config / "config.toml"
-    return cfg.load(config, (*overrides, *of_cluster(options)))
+    return cfg.load(config, (*overrides, *cluster_overrides(options)))
 
 
-def import_from_here() -> None:
+def allow_local_imports() -> None:
     """Let the user's own modules be imported from the working folder."""
     if "" not in sys.path:  # as `python` itself would find them
         sys.path.insert(0, "")
 
 
-def of_cluster(options: dict[str, Any] | None) -> list[str]:
+def cluster_overrides(options: dict[str, Any] | None) -> list[str]:
     """Options of the command as overrides of ``[cluster]``."""
     return sorted(f"cluster.{k}={v}" for k, v in (options or {}).items() if v is not None)

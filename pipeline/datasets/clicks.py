@@ -28,7 +28,7 @@ DAYS = 90
 
 
 @dataclass(frozen=True)
-class Truth:
+class TrueModel:
     """The model behind the labels: the effect of each category and hour, and the intercept."""
 
     categories: dict[str, np.ndarray]
@@ -37,18 +37,18 @@ class Truth:
 
 
 @lru_cache(maxsize=2)
-def truth(seed: int) -> Truth:
+def truth(seed: int) -> TrueModel:
     """The model that ``seed`` stands for; its intercept gives a fifth of positive labels."""
     rng = np.random.default_rng([seed, 0])
     effects = {name: rng.normal(0, 0.5, size) for name, size in CATEGORIES.items()}
-    model = Truth(effects, 0.5 * np.cos(2 * np.pi * np.arange(24) / 24), 0.0)
+    model = TrueModel(effects, 0.5 * np.cos(2 * np.pi * np.arange(24) / 24), 0.0)
     margins = _margins(_columns(np.random.default_rng([seed, 1]), 50_000), model)
     low, high = -20.0, 20.0
     for _ in range(50):
         middle = (low + high) / 2
         share = _logistic(margins + middle).mean()
         low, high = (middle, high) if share < POSITIVE_SHARE else (low, middle)
-    return Truth(effects, model.hours, low)
+    return TrueModel(effects, model.hours, low)
 
 
 def _columns(rng: np.random.Generator, rows: int) -> dict[str, np.ndarray]:
@@ -92,7 +92,7 @@ LAWS = {
 }
 
 
-def _margins(columns: dict[str, np.ndarray], model: Truth) -> np.ndarray:
+def _margins(columns: dict[str, np.ndarray], model: TrueModel) -> np.ndarray:
     total = np.full(len(columns["n0"]), model.intercept)
     for name, weight in WEIGHTS.items():
         mean, std = LAWS[name]
@@ -138,7 +138,7 @@ def write(rows: int, partitions: int, out: Path, seed: int = 0, probability: boo
     draft.mkdir(parents=True)
     sizes = [rows // partitions + (k < rows % partitions) for k in range(partitions)]
     try:
-        with connect(cfg.Cluster(scheduler="local", dashboard="127.0.0.1:0")) as session:
+        with connect(cfg.ClusterConfig(scheduler="local", dashboard="127.0.0.1:0")) as session:
             paths = [str(draft / f"part-{k:05d}.parquet") for k in range(partitions)]
             tasks = [
                 session.client.submit(write_partition, path, k, size, seed, probability, key=f"write-{k}")

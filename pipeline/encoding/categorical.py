@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from sklearn.feature_extraction import FeatureHasher
 
-from pipeline.config import Treatment
+from pipeline.config import ColumnTransform
 from pipeline.statistics.counts import Counts
-from pipeline.statistics.targets import COUNT, SUM, Targets
+from pipeline.statistics.targets import COUNT, SUM, TargetCounts
 
 PERIODS = {"hour": 24, "weekday": 7, "month": 12}
 
@@ -40,7 +40,7 @@ def cyclical_table(part: str, values: np.ndarray) -> np.ndarray:
     return table
 
 
-def ordinal_table(counts: Counts, values: np.ndarray, treatment: Treatment) -> np.ndarray:
+def ordinal_table(counts: Counts, values: np.ndarray, treatment: ColumnTransform) -> np.ndarray:
     """The place of each value in sorted order, scaled, float64 (1, 1, slots); -1 before scaling for all others."""
     place = np.append(np.arange(len(values), dtype=float), [-1.0, -1.0])
     weights = np.append(_weights(counts.values, values), [counts.missing, 0])
@@ -48,7 +48,7 @@ def ordinal_table(counts: Counts, values: np.ndarray, treatment: Treatment) -> n
 
 
 def target_table(
-    targets: Targets, values: np.ndarray, classes: np.ndarray | None, folds: int, treatment: Treatment
+    targets: TargetCounts, values: np.ndarray, classes: np.ndarray | None, folds: int, treatment: ColumnTransform
 ) -> np.ndarray:
     """The label's mean for each value, drawn towards the overall mean, scaled: float64 (folds + 1, outputs, slots).
 
@@ -85,7 +85,7 @@ def _weights(counts: pd.Series, values: np.ndarray) -> np.ndarray:
     return counts.reindex(values).fillna(0).to_numpy(dtype=float)
 
 
-def _scaled(table: np.ndarray, weights: np.ndarray, treatment: Treatment) -> np.ndarray:
+def _scaled(table: np.ndarray, weights: np.ndarray, treatment: ColumnTransform) -> np.ndarray:
     """Standardised as the training rows would be, by the last row of ``table``."""
     if treatment.scale == "none" or not weights.sum():
         return table

@@ -13,13 +13,13 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from pipeline.encoding.categorical import cyclical_table, hashed, known_values, ordinal_table, target_table
-from pipeline.encoding.kernel import Layout, encode_bent, encode_plain, encode_rest
+from pipeline.encoding.kernel import Layout, encode_indicators_and_bins, encode_plain, encode_transformed_numbers
 from pipeline.encoding.numeric import fit_edges, fit_scaling
-from pipeline.encoding.one_hot_matrix import HotMatrix, Matrix, hot_dtype
+from pipeline.encoding.one_hot_matrix import Matrix, OneHotMatrix, one_hot_dtype
 from pipeline.encoding.row_encoder import FEW, encoded_rows, forget
 from pipeline.errors import DataError
 from pipeline.preparation.columns import Columns, category_codes, number_values
-from pipeline.preparation.packing import Packed, PackedBatch, Reference, pack
+from pipeline.preparation.packing import PackedBatch, PackedFeatures, PackingScale, pack
 from pipeline.preparation.split import TRAIN
 from pipeline.preparation.text_hashing import spread
 from pipeline.statistics.summary import Summary, summarise
@@ -44,7 +44,7 @@ class Encoder(TransformerMixin, BaseEstimator):
     cross : list of list of str
         Columns (or parts of datetimes, ``time.hour``) of which the combinations are a category.
     options : dict
-        By column, the keys of `pipeline.config.Treatment` that are not the default.
+        By column, the keys of `pipeline.config.ColumnTransform` that are not the default.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Encoder(TransformerMixin, BaseEstimator):
         ``y`` is needed for target encoding alone; floats are taken for a number to predict, all else for classes.
         """
         columns = self.columns
-        reference = Reference.of(X, columns)
+        reference = PackingScale.of(X, columns)
         label, labels = np.zeros(len(X)), None
         if y is not None:
             target = pd.Series(np.asarray(y))
@@ -89,7 +89,7 @@ class Encoder(TransformerMixin, BaseEstimator):
         return self.fit_statistics(summarise(batch, columns, reference), reference, classes)
 
     def fit_statistics(
-        self, summary: Summary, reference: Reference, classes: np.ndarray | None = None, folds: int = 1
+        self, summary: Summary, reference: PackingScale, classes: np.ndarray | None = None, folds: int = 1
     ) -> "Encoder":
         """Learn from the merged statistics of batches that were packed about ``reference``."""
         _INDEXES.pop(self, None)
@@ -116,7 +116,7 @@ class Encoder(TransformerMixin, BaseEstimator):
             self.categories_[name] = known
             self.has_missing_[name] = bool(counts.missing)
             self.has_other_[name] = len(known) < len(counts.values) or bool(counts.short)
-        return self.lay_out()
+        return self.build_output_columns()
 
     def _fit_numbers(self, columns: Columns, summary: Summary) -> None:
         scalings, self.edges_, self.indicated_, self.bin_missing_ = {}, {}, [], {}
@@ -135,7 +135,7 @@ class Encoder(TransformerMixin, BaseEstimator):
             for key in ("low", "high", "center", "scale", "fill")
         )
 
-    def lay_out(self) -> "Encoder":
+    def build_output_columns(self) -> "Encoder":
         """Say where the blocks of columns begin, dense ones first, then one-hot ones; and name every column."""
         columns = self.columns
         names = [*self.scaled_, *(f"{name}=missing" for name in self.indicated_)]
@@ -185,10 +185,10 @@ class Encoder(TransformerMixin, BaseEstimator):
         absent = [name for name in columns.names if name not in X.columns]
         if absent:
             raise DataError(f"column {absent[0]!r}: missing from the DataFrame; the model was trained with it.")
-        packed = pack(X, columns, Reference(self.center_, self.unit_))
+        packed = pack(X, columns, PackingScale(self.center_, self.unit_))
         return self.encode(packed, np.arange(len(X))).plain()
 
-    def encode(self, packed: Packed, rows: np.ndarray, folds: np.ndarray | None = None) -> HotMatrix:
+    def encode(self, packed: PackedFeatures, rows: np.ndarray, folds: np.ndarray | None = None) -> OneHotMatrix:
         """Some rows of a packed batch, in the order of ``rows``; ``folds`` are those of rows that are trained on."""
         return self.encode_with(self.layout(packed.names, packed.vocabularies), packed, rows, folds)
 
@@ -202,7 +202,7 @@ class Encoder(TransformerMixin, BaseEstimator):
         slots = self.slots_of(names, vocabularies) if slots is None else slots
         columns = self.columns
         at = {name: j for j, name in enumerate(columns.numbers)}
-        lookups, hots, starts = [np.empty(0, hot_dtype(self.width_))], [], []
+        lookups, hots, starts = [np.empty(0, one_hot_dtype(self.width_))], [], []
         for j, (name, values) in enumerate(zip(names, vocabularies, strict=True)):
             if name not in self.tables_:
                 hots.append(j)
@@ -248,35 +248,35 @@ class Encoder(TransformerMixin, BaseEstimator):
         )
 
     def encode_with(
-        self, layout: Layout, packed: Packed, rows: np.ndarray, folds: np.ndarray | None = None
-    ) -> HotMatrix:
+        self, layout: Layout, packed: PackedFeatures, rows: np.ndarray, folds: np.ndarray | None = None
+    ) -> OneHotMatrix:
         """As `encode`, of a batch whose `layout` is known."""
         none, hots, bins = self.width_, len(layout.hots), len(self.edges_)
         lengths = [text.longest(rows) for text in packed.texts]
         dense = np.empty((len(rows), self.dense_), dtype=np.float32)
-        hot = np.empty((len(rows), hots + bins + sum(lengths)), dtype=hot_dtype(none))
+        one_hot = np.empty((len(rows), hots + bins + sum(lengths)), dtype=one_hot_dtype(none))
         encode_plain(
             *(_chosen(packed.numbers, layout.scaled), _chosen(packed.codes, layout.hots), rows),
-            *(layout.middle, layout.factor, layout.starts, layout.lookup, dense, hot),
+            *(layout.middle, layout.factor, layout.starts, layout.lookup, dense, one_hot),
         )
         if len(layout.places):
-            encode_bent(
+            encode_transformed_numbers(
                 *(packed.numbers, rows, layout.places, layout.bounds, layout.units, layout.logged),
                 *(layout.middle, layout.factor, self.fill_, dense),
             )
         if bins or self.tables_ or self.indicated_:
             if folds is None:
                 folds = np.full(len(rows), self.folds_, dtype=np.int8)
-            encode_rest(
+            encode_indicators_and_bins(
                 *(packed.numbers, packed.codes, rows, folds, layout.absent, layout.tables, layout.table),
-                *(layout.binned, layout.bin_units, layout.edges, _integers([len(self.scaled_), hots]), dense, hot),
+                *(layout.binned, layout.bin_units, layout.edges, _integers([len(self.scaled_), hots]), dense, one_hot),
             )
         place = hots + bins
         for name, text, length in zip(self.text or (), packed.texts, lengths, strict=True):
-            out = hot[:, place : place + length]
+            out = one_hot[:, place : place + length]
             spread(text.codes, text.indptr, text.buckets, rows, self.starts_[name], none, out)
             place += length
-        return HotMatrix(dense, hot, none)
+        return OneHotMatrix(dense, one_hot, none)
 
     def slots_of(self, names: Sequence[str], vocabularies: Sequence[pd.Index]) -> dict[str, np.ndarray]:
         """By coded column that has slots, the slot of each value of its vocabulary and, last, of missing."""
@@ -297,7 +297,7 @@ class Encoder(TransformerMixin, BaseEstimator):
 
     def _positions(self, name: str, values: pd.Index, slots: Mapping[str, np.ndarray]) -> np.ndarray:
         """The column of the one for each of ``values`` and, last, for missing; the width for none."""
-        start, dtype = self.starts_[name], hot_dtype(self.width_)
+        start, dtype = self.starts_[name], one_hot_dtype(self.width_)
         if name in self.hashed_:
             return np.append(start + hashed(values, self.hashed_[name]), self.width_).astype(dtype)
         count = len(self.categories_[name])

@@ -32,7 +32,7 @@ class Layout:
 
 
 @njit(nogil=True, cache=True)
-def encode_plain(numbers, codes, rows, middle, factor, starts, lookup, dense, hot):  # type: ignore[no-untyped-def]
+def encode_plain(numbers, codes, rows, middle, factor, starts, lookup, dense, one_hot):  # type: ignore[no-untyped-def]
     """What every table has: numbers about ``middle`` times ``factor``, zero for missing; and columns of the ones.
 
     The codes of the j-th column are looked up from ``starts[j]``.
@@ -43,11 +43,11 @@ def encode_plain(numbers, codes, rows, middle, factor, starts, lookup, dense, ho
             x = (numbers[row, j] - middle[j]) * factor[j]
             dense[i, j] = x if x == x else 0.0
         for j in range(codes.shape[1]):
-            hot[i, j] = lookup[starts[j] + codes[row, j]]
+            one_hot[i, j] = lookup[starts[j] + codes[row, j]]
 
 
 @njit(nogil=True, cache=True)
-def encode_bent(numbers, rows, special, bounds, units, logged, middle, factor, fill, dense):  # type: ignore[no-untyped-def]
+def encode_transformed_numbers(numbers, rows, special, bounds, units, logged, middle, factor, fill, dense):  # type: ignore[no-untyped-def]
     """Numbers that are clipped, logged or imputed with another value than the mean, over what `encode_plain` wrote.
 
     ``special`` is the column of ``numbers`` and of ``dense`` for each, ``bounds`` its least and greatest packed
@@ -69,7 +69,9 @@ def encode_bent(numbers, rows, special, bounds, units, logged, middle, factor, f
 
 
 @njit(nogil=True, cache=True)
-def encode_rest(numbers, codes, rows, folds, absent, tables, table, binned, units, edges, first, dense, hot):  # type: ignore[no-untyped-def]
+def encode_indicators_and_bins(  # type: ignore[no-untyped-def]
+    numbers, codes, rows, folds, absent, tables, table, binned, units, edges, first, dense, one_hot
+):
     """Indicators of missing values, looked-up figures, and bins.
 
     Parameters
@@ -94,8 +96,8 @@ def encode_rest(numbers, codes, rows, folds, absent, tables, table, binned, unit
         for j in range(len(binned)):
             x = float(numbers[row, binned[j, 0]])
             if np.isnan(x):
-                hot[i, first[1] + j] = binned[j, 4]
+                one_hot[i, first[1] + j] = binned[j, 4]
             else:
                 start, stop = binned[j, 1], binned[j, 2]
                 x = units[j, 0] + units[j, 1] * x
-                hot[i, first[1] + j] = binned[j, 3] + np.searchsorted(edges[start:stop], x, side="right")
+                one_hot[i, first[1] + j] = binned[j, 3] + np.searchsorted(edges[start:stop], x, side="right")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.config import Treatment
-from pipeline.statistics.moments import Number
+from pipeline.config import ColumnTransform
+from pipeline.statistics.moments import NumericStats
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Scaling:
     fill: float
 
 
-def fit_scaling(number: Number, treatment: Treatment) -> Scaling:
+def fit_scaling(number: NumericStats, treatment: ColumnTransform) -> Scaling:
     """What one column's statistics and treatment determine.
 
     Scaled like `sklearn.preprocessing.StandardScaler` or `RobustScaler`; a constant column is centred, not scaled.
@@ -51,7 +51,7 @@ def fit_scaling(number: Number, treatment: Treatment) -> Scaling:
     return Scaling(float(low), float(high), center, scale, fill if np.isfinite(fill) else 0.0)
 
 
-def fit_edges(number: Number, bins: int) -> np.ndarray:
+def fit_edges(number: NumericStats, bins: int) -> np.ndarray:
     """The inner edges of bins of equal counts, as `sklearn.preprocessing.KBinsDiscretizer` cuts them (linear)."""
     points = number.quantiles.points() if number.quantiles is not None else np.empty(0)
     if not len(points):

@@ -10,7 +10,7 @@ Matrix = Any  # np.ndarray | sp.csr_array, float32; neither stub knows the union
 
 
 @dataclass(frozen=True)
-class HotMatrix:
+class OneHotMatrix:
     """Float32 columns followed by one-hot columns, without the zeros and without the ones.
 
     A third of the bytes of the same matrix in CSR, and nothing to build: what a batch is kept as.
@@ -18,7 +18,7 @@ class HotMatrix:
 
     dense: np.ndarray
     """Float32 (n, d), C order: columns 0 to d - 1."""
-    hot: np.ndarray
+    one_hot: np.ndarray
     """Unsigned 16 or 32 bits (n, k): the columns that hold a one, ``width`` where a group holds none."""
     width: int
     """Number of columns."""
@@ -33,18 +33,18 @@ class HotMatrix:
     @property
     def nbytes(self) -> int:
         """Memory of both parts."""
-        return self.dense.nbytes + self.hot.nbytes
+        return self.dense.nbytes + self.one_hot.nbytes
 
     def plain(self) -> Matrix:
         """What any scikit-learn estimator takes: CSR, or the dense columns where there are no others."""
-        return self.tocsr() if self.hot.shape[1] else self.dense
+        return self.tocsr() if self.one_hot.shape[1] else self.dense
 
     def tocsr(self) -> sp.csr_array:
         """The same as float32 CSR, its columns in order within a row; built without a sort."""
         n, d = self.dense.shape
-        indices = np.empty((n, d + self.hot.shape[1]), dtype=np.int32)
+        indices = np.empty((n, d + self.one_hot.shape[1]), dtype=np.int32)
         indices[:, :d] = np.arange(d)
-        indices[:, d:] = self.hot
+        indices[:, d:] = self.one_hot
         data = np.ones(indices.shape, dtype=np.float32)
         data[:, :d] = self.dense
         seen = indices < self.width
@@ -55,6 +55,6 @@ class HotMatrix:
         return sp.csr_array((data.ravel(), indices.ravel(), indptr), shape=self.shape)
 
 
-def hot_dtype(width: int) -> type[np.unsignedinteger]:
+def one_hot_dtype(width: int) -> type[np.unsignedinteger]:
     """The smallest type that holds every column number and ``width`` itself."""
     return np.uint16 if width <= np.iinfo(np.uint16).max else np.uint32

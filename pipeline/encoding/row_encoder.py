@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from pipeline.encoding.kernel import Layout
-from pipeline.encoding.one_hot_matrix import HotMatrix
+from pipeline.encoding.one_hot_matrix import OneHotMatrix
 from pipeline.preparation.columns import CROSS, escaped
-from pipeline.preparation.packing import Packed
+from pipeline.preparation.packing import PackedFeatures
 
 if TYPE_CHECKING:
     from pipeline.encoding.encoder import Encoder
@@ -47,7 +47,7 @@ class _Rows:
             vocabularies.append(pd.Index([*known, _Other()], dtype=object))
         self.layout: Layout = encoder.layout(columns.coded, vocabularies)
 
-    def packed(self, rows: Sequence[Mapping[str, Any]], encoder: "Encoder") -> Packed:
+    def packed(self, rows: Sequence[Mapping[str, Any]], encoder: "Encoder") -> PackedFeatures:
         """The rows as a batch would have them packed."""
         numbers = np.empty((len(rows), len(self.numeric)))
         codes = np.empty((len(rows), len(self.codes)), dtype=np.uint32)
@@ -60,7 +60,7 @@ class _Rows:
         with np.errstate(over="ignore", invalid="ignore"):
             packed = ((numbers - encoder.center_) / encoder.unit_).astype(np.float32)
         packed[~np.isfinite(packed)] = np.nan
-        return Packed(packed, codes, (), ())
+        return PackedFeatures(packed, codes, (), ())
 
 
 class _Other:
@@ -76,7 +76,7 @@ def forget(encoder: "Encoder") -> None:
     _KNOWN.pop(encoder, None)
 
 
-def encoded_rows(encoder: "Encoder", X: pd.DataFrame | Sequence[Mapping[str, Any]]) -> HotMatrix | None:
+def encoded_rows(encoder: "Encoder", X: pd.DataFrame | Sequence[Mapping[str, Any]]) -> OneHotMatrix | None:
     """The rows encoded; None where the encoder or a value takes the DataFrame's way, which also tells mistakes."""
     if encoder not in _KNOWN:
         columns = encoder.columns

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from pipeline import config as cfg
-from pipeline.io.batching import Batch, spans
+from pipeline.io.batching import Batch, group_by_row_group
 from pipeline.preparation.packing import PackedBatch
 
 S = TypeVar("S")
@@ -29,7 +29,7 @@ PLENTY = 2
 # Neighbours that keep together in the order of an epoch, at most.
 BLOCK = 8
 
-Packed = PackedBatch | tuple[PackedBatch, ...]
+BatchOrBatches = PackedBatch | tuple[PackedBatch, ...]
 
 
 def batch_order(batches: list[int], epoch: int, seed: int) -> list[int]:
@@ -50,12 +50,12 @@ def lanes_of(numbers: Sequence[int], lanes: int) -> list[list[list[int]]]:
     return [list(chunks(numbers[k::count], SEGMENT)) for k in range(count)]
 
 
-def in_turn(lanes: Sequence[Sequence[T]]) -> list[T]:
+def interleave(lanes: Sequence[Sequence[T]]) -> list[T]:
     """The first of every lane, the second of every lane, and so on."""
     return [lane[s] for s in range(max(map(len, lanes), default=0)) for lane in lanes if s < len(lane)]
 
 
-def segments_of(batches: Sequence[Batch], config: cfg.Train) -> list[list[int]]:
+def segments_of(batches: Sequence[Batch], config: cfg.TrainConfig) -> list[list[int]]:
     """The batches of a run by segment, in the order of its trees; how they are cut from files does not matter.
 
     They are those of the first epoch's tasks, then those that no task trains on. Where not all are worked on at a time,
@@ -70,19 +70,19 @@ def in_segments(
     trained: list[int], tested: Sequence[int], lanes: int, round_batches: int, seed: int
 ) -> list[list[int]]:
     """As `segments_of`, of batches that are trained on and of those that are not."""
-    if not are_few(len(trained) + len(tested)):
+    if not fits_scheduler(len(trained) + len(tested)):
         return [*chunks(trained, SEGMENT), *chunks(tested, SEGMENT)]
-    return [*trained_together(trained, lanes, round_batches, seed), *chunks(tested, SEGMENT)]
+    return [*training_segments(trained, lanes, round_batches, seed), *chunks(tested, SEGMENT)]
 
 
-def wanted_together(batches: Sequence[Batch], config: cfg.Train, threads: int) -> list[list[int]]:
+def colocated_batches(batches: Sequence[Batch], config: cfg.TrainConfig, threads: int) -> list[list[int]]:
     """The batches that one worker should have, in the order of training: a segment, or what of it is a task's."""
     trained = [batch.number for batch in batches if batch.test is not True]
-    together = trained_together(trained, config.lanes, config.round_batches, config.seed)
-    return parts_of(together, shared_out(segments_of(batches, config), threads))
+    together = training_segments(trained, config.lanes, config.round_batches, config.seed)
+    return split_segments(together, part_size(segments_of(batches, config), threads))
 
 
-def places_of(parts: Sequence[Sequence[int]], workers: int) -> dict[int, int]:
+def assign_workers(parts: Sequence[Sequence[int]], workers: int) -> dict[int, int]:
     """For each batch of some parts the worker that is to have it, from 0.
 
     Each part goes to a worker that has the fewest batches so far: what follows each other is on several.
@@ -96,23 +96,23 @@ def places_of(parts: Sequence[Sequence[int]], workers: int) -> dict[int, int]:
     return places
 
 
-def trained_together(numbers: list[int], lanes: int, round_batches: int, seed: int) -> list[list[int]]:
+def training_segments(numbers: list[int], lanes: int, round_batches: int, seed: int) -> list[list[int]]:
     """The batches that a task trains on in the first epoch, for each of its tasks."""
     rounds = chunks(batch_order(numbers, 0, seed), round_batches)
-    return [segment for part in rounds for segment in in_turn(lanes_of(part, lanes))]
+    return [segment for part in rounds for segment in interleave(lanes_of(part, lanes))]
 
 
-def are_few(batches: int) -> bool:
+def fits_scheduler(batches: int) -> bool:
     """Whether a scheduler has the tasks of all of them at a time."""
     return batches <= WINDOW
 
 
-def are_cut(batches: Sequence[Batch]) -> bool:
+def share_row_groups(batches: Sequence[Batch]) -> bool:
     """Whether any two come from one row group."""
-    return len(spans(batches)) < len(batches)
+    return len(group_by_row_group(batches)) < len(batches)
 
 
-def within(segments: Sequence[Sequence[int]], numbers: set[int]) -> list[list[int]]:
+def restrict_to(segments: Sequence[Sequence[int]], numbers: set[int]) -> list[list[int]]:
     """What segments have of some batches; those that have none are left out."""
     parts = ([n for n in segment if n in numbers] for segment in segments)
     return [part for part in parts if part]
@@ -132,12 +132,12 @@ def windows_of(parts: Sequence[Sequence[int]]) -> Iterator[list[Sequence[int]]]:
         yield window
 
 
-def parts_of(segments: Sequence[Sequence[int]], size: int) -> list[list[int]]:
+def split_segments(segments: Sequence[Sequence[int]], size: int) -> list[list[int]]:
     """Segments in parts of at most ``size`` batches."""
     return [part for segment in segments for part in chunks(segment, size)]
 
 
-def shared_out(segments: Sequence[Sequence[int]], threads: int) -> int:
+def part_size(segments: Sequence[Sequence[int]], threads: int) -> int:
     """The batches of a part of segments: as many as leave every thread `PLENTY` of parts."""
     size = SEGMENT
     while size > 1 and sum(-(-len(segment) // size) for segment in segments) < PLENTY * threads:
@@ -157,23 +157,23 @@ def batches_per_task(segments: Sequence[Sequence[int]], threads: int, keep: bool
     cut
         Whether several come from one row group.
     """
-    lie_together = not cut and (not keep or are_few(sum(map(len, segments))))
-    return shared_out(segments, threads) if lie_together else 1
+    lie_together = not cut and (not keep or fits_scheduler(sum(map(len, segments))))
+    return part_size(segments, threads) if lie_together else 1
 
 
-def batches_of(parts: Sequence[Packed]) -> list[PackedBatch]:
+def flatten_batches(parts: Sequence[BatchOrBatches]) -> list[PackedBatch]:
     """The packed batches of some parts, in order: each is one, or several that were read together."""
     return [batch for part in parts for batch in (part if isinstance(part, tuple) else (part,))]
 
 
 def state_of(
-    parts: Sequence[Packed],
+    parts: Sequence[BatchOrBatches],
     work: Callable[..., S],
     merge: Callable[[list[S]], S] | None,
     arguments: Sequence[Any],
 ) -> S | list[S]:
     """What ``work`` makes of the batches of a segment, merged; without ``merge``, of a part of one, for each batch."""
-    states = [work(batch, *arguments) for batch in batches_of(parts)]
+    states = [work(batch, *arguments) for batch in flatten_batches(parts)]
     if merge is None:
         return states
     return merge(states) if len(states) > 1 else states[0]

@@ -16,13 +16,13 @@ from dask.delayed import Delayed
 from distributed import Client, Future
 from distributed.spans import span
 
-from pipeline.engine.batch_schedule import SEGMENT, are_cut, chunks, places_of, wanted_together
+from pipeline.engine.batch_schedule import SEGMENT, assign_workers, chunks, colocated_batches, share_row_groups
 from pipeline.engine.cluster.session import Session
-from pipeline.engine.cluster.worker_affinity import near
-from pipeline.engine.task_runner import Tasks
-from pipeline.io.batching import Batch, spans
+from pipeline.engine.cluster.worker_affinity import affinity_annotations
+from pipeline.engine.task_runner import TaskRunner
+from pipeline.io.batching import Batch, group_by_row_group
 from pipeline.planning.plan import Plan
-from pipeline.preparation.batch_pipeline import Recipe, held_out, pack_spans, pick
+from pipeline.preparation.batch_pipeline import BatchRecipe, mask_fold, pack_batches, pick_batch
 
 # Part of the workers' memory that kept batches may take: the rest is for the work itself.
 KEEP_SHARE = 0.5
@@ -39,10 +39,10 @@ Numbers = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class ReadRequest:
     """The batches that one task reads.
 
-    Dask names tasks after a digest of all that they are given, which takes it long for many paths. `Source` sees to
+    Dask names tasks after a digest of all that they are given, which takes it long for many paths. `BatchSource` sees to
     names of their own, so that this says no more than where it is.
     """
 
@@ -52,11 +52,11 @@ class Span:
         return self.batches[0].number
 
 
-def _batches_of(span: Span) -> tuple[Batch, ...]:
+def _batches_of(span: ReadRequest) -> tuple[Batch, ...]:
     return span.batches
 
 
-class Source:
+class BatchSource:
     """Where every stage gets packed batches from: the workers' memory, or the files again.
 
     Parameters
@@ -88,7 +88,7 @@ class Source:
         self._pack, self._meta, self._together, self._per_read = pack, meta, together, per_read
         self._places: dict[int, dict[int, int]] = {}  # by the number of workers
         self._batches = {batch.number: batch for batch in batches}
-        cut = [tuple(batch.number for batch in some) for some in spans(batches)]
+        cut = [tuple(batch.number for batch in some) for some in group_by_row_group(batches)]
         # What each batch is read with; where several are read as they are asked for, if it is kept.
         self._with: dict[int, Numbers] = {} if per_read > 1 else {n: some for some in cut for n in some}
         self._keep, self._kept = keep, dict[Numbers, Future]()
@@ -126,7 +126,7 @@ class Source:
             together = self._with.get(item[0], item)
             if together in self._kept:
                 some = self._kept[together], together.index(item[0])
-                picked[item] = self._client.submit(pick, *some, key=self._pick_of(item), retries=self._retries)
+                picked[item] = self._client.submit(pick_batch, *some, key=self._pick_of(item), retries=self._retries)
             else:
                 unread.setdefault(together, []).append(item)
         where: dict[Any, str] = {}
@@ -137,13 +137,13 @@ class Source:
                 fresh[item] = part
                 if item != together:
                     place_in = together.index(item[0])
-                    fresh[item] = delayed(pick)(part, place_in, dask_key_name=self._pick_of(item))
+                    fresh[item] = delayed(pick_batch)(part, place_in, dask_key_name=self._pick_of(item))
             if self._keep and self._per_read > 1:
                 self._with |= dict.fromkeys(together, together)
             place = places.get(together[0])
             if place is not None:
                 where[part.key] = workers[place]
-        with span("read"), dask.annotate(pipeline=self._told, **near(where)):
+        with span("read"), dask.annotate(pipeline=self._told, **affinity_annotations(where)):
             started = self._client.compute(list(fresh.values()), retries=self._retries) if fresh else []
         return picked | dict(zip(fresh, started, strict=True))
 
@@ -154,7 +154,7 @@ class Source:
         """What reads and packs batches that are read together: one task from the files to the packed batches.
 
         A graph of these alone: that of all batches would be gone through, whole, whenever some are wanted. No key
-        is used twice, as in `Tasks.submit`.
+        is used twice, as in `TaskRunner.submit`.
         """
         if not some:
             return {}
@@ -163,7 +163,7 @@ class Source:
             # The setting would turn any Python object into text; annotations are for the tasks, which do get them.
             warnings.filterwarnings("ignore", message="Dask annotations")
             label = f"read-{self._run}-{next(self._count)}"
-            read_together = [Span(tuple(self._batches[n] for n in numbers)) for numbers in some]
+            read_together = [ReadRequest(tuple(self._batches[n] for n in numbers)) for numbers in some]
             read = dd.from_map(_batches_of, read_together, label=label, **meta)
             # Through `to_delayed` for a list of futures: one for each span, under its own key.
             parts = read.map_partitions(self._pack, **meta).to_delayed()
@@ -178,7 +178,7 @@ class Source:
 
     def _placed(self, workers: int) -> dict[int, int]:
         if workers not in self._places:
-            self._places = {workers: places_of(self._together, workers)}
+            self._places = {workers: assign_workers(self._together, workers)}
         return self._places[workers]
 
     def suspect(self) -> list[int]:
@@ -203,52 +203,56 @@ def _deaths(dask_scheduler: Any) -> dict[str, tuple[int, Any]]:
     return {str(k): (task.suspicious, task.priority) for k, task in dask_scheduler.tasks.items() if task.suspicious}
 
 
-class Fold:
+class FoldSource:
     """The batches of a source as one fold of cross-validation sees them."""
 
-    def __init__(self, tasks: Tasks, source: Source, fold: int):
+    def __init__(self, tasks: TaskRunner, source: BatchSource, fold: int):
         self._tasks, self._source, self.number = tasks, source, fold
 
     def batches(self, numbers: list[int]) -> list[Future]:
         """The packed batches of these numbers, in the same order, the rows of the fold held out."""
         alone = [[n] for n in numbers]
-        return self._tasks.map(f"fold-{self.number}", held_out, alone, self._source.batches(numbers), self.number)
+        return self._tasks.map(f"fold-{self.number}", mask_fold, alone, self._source.batches(numbers), self.number)
 
     def held(self, parts: Sequence[Sequence[int]]) -> list[list[Future]]:
-        """As `Source.held`."""
+        """As `BatchSource.held`."""
         batches = iter(self.batches([n for part in parts for n in part]))
         return [[next(batches) for _ in part] for part in parts]
 
 
-def open_source(plan: Plan, recipe: Recipe, session: Session, keep: bool, run: str, per_read: int = 1) -> Source:
+def open_source(
+    plan: Plan, recipe: BatchRecipe, session: Session, keep: bool, run: str, per_read: int = 1
+) -> BatchSource:
     """The source of a plan's batches, packed as ``recipe`` says."""
-    pack, config = partial(pack_spans, recipe=recipe), plan.config
+    pack, config = partial(pack_batches, recipe=recipe), plan.config
     # What is read by one task lies together anyway, but lanes side by side should not all find theirs on one worker.
-    together = wanted_together(plan.batches, config.train, session.threads) if session.places else []
-    return Source(session.client, pack, plan.meta, plan.batches, keep, together, config.cluster.retries, run, per_read)
+    together = colocated_batches(plan.batches, config.train, session.threads) if session.places else []
+    return BatchSource(
+        session.client, pack, plan.meta, plan.batches, keep, together, config.cluster.retries, run, per_read
+    )
 
 
-def joined_rows(plan: Plan) -> int:
+def max_rows_read_together(plan: Plan) -> int:
     """Rows of a batch up to which a task reads all that others work on: that is little, and no stage wants less."""
     config = plan.config
-    if config.train.epochs > 1 or config.split.folds or are_cut(plan.batches):
+    if config.train.epochs > 1 or config.split.folds or share_row_groups(plan.batches):
         return 0
     return JOINED_BYTES // (SEGMENT * plan.dataset.row_bytes(plan.columns))
 
 
-def decide_joined(plan: Plan) -> bool:
+def should_read_batches_together(plan: Plan) -> bool:
     """Whether a task reads as many batches as others work on."""
-    return max(batch.rows for batch in plan.batches) <= joined_rows(plan)
+    return max(batch.rows for batch in plan.batches) <= max_rows_read_together(plan)
 
 
-def decide_keep(plan: Plan, session: Session, copies: int = 1) -> bool:
+def should_keep_batches(plan: Plan, session: Session, copies: int = 1) -> bool:
     """Whether batches stay in the workers' memory between the stages, or are read again for each."""
     if plan.config.data.keep != "auto":
         return plan.config.data.keep == "memory"
     return not session.memory or copies * plan.packed_bytes() <= KEEP_SHARE * session.memory
 
 
-def decide_whole(plan: Plan, session: Session, groups: int) -> bool:
+def fits_one_worker(plan: Plan, session: Session, groups: int) -> bool:
     """Whether one worker has room for the packed batches of a group and for what a model makes of them.
 
     Otherwise a task reads its batches one after the other, and what is made of them goes to the disk.

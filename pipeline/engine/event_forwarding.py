@@ -6,24 +6,24 @@ from typing import Any
 
 from distributed import Client
 
-from pipeline.engine.cluster.local_threads import Threads
-from pipeline.monitoring.dashboard.plugin import NAME, TOPIC, Live
+from pipeline.engine.cluster.local_threads import ThreadPoolClient
+from pipeline.monitoring.dashboard.plugin import NAME, TOPIC, DashboardPlugin
 from pipeline.monitoring.dashboard.worker import Counts
 from pipeline.monitoring.events import Event, Events
 
 
 @contextlib.contextmanager
-def watched(client: Client | Threads, events: Events) -> Iterator[list[str]]:
-    """Pass events on to the scheduler's `Live` plugin, begun if it is not there; gives what it cannot serve, and why.
+def forward_events(client: Client | ThreadPoolClient, events: Events) -> Iterator[list[str]]:
+    """Pass events on to the scheduler's `DashboardPlugin` plugin, begun if it is not there; gives what it cannot serve, and why.
 
     A run that ends with an error tells it.
     """
-    if isinstance(client, Threads):  # nobody to pass them on to
+    if isinstance(client, ThreadPoolClient):  # nobody to pass them on to
         with _failure_told(events):
             yield []
         return
     try:
-        client.register_plugin(Live(), name=NAME)
+        client.register_plugin(DashboardPlugin(), name=NAME)
         client.register_plugin(Counts(), name=Counts.name)
         problems = client.run_on_scheduler(_problems, name=NAME)
     except Exception as error:  # it may be of another version, or lack a package: the run itself needs none of it

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 from pipeline.engine.cluster.session import Session
 from pipeline.errors import ClusterError, DataError
 from pipeline.io.batching import Batch
-from pipeline.monitoring.progress import Fatal, Monitor
+from pipeline.monitoring.progress import Monitor, TaskFatalError
 
 
 class Suspected(Protocol):
@@ -27,7 +27,7 @@ LONGEST = 2_000
 
 
 @contextlib.contextmanager
-def blaming(source: S, batches: Sequence[Batch], session: Session, monitor: Monitor) -> Iterator[S]:
+def diagnose_failures(source: S, batches: Sequence[Batch], session: Session, monitor: Monitor) -> Iterator[S]:
     """The source, for as long as its batches are worked on.
 
     Raises
@@ -38,7 +38,7 @@ def blaming(source: S, batches: Sequence[Batch], session: Session, monitor: Moni
     begun = time.time()
     try:
         yield source
-    except Fatal as error:
+    except TaskFatalError as error:
         _tell_logs(session, monitor, begun)
         numbers = (error.deadly and source.suspect()) or error.about
         where = "; ".join(f"batch {n} ({batches[n]}), {batches[n].rows:,} rows" for n in numbers)

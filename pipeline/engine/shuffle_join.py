@@ -56,7 +56,7 @@ def joined(client: Client, plan: Plan, beside: Path) -> Iterator[tuple[cfg.Confi
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _shuffle(client: Client, plan: Plan, joins: Sequence[cfg.Join], folder: Path) -> int:
+def _shuffle(client: Client, plan: Plan, joins: Sequence[cfg.JoinConfig], folder: Path) -> int:
     """Join and write all rows; their number."""
     frame = _frames(plan.batches, plan.recipe.selection, numbered=True)
     for join in joins:

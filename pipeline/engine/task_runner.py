@@ -22,7 +22,7 @@ Begun = tuple[list[Future], list[Future]]
 AHEAD = 10
 
 
-class Tasks:
+class TaskRunner:
     """A client whose keys are those of one run: two runs on one scheduler must not meet.
 
     Parameters

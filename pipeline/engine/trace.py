@@ -9,7 +9,7 @@ from typing import Any
 
 from distributed import Client, performance_report
 
-from pipeline.engine.cluster.local_threads import Threads
+from pipeline.engine.cluster.local_threads import ThreadPoolClient
 from pipeline.io.redact import redact
 from pipeline.monitoring.task_timing import kind_of
 
@@ -17,10 +17,10 @@ REPORT, TASKS = "dask-report.html", "trace.json"
 
 
 @contextlib.contextmanager
-def reported(client: Client | Threads, wanted: bool) -> Iterator[dict[str, bytes]]:
+def reported(client: Client | ThreadPoolClient, wanted: bool) -> Iterator[dict[str, bytes]]:
     """Files of the run folder, by name: after the block Dask's performance report of it, if that is wanted."""
     files: dict[str, bytes] = {}
-    if not wanted or isinstance(client, Threads):  # of which Dask has nothing to report
+    if not wanted or isinstance(client, ThreadPoolClient):  # of which Dask has nothing to report
         yield files
         return
     with tempfile.TemporaryDirectory() as folder, client.as_current():

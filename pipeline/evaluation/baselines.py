@@ -8,22 +8,22 @@ from sklearn.pipeline import Pipeline
 
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import DataError
-from pipeline.evaluation.evaluator import Target, predict
-from pipeline.metrics.prediction import Cells, Prediction
+from pipeline.evaluation.evaluator import TargetSpec, predict
+from pipeline.metrics.prediction import GroupIndex, Prediction
 from pipeline.metrics.registry import Metric
 from pipeline.preparation.columns import Columns
-from pipeline.preparation.packing import Packed, PackedBatch, Reference
+from pipeline.preparation.packing import PackedBatch, PackedFeatures, PackingScale
 
 
 @dataclass(frozen=True)
 class Constant:
     """The same answer for every row: how often each class was in training, or the mean of the target."""
 
-    target: Target
+    target: TargetSpec
     metrics: tuple[type[Metric], ...]
 
     def predict(
-        self, batch: PackedBatch, rows: np.ndarray, y: np.ndarray, cells: Cells | None, threshold: float | None
+        self, batch: PackedBatch, rows: np.ndarray, y: np.ndarray, cells: GroupIndex | None, threshold: float | None
     ) -> Prediction:
         """For some rows (n,) of a batch, whose truth is ``y``."""
         target = self.target
@@ -39,19 +39,19 @@ class Constant:
 
 
 @dataclass(frozen=True)
-class Former:
+class PreviousModel:
     """A model of another run, on the rows as this run has packed them."""
 
     model: Any
     encoder: Encoder
-    target: Target
+    target: TargetSpec
     columns: Columns
-    reference: Reference
+    reference: PackingScale
     """Which columns, about what, this run has packed."""
     metrics: tuple[type[Metric], ...]
 
     def predict(
-        self, batch: PackedBatch, rows: np.ndarray, y: np.ndarray, cells: Cells | None, threshold: float | None
+        self, batch: PackedBatch, rows: np.ndarray, y: np.ndarray, cells: GroupIndex | None, threshold: float | None
     ) -> Prediction:
         """For some rows (n,) of a batch, whose truth is ``y``."""
         packed = repacked(batch.features.take(rows), self.columns, self.reference, self.encoder)
@@ -59,14 +59,14 @@ class Former:
         return predict(self.model, X, y, self.target, cells, threshold)
 
 
-def former(
+def load_previous_model(
     model: Pipeline,
     columns: Columns,
-    reference: Reference,
-    target: Target,
+    reference: PackingScale,
+    target: TargetSpec,
     metrics: tuple[type[Metric], ...],
     folder: str,
-) -> Former:
+) -> PreviousModel:
     """The model of another run, to stand beside one that learns from ``columns``.
 
     Raises
@@ -89,14 +89,14 @@ def former(
             "treat it as there or drop the baseline."
         )
     own = replace(target, classes=_classes(estimator), centre=0.0, scale=1.0)
-    return Former(estimator, encoder, own, columns, reference, metrics)
+    return PreviousModel(estimator, encoder, own, columns, reference, metrics)
 
 
 def _classes(estimator: Any) -> np.ndarray | None:
     return getattr(estimator, "classes_", None)
 
 
-def repacked(packed: Packed, columns: Columns, reference: Reference, encoder: Encoder) -> Packed:
+def repacked(packed: PackedFeatures, columns: Columns, reference: PackingScale, encoder: Encoder) -> PackedFeatures:
     """Features packed as ``columns`` about ``reference``, as another encoder would have had them packed.
 
     Numbers are rounded once more, to seven digits of their column's spread.
@@ -114,4 +114,4 @@ def repacked(packed: Packed, columns: Columns, reference: Reference, encoder: En
     chosen = [packed.names.index(name) for name in other.coded]
     vocabularies = tuple(packed.vocabularies[i] for i in chosen)
     texts = tuple(packed.texts[columns.text.index(name)] for name in other.text)
-    return Packed(numbers, np.ascontiguousarray(packed.codes[:, chosen]), other.coded, vocabularies, texts)
+    return PackedFeatures(numbers, np.ascontiguousarray(packed.codes[:, chosen]), other.coded, vocabularies, texts)

@@ -12,9 +12,9 @@ from pipeline.encoding.encoder import Encoder
 from pipeline.errors import DataError
 from pipeline.preparation.columns import Columns
 from pipeline.preparation.feature_inference import KINDS, kind_of
-from pipeline.preparation.packing import Packed
+from pipeline.preparation.packing import PackedFeatures
 from pipeline.statistics.counts import Counts
-from pipeline.statistics.moments import Moments, Number
+from pipeline.statistics.moments import Moments, NumericStats
 from pipeline.statistics.summary import Summary
 
 GROUPS = 10
@@ -139,31 +139,31 @@ class Values:
 
 
 @dataclass(frozen=True)
-class Observed:
+class DriftState:
     """Of new rows, what tells how far they are from the training data: small, whatever values they have."""
 
     rows: int = 0
-    numbers: Mapping[str, Number] = field(default_factory=dict)
+    numbers: Mapping[str, NumericStats] = field(default_factory=dict)
     codes: Mapping[str, Values] = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, packed: Packed, rows: np.ndarray, encoder: Encoder, slots: Mapping[str, np.ndarray] | None = None
-    ) -> "Observed":
+        cls, packed: PackedFeatures, rows: np.ndarray, encoder: Encoder, slots: Mapping[str, np.ndarray] | None = None
+    ) -> "DriftState":
         """Of some packed rows; ``slots`` are those of its vocabularies (`Encoder.slots_of`), where they are known."""
         numbers, codes = {}, {}
         slots = encoder.slots_of(packed.names, packed.vocabularies) if slots is None else slots
         some = packed.numbers[rows]
         every = np.arange(len(rows))
         for j, name in enumerate(encoder.columns.numbers):
-            numbers[name] = Number.of(some[:, j], every, encoder.center_[j], encoder.unit_[j])
+            numbers[name] = NumericStats.of(some[:, j], every, encoder.center_[j], encoder.unit_[j])
         for j, (name, values) in enumerate(zip(packed.names, packed.vocabularies, strict=True)):
             counts = np.bincount(packed.codes[rows, j], minlength=len(values) + 1)
             codes[name] = _observed(name, counts, values, encoder, slots)
         return cls(len(rows), numbers, codes)
 
     @classmethod
-    def merge(cls, parts: Sequence["Observed"]) -> "Observed":
+    def merge(cls, parts: Sequence["DriftState"]) -> "DriftState":
         """Of the rows of all parts; those of none are passed over."""
         some = [part for part in parts if part.rows]
         if not some:
@@ -172,7 +172,7 @@ class Observed:
         codes = dict(first.codes)
         for part in rest:
             codes = {name: values.merge(part.codes[name]) for name, values in codes.items()}
-        numbers = {name: Number.merge([part.numbers[name] for part in some]) for name in first.numbers}
+        numbers = {name: NumericStats.merge([part.numbers[name] for part in some]) for name in first.numbers}
         return cls(sum(part.rows for part in some), numbers, codes)
 
     def compared(self, remembered: Mapping[str, Any]) -> dict[str, Any]:
@@ -180,17 +180,17 @@ class Observed:
         found = {name: _numbers(remembered["numbers"][name], number) for name, number in self.numbers.items()}
         return found | {name: _codes(remembered["codes"][name], values) for name, values in self.codes.items()}
 
-    def dumped(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As plain values; `loaded` takes them back."""
         numbers = {n: [v.missing, v.low, v.high, v.histogram.tolist()] for n, v in self.numbers.items()}
         codes = {n: [v.top.tolist(), v.total, v.unseen, v.missing] for n, v in self.codes.items()}
         return {"rows": self.rows, "numbers": numbers, "codes": codes}
 
     @classmethod
-    def loaded(cls, values: Mapping[str, Any]) -> "Observed":
+    def from_dict(cls, values: Mapping[str, Any]) -> "DriftState":
         """What `dumped` gave."""
         numbers = {
-            name: Number(Moments(), missing, low, high, np.array(histogram, dtype=np.int64))
+            name: NumericStats(Moments(), missing, low, high, np.array(histogram, dtype=np.int64))
             for name, (missing, low, high, histogram) in values["numbers"].items()
         }
         codes = {name: Values(np.array(top, dtype=np.int64), *rest) for name, (top, *rest) in values["codes"].items()}
@@ -232,7 +232,7 @@ def _observed(
     return Values(top[:-1].astype(np.int64), total, unseen, missing)
 
 
-def _numbers(then: Mapping[str, Any], now: Number) -> dict[str, Any]:
+def _numbers(then: Mapping[str, Any], now: NumericStats) -> dict[str, Any]:
     old = np.array(then["histogram"], dtype=float)
     new = now.histogram.astype(float)
     group = np.minimum((np.cumsum(old) - old) * GROUPS // max(old.sum(), 1), GROUPS - 1).astype(int)

@@ -9,25 +9,25 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from pipeline.encoding.batch_encoder import Coding
-from pipeline.encoding.one_hot_matrix import HotMatrix
+from pipeline.encoding.batch_encoder import BatchEncoder
+from pipeline.encoding.one_hot_matrix import OneHotMatrix
 from pipeline.errors import DataError
-from pipeline.evaluation.permutation_importance import Sample, pooled, rises
+from pipeline.evaluation.permutation_importance import Sample, permutation_importances, pooled
 from pipeline.metrics.additive import finite
-from pipeline.metrics.prediction import Cells, Prediction
+from pipeline.metrics.prediction import GroupIndex, Prediction
 from pipeline.metrics.registry import Metric
-from pipeline.models.factory.calibration import Curves, curves_of
-from pipeline.models.factory.factory import matrix_for, with_target_scale
-from pipeline.preparation.packing import Packed, PackedBatch
+from pipeline.models.calibration import Curves, curves_of
+from pipeline.models.factory import matrix_for, with_target_scale
+from pipeline.preparation.packing import PackedBatch, PackedFeatures
 from pipeline.preparation.slice_columns import Slicing
-from pipeline.preparation.split import GROUPS, TEST, VALIDATION
+from pipeline.preparation.split import N_BOOTSTRAP_GROUPS, TEST, VALIDATION
 
 T = TypeVar("T")
 States = tuple[Metric, ...]
 
 
 @dataclass(frozen=True)
-class Target:
+class TargetSpec:
     """What the model predicts: classes in sorted order, or a number trained as (y - centre) / scale."""
 
     classes: np.ndarray | None = None
@@ -46,10 +46,10 @@ class Target:
 
 def predict(
     model: Any,
-    X: HotMatrix,
+    X: OneHotMatrix,
     y: np.ndarray,
-    target: Target,
-    cells: Cells | None = None,
+    target: TargetSpec,
+    cells: GroupIndex | None = None,
     threshold: float | None = None,
     classes: bool = True,
 ) -> Prediction:
@@ -107,17 +107,17 @@ class Baseline(Protocol):
     def metrics(self) -> tuple[type[Metric], ...]: ...
 
     def predict(
-        self, batch: PackedBatch, rows: np.ndarray, y: np.ndarray, cells: Cells | None, threshold: float | None
+        self, batch: PackedBatch, rows: np.ndarray, y: np.ndarray, cells: GroupIndex | None, threshold: float | None
     ) -> Prediction: ...
 
 
 @dataclass(frozen=True)
-class Judge:
+class Evaluator:
     """Everything that turns packed batches into states."""
 
     model: Any
-    coding: Coding
-    target: Target
+    batch_encoder: BatchEncoder
+    target: TargetSpec
     metrics: tuple[type[Metric], ...]
     threshold: float | None = None
     slicing: Slicing = field(default_factory=Slicing)
@@ -127,22 +127,22 @@ class Judge:
     sampled: float = 0.0
     """The share of the rows that tell the features' importance."""
 
-    def cells(self, batch: PackedBatch, rows: np.ndarray) -> Cells | None:
+    def cells(self, batch: PackedBatch, rows: np.ndarray) -> GroupIndex | None:
         """What some rows of a batch count for."""
         if not (self.grouped or self.slicing.keys):
             return None
-        groups, keys = GROUPS if self.grouped else 1, self.slicing.keys
+        groups, keys = N_BOOTSTRAP_GROUPS if self.grouped else 1, self.slicing.keys
         index = np.zeros((len(rows), 1 + len(keys)), dtype=np.int32)
         if batch.group is not None and self.grouped:
             index[:, 0] = batch.group[rows]
         coded = {name: batch.coded(name) for names in keys for name in names}
         for j, place in enumerate(self.slicing.index(coded, rows)):
             index[:, j + 1] = groups + place
-        return Cells(index, groups, groups + sum(self.slicing.sizes))
+        return GroupIndex(index, groups, groups + sum(self.slicing.sizes))
 
 
 @dataclass(frozen=True)
-class Evaluated:
+class EvaluationState:
     """What one batch, or many, say of a model."""
 
     metrics: States
@@ -152,44 +152,50 @@ class Evaluated:
     """How many rows were evaluated, by the number of the batch."""
 
 
-def evaluate_batch(batch: PackedBatch, judge: Judge, fate: int = TEST) -> Evaluated:
+def evaluate_batch(batch: PackedBatch, evaluator: Evaluator, role: int = TEST) -> EvaluationState:
     """The states of one batch's held-out rows (or of another fate's)."""
-    rows, target = judge.coding.rows(batch, fate), judge.target
+    rows, target = evaluator.batch_encoder.rows(batch, role), evaluator.target
     if not len(rows):
         nothing = np.zeros(0, dtype=np.int64 if target.classes is not None else np.float64)
         empty = Prediction(nothing, nothing)
-        return Evaluated(
-            states_of(judge.metrics, empty),
-            {name: states_of(baseline.metrics, empty) for name, baseline in judge.baselines.items()},
+        return EvaluationState(
+            states_of(evaluator.metrics, empty),
+            {name: states_of(baseline.metrics, empty) for name, baseline in evaluator.baselines.items()},
             rows={batch.number: 0},
         )
-    cells = judge.cells(batch, rows.places)
-    prediction = predict(judge.model, rows.X, rows.y, target, cells, judge.threshold)
+    cells = evaluator.cells(batch, rows.places)
+    prediction = predict(evaluator.model, rows.X, rows.y, target, cells, evaluator.threshold)
     # A baseline is compared on the whole alone.
-    grouped = None if cells is None else Cells(np.ascontiguousarray(cells.index[:, :1]), cells.groups, cells.groups)
+    grouped = (
+        None if cells is None else GroupIndex(np.ascontiguousarray(cells.index[:, :1]), cells.groups, cells.groups)
+    )
     beside = {}
-    for name, baseline in judge.baselines.items():
-        theirs = baseline.predict(batch, rows.places, rows.y, grouped, judge.threshold)
+    for name, baseline in evaluator.baselines.items():
+        theirs = baseline.predict(batch, rows.places, rows.y, grouped, evaluator.threshold)
         beside[name] = states_of(baseline.metrics, theirs)
-    some = np.linspace(0, len(rows) - 1, math.ceil(judge.sampled * len(rows))).astype(np.int64)
+    some = np.linspace(0, len(rows) - 1, math.ceil(evaluator.sampled * len(rows))).astype(np.int64)
     # Few rows of many batches are put together: the batches' whole vocabularies would be most of the work.
     sample = Sample(batch.features.take(rows.places[some]).compact(), rows.y[some]) if len(some) else None
-    return Evaluated(states_of(judge.metrics, prediction), beside, sample, rows={batch.number: len(rows)})
+    return EvaluationState(states_of(evaluator.metrics, prediction), beside, sample, rows={batch.number: len(rows)})
 
 
-def curves_of_batch(batch: PackedBatch, model: Any, coding: Coding) -> Curves:
+def curves_of_batch(batch: PackedBatch, model: Any, batch_encoder: BatchEncoder) -> Curves:
     """What calibration learns from the rows of a batch that were kept out of training."""
-    rows = coding.rows(batch, VALIDATION)
+    rows = batch_encoder.rows(batch, VALIDATION)
     return curves_of(model, matrix_for(model, rows.X), rows.y)
 
 
-def importance_of(names: Sequence[str], sample: Sample, judge: Judge) -> dict[str, dict[str, float]]:
-    """How much some columns matter, as `rises` has it."""
+def importance_of(names: Sequence[str], sample: Sample, evaluator: Evaluator) -> dict[str, dict[str, float]]:
+    """How much some columns matter, as `permutation_importances` has it."""
 
-    def predicted(features: Packed, y: np.ndarray) -> Prediction:
-        return predict(judge.model, judge.coding.encoder.encode(features, np.arange(len(y))), y, judge.target)
+    def predicted(features: PackedFeatures, y: np.ndarray) -> Prediction:
+        return predict(
+            evaluator.model, evaluator.batch_encoder.encoder.encode(features, np.arange(len(y))), y, evaluator.target
+        )
 
-    return rises(sample, predicted, judge.coding.encoder.columns, names, judge.coding.seed)
+    return permutation_importances(
+        sample, predicted, evaluator.batch_encoder.encoder.columns, names, evaluator.batch_encoder.seed
+    )
 
 
 def states_of(metrics: Sequence[type[Metric]], prediction: Prediction) -> States:
@@ -200,10 +206,10 @@ def states_of(metrics: Sequence[type[Metric]], prediction: Prediction) -> States
     DataError
         A metric of the user's own failed.
     """
-    return tuple(asked(metric, "of", metric.of, prediction) for metric in metrics)
+    return tuple(call_user_metric(metric, "of", metric.of, prediction) for metric in metrics)
 
 
-def asked(metric: type[Metric], verb: str, method: Callable[..., T], *arguments: Any) -> T:
+def call_user_metric(metric: type[Metric], verb: str, method: Callable[..., T], *arguments: Any) -> T:
     """What a metric's method answers; that of a user's metric which fails is named."""
     if metric.__module__.startswith("pipeline."):
         return method(*arguments)
@@ -214,10 +220,10 @@ def asked(metric: type[Metric], verb: str, method: Callable[..., T], *arguments:
         raise DataError(f"evaluate.metrics: {where} failed ({type(error).__name__}: {error}); correct it.") from error
 
 
-def merge(parts: Sequence[Evaluated]) -> Evaluated:
+def merge_evaluations(parts: Sequence[EvaluationState]) -> EvaluationState:
     """State by state, from left to right; associative."""
     samples = [part.sample for part in parts if part.sample is not None]
-    return Evaluated(
+    return EvaluationState(
         merge_states([part.metrics for part in parts]),
         {name: merge_states([part.baselines[name] for part in parts]) for name in parts[0].baselines},
         pooled(samples) if samples else None,
@@ -228,7 +234,8 @@ def merge(parts: Sequence[Evaluated]) -> Evaluated:
 def merge_states(parts: Sequence[States]) -> States:
     """Metric by metric, from left to right."""
     return tuple(
-        reduce(lambda a, b: asked(type(a), "merge", a.merge, b), states) for states in zip(*parts, strict=True)
+        reduce(lambda a, b: call_user_metric(type(a), "merge", a.merge, b), states)
+        for states in zip(*parts, strict=True)
     )
 
 
@@ -243,5 +250,7 @@ def results(states: States) -> dict[str, float]:
     return {
         name: value
         for state in states
-        for name, value in asked(type(state), "result", lambda state=state: finite(dict(state.result()))).items()
+        for name, value in call_user_metric(
+            type(state), "result", lambda state=state: finite(dict(state.result()))
+        ).items()
     }

@@ -8,14 +8,14 @@ import numpy as np
 from pipeline.metrics.classification import LogLoss
 from pipeline.metrics.prediction import Prediction
 from pipeline.preparation.columns import CROSS, PARTS, Columns
-from pipeline.preparation.packing import Packed, concatenated
+from pipeline.preparation.packing import PackedFeatures, concat_packed
 
 
 @dataclass(frozen=True)
 class Sample:
     """Some test rows of the whole data, packed, and their truth."""
 
-    features: Packed
+    features: PackedFeatures
     y: np.ndarray
 
     def __len__(self) -> int:
@@ -24,7 +24,7 @@ class Sample:
 
 def pooled(parts: Sequence[Sample]) -> Sample:
     """The rows of several samples, in order."""
-    return Sample(concatenated([part.features for part in parts]), np.concatenate([part.y for part in parts]))
+    return Sample(concat_packed([part.features for part in parts]), np.concatenate([part.y for part in parts]))
 
 
 def features_of(columns: Columns) -> tuple[str, ...]:
@@ -33,9 +33,9 @@ def features_of(columns: Columns) -> tuple[str, ...]:
     return (*columns.numeric, *columns.categorical, *columns.datetime, *columns.text, *crosses)
 
 
-def rises(
+def permutation_importances(
     sample: Sample,
-    predict: Callable[[Packed, np.ndarray], Prediction],
+    predict: Callable[[PackedFeatures, np.ndarray], Prediction],
     columns: Columns,
     names: Sequence[str],
     seed: int,
@@ -63,7 +63,7 @@ def row_loss(prediction: Prediction) -> np.ndarray:
     return terms[1] if terms is not None else (prediction.y != prediction.predicted).astype(np.float64)
 
 
-def _permuted(sample: Packed, columns: Columns, name: str, order: np.ndarray) -> Packed:
+def _permuted(sample: PackedFeatures, columns: Columns, name: str, order: np.ndarray) -> PackedFeatures:
     """The sample with all that is made of one column in another order."""
     numbers, codes, texts = sample.numbers.copy(), sample.codes.copy(), list(sample.texts)
     parts = {f"{name}.{part}" for part in (*PARTS, "age")} if name in columns.datetime else {name}

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.evaluation.evaluator import Evaluated, Judge, States, asked, results
+from pipeline.evaluation.evaluator import EvaluationState, Evaluator, States, call_user_metric, results
 from pipeline.evaluation.permutation_importance import Sample
 from pipeline.metrics.bootstrap import NORMAL, interval, poisson_weights
 from pipeline.metrics.classification import Accuracy, ClassCounts
-from pipeline.metrics.regression import Errors
+from pipeline.metrics.regression import SquaredAndAbsoluteError
 from pipeline.preparation.columns import CROSS
 
 WORST = 10
@@ -42,7 +42,7 @@ class Findings:
     curves: dict[str, Any] = field(default_factory=dict)
 
 
-def find(evaluated: Evaluated, judge: Judge, replicates: int, seed: int, slice_rows: int) -> Findings:
+def find(evaluated: EvaluationState, evaluator: Evaluator, replicates: int, seed: int, slice_rows: int) -> Findings:
     """All that merged states say; `importance` is another matter.
 
     Parameters
@@ -63,15 +63,15 @@ def find(evaluated: Evaluated, judge: Judge, replicates: int, seed: int, slice_r
             if metric in resampled and (found := interval(resampled[metric] - replicate)):
                 differences[metric] = {"value": figures[metric] - theirs[metric], "interval": found}
         baselines[name] = {"metrics": theirs, "difference": differences}
-    slices = _slices(evaluated.metrics, judge)
+    slices = _slices(evaluated.metrics, evaluator)
     return Findings(
         figures,
         {name: found for name in figures if name in resampled and (found := interval(resampled[name]))},
         baselines,
-        _classes(evaluated.metrics, judge),
+        _classes(evaluated.metrics, evaluator),
         slices,
         worst(slices, figures, slice_rows),
-        weights=_weights(judge),
+        weights=_weights(evaluator),
         curves={n: curve for state in evaluated.metrics for n, curve in getattr(state, "curves", dict)().items()},
     )
 
@@ -82,23 +82,25 @@ def _resampled(states: States, figures: Mapping[str, float], weights: np.ndarray
     if weights is not None:
         for state in states:
             if hasattr(state, "resampled"):
-                replicates = asked(type(state), "figures", state.resampled, weights)
+                replicates = call_user_metric(type(state), "figures", state.resampled, weights)
                 found |= {name: values for name, values in replicates.items() if name in figures}
     return found
 
 
-def _classes(states: States, judge: Judge) -> dict[str, Figures]:
+def _classes(states: States, evaluator: Evaluator) -> dict[str, Figures]:
     counts = next((state for state in states if isinstance(state, ClassCounts)), None)
-    if counts is None or judge.target.classes is None:
+    if counts is None or evaluator.target.classes is None:
         return {}
     each = counts.classes()
     names = ("rows", "precision", "recall", "f1")
-    return {str(label): {n: float(each[n][k]) for n in names} for k, label in enumerate(judge.target.classes) if each}
+    return {
+        str(label): {n: float(each[n][k]) for n in names} for k, label in enumerate(evaluator.target.classes) if each
+    }
 
 
-def _slices(states: States, judge: Judge) -> dict[str, dict[str, dict[str, Any]]]:
+def _slices(states: States, evaluator: Evaluator) -> dict[str, dict[str, dict[str, Any]]]:
     """By key and value: rows, every figure that is defined there, and the intervals of those that are means."""
-    if not judge.slicing.keys:
+    if not evaluator.slicing.keys:
         return {}
     figures: dict[str, np.ndarray] = {}
     errors: dict[str, np.ndarray] = {}
@@ -106,16 +108,16 @@ def _slices(states: States, judge: Judge) -> dict[str, dict[str, dict[str, Any]]
     for state in states:
         if not hasattr(state, "sliced"):
             continue
-        found, spread = asked(type(state), "figures", state.sliced)
+        found, spread = call_user_metric(type(state), "figures", state.sliced)
         figures |= found
         errors |= spread
-        if isinstance(state, Accuracy | Errors) and state.sums is not None:
+        if isinstance(state, Accuracy | SquaredAndAbsoluteError) and state.sums is not None:
             rows = state.sums[state.groups :, 0]  # both count each row once, and are always there
     if rows is None:
         return {}
     slices: dict[str, dict[str, dict[str, Any]]] = {}
     place = 0
-    for key, names in judge.slicing.names():
+    for key, names in evaluator.slicing.names():
         slices[key] = {}
         for i, name in enumerate(names, place):
             if rows[i]:
@@ -182,17 +184,17 @@ def importance(sample: Sample, rises: Mapping[str, Mapping[str, float]], figures
     return {"loss": loss, "rows": len(sample), "columns": {name: dict(rises[name]) for name in order}}
 
 
-def _weights(judge: Judge) -> list[dict[str, Any]]:
+def _weights(evaluator: Evaluator) -> list[dict[str, Any]]:
     """The largest weights of a linear model, by the names of the encoded columns."""
-    matrix = getattr(judge.model, "coef_", None)
+    matrix = getattr(evaluator.model, "coef_", None)
     if not isinstance(matrix, np.ndarray):
         return []
-    names = judge.coding.encoder.get_feature_names_out()
+    names = evaluator.batch_encoder.encoder.get_feature_names_out()
     matrix = np.atleast_2d(matrix)
     if matrix.shape[1] != len(names):
         return []
     order = np.argsort(-np.abs(matrix).max(axis=0), kind="stable")[:WEIGHTS]
-    classes = judge.target.classes
+    classes = evaluator.target.classes
     if len(matrix) == 1 or classes is None:
         return [{"feature": str(names[j]), "weight": float(matrix[0, j])} for j in order]
     return [

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.models.factory.persistence import load
+from pipeline.models.persistence import load
 
 # What the saved model answers with, unless ``params={"method": …}`` says otherwise.
 METHOD = "predict"

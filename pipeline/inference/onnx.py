@@ -19,9 +19,9 @@ from sklearn.pipeline import Pipeline
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import ConfigError, DataError
 from pipeline.io.run_folder import RunFolder
-from pipeline.models.factory import persistence
-from pipeline.models.factory.adaptive.linear import AdaptiveClassifier
-from pipeline.models.factory.calibration import CalibratedModel
+from pipeline.models import persistence
+from pipeline.models.adaptive.linear import AdaptiveClassifier
+from pipeline.models.calibration import CalibratedModel
 
 MISSING = np.iinfo(np.int64).min
 HOUR, DAY = 3_600_000_000, 86_400_000_000

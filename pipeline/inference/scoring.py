@@ -16,16 +16,16 @@ import pyarrow.parquet as pq
 
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import DataError, PipelineError
-from pipeline.evaluation.drift import Observed
-from pipeline.evaluation.evaluator import Target, predict
+from pipeline.evaluation.drift import DriftState
+from pipeline.evaluation.evaluator import TargetSpec, predict
 from pipeline.io.batching import Batch
 from pipeline.io.reader import Read, Selection, read_carrying
 from pipeline.io.run_folder import RunFolder
 from pipeline.io.storage import PLAIN, Storage
 from pipeline.preparation.batch_pipeline import each_batch
-from pipeline.preparation.packing import Reference, pack
-from pipeline.preparation.split import FILTERED, OUTSIDE, SET_ASIDE
-from pipeline.preparation.transforms import Steps, prepare
+from pipeline.preparation.packing import PackingScale, pack
+from pipeline.preparation.split import FILTERED, OUTSIDE, QUARANTINED
+from pipeline.preparation.transforms import PreparationSteps, prepare
 
 # Where files lie until all are there; names that begin so are no data to Parquet's readers.
 STAGED = "_unfinished"
@@ -36,7 +36,7 @@ OBSERVED = 8_192
 
 
 @dataclass(frozen=True)
-class Part:
+class OutputFile:
     """What became of one batch's rows: ``rows`` were written, the others rejected."""
 
     batch: int
@@ -48,35 +48,35 @@ class Part:
     size: int = 0
     error: str = ""
     """Why the batch was set aside: it has no file then."""
-    observed: Observed = field(default_factory=Observed)
+    observed: DriftState = field(default_factory=DriftState)
 
     @property
     def file(self) -> str:
         """The name of its file, by which the files are in the order of the input."""
         return f"part-{self.batch:06d}.parquet"
 
-    def dumped(self) -> bytes:
+    def to_dict(self) -> bytes:
         """As JSON; `loaded` takes it back."""
-        return json.dumps({**vars(self), "observed": self.observed.dumped()}).encode()
+        return json.dumps({**vars(self), "observed": self.observed.to_dict()}).encode()
 
     @classmethod
-    def loaded(cls, content: bytes) -> "Part":
+    def from_dict(cls, content: bytes) -> "OutputFile":
         """What `dumped` gave."""
         values = json.loads(content)
-        return cls(**{**values, "observed": Observed.loaded(values["observed"])})
+        return cls(**{**values, "observed": DriftState.from_dict(values["observed"])})
 
 
 @dataclass(frozen=True)
-class Scoring:
+class ScoringRecipe:
     """What every batch goes through: the same for all, decided before the first row is read."""
 
     selection: Selection
-    steps: Steps
+    steps: PreparationSteps
     kept: pa.Schema
     """The columns that are carried over, in the types that they are written in."""
     encoder: Encoder
     estimator: Any
-    target: Target
+    target: TargetSpec
     threshold: float | None
     place: str
     """The folder of the predictions."""
@@ -90,7 +90,7 @@ class Scoring:
         return pa.schema([*self.kept, *answers(self.estimator, self.target)])
 
 
-def answers(estimator: Any, target: Target) -> pa.Schema:
+def answers(estimator: Any, target: TargetSpec) -> pa.Schema:
     """The columns that a model adds: its prediction, and a probability for each class where it has any."""
     if target.classes is None:
         return pa.schema([(PREDICTION, pa.float64())])
@@ -101,26 +101,26 @@ def answers(estimator: Any, target: Target) -> pa.Schema:
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoringState:
     """What became of some batches, in order; what tells of drift is merged."""
 
-    parts: tuple[Part, ...] = ()
-    observed: Observed = field(default_factory=Observed)
+    parts: tuple[OutputFile, ...] = ()
+    observed: DriftState = field(default_factory=DriftState)
 
     @classmethod
-    def of(cls, parts: Sequence[Part]) -> "Scored":
+    def of(cls, parts: Sequence[OutputFile]) -> "ScoringState":
         """Of the parts of one task."""
-        observed = Observed.merge([part.observed for part in parts])
-        return cls(tuple(replace(part, observed=Observed()) for part in parts), observed)
+        observed = DriftState.merge([part.observed for part in parts])
+        return cls(tuple(replace(part, observed=DriftState()) for part in parts), observed)
 
     @classmethod
-    def merge(cls, several: Sequence["Scored"]) -> "Scored":
+    def merge(cls, several: Sequence["ScoringState"]) -> "ScoringState":
         """Of neighbours, in order."""
         parts = tuple(part for scored in several for part in scored.parts)
-        return cls(parts, Observed.merge([scored.observed for scored in several]))
+        return cls(parts, DriftState.merge([scored.observed for scored in several]))
 
 
-def score_span(batches: Sequence[Batch], numbers: Sequence[int], scoring: Scoring) -> Scored:
+def score_span(batches: Sequence[Batch], numbers: Sequence[int], scoring: ScoringRecipe) -> ScoringState:
     """Write the predictions of a span's batches, of those among ``numbers``.
 
     Raises
@@ -132,18 +132,18 @@ def score_span(batches: Sequence[Batch], numbers: Sequence[int], scoring: Scorin
     """
     folder = RunFolder(scoring.place, scoring.storage)
 
-    def work(read: Read, batch: Batch) -> Part | None:
+    def work(read: Read, batch: Batch) -> OutputFile | None:
         return _write(folder, *score(read, batch, scoring)) if batch.number in numbers else None
 
-    def aside(batch: Batch, reason: str) -> Part | None:
-        return Part(batch.number, str(batch), batch.rows, 0, {SET_ASIDE: batch.rows}, error=reason)
+    def aside(batch: Batch, reason: str) -> OutputFile | None:
+        return OutputFile(batch.number, str(batch), batch.rows, 0, {QUARANTINED: batch.rows}, error=reason)
 
     read = read_carrying(batches, scoring.selection)
     parts = each_batch(batches, read, work, aside if scoring.quarantine else None)
-    return Scored.of([part for part in parts if part is not None and part.batch in numbers])
+    return ScoringState.of([part for part in parts if part is not None and part.batch in numbers])
 
 
-def score(read: Read, batch: Batch, scoring: Scoring) -> tuple[pa.Table, Part]:
+def score(read: Read, batch: Batch, scoring: ScoringRecipe) -> tuple[pa.Table, OutputFile]:
     """The predictions of a batch as it was read, with what is carried over; and the account of its rows.
 
     Raises
@@ -162,25 +162,25 @@ def score(read: Read, batch: Batch, scoring: Scoring) -> tuple[pa.Table, Part]:
     absent = [name for name in encoder.columns.names if name not in frame.columns and name not in read.coded]
     if absent:
         raise DataError(f"column {absent[0]!r}: left out by prepare.function; the model was trained with it.")
-    packed = pack(frame, encoder.columns, Reference(encoder.center_, encoder.unit_), read.coded)
+    packed = pack(frame, encoder.columns, PackingScale(encoder.center_, encoder.unit_), read.coded)
     slots = encoder.slots_of(packed.names, packed.vocabularies)
     layout = encoder.layout(packed.names, packed.vocabularies, slots)
     every = np.arange(len(frame))
     columns += _answers(encoder.encode_with(layout, packed, every), scoring) if len(frame) else []
     some = np.linspace(0, len(frame) - 1, min(len(frame), OBSERVED)).astype(np.int64)
     table = pa.table(columns, schema=scoring.schema) if len(frame) else scoring.schema.empty_table()
-    part = Part(
+    part = OutputFile(
         batch.number,
         str(batch),
         batch.rows,
         len(frame),
         {reason: count for reason, count in rejected.items() if count},
-        observed=Observed.of(packed, some, encoder, slots),
+        observed=DriftState.of(packed, some, encoder, slots),
     )
     return table, part
 
 
-def _kept(frame: pd.DataFrame, carried: pa.Table, read: int, scoring: Scoring) -> list[pa.Array]:
+def _kept(frame: pd.DataFrame, carried: pa.Table, read: int, scoring: ScoringRecipe) -> list[pa.Array]:
     """The columns that are carried over: from the file as it has them, or as preparation made them."""
     if len(frame) < read and carried.num_columns:
         carried = carried.take(pa.array(frame.index.to_numpy()))
@@ -202,7 +202,7 @@ def _kept(frame: pd.DataFrame, carried: pa.Table, read: int, scoring: Scoring) -
     return found
 
 
-def _answers(X: Any, scoring: Scoring) -> list[pa.Array]:
+def _answers(X: Any, scoring: ScoringRecipe) -> list[pa.Array]:
     target, types = scoring.target, answers(scoring.estimator, scoring.target).types
     number = np.zeros(len(X), dtype=np.float64 if target.classes is None else np.int64)
     said = predict(scoring.estimator, X, number, target, threshold=scoring.threshold)
@@ -213,7 +213,7 @@ def _answers(X: Any, scoring: Scoring) -> list[pa.Array]:
     return [values.cast(types[0]), *proba]
 
 
-def _write(folder: RunFolder, table: pa.Table, part: Part) -> Part:
+def _write(folder: RunFolder, table: pa.Table, part: OutputFile) -> OutputFile:
     """Put a batch's file and its account among the staged; the account last, so that where it is the file is."""
     sink = pa.BufferOutputStream()
     # Of what is hardly ever twice the same a dictionary is only work.
@@ -222,16 +222,16 @@ def _write(folder: RunFolder, table: pa.Table, part: Part) -> Part:
     content = sink.getvalue().to_pybytes()
     folder.write(f"{STAGED}/{part.file}", content)
     part = replace(part, size=len(content))
-    folder.write(f"{STAGED}/{part.file}.json", part.dumped(), lasting=False)
+    folder.write(f"{STAGED}/{part.file}.json", part.to_dict(), lasting=False)
     return part
 
 
-def matches(folder: RunFolder, part: Part) -> bool:
+def matches(folder: RunFolder, part: OutputFile) -> bool:
     """Whether a part's file is among the staged, or in its place, as it was written."""
     return any(folder.parquet(name) == (part.size, part.rows) for name in (f"{STAGED}/{part.file}", part.file))
 
 
-def done(folder: RunFolder, batches: Sequence[Batch]) -> list[Part]:
+def done(folder: RunFolder, batches: Sequence[Batch]) -> list[OutputFile]:
     """What of ``batches`` an earlier attempt has written, whole."""
     known = {str(batch): batch for batch in batches}
     found = []
@@ -239,7 +239,7 @@ def done(folder: RunFolder, batches: Sequence[Batch]) -> list[Part]:
         if not name.endswith(".parquet.json"):
             continue
         try:
-            part = Part.loaded(folder.read(name))
+            part = OutputFile.from_dict(folder.read(name))
         except (ValueError, KeyError, TypeError, PipelineError):
             continue  # it is written again
         if part.where in known and known[part.where].number == part.batch and matches(folder, part):

@@ -16,7 +16,7 @@ from pipeline import config as cfg
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.drift import check_schema
-from pipeline.inference.scoring import Scoring, answers
+from pipeline.inference.scoring import ScoringRecipe, answers
 from pipeline.io.batching import Batch, form_batches
 from pipeline.io.dataset import Dataset, absolute, open_dataset
 from pipeline.io.reader import empty_frame
@@ -24,8 +24,8 @@ from pipeline.io.run_folder import RunFolder
 from pipeline.io.storage import PLAIN
 from pipeline.planning.plan import selection_of, steps, untreated_type
 from pipeline.preparation.expressions import names_in
-from pipeline.preparation.transforms import Steps, check_join, prepare
-from pipeline.training.target import remembered
+from pipeline.preparation.transforms import PreparationSteps, check_join, prepare
+from pipeline.training.target import target_from_profile
 
 EVERY = "*"
 
@@ -35,7 +35,7 @@ class ScorePlan:
     """What will be predicted, and how."""
 
     config: cfg.Config
-    scoring: Scoring
+    scoring: ScoringRecipe
     dataset: Dataset
     batches: tuple[Batch, ...]
     others: tuple[Dataset, ...]
@@ -82,7 +82,7 @@ def plan_scores(config: cfg.Config, trained: Pipeline, keep: Sequence[str], outp
     profile = getattr(encoder, "profile_", {})
     if "label" not in profile:
         raise DataError("the model does not remember its training data; train it again with `pipeline run`.")
-    target = remembered(profile["label"], getattr(estimator, "classes_", None))
+    target = target_from_profile(profile["label"], getattr(estimator, "classes_", None))
     threshold = config.evaluate.threshold
     classes = 0 if target.classes is None else len(target.classes)
     if threshold is not None and (classes != 2 or not hasattr(estimator, "predict_proba")):
@@ -102,7 +102,7 @@ def plan_scores(config: cfg.Config, trained: Pipeline, keep: Sequence[str], outp
             raise ConfigError(f"--keep {name}: the predictions have a column of this name; rename it in the data.")
     beside = pa.schema([dataset.exact.field(name) for name in carried])
     every = pa.schema([*schema, *(f for f in beside if f.name not in schema.names)])
-    scoring = Scoring(
+    scoring = ScoringRecipe(
         replace(selection_of(dataset, schema), carried=beside, apart=_apart(schema, encoder, steps(config))),
         steps(config),
         pa.schema(fields),
@@ -143,7 +143,7 @@ def _pruned(config: cfg.Config, dataset: Dataset, wanted: set[str]) -> tuple[cfg
         if name in wanted:
             derive = {name: expression, **derive}
             wanted |= names_in(expression)
-    needed: list[cfg.Join] = []
+    needed: list[cfg.JoinConfig] = []
     for join in reversed(joins):
         if join.how == "inner" or wanted & {f"{join.prefix}{column}" for column in join.columns}:
             needed.insert(0, join)
@@ -156,7 +156,7 @@ def _pruned(config: cfg.Config, dataset: Dataset, wanted: set[str]) -> tuple[cfg
     return config, pa.schema([f for f in dataset.schema if f.name in wanted])
 
 
-def _apart(schema: pa.Schema, encoder: Encoder, steps: Steps) -> frozenset[str]:
+def _apart(schema: pa.Schema, encoder: Encoder, steps: PreparationSteps) -> frozenset[str]:
     """The categories that need not become a DataFrame's, as nothing but the encoder looks at them."""
     if not steps.none:
         return frozenset()

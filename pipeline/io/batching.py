@@ -26,7 +26,7 @@ BatchRows = Literal["auto", "file"] | int
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class RowGroupRange:
     """Row groups of one file, in order, and the values of its folders' names."""
 
     path: str
@@ -41,7 +41,7 @@ class Batch:
     """What is read, prepared, packed and trained on at once: ``rows`` rows of the pieces after ``skip``."""
 
     number: int
-    pieces: tuple[Piece, ...]
+    pieces: tuple[RowGroupRange, ...]
     rows: int
     skip: int = 0
     rest: int = 0
@@ -121,7 +121,7 @@ def _batches(dataset: Dataset, groups: Sequence[_Group], edges: Sequence[int], l
             last += 1
         inside = groups[first : last + 1]
         pieces = tuple(
-            Piece(file.path, tuple(g.index for g in part), file.values, file.version)
+            RowGroupRange(file.path, tuple(g.index for g in part), file.values, file.version)
             for file, part in ((dataset.files[n], list(p)) for n, p in groupby(inside, key=lambda g: g.file))
         )
         if first != begun or inside[0].stop - inside[0].start <= large:
@@ -132,6 +132,6 @@ def _batches(dataset: Dataset, groups: Sequence[_Group], edges: Sequence[int], l
     return batches
 
 
-def spans(batches: Sequence[Batch]) -> list[list[Batch]]:
+def group_by_row_group(batches: Sequence[Batch]) -> list[list[Batch]]:
     """The batches by the task that reads them."""
     return [list(part) for _, part in groupby(batches, key=lambda batch: batch.span)]

@@ -14,8 +14,8 @@ from pyarrow.fs import FSSpecHandler, PyFileSystem
 
 from pipeline.errors import DataError
 from pipeline.io.parquet_footers import BadFile, Footer, alike, common_schema, exact_types, try_footer
-from pipeline.io.retry import Unreachable, guarded, patiently
-from pipeline.io.row_filters import Filter, condition
+from pipeline.io.retry import StorageUnreachable, as_os_error, with_retries
+from pipeline.io.row_filters import Filter, to_arrow_filter
 from pipeline.io.storage import PLAIN, Storage
 
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # how Hive writes a missing value into a folder's name
@@ -167,9 +167,9 @@ def _list_files(path: str, storage: Storage) -> tuple[list[str], str]:
         return found, root if fs.isdir(root) else re.split(r"[*?\[]", root)[0].rpartition("/")[0]
 
     try:
-        found, base = patiently(look) if "://" in path else look()
+        found, base = with_retries(look) if "://" in path else look()
     except OSError as error:
-        advice = error.advice if isinstance(error, Unreachable) and error.refused else "correct the path"
+        advice = error.advice if isinstance(error, StorageUnreachable) and error.refused else "correct the path"
         raise DataError(f"{path}: cannot be listed ({error}); {advice}.") from None
     if not found:
         raise DataError(f"{path}: no Parquet file there (*.parquet); correct the path or write the data first.")
@@ -208,7 +208,7 @@ def _prune(
     files: Sequence[File], schema: pa.Schema, folders: pa.Schema, filters: Sequence[Filter], storage: Storage
 ) -> list[File]:
     """Without the files and row groups that hold no row for the filters, by names and footers."""
-    wanted = condition(filters, schema)
+    wanted = to_arrow_filter(filters, schema)
 
     def left(file: File) -> File:
         here = ds.scalar(True)
@@ -221,5 +221,5 @@ def _prune(
         kept = {group.id for group in fragment.subset(wanted, schema=schema).row_groups}
         return replace(file, groups=tuple(group for group in file.groups if group[0] in kept))
 
-    with guarded(), ThreadPoolExecutor(8) as pool:
+    with as_os_error(), ThreadPoolExecutor(8) as pool:
         return list(pool.map(left, files))

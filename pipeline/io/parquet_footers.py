@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import DataError
-from pipeline.io.retry import Unreachable
+from pipeline.io.retry import StorageUnreachable
 from pipeline.io.storage import Storage
 
 
@@ -63,7 +63,7 @@ def _read_footer(path: str, storage: Storage) -> Footer:
         with storage.opened(path, footer=True) as handle:
             meta, version = pq.read_metadata(handle), version_of(handle)
         schema = meta.schema.to_arrow_schema()
-    except Unreachable as error:
+    except StorageUnreachable as error:
         raise DataError(f"{path}: cannot be read ({error}); {error.advice}.") from None
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0].rstrip(".")

@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import DataError
-from pipeline.io.batching import Batch, Piece
+from pipeline.io.batching import Batch, RowGroupRange
 from pipeline.io.parquet_footers import version_of
-from pipeline.io.retry import Unreachable
-from pipeline.io.row_filters import Filter, condition
+from pipeline.io.retry import StorageUnreachable
+from pipeline.io.row_filters import Filter, to_arrow_filter
 from pipeline.io.storage import PLAIN, Storage
 
 STREAM_ROWS = 65_536
@@ -124,9 +124,9 @@ def without_categories(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(texts, "str"))
 
 
-def _joined(batches: Sequence[Batch]) -> list[Piece]:
+def _joined(batches: Sequence[Batch]) -> list[RowGroupRange]:
     """The pieces of consecutive batches, a row group that two of them share once."""
-    pieces: list[Piece] = []
+    pieces: list[RowGroupRange] = []
     for piece in (piece for batch in batches for piece in batch.pieces):
         if pieces and pieces[-1].path == piece.path:
             last = pieces.pop()
@@ -136,7 +136,7 @@ def _joined(batches: Sequence[Batch]) -> list[Piece]:
     return pieces
 
 
-def _stream(pieces: Sequence[Piece], selection: Selection, rows: int | None) -> Iterator[pa.Table]:
+def _stream(pieces: Sequence[RowGroupRange], selection: Selection, rows: int | None) -> Iterator[pa.Table]:
     """Tables of at most ``rows`` rows (None: a file's row groups at once); a file is open only while it is read."""
     schema = selection.touched
     for piece in pieces:
@@ -156,7 +156,7 @@ def _stream(pieces: Sequence[Piece], selection: Selection, rows: int | None) -> 
 
 
 @contextlib.contextmanager
-def _unchanged(piece: Piece, handle: Any) -> Iterator[None]:
+def _unchanged(piece: RowGroupRange, handle: Any) -> Iterator[None]:
     """That the file is the one whose footer was read, before and after what is inside."""
 
     def check() -> None:
@@ -173,7 +173,7 @@ def _unchanged(piece: Piece, handle: Any) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _open(piece: Piece, selection: Selection) -> Iterator[pq.ParquetFile]:
+def _open(piece: RowGroupRange, selection: Selection) -> Iterator[pq.ParquetFile]:
     """A piece's file to read the selection from, the one whose footer was read; what goes wrong names it."""
     path = piece.path
     strings = [f.name for f in selection.every if pa.types.is_string(f.type) and f.name not in selection.folders]
@@ -187,7 +187,7 @@ def _open(piece: Piece, selection: Selection) -> Iterator[pq.ParquetFile]:
             pq.ParquetFile(handle, read_dictionary=strings, pre_buffer=not isinstance(handle, str), **how) as file,
         ):
             yield file
-    except Unreachable as error:
+    except StorageUnreachable as error:
         raise DataError(f"{path}: cannot be read ({error}); {error.advice}.") from None
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, MemoryError):
@@ -215,10 +215,10 @@ def _cast(table: pa.Table, target: pa.Schema) -> pa.Table:
 def _read(table: pa.Table, carried: pa.Table, selection: Selection) -> Read:
     read = len(table)
     if selection.filters and not len(selection.carried):
-        table = table.filter(condition(selection.filters, selection.every))
+        table = table.filter(to_arrow_filter(selection.filters, selection.every))
     elif selection.filters:
         place = pa.array(np.arange(read))
-        table = table.append_column(PLACE, place).filter(condition(selection.filters, selection.every))
+        table = table.append_column(PLACE, place).filter(to_arrow_filter(selection.filters, selection.every))
         carried = carried.take(table.column(PLACE))
     frame = _to_pandas(table.select([name for name in selection.schema.names if name not in selection.apart]))
     frame.attrs["read"] = read

@@ -18,7 +18,7 @@ FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryErr
 FINAL_NUMBERS = {errno.EINVAL, errno.EACCES, errno.EPERM, errno.ENOENT, errno.EBADF}
 
 
-class Unreachable(OSError):
+class StorageUnreachable(OSError):
     """A storage did not give what it was asked for; ``refused``: it would not, whenever it is asked."""
 
     refused = False
@@ -29,7 +29,7 @@ class Unreachable(OSError):
         return "renew the credentials or ask for the right" if self.refused else "try again when the storage answers"
 
 
-def patiently(call: Callable[[], T]) -> T:
+def with_retries(call: Callable[[], T]) -> T:
     """What ``call`` gives, once it does.
 
     Raises
@@ -40,7 +40,7 @@ def patiently(call: Callable[[], T]) -> T:
     for wait in (*WAITS, None):
         try:
             return call()
-        except (PipelineError, MemoryError, Unreachable):
+        except (PipelineError, MemoryError, StorageUnreachable):
             raise
         except Exception as error:
             if wait is None or not _passes(error):
@@ -49,10 +49,10 @@ def patiently(call: Callable[[], T]) -> T:
     raise AssertionError
 
 
-def unreachable(error: Exception) -> Unreachable:
+def unreachable(error: Exception) -> StorageUnreachable:
     """Whatever fsspec and those below it raise, in a line without secrets: not all of theirs are an OSError."""
     name, said = type(error).__name__, redact(str(error)).partition("\n")[0].rstrip(".")
-    failed = Unreachable(said if isinstance(error, OSError) and said else f"{name}: {said}")
+    failed = StorageUnreachable(said if isinstance(error, OSError) and said else f"{name}: {said}")
     failed.refused = isinstance(error, PermissionError) or getattr(error, "status", 0) in (401, 403)
     return failed
 
@@ -70,7 +70,7 @@ def _passes(error: Exception) -> bool:
     )
 
 
-class Patient:
+class RetryingFile:
     """A file of a storage whose reads are patient; all else as the file has it."""
 
     def __init__(self, file: Any):
@@ -84,18 +84,18 @@ class Patient:
             self._file.seek(place)
             return bytes(self._file.read(size))
 
-        return patiently(again)
+        return with_retries(again)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
 
 
 @contextlib.contextmanager
-def guarded() -> Iterator[None]:
+def as_os_error() -> Iterator[None]:
     """Whatever fsspec and those below it raise inside, as an OSError without secrets."""
     try:
         yield
-    except (PipelineError, MemoryError, Unreachable):
+    except (PipelineError, MemoryError, StorageUnreachable):
         raise
     except Exception as error:
         failed = unreachable(error)

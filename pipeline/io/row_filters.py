@@ -10,7 +10,7 @@ from pipeline.errors import ConfigError
 Filter = tuple[str, str, object]
 
 
-def condition(filters: Sequence[Filter], schema: pa.Schema) -> ds.Expression:
+def to_arrow_filter(filters: Sequence[Filter], schema: pa.Schema) -> ds.Expression:
     """The filters as one Arrow expression over columns of ``schema``.
 
     Raises

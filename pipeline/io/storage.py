@@ -14,7 +14,7 @@ import fsspec
 
 from pipeline.errors import ConfigError
 from pipeline.io.redact import HIDDEN, remember
-from pipeline.io.retry import Patient, guarded, patiently
+from pipeline.io.retry import RetryingFile, as_os_error, with_retries
 from pipeline.io.urls import marked, origin_of, secrets_of, without_credentials
 
 # Bytes of a file that are read at once: a request takes as long as so many of them.
@@ -118,7 +118,7 @@ class Storage:
         return marked(self._urls.get(url, url))
 
     def locate(self, url: str) -> tuple[Any, str]:
-        """The file system, and the path on it, of a path or clean URL; what it raises may quote a secret: `guarded`."""
+        """The file system, and the path on it, of a path or clean URL; what it raises may quote a secret: `as_os_error`."""
         return fsspec.core.url_to_fs(self._real(url), **self._options if "://" in url else {})
 
     def name(self, url: str, found: str) -> str:
@@ -144,14 +144,14 @@ class Storage:
         if "://" not in url:
             yield url
             return
-        with guarded():
+        with as_os_error():
             fs, path = self.locate(url)
-            file = patiently(lambda: fs.open(path, "rb", cache_type="none"))
+            file = with_retries(lambda: fs.open(path, "rb", cache_type="none"))
             if not footer and (file.size or 0) <= SMALL:
                 file.close()
-                file = patiently(lambda: fs.open(path, "rb", cache_type="all"))
+                file = with_retries(lambda: fs.open(path, "rb", cache_type="all"))
             with file:
-                yield cast(IO[bytes], Patient(file))
+                yield cast(IO[bytes], RetryingFile(file))
 
     def _real(self, url: str) -> str:
         """With credentials: the URL's own, or those of the one of the same server that is most like it."""

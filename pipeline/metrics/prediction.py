@@ -10,7 +10,7 @@ WIDEST = 18.0
 
 
 @dataclass(frozen=True)
-class Cells:
+class GroupIndex:
     """For which parts of the data each row counts.
 
     ``index`` is int32 (n, k), of ``count`` cells: the first column holds the row's bootstrap group, below
@@ -37,7 +37,7 @@ class Prediction:
     scores: np.ndarray | None = None
     classes: int = 2
     """How many classes there are; 0 where a number is predicted."""
-    cells: Cells | None = None
+    cells: GroupIndex | None = None
     mean: float = 0.0
     std: float = 1.0
     """Of a float target, about: sums of squares are kept about the one, residuals are counted in steps of the other."""

@@ -9,8 +9,8 @@ from pipeline.metrics.classification import Accuracy, Brier, ClassCounts, LogLos
 from pipeline.metrics.confusion import Confusion
 from pipeline.metrics.prediction import Prediction
 from pipeline.metrics.ranking import BinnedRanking, ExactRanking, NoRanking
-from pipeline.metrics.regression import Errors, PoissonDeviance, Residuals
-from pipeline.metrics.reliability import Calibration
+from pipeline.metrics.regression import PoissonDeviance, Residuals, SquaredAndAbsoluteError
+from pipeline.metrics.reliability import ReliabilityCurve
 from pipeline.metrics.steps import SliceRanking
 
 
@@ -28,20 +28,20 @@ class Metric(Protocol):
 def metrics_for(task: str, rows: int, exact_rows: int) -> tuple[type[Metric], ...]:
     """The metrics of a task; above ``exact_rows`` expected test rows, scores are counted by steps, not kept."""
     if task == "regression":
-        return (Errors, PoissonDeviance, Residuals)
+        return (SquaredAndAbsoluteError, PoissonDeviance, Residuals)
     ranking = ExactRanking if rows <= exact_rows else BinnedRanking
-    return (LogLoss, ranking, Accuracy, Brier, ClassCounts, TopAccuracy, Calibration, Confusion, SliceRanking)
+    return (LogLoss, ranking, Accuracy, Brier, ClassCounts, TopAccuracy, ReliabilityCurve, Confusion, SliceRanking)
 
 
 def comparable_metrics(metrics: Sequence[type[Metric]], constant: bool = False) -> tuple[type[Metric], ...]:
     """Those of ``metrics`` that another model, or a ``constant``, is compared by: the others are to be looked at."""
-    shown = tuple(metric for metric in metrics if metric not in (Calibration, Confusion, Residuals, SliceRanking))
+    shown = tuple(metric for metric in metrics if metric not in (ReliabilityCurve, Confusion, Residuals, SliceRanking))
     if constant:
         return tuple(NoRanking if metric in (ExactRanking, BinnedRanking) else metric for metric in shown)
     return shown
 
 
-def own_metrics(references: Sequence[str]) -> tuple[type[Metric], ...]:
+def user_metrics(references: Sequence[str]) -> tuple[type[Metric], ...]:
     """The user's metrics, ``module:Class`` each.
 
     Raises

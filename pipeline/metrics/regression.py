@@ -13,7 +13,7 @@ STEPS = 80
 WIDTH = 4.0
 
 
-class Errors(Additive):
+class SquaredAndAbsoluteError(Additive):
     """`mean_squared_error`, `root_mean_squared_error`, `mean_absolute_error`, `mean_pinball_loss` and `r2_score`."""
 
     @classmethod

@@ -12,7 +12,7 @@ FINE = 768
 POINTS = 20
 
 
-class Calibration(Additive):
+class ReliabilityCurve(Additive):
     """Expected calibration error over `BINS` even bins, and the points of a calibration curve.
 
     The error is that of C. Guo et al., *On Calibration of Modern Neural Networks* (ICML 2017), equation 3, with the
@@ -22,7 +22,7 @@ class Calibration(Additive):
     """
 
     @classmethod
-    def of(cls, prediction: Prediction) -> "Calibration":
+    def of(cls, prediction: Prediction) -> "ReliabilityCurve":
         proba = prediction.proba
         if proba is None or not len(proba):
             return cls()

@@ -16,22 +16,22 @@ import pandas as pd
 from msgspec import structs
 
 from pipeline import config as cfg
-from pipeline.engine.batch_schedule import are_cut, batches_per_task, segments_of
-from pipeline.engine.batch_source import decide_keep, open_source
+from pipeline.engine.batch_schedule import batches_per_task, segments_of, share_row_groups
+from pipeline.engine.batch_source import open_source, should_keep_batches
 from pipeline.engine.cluster.session import Session
-from pipeline.engine.failure_diagnosis import blaming
-from pipeline.engine.task_runner import Tasks
+from pipeline.engine.failure_diagnosis import diagnose_failures
+from pipeline.engine.task_runner import TaskRunner
 from pipeline.errors import ClusterError, ConfigError, DataError, StorageError
 from pipeline.io.run_folder import UNFINISHED, RunFolder
 from pipeline.model_selection.search_space import Values, draw, read_space, with_values
 from pipeline.model_selection.shared_data import Pool, packing_of, part_of
 from pipeline.model_selection.successive_halving import Rung, best, brackets
-from pipeline.model_selection.trial_runner import GREATER, Racing, Scoring, Trial
-from pipeline.models.factory.factory import learns_whole, make
-from pipeline.models.factory.merging import share_class
+from pipeline.model_selection.trial_runner import GREATER, Trial, TrialMetric, TrialRunner
+from pipeline.models.factory import make, needs_full_batches
+from pipeline.models.merging import delta_class
 from pipeline.monitoring.progress import Monitor, Stage
 from pipeline.planning.plan import Plan, make_plan
-from pipeline.preparation.feature_inference import choose
+from pipeline.preparation.feature_inference import choose_features
 
 Line = dict[str, Any]
 FILE = "trials.csv"
@@ -41,7 +41,7 @@ LEAST = 1_000
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """The winner's values, and what report.json says of the search."""
 
     values: Values
@@ -59,7 +59,7 @@ class Found:
 
 def without_search(config: cfg.Config) -> cfg.Config:
     """The config without its search."""
-    return structs.replace(config, search=cfg.Search())
+    return structs.replace(config, search=cfg.SearchConfig())
 
 
 def settings_to_try(plan: Plan) -> list[tuple[Values, Plan]]:
@@ -87,9 +87,9 @@ def plan_of(plan: Plan, values: Values) -> Plan:
     try:
         config = without_search(with_values(plan.config, values))
         estimator = make(config.model, plan.features.task, config.train.seed)
-        if config.train.lanes > 1 and not learns_whole(estimator):
-            share_class(estimator)
-        features = choose(plan.meta, config, plan.features.task)
+        if config.train.lanes > 1 and not needs_full_batches(estimator):
+            delta_class(estimator)
+        features = choose_features(plan.meta, config, plan.features.task)
         found = replace(plan, config=config, features=features)
         if features.columns.numbers != plan.features.columns.numbers:
             found = make_plan(config)
@@ -118,7 +118,7 @@ def _parts(plan: Plan) -> int:
     return sum(batch.rows for batch in plan.batches if batch.test is not True) // LEAST
 
 
-class Search:
+class HyperparameterSearch:
     """One search on a session; its state is in ``folder`` after every rung.
 
     Parameters
@@ -130,17 +130,19 @@ class Search:
     def __init__(self, plan: Plan, session: Session, monitor: Monitor, folder: RunFolder, heed: Callable[[], None]):
         self._plan, self._session, self._monitor, self._heed = plan, session, monitor, heed
         config, segments = plan.config, segments_of(plan.batches, plan.config.train)
-        self._saved = Saved(folder, config.train.checkpoint_seconds)
-        self._tasks = Tasks(
+        self._saved = SearchCheckpoint(folder, config.train.checkpoint_seconds)
+        self._tasks = TaskRunner(
             session.client,
             config.aggregate.fan_in,
             config.cluster.retries,
             monitor.events.run,
             [batch.rows for batch in plan.batches],
-            batches_per_task(segments, session.threads, decide_keep(plan, session), are_cut(plan.batches)),
+            batches_per_task(
+                segments, session.threads, should_keep_batches(plan, session), share_row_groups(plan.batches)
+            ),
         )
 
-    def run(self) -> Found:
+    def run(self) -> SearchResult:
         """Race all trials, and give the best.
 
         Raises
@@ -155,14 +157,14 @@ class Search:
                 self._saved.flush()
             raise
 
-    def _run(self) -> Found:
+    def _run(self) -> SearchResult:
         how, tried = self._plan.config.search, settings_to_try(self._plan)
         heats = brackets(how.method, len(tried), how.eta, _parts(self._plan))
         epochs = max(plan.config.train.epochs for _, plan in tried)
         work = _work(self._plan, heats, epochs)
         with self._monitor.stage("search", work) as stage, self._pooled(tried, stage) as trials:
-            scoring = Scoring.of(how.metric, trials, self._plan.config.evaluate.exact_rows)
-            racing, lines = Racing(self._tasks, scoring, self._session.threads), self._saved.load(trials)
+            scoring = TrialMetric.of(how.metric, trials, self._plan.config.evaluate.exact_rows)
+            runner, lines = TrialRunner(self._tasks, scoring, self._session.threads), self._saved.load(trials)
             if lines:
                 self._monitor.say(f"resuming    the search after {len(lines)} scores")
             self._tell(lines, scoring)
@@ -173,7 +175,7 @@ class Search:
                 for rung, following in zip(rungs, [*rungs[1:], None], strict=True):
                     known = {line["trial"]: line["score"] for line in lines if _is_of(line, rung)}
                     if not known and going:
-                        racing.race([trials[n] for n in going], rung.share, epochs, stage)
+                        runner.run_trials([trials[n] for n in going], rung.share, epochs, stage)
                         new = [_line(trials[n], rung) for n in going]
                         lines = [*lines, *new]
                         self._saved.note(lines)
@@ -190,7 +192,7 @@ class Search:
         alike: dict[Any, list[Plan]] = {}
         for _, plan in tried:
             alike.setdefault(packing_of(plan.features.columns), []).append(plan)
-        keep, train = decide_keep(self._plan, self._session, len(alike) + 1), self._plan.config.train
+        keep, train = should_keep_batches(self._plan, self._session, len(alike) + 1), self._plan.config.train
         with contextlib.ExitStack() as stack:
             pools = {}
             for key, plans in alike.items():
@@ -202,7 +204,7 @@ class Search:
                     slices=(),
                 )
                 source = open_source(plans[0], recipe, self._session, keep, self._monitor.events.run)
-                stack.enter_context(blaming(source, plans[0].batches, self._session, self._monitor))
+                stack.enter_context(diagnose_failures(source, plans[0].batches, self._session, self._monitor))
                 pools[key] = Pool(plans[0], recipe, source, self._tasks)
                 pools[key].learn([plan.features.columns for plan in plans], stage)
             yield [
@@ -210,11 +212,11 @@ class Search:
                 for number, (values, plan) in enumerate(tried)
             ]
 
-    def _tell(self, lines: Sequence[Line], scoring: Scoring) -> None:
+    def _tell(self, lines: Sequence[Line], scoring: TrialMetric) -> None:
         for line in lines:
             self._monitor.events.tell("trial_scored", metric=scoring.name, loss=scoring.loss(line["score"]), **line)
 
-    def _found(self, trials: Sequence[Trial], lines: Sequence[Line], scoring: Scoring) -> Found:
+    def _found(self, trials: Sequence[Trial], lines: Sequence[Line], scoring: TrialMetric) -> SearchResult:
         last = {line["trial"]: line for line in lines}
         whole = max((line["share"] for line in lines if line["score"] is not None), default=1.0)
         losses = {n: scoring.loss(line["score"]) for n, line in last.items() if line["share"] == whole}
@@ -231,10 +233,10 @@ class Search:
             "rows_trained": sum(line["rows"] for line in last.values()),
             "trials": [last[n] for n in sorted(last)],
         }
-        return Found(trials[winner[0]].values, report)
+        return SearchResult(trials[winner[0]].values, report)
 
 
-class Saved:
+class SearchCheckpoint:
     """The state of a search in the run folder: every score so far."""
 
     def __init__(self, folder: RunFolder, seconds: float):

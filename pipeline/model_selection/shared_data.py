@@ -15,19 +15,18 @@ from distributed import Future
 from pipeline import config as cfg
 from pipeline.encoding.batch_encoder import make_encoder
 from pipeline.encoding.encoder import Encoder
-from pipeline.engine.batch_schedule import batch_order, chunks, segments_of, within
-from pipeline.engine.batch_source import Source
-from pipeline.engine.task_runner import Tasks
+from pipeline.engine.batch_schedule import batch_order, chunks, restrict_to, segments_of
+from pipeline.engine.batch_source import BatchSource
+from pipeline.engine.task_runner import TaskRunner
 from pipeline.errors import DataError
-from pipeline.evaluation.evaluator import Target
+from pipeline.evaluation.evaluator import TargetSpec
 from pipeline.monitoring.progress import Stage
 from pipeline.planning.plan import Plan
-from pipeline.preparation.batch_pipeline import Recipe, summarise_batch
+from pipeline.preparation.batch_pipeline import BatchRecipe, summarise_batch
 from pipeline.preparation.columns import Columns
 from pipeline.preparation.packing import PackedBatch
 from pipeline.preparation.split import TRAIN
-from pipeline.statistics import summary as statistics
-from pipeline.statistics.summary import Summary
+from pipeline.statistics.summary import Summary, merge_summaries
 from pipeline.training.target import target_of
 
 # With fewer batches than this rows are left out rather than batches.
@@ -35,23 +34,23 @@ FEWEST = 32
 
 
 @dataclass(frozen=True)
-class Part:
+class Subsample:
     """Some of the training rows: every ``step``-th of some batches."""
 
     numbers: frozenset[int]
     step: int
 
 
-def part_of(numbers: list[int], share: float, seed: int) -> Part:
+def part_of(numbers: list[int], share: float, seed: int) -> Subsample:
     """About a ``share`` of the rows; smaller shares lie within larger ones where their steps divide each other."""
     count = min(len(numbers), max(FEWEST, math.ceil(share * len(numbers))))
     step = max(round(count / (len(numbers) * share)), 1)
-    return Part(frozenset(batch_order(numbers, 0, seed)[:count]), step)
+    return Subsample(frozenset(batch_order(numbers, 0, seed)[:count]), step)
 
 
 def training_of(batch: PackedBatch, step: int = 1) -> PackedBatch:
     """Every ``step``-th training row of a batch."""
-    return batch.take(np.flatnonzero(batch.fate == TRAIN)[::step])
+    return batch.take(np.flatnonzero(batch.role == TRAIN)[::step])
 
 
 def packing_of(columns: Columns) -> Any:
@@ -77,13 +76,13 @@ class Pool:
         What packs the batches: its folds are those that any trial needs.
     """
 
-    def __init__(self, plan: Plan, recipe: Recipe, source: Source, tasks: Tasks):
+    def __init__(self, plan: Plan, recipe: BatchRecipe, source: BatchSource, tasks: TaskRunner):
         self._plan, self._recipe, self._source, self._tasks = plan, recipe, source, tasks
         self._summaries: dict[Any, Summary] = {}
         self._rows: Mapping[int, int] = {}
         self.numbers = [batch.number for batch in plan.batches if batch.test is not True]
         self._segments = segments_of(plan.batches, plan.config.train)
-        self.segments = within(self._segments, set(self.numbers))
+        self.segments = restrict_to(self._segments, set(self.numbers))
 
     def learn(self, columns: Sequence[Columns], stage: Stage) -> None:
         """The statistics that trials with these columns need, each once.
@@ -97,7 +96,7 @@ class Pool:
         for i, (key, some) in enumerate(wanted.items()):
             features = replace(self._recipe.features, columns=some)
             recipe = self._tasks.send(replace(self._recipe, features=features))
-            work = self._segments, self._source.held, summarise_batch, statistics.merge, recipe
+            work = self._segments, self._source.held, summarise_batch, merge_summaries, recipe
             self._summaries[key] = self._tasks.over(stage, f"statistics-{i}", *work, counted=False)
         if not self._rows:
             first = next(iter(self._summaries.values()))
@@ -108,7 +107,7 @@ class Pool:
                 )
             self._rows = {n: rows["train"] for n, rows in first.batches.items()}
 
-    def encoder(self, plan: Plan) -> tuple[Encoder, Target]:
+    def encoder(self, plan: Plan) -> tuple[Encoder, TargetSpec]:
         """The fitted encoder of a trial, and what there is to predict."""
         columns = plan.features.columns
         summary = self._summaries[statistics_of(columns)]
@@ -116,11 +115,11 @@ class Pool:
         folds = self._recipe.folds if columns.needs_folds else 1
         return make_encoder(summary, columns, plan.reference, target.classes, folds), target
 
-    def part(self, share: float) -> Part:
+    def part(self, share: float) -> Subsample:
         """Of the training rows, about a ``share``."""
         return part_of(self.numbers, share, self._plan.config.train.seed)
 
-    def rounds(self, part: Part, train: cfg.Train, epochs: int) -> list[list[int]]:
+    def rounds(self, part: Subsample, train: cfg.TrainConfig, epochs: int) -> list[list[int]]:
         """The batches of each round, over some epochs: in a run's order, without those that are left out."""
         return [
             some

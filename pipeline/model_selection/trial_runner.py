@@ -8,17 +8,16 @@ from typing import Any
 from distributed import Future
 
 from pipeline import config as cfg
-from pipeline.encoding.batch_encoder import Coding
+from pipeline.encoding.batch_encoder import BatchEncoder
 from pipeline.engine.batch_schedule import SEGMENT, batch_order, chunks
-from pipeline.engine.task_runner import Tasks
+from pipeline.engine.task_runner import TaskRunner
 from pipeline.errors import DataError
-from pipeline.evaluation import evaluator
-from pipeline.evaluation.evaluator import States
+from pipeline.evaluation.evaluator import States, results
 from pipeline.metrics.classification import Accuracy, LogLoss
 from pipeline.metrics.registry import Metric, metrics_for
-from pipeline.metrics.regression import Errors
+from pipeline.metrics.regression import SquaredAndAbsoluteError
 from pipeline.model_selection.batched_trials import (
-    Coded,
+    EncoderAndTarget,
     Failed,
     join_whole,
     merge_scored_all,
@@ -31,10 +30,10 @@ from pipeline.model_selection.batched_trials import (
 )
 from pipeline.model_selection.search_space import Values
 from pipeline.model_selection.shared_data import Pool
-from pipeline.models.factory.factory import learns_whole, make
+from pipeline.models.factory import make, needs_full_batches
 from pipeline.monitoring.progress import Stage
 from pipeline.planning.plan import Plan
-from pipeline.training.lane import start
+from pipeline.training.lane import new_lane
 
 # Figures of which more is better.
 GREATER = (
@@ -80,21 +79,21 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Scoring:
+class TrialMetric:
     """By which figure trials are compared, and the metrics that give it."""
 
     name: str
     metrics: tuple[type[Metric], ...]
 
     @classmethod
-    def of(cls, name: str, trials: Sequence[Trial], exact_rows: int) -> "Scoring":
+    def of(cls, name: str, trials: Sequence[Trial], exact_rows: int) -> "TrialMetric":
         """For ``"auto"`` what training is watched by."""
         task = trials[0].plan.features.task
         if name == "auto":
             sure = all(hasattr(trial.estimator, "predict_proba") for trial in trials)
             name = "mean_squared_error" if task == "regression" else "log_loss" if sure else "accuracy"
         alone: dict[str, tuple[type[Metric], ...]] = {"log_loss": (LogLoss,), "accuracy": (Accuracy,)}
-        alone["mean_squared_error"] = (Errors,)
+        alone["mean_squared_error"] = (SquaredAndAbsoluteError,)
         rows = trials[0].plan.rows
         return cls(name, alone.get(name) or metrics_for(task, rows, exact_rows))
 
@@ -106,7 +105,7 @@ class Scoring:
         DataError
             The metrics have no such figure.
         """
-        figures = evaluator.results(states)
+        figures = results(states)
         if self.name not in figures:
             known = ", ".join(figures) or "none of these models has it"
             raise DataError(f"search.metric: no figure {self.name!r} of these models; there are {known}.")
@@ -132,11 +131,11 @@ class _Abreast:
         return self.trials[0].pool
 
     @property
-    def train(self) -> cfg.Train:
+    def train(self) -> cfg.TrainConfig:
         return self.trials[0].plan.config.train
 
 
-class Racing:
+class TrialRunner:
     """Trains and scores trials side by side; everything merges by its place, never by its arrival.
 
     Parameters
@@ -145,10 +144,10 @@ class Racing:
         How many tasks can run at a time: so that all have work where there are trials enough.
     """
 
-    def __init__(self, tasks: Tasks, scoring: Scoring, width: int):
+    def __init__(self, tasks: TaskRunner, scoring: TrialMetric, width: int):
         self._tasks, self._scoring, self._width = tasks, scoring, width
 
-    def race(self, trials: Sequence[Trial], share: float, epochs: int, stage: Stage) -> None:
+    def run_trials(self, trials: Sequence[Trial], share: float, epochs: int, stage: Stage) -> None:
         """Train ``trials`` from the beginning as a run would, with a ``share`` of the work, and score them.
 
         All the work is all training rows in ``epochs`` epochs. Less of it is fewer epochs first, then fewer rows:
@@ -174,7 +173,7 @@ class Racing:
         alike: dict[Any, list[Trial]] = {}
         for trial in trials:
             train = trial.plan.config.train
-            alone = trial.number if learns_whole(trial.estimator) else None
+            alone = trial.number if needs_full_batches(trial.estimator) else None
             key = _encoding_of(trial), train.epochs, train.lanes, train.round_batches, alone
             alike.setdefault(key, []).append(trial)
         most = min(max(len(trials) // (CHOICE * self._width), 1), TOGETHER)
@@ -185,12 +184,12 @@ class Racing:
         train = trial.plan.config.train
         if key not in sent:
             encoder, target = trial.pool.encoder(trial.plan)
-            sent[key] = self._tasks.send(Coded(Coding(encoder, target.classes, train.seed), target))
-        if learns_whole(trial.estimator):
+            sent[key] = self._tasks.send(EncoderAndTarget(BatchEncoder(encoder, target.classes, train.seed), target))
+        if needs_full_batches(trial.estimator):
             return self._begun_whole(trial, sent[key], passes)
         epochs = min(train.epochs, math.ceil(passes - 1e-9))
         part = trial.pool.part(min(passes / epochs, 1.0))
-        lanes = self._tasks.send([start(one.estimator) for one in trials])
+        lanes = self._tasks.send([new_lane(one.estimator) for one in trials])
         return _Abreast(trials, sent[key], lanes, part.step, trial.pool.rounds(part, train, epochs))
 
     def _begun_whole(self, trial: Trial, coded: Future, passes: float) -> _Abreast:

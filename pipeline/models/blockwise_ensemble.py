@@ -15,7 +15,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from pipeline.models.factory.boosting import Batches
+from pipeline.models.boosting import Batches
 
 
 class _Blockwise(BaseEstimator):

@@ -8,26 +8,26 @@ from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.utils import get_tags
 
 from pipeline import config as cfg
-from pipeline.encoding.one_hot_matrix import HotMatrix, Matrix
+from pipeline.encoding.one_hot_matrix import Matrix, OneHotMatrix
 from pipeline.errors import ConfigError, DataError
-from pipeline.models.factory.adaptive.linear import AdaptiveClassifier, AdaptiveRegressor
-from pipeline.models.factory.blockwise_ensemble import BlockwiseClassifier, BlockwiseRegressor
-from pipeline.models.factory.boosting import NAMED, library
-from pipeline.models.factory.calibration import CalibratedModel
-from pipeline.preparation.feature_inference import Task
+from pipeline.models.adaptive.linear import AdaptiveClassifier, AdaptiveRegressor
+from pipeline.models.blockwise_ensemble import BlockwiseClassifier, BlockwiseRegressor
+from pipeline.models.boosting import NAMED, library
+from pipeline.models.calibration import CalibratedModel
+from pipeline.preparation.feature_inference import LearningTask
 from pipeline.statistics.moments import Moments
 
-_DEFAULTS: dict[Task, Any] = {"classification": AdaptiveClassifier, "regression": AdaptiveRegressor}
+_DEFAULTS: dict[LearningTask, Any] = {"classification": AdaptiveClassifier, "regression": AdaptiveRegressor}
 # The encoder has standardised the columns and put the rows of a batch in random order.
 _ENCODED = {"normalize": False, "shuffle": False}
 # Above this a dense copy of a batch for an estimator that takes nothing else is a mistake, not a need.
 _DENSE_BYTES = 2 << 30
 
 
-def make(model: cfg.Model, task: Task, seed: int) -> BaseEstimator:
+def make(model: cfg.ModelConfig, task: LearningTask, seed: int) -> BaseEstimator:
     """An unfitted estimator; its randomness comes from ``seed`` unless set.
 
-    It has ``partial_fit``, or `learns_whole`: boosted trees, and what has ``fit`` alone as an ensemble by batches.
+    It has ``partial_fit``, or `needs_full_batches`: boosted trees, and what has ``fit`` alone as an ensemble by batches.
 
     Raises
     ------
@@ -61,19 +61,19 @@ def make(model: cfg.Model, task: Task, seed: int) -> BaseEstimator:
     fits = is_classifier(estimator) if task == "classification" else is_regressor(estimator)
     if not fits:
         raise ConfigError(f"model.estimator: {model.estimator} is not for {task}; name another or set model.task.")
-    if hasattr(estimator, "partial_fit") or learns_whole(estimator):
+    if hasattr(estimator, "partial_fit") or needs_full_batches(estimator):
         return estimator
     return (BlockwiseClassifier if task == "classification" else BlockwiseRegressor)(estimator)
 
 
-def learns_whole(estimator: Any) -> bool:
+def needs_full_batches(estimator: Any) -> bool:
     """Whether an estimator learns from whole groups of batches at once, not batch by batch."""
     return hasattr(estimator, "fit_group")
 
 
-def how_trained(estimator: Any, batches: int, lanes: int) -> str | None:
+def training_note(estimator: Any, batches: int, lanes: int) -> str | None:
     """What a plan says of an estimator that learns from whole groups of batches; None for all others."""
-    if not learns_whole(estimator):
+    if not needs_full_batches(estimator):
         return None
     groups = estimator.groups(range(batches), lanes)
     if isinstance(estimator, BlockwiseClassifier | BlockwiseRegressor):
@@ -88,7 +88,7 @@ def how_trained(estimator: Any, batches: int, lanes: int) -> str | None:
     return f"{told}; train.lanes and train.epochs do not apply"
 
 
-def kind(model: cfg.Model) -> str | None:
+def kind(model: cfg.ModelConfig) -> str | None:
     """``"classifier"``, ``"regressor"`` or None where the class does not decide."""
     if model.estimator == "default" or model.estimator in NAMED:
         return None
@@ -111,7 +111,7 @@ def _import(name: str) -> Any:
         ) from None
 
 
-def matrix_for(estimator: Any, X: HotMatrix) -> HotMatrix | Matrix:
+def matrix_for(estimator: Any, X: OneHotMatrix) -> OneHotMatrix | Matrix:
     """The encoded rows as ``estimator`` takes them: as they are, CSR, or dense.
 
     Raises
@@ -134,7 +134,7 @@ def matrix_for(estimator: Any, X: HotMatrix) -> HotMatrix | Matrix:
     return plain.toarray()
 
 
-def target_scale(model: cfg.Model, label: Moments) -> tuple[float, float]:
+def target_scale(model: cfg.ModelConfig, label: Moments) -> tuple[float, float]:
     """(centre, scale) that the target is trained in: one step size then fits every unit."""
     if model.estimator != "default":
         return 0.0, 1.0

@@ -15,8 +15,8 @@ from sklearn.base import BaseEstimator
 from sklearn.cluster import MiniBatchKMeans
 
 from pipeline.errors import ConfigError
-from pipeline.models.factory.adaptive.delta import AdaptiveShare
-from pipeline.models.factory.adaptive.linear import AdaptiveClassifier, AdaptiveRegressor
+from pipeline.models.adaptive.delta import AdaptiveDelta
+from pipeline.models.adaptive.linear import AdaptiveClassifier, AdaptiveRegressor
 
 SGD = (linear_model.SGDClassifier, linear_model.SGDRegressor, linear_model.Perceptron)
 # scikit-learn 1.8 deprecated these and will drop them.
@@ -25,15 +25,15 @@ SGD += tuple(getattr(linear_model, name) for name in _PASSIVE if hasattr(linear_
 COUNTING = (naive_bayes.MultinomialNB, naive_bayes.BernoulliNB, naive_bayes.ComplementNB)
 
 
-class Share(Protocol):
+class ModelDelta(Protocol):
     """What one lane, or several, added to the model that a round started from."""
 
     @classmethod
-    def of(cls, model: Any, base: Any | None) -> "Share": ...
+    def of(cls, model: Any, base: Any | None) -> "ModelDelta": ...
 
-    def merge(self, other: Any) -> "Share": ...
+    def merge(self, other: Any) -> "ModelDelta": ...
 
-    def onto(self, base: Any | None, like: Any) -> Any: ...
+    def apply_to(self, base: Any | None, like: Any) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class MeanShare:
     def merge(self, other: "MeanShare") -> "MeanShare":
         return MeanShare(self.updates + other.updates, {k: v + other.sums[k] for k, v in self.sums.items()})
 
-    def onto(self, base: Any | None, like: Any) -> Any:
+    def apply_to(self, base: Any | None, like: Any) -> Any:
         merged = copy.deepcopy(like)
         for name, array in _weights(merged).items():
             array[...] = self.sums[name] / self.updates  # in place: two names may stand for one array
@@ -84,7 +84,7 @@ class CountShare:
     def merge(self, other: "CountShare") -> "CountShare":
         return CountShare({k: v + other.counts[k] for k, v in self.counts.items()})
 
-    def onto(self, base: Any | None, like: Any) -> Any:
+    def apply_to(self, base: Any | None, like: Any) -> Any:
         merged = copy.deepcopy(like)
         for name, array in self.counts.items():
             setattr(merged, name, array + _or_zero(base, name))
@@ -133,7 +133,7 @@ class GaussianShare:
         m2 = self.m2 + other.m2 + np.square(delta) * n * m / some
         return GaussianShare(counts, means, m2, max(self.smoothing, other.smoothing))
 
-    def onto(self, base: Any | None, like: Any) -> Any:
+    def apply_to(self, base: Any | None, like: Any) -> Any:
         total = self._whole(base).merge(self) if hasattr(base, "theta_") else self
         merged = copy.deepcopy(like)
         merged.class_count_, merged.theta_ = total.counts, total.means
@@ -162,7 +162,7 @@ class CentreShare:
     def merge(self, other: "CentreShare") -> "CentreShare":
         return CentreShare(self.counts + other.counts, self.sums + other.sums)
 
-    def onto(self, base: Any | None, like: Any) -> Any:
+    def apply_to(self, base: Any | None, like: Any) -> Any:
         merged = copy.deepcopy(like)
         some = np.where(self.counts > 0, self.counts, 1.0)[:, None]
         start = _or_zero(base, "cluster_centers_") + np.zeros_like(like.cluster_centers_)
@@ -172,8 +172,8 @@ class CentreShare:
         return merged
 
 
-_KINDS: list[tuple[tuple[type, ...], type[Share]]] = [
-    ((AdaptiveClassifier, AdaptiveRegressor), AdaptiveShare),
+_KINDS: list[tuple[tuple[type, ...], type[ModelDelta]]] = [
+    ((AdaptiveClassifier, AdaptiveRegressor), AdaptiveDelta),
     (SGD, MeanShare),
     (COUNTING, CountShare),
     ((naive_bayes.GaussianNB,), GaussianShare),
@@ -183,7 +183,7 @@ _KINDS: list[tuple[tuple[type, ...], type[Share]]] = [
 STARTS_ALONE = (MiniBatchKMeans,)
 
 
-def share_class(estimator: BaseEstimator) -> type[Share]:
+def delta_class(estimator: BaseEstimator) -> type[ModelDelta]:
     """The share of an estimator's kind.
 
     Raises

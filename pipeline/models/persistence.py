@@ -15,15 +15,15 @@ from pipeline.io.run_folder import LAST, RunFolder
 FILE = "model.skops"
 # The classes of ours in the file; scikit-learn's own are known to skops.
 TRUSTED = (
-    "pipeline.models.factory.adaptive.linear.AdaptiveClassifier",
-    "pipeline.models.factory.adaptive.linear.AdaptiveRegressor",
-    "pipeline.models.factory.blockwise_ensemble.BlockwiseClassifier",
-    "pipeline.models.factory.blockwise_ensemble.BlockwiseRegressor",
-    "pipeline.models.factory.boosting.LightGBMClassifier",
-    "pipeline.models.factory.boosting.LightGBMRegressor",
-    "pipeline.models.factory.boosting.XGBoostClassifier",
-    "pipeline.models.factory.boosting.XGBoostRegressor",
-    "pipeline.models.factory.calibration.CalibratedModel",
+    "pipeline.models.adaptive.linear.AdaptiveClassifier",
+    "pipeline.models.adaptive.linear.AdaptiveRegressor",
+    "pipeline.models.blockwise_ensemble.BlockwiseClassifier",
+    "pipeline.models.blockwise_ensemble.BlockwiseRegressor",
+    "pipeline.models.boosting.LightGBMClassifier",
+    "pipeline.models.boosting.LightGBMRegressor",
+    "pipeline.models.boosting.XGBoostClassifier",
+    "pipeline.models.boosting.XGBoostRegressor",
+    "pipeline.models.calibration.CalibratedModel",
     "pipeline.encoding.encoder.Encoder",
     # Trees follow the numbers of their nodes without looking: `_check_trees` does.
     "sklearn.tree._tree.Tree",

@@ -14,7 +14,7 @@ LOGGER = logging.getLogger("pipeline")
 LOGGER.addHandler(logging.NullHandler())  # else Python itself would print warnings and errors, bare
 
 
-class Words(logging.Formatter):
+class TextFormatter(logging.Formatter):
     """``12:30:05 info stage_started stage=train batches=48``; texts with blanks are quoted."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -23,7 +23,7 @@ class Words(logging.Formatter):
         return f"{self.formatTime(record, '%H:%M:%S')} {event['level']:<7} {event['event']} {fields}".rstrip()
 
 
-class Json(logging.Formatter):
+class JsonFormatter(logging.Formatter):
     """The event itself, as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -55,13 +55,13 @@ def logged(events: Events, verbose: bool = False, file: Path | None = None) -> I
     handlers: list[logging.Handler] = []
     if verbose:
         handlers.append(logging.StreamHandler())
-        handlers[-1].setFormatter(Words())
+        handlers[-1].setFormatter(TextFormatter())
     if file is not None:
         try:
             handlers.append(logging.FileHandler(file, encoding="utf-8"))
         except OSError as error:
             raise ConfigError(f"--log {file}: cannot be written ({error.strerror}); name another file.") from None
-        handlers[-1].setFormatter(Json())
+        handlers[-1].setFormatter(JsonFormatter())
     level, propagate = LOGGER.level, LOGGER.propagate
     if handlers:
         LOGGER.setLevel(logging.DEBUG)

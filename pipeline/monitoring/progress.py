@@ -68,7 +68,7 @@ class Monitor:
                 stage.tell("stage_finished", seconds=round(seconds, 3))
 
 
-class Fatal(Exception):
+class TaskFatalError(Exception):
     """A task that no worker survives, or has the memory for; ``about`` are the batches it is about."""
 
     def __init__(self, about: Sequence[int], reason: str, deadly: bool):
@@ -82,9 +82,9 @@ def _fail(future: Future) -> None:
         future.result()
     except KilledWorker as error:
         reason = f"{error.allowed_failures + 1} workers died of it"
-        raise Fatal(getattr(future, "about", ()), reason, deadly=True) from error
+        raise TaskFatalError(getattr(future, "about", ()), reason, deadly=True) from error
     except MemoryError as error:
-        raise Fatal(getattr(future, "about", ()), str(error) or "MemoryError", deadly=False) from error
+        raise TaskFatalError(getattr(future, "about", ()), str(error) or "MemoryError", deadly=False) from error
 
 
 class Stage:

@@ -17,17 +17,17 @@ from pipeline.io.batching import Batch, form_batches, target_rows
 from pipeline.io.dataset import Dataset, absolute, open_dataset
 from pipeline.io.parquet_footers import BadFile
 from pipeline.io.reader import Selection, empty_frame, read_head
-from pipeline.metrics.registry import own_metrics
-from pipeline.models.factory import factory
-from pipeline.models.factory.merging import share_class
+from pipeline.metrics.registry import user_metrics
+from pipeline.models import factory
+from pipeline.models.merging import delta_class
 from pipeline.planning.split_boundary import batches_of, first_test_value
-from pipeline.preparation.batch_pipeline import Recipe
-from pipeline.preparation.columns import CROSS, Columns, columns_of
+from pipeline.preparation.batch_pipeline import BatchRecipe
+from pipeline.preparation.columns import CROSS, Columns, unique
 from pipeline.preparation.expressions import names_in
-from pipeline.preparation.feature_inference import KINDS, Features, choose, choose_task
-from pipeline.preparation.packing import Reference
+from pipeline.preparation.feature_inference import KINDS, FeatureSelection, choose_features, choose_task
+from pipeline.preparation.packing import PackingScale
 from pipeline.preparation.slice_columns import SliceColumn, keys_of, slice_columns
-from pipeline.preparation.transforms import MATCHED, Steps, check_join, prepare
+from pipeline.preparation.transforms import MATCHED, PreparationSteps, check_join, prepare
 
 FEW_INTEGERS = 20
 # A joined table that every worker holds as a whole may be so large.
@@ -47,9 +47,9 @@ class Plan:
     """The columns read from the files."""
     meta: pd.DataFrame
     """A prepared batch without rows."""
-    features: Features
+    features: FeatureSelection
     task_reason: str
-    reference: Reference
+    reference: PackingScale
     after: tuple[str, object] | None = None
     """Column and value from which on rows test, where the split goes by time."""
     slices: tuple[SliceColumn, ...] = ()
@@ -79,7 +79,7 @@ class Plan:
         if self.config.split.by == "group":
             assert self.config.split.column is not None
             return [self.config.split.column]
-        return columns_of([*self.features.columns.names, self.config.data.label])
+        return unique([*self.features.columns.names, self.config.data.label])
 
     @property
     def expected_test_rows(self) -> int:
@@ -88,14 +88,14 @@ class Plan:
         return round(self.rows * self.config.split.test)
 
     @property
-    def recipe(self) -> Recipe:
+    def recipe(self) -> BatchRecipe:
         """The part of the plan that travels with every task."""
         config = self.config
         beside = [column.name for column in self.slices] + ([] if self.after is None else [self.after[0]])
-        return Recipe(
+        return BatchRecipe(
             selection=selection_of(self.dataset, self.columns),
             steps=steps(config),
-            columns=tuple(columns_of([*self.identity, *self.features.columns.names, config.data.label, *beside])),
+            columns=tuple(unique([*self.identity, *self.features.columns.names, config.data.label, *beside])),
             label=config.data.label,
             features=replace(self.features, reasons={}),
             reference=self.reference,
@@ -129,7 +129,7 @@ class Plan:
             side += f", and {config.split.folds} folds of the training rows"
         estimator = factory.make(config.model, features.task, config.train.seed)
         count = sum(batch.test is not True for batch in self.batches)
-        whole = factory.how_trained(estimator, count, config.train.lanes)
+        whole = factory.training_note(estimator, count, config.train.lanes)
         lines = [
             f"data        {config.data.path}: {self.rows:,} rows in {len(self.dataset.files)} files"
             + (f", {self.dataset.pruned:,} more pruned by data.filters" if self.dataset.filters else ""),
@@ -173,9 +173,9 @@ class Plan:
         return f"about {rows:,}, or {rows * width / 2**20:.1f} MiB of {width} bytes a row, suit {self.rows:,} rows"
 
 
-def steps(config: cfg.Config) -> Steps:
+def steps(config: cfg.Config) -> PreparationSteps:
     """The preparation that a config asks for."""
-    return Steps(
+    return PreparationSteps(
         tuple(structs.replace(join, path=absolute(join.path)) for join in config.data.join),
         tuple(config.prepare.derive.items()),
         tuple(config.prepare.filter.items()),
@@ -233,7 +233,7 @@ def make_plan(config: cfg.Config, trained: Columns | None = None, remembered: di
     if task == "regression" and not number:
         raise ConfigError(f"data.label: {label!r} is {dtype}; regression needs a number.")
     estimator = factory.make(config.model, task, config.train.seed)  # its mistakes belong before the run
-    own_metrics(config.evaluate.metrics)
+    user_metrics(config.evaluate.metrics)
     if config.model.calibrate and task == "regression":
         raise ConfigError(f"model.calibrate: probabilities are of classes, and {label!r} is a number; drop it.")
     has_proba = hasattr(estimator, "predict_proba")
@@ -244,19 +244,19 @@ def make_plan(config: cfg.Config, trained: Columns | None = None, remembered: di
             f"evaluate.threshold: {config.evaluate.threshold:g} is a probability, and {type(estimator).__name__} has "
             "none; drop it."
         )
-    if factory.learns_whole(estimator):
+    if factory.needs_full_batches(estimator):
         if config.train.early_stopping != "off":
             raise ConfigError(
                 f"train.early_stopping: {config.model.estimator} does not learn in epochs, so there is none to stop "
                 'after; set it to "off".'
             )
     elif config.train.lanes > 1:
-        share_class(estimator)
+        delta_class(estimator)
     if trained is None:
-        features = choose(meta, config, task)
+        features = choose_features(meta, config, task)
     else:
         check_schema(remembered or {}, trained, meta)
-        features = Features(task, trained, dict.fromkeys(trained.names, "the model was trained with it"))
+        features = FeatureSelection(task, trained, dict.fromkeys(trained.names, "the model was trained with it"))
     for name in untreated.keys() - set(features.reasons):
         features.reasons[name] = f"left out: {untreated[name]} has no treatment; make columns of it in prepare.function"
     slices = slice_columns(config.evaluate.slices, label, head)
@@ -266,7 +266,7 @@ def make_plan(config: cfg.Config, trained: Columns | None = None, remembered: di
         expressions = (*config.prepare.derive.values(), *config.prepare.filter.values())
         used = used.union(*map(names_in, expressions))
         schema = pa.schema([f for f in schema if f.name in used or f.name.startswith(MATCHED)])
-    reference = Reference.of(head, features.columns)
+    reference = PackingScale.of(head, features.columns)
     after = first_test_value(config, dataset, meta)
     batches = batches_of(config, dataset, test, schema)
     others = (*tables, *([test] if test is not None else []))

@@ -1,6 +1,6 @@
 """Stages: one batch from its files to prepared rows with their fate, its packed form, its summary.
 
-These are the functions that run as tasks; each takes the `Recipe`, which is small, and one batch.
+These are the functions that run as tasks; each takes the `BatchRecipe`, which is small, and one batch.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,44 +12,43 @@ import pandas as pd
 import pyarrow as pa
 
 from pipeline.errors import DataError, PipelineError, StorageError
-from pipeline.io.batching import Batch, spans
+from pipeline.io.batching import Batch, group_by_row_group
 from pipeline.io.reader import Selection, empty_frame, read_span
 from pipeline.preparation.columns import category_codes, number_values
-from pipeline.preparation.feature_inference import Features
-from pipeline.preparation.packing import PackedBatch, Reference, pack, pack_codes
+from pipeline.preparation.feature_inference import FeatureSelection
+from pipeline.preparation.packing import PackedBatch, PackingScale, pack, pack_codes
 from pipeline.preparation.slice_columns import SliceColumn, slice_codes
 from pipeline.preparation.split import (
-    ASIDE,
-    FATE,
     FILTERED,
     FOLD,
     GROUP,
     OUTSIDE,
-    SET_ASIDE,
+    QUARANTINED,
+    ROLE,
     TEST,
     TRAIN,
+    UNUSED,
     VALIDATION,
-    assign_fate,
+    assign_roles,
 )
-from pipeline.preparation.transforms import Steps, prepare
-from pipeline.statistics import summary as statistics
-from pipeline.statistics.summary import Summary
+from pipeline.preparation.transforms import PreparationSteps, prepare
+from pipeline.statistics.summary import Summary, summarise
 
 R = TypeVar("R")
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Recipe:
+class BatchRecipe:
     """What every batch goes through: the same for all, decided before the first row is read."""
 
     selection: Selection
-    steps: Steps
+    steps: PreparationSteps
     columns: tuple[str, ...]
     """The columns of a prepared batch."""
     label: str
-    features: Features
-    reference: Reference
+    features: FeatureSelection
+    reference: PackingScale
     identity: tuple[str, ...]
     test: float
     validation: float
@@ -67,7 +66,7 @@ class Recipe:
     """Whether a batch that fails is set aside instead of ending the run."""
 
 
-def pack_span(batches: Sequence[Batch], recipe: Recipe) -> PackedBatch | tuple[PackedBatch, ...]:
+def pack_row_group(batches: Sequence[Batch], recipe: BatchRecipe) -> PackedBatch | tuple[PackedBatch, ...]:
     """The packed batches of a span, of which one at a time exists as a DataFrame; a lone batch comes by itself.
 
     Raises
@@ -80,16 +79,16 @@ def pack_span(batches: Sequence[Batch], recipe: Recipe) -> PackedBatch | tuple[P
         batches,
         read_span(batches, recipe.selection),
         lambda read, batch: pack_batch(load_batch(read, batch, recipe), recipe),
-        (lambda batch, reason: set_aside(batch, recipe, reason)) if recipe.quarantine else None,
+        (lambda batch, reason: quarantine_batch(batch, recipe, reason)) if recipe.quarantine else None,
     )
     return tuple(packed) if len(packed) > 1 else packed[0]
 
 
-def pack_spans(batches: Sequence[Batch], recipe: Recipe) -> PackedBatch | tuple[PackedBatch, ...]:
-    """As `pack_span`, of batches of several spans."""
+def pack_batches(batches: Sequence[Batch], recipe: BatchRecipe) -> PackedBatch | tuple[PackedBatch, ...]:
+    """As `pack_row_group`, of batches of several spans."""
     packed: list[PackedBatch] = []
-    for some in spans(batches):
-        done = pack_span(some, recipe)
+    for some in group_by_row_group(batches):
+        done = pack_row_group(some, recipe)
         packed += [done] if isinstance(done, PackedBatch) else done
     return tuple(packed) if len(packed) > 1 else packed[0]
 
@@ -129,7 +128,7 @@ def each_batch(
     return done
 
 
-def load_batch(read: pd.DataFrame, batch: Batch, recipe: Recipe) -> pd.DataFrame:
+def load_batch(read: pd.DataFrame, batch: Batch, recipe: BatchRecipe) -> pd.DataFrame:
     """Prepare a batch as it was read, and decide its rows' fate.
 
     ``attrs`` hold ``number``, ``read`` (the rows read), ``dropped`` (rows by reason) and ``unmatched``.
@@ -149,7 +148,7 @@ def load_batch(read: pd.DataFrame, batch: Batch, recipe: Recipe) -> pd.DataFrame
         raise DataError(f"prepare.function returned {-filtered:,} rows more than it got; it must not add rows.")
     dropped = {OUTSIDE: outside, **tally.dropped, FILTERED: filtered}
     frame = frame[list(recipe.columns)]
-    frame = assign_fate(
+    frame = assign_roles(
         frame,
         recipe.label,
         recipe.identity,
@@ -166,20 +165,20 @@ def load_batch(read: pd.DataFrame, batch: Batch, recipe: Recipe) -> pd.DataFrame
     return frame
 
 
-def set_aside(batch: Batch, recipe: Recipe, reason: str) -> PackedBatch:
+def quarantine_batch(batch: Batch, recipe: BatchRecipe, reason: str) -> PackedBatch:
     """A batch of which no row is used, all accounted for."""
     nothing = empty_frame(recipe.selection.schema)
     nothing.attrs["read"] = 0
     empty = pack_batch(load_batch(nothing, batch, recipe), recipe)
-    return replace(empty, read=batch.rows, dropped={SET_ASIDE: batch.rows}, error=reason)
+    return replace(empty, read=batch.rows, dropped={QUARANTINED: batch.rows}, error=reason)
 
 
-def pick(packed: Sequence[PackedBatch], index: int) -> PackedBatch:
+def pick_batch(packed: Sequence[PackedBatch], index: int) -> PackedBatch:
     """One batch of a packed span."""
     return packed[index]
 
 
-def pack_batch(frame: pd.DataFrame, recipe: Recipe) -> PackedBatch:
+def pack_batch(frame: pd.DataFrame, recipe: BatchRecipe) -> PackedBatch:
     """The compact form of a loaded batch."""
     features = recipe.features
     packed = pack(frame, features.columns, recipe.reference)
@@ -198,7 +197,7 @@ def pack_batch(frame: pd.DataFrame, recipe: Recipe) -> PackedBatch:
         features=packed,
         label=label,
         labels=labels,
-        fate=frame[FATE].to_numpy(),
+        role=frame[ROLE].to_numpy(),
         fold=fold,
         group=group,
         slices=slices,
@@ -206,15 +205,15 @@ def pack_batch(frame: pd.DataFrame, recipe: Recipe) -> PackedBatch:
     )
 
 
-def held_out(batch: PackedBatch, fold: int) -> PackedBatch:
+def mask_fold(batch: PackedBatch, fold: int) -> PackedBatch:
     """The batch as one fold of cross-validation sees it: the fold's training rows test, the test rows are aside."""
     assert batch.fold is not None
-    fate = np.where(batch.fate == TEST, ASIDE, batch.fate)
-    fate[np.isin(batch.fate, (TRAIN, VALIDATION)) & (batch.fold == fold)] = TEST
-    return replace(batch, fate=fate.astype(np.int8))
+    role = np.where(batch.role == TEST, UNUSED, batch.role)
+    role[np.isin(batch.role, (TRAIN, VALIDATION)) & (batch.fold == fold)] = TEST
+    return replace(batch, role=role.astype(np.int8))
 
 
-def summarise_batch(batch: PackedBatch, recipe: Recipe, side: int = TRAIN) -> Summary:
+def summarise_batch(batch: PackedBatch, recipe: BatchRecipe, side: int = TRAIN) -> Summary:
     """The statistics of a packed batch, of its rows of one fate."""
     slices = [column.name for column in recipe.slices]
-    return statistics.summarise(batch, recipe.features.columns, recipe.reference, side, recipe.explore, slices)
+    return summarise(batch, recipe.features.columns, recipe.reference, side, recipe.explore, slices)

@@ -12,13 +12,13 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from pipeline.config import Treatment
+from pipeline.config import ColumnTransform
 from pipeline.errors import DataError
 
 CodedColumns = dict[str, tuple[np.ndarray, pd.Index]]
 CROSS = ":"
 DAY = 24 * 3600.0
-_PLAIN = Treatment()
+_PLAIN = ColumnTransform()
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Columns:
     text: tuple[str, ...] = ()
     cross: tuple[tuple[str, ...], ...] = ()
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """By column, the keys of its `Treatment` that are not the default."""
+    """By column, the keys of its `ColumnTransform` that are not the default."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -54,12 +54,12 @@ class Columns:
         parts = [f"{name}.{part}" for name in self.datetime for part in self.treatment(name).parts if part in PARTS]
         return (*self.categorical, *parts, *(CROSS.join(names) for names in self.cross))
 
-    def treatment(self, name: str) -> Treatment:
+    def treatment(self, name: str) -> ColumnTransform:
         """How a column, or a part of it, or a cross, is treated."""
         options = self.options.get(name)
         if options is None and self._is_part(name):
             options = self.options.get(name.rpartition(".")[0])
-        return msgspec.convert(options, Treatment) if options else _PLAIN
+        return msgspec.convert(options, ColumnTransform) if options else _PLAIN
 
     def encoding(self, name: str) -> str:
         """How a coded column (categorical, part of a datetime, cross) is encoded."""
@@ -197,6 +197,6 @@ def escaped(value: str) -> str:
     return value.replace("\\", "\\\\").replace(CROSS, "\\" + CROSS)
 
 
-def columns_of(names: Sequence[str]) -> list[str]:
+def unique(names: Sequence[str]) -> list[str]:
     """Without repetition, in order."""
     return list(dict.fromkeys(names))

@@ -90,7 +90,7 @@ def names_in(expression: str, key: str = "prepare") -> set[str]:
     return {node.id for node in nodes if isinstance(node, ast.Name) and node not in functions}
 
 
-def evaluate(frame: pd.DataFrame, expression: str, key: str) -> pd.Series:
+def eval_expression(frame: pd.DataFrame, expression: str, key: str) -> pd.Series:
     """The value of ``expression`` for every row of ``frame``; ``key`` is where the config has it.
 
     Raises
@@ -103,15 +103,15 @@ def evaluate(frame: pd.DataFrame, expression: str, key: str) -> pd.Series:
     return _Expression(expression, key).of(frame)
 
 
-def condition(frame: pd.DataFrame, expression: str, key: str) -> pd.Series:
+def row_mask(frame: pd.DataFrame, expression: str, key: str) -> pd.Series:
     """Whether each row meets ``expression``: booleans, missing counted as not met.
 
     Raises
     ------
     ConfigError
-        It gives something else than truth values; and as `evaluate`.
+        It gives something else than truth values; and as `eval_expression`.
     """
-    value = evaluate(frame, expression, key)
+    value = eval_expression(frame, expression, key)
     if not pd.api.types.is_bool_dtype(value.dtype):
         raise ConfigError(f"{key}: {_short(expression)} gives {value.dtype}, not true or false; write a comparison.")
     return value.fillna(False).astype(bool)

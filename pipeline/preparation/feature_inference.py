@@ -10,7 +10,7 @@ from pipeline import config as cfg
 from pipeline.errors import ConfigError
 from pipeline.preparation.columns import CROSS, Columns
 
-Task = Literal["classification", "regression"]
+LearningTask = Literal["classification", "regression"]
 KINDS = ("numeric", "categorical", "datetime", "text")
 # The keys of a `Treatment` that each kind of column looks at.
 _SCALED = ("impute", "indicator", "scale", "log1p", "clip", "bins")
@@ -25,15 +25,15 @@ TREATED_BY = {
 
 
 @dataclass(frozen=True)
-class Features:
+class FeatureSelection:
     """The task, the columns, and the reason for each choice."""
 
-    task: Task
+    task: LearningTask
     columns: Columns
     reasons: dict[str, str] = field(default_factory=dict, compare=False)
 
 
-def choose(frame: pd.DataFrame, config: cfg.Config, task: Task) -> Features:
+def choose_features(frame: pd.DataFrame, config: cfg.Config, task: LearningTask) -> FeatureSelection:
     """Features as the config names them, or inferred from the dtypes of an empty prepared frame.
 
     Raises
@@ -100,10 +100,12 @@ def choose(frame: pd.DataFrame, config: cfg.Config, task: Task) -> Features:
             options[name] = changed
             reasons[name] += "; " + ", ".join(f"{key} {value}" for key, value in changed.items())
     numeric, categorical, datetime, text = (tuple(groups[kind]) for kind in KINDS)
-    return Features(task, Columns(numeric, categorical, datetime, text, crosses, options), reasons)
+    return FeatureSelection(task, Columns(numeric, categorical, datetime, text, crosses, options), reasons)
 
 
-def choose_task(dtype: object, config: cfg.Config, estimator_kind: str | None, few_values: bool) -> tuple[Task, str]:
+def choose_task(
+    dtype: object, config: cfg.Config, estimator_kind: str | None, few_values: bool
+) -> tuple[LearningTask, str]:
     """The task and the reason for it, from the config, the estimator or the label's dtype."""
     if config.model.task != "auto":
         return config.model.task, "set by model.task"

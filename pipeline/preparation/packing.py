@@ -14,18 +14,18 @@ import pandas as pd
 from numba import njit
 
 from pipeline.preparation.columns import CodedColumns, Columns, coded_columns, numeric_columns
-from pipeline.preparation.text_hashing import Tokens, joined, tokenise
+from pipeline.preparation.text_hashing import Tokens, concat_tokens, tokenise
 
 
 @dataclass(frozen=True)
-class Reference:
+class PackingScale:
     """About which value, and in which unit, each number is packed: float64 (d,) both."""
 
     center: np.ndarray
     unit: np.ndarray
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, columns: Columns) -> "Reference":
+    def of(cls, frame: pd.DataFrame, columns: Columns) -> "PackingScale":
         """Mean and standard deviation of some rows; which rows does not matter but for rounding."""
         center, unit = np.zeros(len(columns.numbers)), np.ones(len(columns.numbers))
         for j, values in enumerate(numeric_columns(frame, columns)):
@@ -48,7 +48,7 @@ def _moments(values: np.ndarray) -> tuple[float, float]:
 
 
 @dataclass(frozen=True)
-class Packed:
+class PackedFeatures:
     """The features of some rows.
 
     ``numbers`` is float32 (n, d), NaN for missing and non-finite. ``codes`` is unsigned 16 or 32 bits
@@ -65,12 +65,12 @@ class Packed:
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def take(self, rows: np.ndarray) -> "Packed":
+    def take(self, rows: np.ndarray) -> "PackedFeatures":
         """Some rows, in the order of ``rows``."""
         texts = tuple(replace(text, codes=text.codes[rows]) for text in self.texts)
         return replace(self, numbers=self.numbers[rows], codes=self.codes[rows], texts=texts)
 
-    def compact(self) -> "Packed":
+    def compact(self) -> "PackedFeatures":
         """The same rows, with vocabularies of no other values than theirs."""
         coded: CodedColumns = {}
         for j, (name, values) in enumerate(zip(self.names, self.vocabularies, strict=True)):
@@ -82,7 +82,7 @@ class Packed:
         return replace(self, codes=pack_codes(coded, len(self)), vocabularies=vocabularies)
 
 
-def concatenated(parts: Sequence[Packed]) -> Packed:
+def concat_packed(parts: Sequence[PackedFeatures]) -> PackedFeatures:
     """The rows of several batches as one, in order; their vocabularies become one."""
     first = parts[0]
     coded: CodedColumns = {}
@@ -93,9 +93,11 @@ def concatenated(parts: Sequence[Packed]) -> Packed:
         places = [np.append(values.get_indexer(part.vocabularies[j]), -1)[part.codes[:, j]] for part in parts]
         coded[name] = np.concatenate(places), values
     rows = sum(map(len, parts))
-    texts = tuple(joined([part.texts[j] for part in parts]) for j in range(len(first.texts)))
+    texts = tuple(concat_tokens([part.texts[j] for part in parts]) for j in range(len(first.texts)))
     numbers = np.concatenate([part.numbers for part in parts])
-    return Packed(numbers, pack_codes(coded, rows), first.names, tuple(values for _, values in coded.values()), texts)
+    return PackedFeatures(
+        numbers, pack_codes(coded, rows), first.names, tuple(values for _, values in coded.values()), texts
+    )
 
 
 @dataclass(frozen=True)
@@ -107,10 +109,10 @@ class PackedBatch:
 
     number: int
     read: int
-    features: Packed
+    features: PackedFeatures
     label: np.ndarray
     labels: pd.Index | None
-    fate: np.ndarray
+    role: np.ndarray
     dropped: Mapping[str, int] = field(default_factory=dict)
     """Rows that were read and are not here, by reason."""
     unmatched: Mapping[str, int] = field(default_factory=dict)
@@ -120,7 +122,7 @@ class PackedBatch:
     group: np.ndarray | None = None
     """The group of each row in the bootstrap, uint16 (n,), where it is asked for."""
     slices: Mapping[str, tuple[np.ndarray, pd.Index]] = field(default_factory=dict)
-    """Codes and values of the columns to slice by that are no coded features, as `Packed.codes` are."""
+    """Codes and values of the columns to slice by that are no coded features, as `PackedFeatures.codes` are."""
     error: str = ""
     """Why the batch was set aside: it has no rows then."""
 
@@ -135,8 +137,8 @@ class PackedBatch:
         """Some rows, in the order of ``rows``."""
         slices = {name: (codes[rows], values) for name, (codes, values) in self.slices.items()}
         fold, group = (None if part is None else part[rows] for part in (self.fold, self.group))
-        features, label, fate = self.features.take(rows), self.label[rows], self.fate[rows]
-        return replace(self, features=features, label=label, fate=fate, fold=fold, group=group, slices=slices)
+        features, label, role = self.features.take(rows), self.label[rows], self.role[rows]
+        return replace(self, features=features, label=label, role=role, fold=fold, group=group, slices=slices)
 
     def __sizeof__(self) -> int:
         """What Dask weighs when it chooses between moving a batch and waiting for its worker."""
@@ -145,10 +147,12 @@ class PackedBatch:
         for codes, found in self.slices.values():
             values += codes.nbytes + found.memory_usage(deep=True)
         values += sum(part.nbytes for part in (self.fold, self.group) if part is not None)
-        return self.features.numbers.nbytes + self.features.codes.nbytes + self.label.nbytes + self.fate.nbytes + values
+        return self.features.numbers.nbytes + self.features.codes.nbytes + self.label.nbytes + self.role.nbytes + values
 
 
-def pack(frame: pd.DataFrame, columns: Columns, reference: Reference, coded: CodedColumns | None = None) -> Packed:
+def pack(
+    frame: pd.DataFrame, columns: Columns, reference: PackingScale, coded: CodedColumns | None = None
+) -> PackedFeatures:
     """Pack the features of a DataFrame; ``coded`` are categorical columns that are coded already."""
     numbers = np.empty((len(frame), len(columns.numbers)), dtype=np.float32)
     for j, values in enumerate(numeric_columns(frame, columns)):
@@ -156,7 +160,7 @@ def pack(frame: pd.DataFrame, columns: Columns, reference: Reference, coded: Cod
     coded = coded_columns(frame, columns, coded)
     vocabularies = tuple(values for _, values in coded.values())
     texts = tuple(tokenise(frame[name], columns.treatment(name).buckets) for name in columns.text)
-    return Packed(numbers, pack_codes(coded, len(frame)), tuple(coded), vocabularies, texts)
+    return PackedFeatures(numbers, pack_codes(coded, len(frame)), tuple(coded), vocabularies, texts)
 
 
 def pack_codes(coded: CodedColumns, rows: int) -> np.ndarray:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from pipeline import config as cfg
 from pipeline.errors import ConfigError
-from pipeline.preparation.columns import CROSS, category_codes, columns_of, escaped, number_values
+from pipeline.preparation.columns import CROSS, category_codes, escaped, number_values, unique
 
 # Of a column, and of each column of a pair, so many of the most frequent values have slices of their own.
 VALUES, PAIRED = 200, 50
@@ -17,7 +17,7 @@ FEW = 20
 PARTS = 4
 MISSING, OTHER = "missing", "other"
 
-Coded = tuple[np.ndarray, pd.Index]
+CodesAndValues = tuple[np.ndarray, pd.Index]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def slice_columns(wanted: Sequence[str | list[str]], label: str, head: pd.DataFr
         if not isinstance(names, str) and names[0] == names[1]:
             raise ConfigError(f"evaluate.slices: {names} is one column twice; name two.")
     columns = []
-    for name in columns_of([name for names in keys_of(wanted) for name in names]):
+    for name in unique([name for names in keys_of(wanted) for name in names]):
         if name not in head.columns:
             raise ConfigError(f"evaluate.slices: no file has a column {name!r}{cfg.suggest(name, head.columns)}.")
         if name == label:
@@ -80,7 +80,7 @@ def _edges(values: pd.Series) -> tuple[float, ...] | None:
     return tuple(np.unique(np.quantile(found, np.arange(1, PARTS) / PARTS)).tolist())
 
 
-def slice_codes(frame: pd.DataFrame, column: SliceColumn) -> Coded:
+def slice_codes(frame: pd.DataFrame, column: SliceColumn) -> CodesAndValues:
     """The part that each row belongs to, as codes, -1 for missing, and the names of the parts."""
     values = frame[column.name]
     if column.edges is not None:
@@ -131,7 +131,7 @@ class Slicing:
         """How many slices each key has."""
         return [int(np.prod([len(known) + 2 for known in values])) for values in self.values]
 
-    def index(self, coded: Mapping[str, Coded], rows: np.ndarray) -> Iterator[np.ndarray]:
+    def index(self, coded: Mapping[str, CodesAndValues], rows: np.ndarray) -> Iterator[np.ndarray]:
         """For each key the number of the slice of each row, int64 (n,), counted from 0 over all keys."""
         start = 0
         for key, values, size in zip(self.keys, self.values, self.sizes, strict=True):

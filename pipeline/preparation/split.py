@@ -1,6 +1,6 @@
 """The split: which rows train, which test, which neither, and why.
 
-Every row gets a *fate*, a small integer in the column `FATE`. Whether a row tests is decided by a hash
+Every row gets a *fate*, a small integer in the column `ROLE`. Whether a row tests is decided by a hash
 of its own values, never by its place: the same row falls on the same side however the files are cut,
 and copies of a row fall together, so that none leaks from training into the test.
 """
@@ -16,20 +16,20 @@ from numba import njit
 from pipeline.io.batching import Batch
 from pipeline.preparation.columns import number_values
 
-FATE = "__fate__"
+ROLE = "__fate__"
 FOLD = "__fold__"
 GROUP = "__group__"
-TRAIN, TEST, NO_LABEL, NOT_FINITE, VALIDATION, NO_TIME, ASIDE = range(7)
+TRAIN, TEST, NO_LABEL, NOT_FINITE, VALIDATION, NO_TIME, UNUSED = range(7)
 REASONS = {NO_LABEL: "label missing", NOT_FINITE: "label not finite", NO_TIME: "time of the split missing"}
 FILTERED = "dropped by prepare.function"
 OUTSIDE = "outside data.filters"
 UNSEEN_LABEL = "label not seen in training"
-SET_ASIDE = "batch set aside"
+QUARANTINED = "batch set aside"
 # Groups of rows that a resample of the bootstrap draws together.
-GROUPS = 1024
+N_BOOTSTRAP_GROUPS = 1024
 
 
-def assign_fate(
+def assign_roles(
     frame: pd.DataFrame,
     label: str,
     columns: Sequence[str],
@@ -41,7 +41,7 @@ def assign_fate(
     after: tuple[str, object] | None = None,
     grouped: bool = False,
 ) -> pd.DataFrame:
-    """``frame`` with the column `FATE` (int8), and `FOLD` (int8) and `GROUP` (uint16) where they are asked for.
+    """``frame`` with the column `ROLE` (int8), and `FOLD` (int8) and `GROUP` (uint16) where they are asked for.
 
     Parameters
     ----------
@@ -65,31 +65,31 @@ def assign_fate(
         test, share = False, 0.0
     hashed = test is None or folds or grouped or (validation and not test)
     hashes = row_hash(frame, columns, seed) if hashed else None
-    fate = np.full(len(frame), TEST if test else TRAIN, dtype=np.int8)
+    role = np.full(len(frame), TEST if test else TRAIN, dtype=np.int8)
     if hashes is not None and (test is None or (validation and not test)):
         # The top 53 bits as a fraction in [0, 1), exact in a double.
         place = (hashes >> np.uint64(11)) * 2.0**-53
         share = share if test is None else 0.0
-        fate[place < share + (1 - share) * validation] = VALIDATION
-        fate[place < share] = TEST
+        role[place < share + (1 - share) * validation] = VALIDATION
+        role[place < share] = TEST
     if hashes is not None and folds:
         added[FOLD] = ((hashes & np.uint64(2**11 - 1)) * np.uint64(folds) >> np.uint64(11)).astype(np.int8)
     if hashes is not None and grouped:
         added[GROUP] = group_of(hashes)
     if after is not None:
         times = frame[after[0]]
-        fate[(times >= after[1]).fillna(False).to_numpy(dtype=bool)] = TEST
-        fate[times.isna().to_numpy()] = NO_TIME
+        role[(times >= after[1]).fillna(False).to_numpy(dtype=bool)] = TEST
+        role[times.isna().to_numpy()] = NO_TIME
     values = frame[label]
     if pd.api.types.is_float_dtype(values.dtype):
-        fate[np.isinf(values.to_numpy(dtype=float, na_value=np.nan))] = NOT_FINITE
-    fate[values.isna().to_numpy()] = NO_LABEL
-    return frame.assign(**{FATE: fate}, **added)
+        role[np.isinf(values.to_numpy(dtype=float, na_value=np.nan))] = NOT_FINITE
+    role[values.isna().to_numpy()] = NO_LABEL
+    return frame.assign(**{ROLE: role}, **added)
 
 
 def group_of(hashes: np.ndarray) -> np.ndarray:
     """The group of each row by its hash, uint16, from other bits than those that decide on side and fold."""
-    return (hashes >> np.uint64(11) & np.uint64(GROUPS - 1)).astype(np.uint16)
+    return (hashes >> np.uint64(11) & np.uint64(N_BOOTSTRAP_GROUPS - 1)).astype(np.uint16)
 
 
 def row_hash(frame: pd.DataFrame, columns: Sequence[str], seed: int) -> np.ndarray:

@@ -32,7 +32,7 @@ class Tokens:
         return int(np.diff(self.indptr)[self.codes[rows]].max(initial=0))
 
 
-def joined(parts: Sequence[Tokens]) -> Tokens:
+def concat_tokens(parts: Sequence[Tokens]) -> Tokens:
     """The rows of several batches as one, in order."""
     texts = np.cumsum([0, *(len(part.indptr) - 1 for part in parts)])
     buckets = np.cumsum([0, *(len(part.buckets) for part in parts)])

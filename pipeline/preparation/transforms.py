@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 import pandas as pd
 import pyarrow as pa
 
-from pipeline.config import Join, suggest
+from pipeline.config import JoinConfig, suggest
 from pipeline.errors import ConfigError, DataError
 from pipeline.io.batching import form_batches
 from pipeline.io.dataset import Dataset, open_dataset
@@ -21,10 +21,10 @@ MATCHED = "__matched_"
 
 
 @dataclass(frozen=True)
-class Steps:
+class PreparationSteps:
     """What a batch goes through, in this order."""
 
-    joins: tuple[Join, ...] = ()
+    joins: tuple[JoinConfig, ...] = ()
     derive: tuple[tuple[str, str], ...] = ()
     """(new column, expression)."""
     filter: tuple[tuple[str, str], ...] = ()
@@ -47,7 +47,7 @@ class Tally:
     unmatched: dict[str, int] = field(default_factory=dict)
 
 
-def prepare(frame: pd.DataFrame, steps: Steps) -> tuple[pd.DataFrame, Tally]:
+def prepare(frame: pd.DataFrame, steps: PreparationSteps) -> tuple[pd.DataFrame, Tally]:
     """``frame`` after all steps; it is itself left as it was.
 
     Raises
@@ -72,9 +72,9 @@ def prepare(frame: pd.DataFrame, steps: Steps) -> tuple[pd.DataFrame, Tally]:
         if join.how == "inner":
             frame = _drop(frame, matched, f"no match in {name}", tally)
     for name, expression in steps.derive:
-        frame = frame.assign(**{name: expressions.evaluate(frame, expression, f"prepare.derive.{name}")})
+        frame = frame.assign(**{name: expressions.eval_expression(frame, expression, f"prepare.derive.{name}")})
     for name, expression in steps.filter:
-        met = expressions.condition(frame, expression, f"prepare.filter.{name}")
+        met = expressions.row_mask(frame, expression, f"prepare.filter.{name}")
         frame = _drop(frame, met, f"prepare.filter.{name}", tally)
     if steps.function is None:
         return frame, tally
@@ -92,7 +92,7 @@ def prepare(frame: pd.DataFrame, steps: Steps) -> tuple[pd.DataFrame, Tally]:
     return result, tally
 
 
-def matched_column(join: Join) -> str:
+def matched_column(join: JoinConfig) -> str:
     """The column that says, after a large join, which rows found a match."""
     return f"{MATCHED}{join.prefix}{'_'.join(join.columns)}__"
 
@@ -150,7 +150,7 @@ def small_table(
     return table
 
 
-def check_join(join: Join, known: Sequence[str], storage: Storage = PLAIN) -> Dataset:
+def check_join(join: JoinConfig, known: Sequence[str], storage: Storage = PLAIN) -> Dataset:
     """The join's table, if it has its columns and the batches have its key."""
     table = open_dataset(join.path, storage=storage)
     names = table.schema.names

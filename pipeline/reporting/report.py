@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline
 from pipeline import config as cfg
 from pipeline.evaluation.results import Findings
 from pipeline.io.run_folder import LAST
-from pipeline.models.factory import persistence
+from pipeline.models import persistence
 from pipeline.planning.plan import Plan
 from pipeline.reporting import model_card
 from pipeline.statistics.ledger import Ledger

@@ -30,7 +30,7 @@ from pipeline.scaling_study.task_kinds import (
 
 Array = np.ndarray[Any, Any]
 # A graph that is being made: kind, size, parts, first, inputs, and how many tasks and edges there are.
-Making = tuple[Array, Array, Array, Array, Array, Array]
+GraphBuffers = tuple[Array, Array, Array, Array, Array, Array]
 # Where batches come from: what holds each that is kept (-1: nothing); how many are cut from a row group, the rows of
 # each, whether batches are kept, and how many of a segment one task reads; of each row group the task that read it
 # last and when, in calls.
@@ -89,7 +89,7 @@ def build(
 
     _add(graph, LEARN, n * rows)
     _needs(graph, done)
-    coding = _add(graph, SEND, 0)
+    batch_encoder = _add(graph, SEND, 0)
     target = _add(graph, SEND, 0)
     ready = _ready(graph, source, orders[0, :round_batches], lanes, segment)
     for epoch in range(epochs):
@@ -101,11 +101,13 @@ def build(
                 ready = _ready(graph, source, following, lanes, segment)
             elif epoch + 1 < epochs:
                 ready = _ready(graph, source, orders[epoch + 1, :round_batches], lanes, segment)
-            done = _round(graph, here, len(part), rows, lanes, fan_in, segment, coding, target)
+            done = _round(graph, here, len(part), rows, lanes, fan_in, segment, batch_encoder, target)
 
     kind[done] = JUDGE  # what follows the last round is no further round
-    judge = _add(graph, SEND, 0)
-    done = _map_reduce(graph, source, tested, tested_length, fan_in, window, per_task, EVALUATE, MERGE_EVALUATE, judge)
+    evaluator = _add(graph, SEND, 0)
+    done = _map_reduce(
+        graph, source, tested, tested_length, fan_in, window, per_task, EVALUATE, MERGE_EVALUATE, evaluator
+    )
     if importance:
         _add(graph, SAMPLE, n * rows)
         _needs(graph, done)
@@ -114,7 +116,7 @@ def build(
         for _ in range(importance):
             _add(graph, IMPORTANCE, n * rows)
             _needs(graph, sample)
-            _needs(graph, judge)
+            _needs(graph, evaluator)
         done = _add(graph, END, n * rows)
         for task in range(begin, done):
             _needs(graph, task)
@@ -132,7 +134,7 @@ def build(
 
 
 @numba.njit(cache=True, nogil=True)
-def _add(graph: Making, what: int, rows: int, batches: int = 1) -> int:
+def _add(graph: GraphBuffers, what: int, rows: int, batches: int = 1) -> int:
     kind, size, parts, first, _, at = graph
     task = at[0]
     kind[task], size[task], parts[task] = what, rows, batches
@@ -142,7 +144,7 @@ def _add(graph: Making, what: int, rows: int, batches: int = 1) -> int:
 
 
 @numba.njit(cache=True, nogil=True)
-def _needs(graph: Making, task: int) -> None:
+def _needs(graph: GraphBuffers, task: int) -> None:
     """Of the task that was added last; said again of the same task, it changes nothing."""
     _, _, _, first, inputs, at = graph
     if at[1] > first[at[0] - 1] and inputs[at[1] - 1] == task:
@@ -153,7 +155,7 @@ def _needs(graph: Making, task: int) -> None:
 
 
 @numba.njit(cache=True, nogil=True)
-def _read(graph: Making, source: Supply, numbers: Array, length: Array) -> Array:
+def _read(graph: GraphBuffers, source: Supply, numbers: Array, length: Array) -> Array:
     """What holds each batch of some parts that are asked for at a time, as `Source.held`."""
     kept, span, rows, keep, per_read, latest, asked = source
     found = np.empty(len(numbers), np.int64)
@@ -183,7 +185,7 @@ def _read(graph: Making, source: Supply, numbers: Array, length: Array) -> Array
 
 
 @numba.njit(cache=True, nogil=True)
-def _read_joined(graph: Making, kept: Array, numbers: Array, rows: int, keep: bool, found: Array) -> None:
+def _read_joined(graph: GraphBuffers, kept: Array, numbers: Array, rows: int, keep: bool, found: Array) -> None:
     """Batches that one task reads if it is the first to; else each is picked, unless these are all that it read."""
     task = kept[numbers[0]]
     if task < 0:
@@ -198,14 +200,14 @@ def _read_joined(graph: Making, kept: Array, numbers: Array, rows: int, keep: bo
 
 
 @numba.njit(cache=True, nogil=True)
-def _picked(graph: Making, task: int, rows: int) -> int:
+def _picked(graph: GraphBuffers, task: int, rows: int) -> int:
     picked = _add(graph, PICK, rows)
     _needs(graph, task)
     return picked
 
 
 @numba.njit(cache=True, nogil=True)
-def _tree(graph: Making, parts: Array, fan_in: int, what: int) -> int:
+def _tree(graph: GraphBuffers, parts: Array, fan_in: int, what: int) -> int:
     """As `aggregate.tree`; one part alone is merged by itself."""
     size = graph[1]
     current = parts
@@ -223,7 +225,7 @@ def _tree(graph: Making, parts: Array, fan_in: int, what: int) -> int:
 
 
 @numba.njit(cache=True, nogil=True)
-def _merged(graph: Making, parts: Array, what: int) -> int:
+def _merged(graph: GraphBuffers, parts: Array, what: int) -> int:
     if len(parts) == 1:
         return parts[0]
     below = 0
@@ -237,7 +239,7 @@ def _merged(graph: Making, parts: Array, what: int) -> int:
 
 @numba.njit(cache=True, nogil=True)
 def _map_reduce(
-    graph: Making, source: Supply, numbers: Array, length: Array, fan_in: int, window: int, per_task: int, what: int,
+    graph: GraphBuffers, source: Supply, numbers: Array, length: Array, fan_in: int, window: int, per_task: int, what: int,
     merge: int, sent: int,
 ) -> int:  # fmt: skip
     """As `Tasks.over`; the task that has the result. ``length`` is that of each segment."""
@@ -274,7 +276,7 @@ def _map_reduce(
 
 
 @numba.njit(cache=True, nogil=True)
-def _ready(graph: Making, source: Supply, part: Array, lanes: int, segment: int) -> Array:
+def _ready(graph: GraphBuffers, source: Supply, part: Array, lanes: int, segment: int) -> Array:
     """What holds the batches of a round, by their places in it; read as `segments.in_turn` has it."""
     count = min(lanes, len(part))
     places, length = np.empty(len(part), np.int64), np.empty(len(part), np.int64)
@@ -295,7 +297,7 @@ def _ready(graph: Making, source: Supply, part: Array, lanes: int, segment: int)
 
 @numba.njit(cache=True, nogil=True)
 def _round(
-    graph: Making, batches: Array, length: int, rows: int, lanes: int, fan_in: int, segment: int, coding: int,
+    graph: GraphBuffers, batches: Array, length: int, rows: int, lanes: int, fan_in: int, segment: int, batch_encoder: int,
     target: int,
 ) -> int:  # fmt: skip
     """As `Trainer._round`; what the client does afterwards."""
@@ -312,7 +314,7 @@ def _round(
             _needs(graph, lane)
             for batch in some:
                 _needs(graph, batch)
-            _needs(graph, coding)
+            _needs(graph, batch_encoder)
             _needs(graph, target)
             lane = task
             trained[segments] = task

@@ -10,12 +10,12 @@ from typing import Any
 from distributed import Client
 from msgspec import structs
 
-from pipeline.engine.batch_schedule import are_cut
-from pipeline.engine.batch_source import decide_joined, joined_rows
+from pipeline.engine.batch_schedule import share_row_groups
+from pipeline.engine.batch_source import max_rows_read_together, should_read_batches_together
 from pipeline.engine.cluster.session import Session
 from pipeline.errors import ConfigError
 from pipeline.evaluation.permutation_importance import features_of
-from pipeline.io.batching import Batch, spans
+from pipeline.io.batching import Batch, group_by_row_group
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.plan import Plan
 from pipeline.scaling_study.costs import Observation, Probe
@@ -74,7 +74,7 @@ def prefix(plan: Plan, count: int) -> Plan:
 def shape_of(plan: Plan, epochs: int, keep: bool, threads: int) -> Shape:
     """What the graph of a plan's run depends on."""
     config, batches = plan.config, plan.batches
-    rows, joined = max(round(sum(batch.rows for batch in batches) / len(batches)), 1), joined_rows(plan)
+    rows, joined = max(round(sum(batch.rows for batch in batches) / len(batches)), 1), max_rows_read_together(plan)
     columns = features_of(plan.features.columns)
     tested = config.evaluate.importance_rows > 0
     return Shape(
@@ -84,14 +84,14 @@ def shape_of(plan: Plan, epochs: int, keep: bool, threads: int) -> Shape:
         round_batches=config.train.round_batches,
         epochs=epochs,
         fan_in=config.aggregate.fan_in,
-        span=max(round(len(batches) / len(spans(batches))), 2) if are_cut(batches) else 1,
+        span=max(round(len(batches) / len(group_by_row_group(batches))), 2) if share_row_groups(batches) else 1,
         train_only=sum(batch.test is False for batch in batches),
         test_only=sum(batch.test is True for batch in batches),
         importance=-(-len(columns) // COLUMNS) if tested else 0,
         keep=keep,
         seed=config.train.seed,
         threads=threads,
-        joined_rows=joined if decide_joined(plan) else min(joined, rows - 1),
+        joined_rows=joined if should_read_batches_together(plan) else min(joined, rows - 1),
     )
 
 

@@ -9,10 +9,10 @@ import pandas as pd
 from pipeline.errors import DataError
 from pipeline.io.batching import Batch
 from pipeline.io.parquet_footers import BadFile
-from pipeline.preparation.split import NOT_FINITE, REASONS, SET_ASIDE, UNSEEN_LABEL
+from pipeline.preparation.split import NOT_FINITE, QUARANTINED, REASONS, UNSEEN_LABEL
 from pipeline.statistics.summary import Summary
 
-FATES = ("train", "validation", "test")
+ROLES = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Ledger:
             counts[UNSEEN_LABEL] = unseen
         lost = sum(file.rows for file in files)
         if lost:
-            counts[SET_ASIDE] = counts.get(SET_ASIDE, 0) + lost
+            counts[QUARANTINED] = counts.get(QUARANTINED, 0) + lost
         read = train + test - unseen + sum(counts.values())
         return cls(read, train, test - unseen, counts, validation, summary.batches, dict(summary.errors), tuple(files))
 
@@ -146,27 +146,27 @@ class Ledger:
         lines: list[dict[str, Any]] = []
         for batch in batches:
             rows = self.batches[batch.number]
-            fates = {fate: rows.get(fate, 0) for fate in FATES}
+            roles = {role: rows.get(role, 0) for role in ROLES}
             rejected = {reason: rows.get(reason, 0) for reason in reasons}
             lines.append(
-                {"batch": batch.number, "where": str(batch), "read": batch.rows, **fates}
+                {"batch": batch.number, "where": str(batch), "read": batch.rows, **roles}
                 | {"rejected": sum(rejected.values()), **rejected, "error": self.errors.get(batch.number, "")}
             )
         for file in self.files:
             lines.append(
-                {"batch": None, "where": file.path, "read": file.rows, **dict.fromkeys(FATES, 0)}
+                {"batch": None, "where": file.path, "read": file.rows, **dict.fromkeys(ROLES, 0)}
                 | {"rejected": file.rows, **dict.fromkeys(reasons, 0), "error": file.reason}
             )
         return pd.DataFrame(lines).astype({"batch": "Int64"})
 
-    def dumped(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As plain values; `loaded` takes them back."""
         batches = {str(number): dict(rows) for number, rows in self.batches.items()}
         errors = {str(number): reason for number, reason in self.errors.items()}
         return {**vars(self), "batches": batches, "errors": errors, "files": [vars(file) for file in self.files]}
 
     @classmethod
-    def loaded(cls, values: dict[str, Any]) -> "Ledger":
+    def from_dict(cls, values: dict[str, Any]) -> "Ledger":
         """What `dumped` gave."""
         batches = {int(number): rows for number, rows in values["batches"].items()}
         errors = {int(number): reason for number, reason in values["errors"].items()}

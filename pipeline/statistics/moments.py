@@ -89,7 +89,7 @@ class Moments:
 
 
 @dataclass(frozen=True)
-class Number:
+class NumericStats:
     """What is learned of a numeric column.
 
     ``moments`` are those of log(1 + value) where the column is treated so; everything else is of the values.
@@ -107,7 +107,7 @@ class Number:
     @classmethod
     def of(
         cls, values: np.ndarray, rows: np.ndarray, center: float, unit: float, log: bool = False, ranked: bool = False
-    ) -> "Number":
+    ) -> "NumericStats":
         """Of packed values, float32 (n,), in some rows; ``ranked`` asks for quantiles."""
         histogram = np.zeros(BINS, dtype=np.int64)
         count, mean, m2, low, high = _moments(values, rows, center, unit, log, histogram)
@@ -122,7 +122,7 @@ class Number:
         return cls(Moments(count, mean, m2), len(rows) - present, low, high, histogram, quantiles)
 
     @classmethod
-    def merge(cls, parts: Sequence["Number"]) -> "Number":
+    def merge(cls, parts: Sequence["NumericStats"]) -> "NumericStats":
         """Of neighbours, in order."""
         ranked = [part.quantiles for part in parts if part.quantiles is not None]
         return cls(

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from pipeline.preparation.columns import Columns
-from pipeline.preparation.packing import PackedBatch, Reference
+from pipeline.preparation.packing import PackedBatch, PackingScale
 from pipeline.preparation.split import REASONS, TEST, TRAIN, VALIDATION
 from pipeline.statistics.counts import Counts
-from pipeline.statistics.moments import Moments, Number, binned
-from pipeline.statistics.targets import Targets
+from pipeline.statistics.moments import Moments, NumericStats, binned
+from pipeline.statistics.targets import TargetCounts
 
 
 @dataclass(frozen=True)
@@ -20,13 +20,13 @@ class Summary:
     """Rows by fate, labels, and each column's statistics."""
 
     rows: Mapping[str, int]
-    numeric: Mapping[str, Number]
+    numeric: Mapping[str, NumericStats]
     categorical: Mapping[str, Counts]
     label: Moments
     train_labels: Counts
     test_labels: Counts
     unmatched: Mapping[str, int] = field(default_factory=dict)
-    targets: Mapping[str, Targets] = field(default_factory=dict)
+    targets: Mapping[str, TargetCounts] = field(default_factory=dict)
     slices: Mapping[str, Counts] = field(default_factory=dict)
     """The values of the columns to slice by."""
     batches: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Summary:
 def summarise(
     batch: PackedBatch,
     columns: Columns,
-    reference: Reference,
+    reference: PackingScale,
     side: int = TRAIN,
     explore: bool = False,
     slices: Sequence[str] = (),
@@ -47,27 +47,29 @@ def summarise(
 
     With ``explore``, how the label's classes are spread over the values of every column, too.
     """
-    fates = np.bincount(batch.fate, minlength=VALIDATION + 1)
-    rows = {"train": int(fates[TRAIN]), "validation": int(fates[VALIDATION]), "test": int(fates[TEST])}
-    rows |= {reason: int(fates[fate]) for fate, reason in REASONS.items() if len(fates) > fate and fates[fate]}
+    roles = np.bincount(batch.role, minlength=VALIDATION + 1)
+    rows = {"train": int(roles[TRAIN]), "validation": int(roles[VALIDATION]), "test": int(roles[TEST])}
+    rows |= {reason: int(roles[role]) for role, reason in REASONS.items() if len(roles) > role and roles[role]}
     rows |= batch.dropped
     packed = batch.features
-    trains, tests = (np.flatnonzero(batch.fate == fate) for fate in (side, TEST))
+    trains, tests = (np.flatnonzero(batch.role == role) for role in (side, TEST))
     numbers = {}
     for j, name in enumerate(columns.numbers):
         t = columns.treatment(name)
         column = packed.numbers[:, j]
-        numbers[name] = Number.of(column, trains, reference.center[j], reference.unit[j], t.log1p, t.ranked)
+        numbers[name] = NumericStats.of(column, trains, reference.center[j], reference.unit[j], t.log1p, t.ranked)
     folds = batch.fold[trains] if batch.fold is not None else np.zeros(len(trains), dtype=np.int8)
     counts, targets = {}, {}
     if explore:
         for j, name in enumerate(columns.numbers):
-            targets[name] = Targets.of(*binned(packed.numbers[trains, j]), folds, batch.label[trains], batch.labels)
+            targets[name] = TargetCounts.of(
+                *binned(packed.numbers[trains, j]), folds, batch.label[trains], batch.labels
+            )
     for j, (name, values) in enumerate(zip(packed.names, packed.vocabularies, strict=True)):
         codes = packed.codes[trains, j]
         counts[name] = Counts.of(codes, values)
         if columns.encoding(name) == "target" or explore:
-            targets[name] = Targets.of(codes, values, folds, batch.label[trains], batch.labels)
+            targets[name] = TargetCounts.of(codes, values, folds, batch.label[trains], batch.labels)
     if batch.labels is None:
         none = Counts(pd.Series(dtype=np.int64))
         label, sides = Moments.of(batch.label[trains]), [none, none]
@@ -83,18 +85,18 @@ def summarise(
     return Summary(rows, numbers, counts, label, sides[0], sides[1], batch.unmatched, targets, sliced, by_batch, errors)
 
 
-def merge(parts: Sequence[Summary]) -> Summary:
+def merge_summaries(parts: Sequence[Summary]) -> Summary:
     """Of summaries in a row, the summary of their rows together; associative."""
     first, *rest = parts
     return Summary(
         _added([part.rows for part in parts]),
-        {name: Number.merge([part.numeric[name] for part in parts]) for name in first.numeric},
+        {name: NumericStats.merge([part.numeric[name] for part in parts]) for name in first.numeric},
         {name: counts.merge(*(p.categorical[name] for p in rest)) for name, counts in first.categorical.items()},
         reduce(Moments.merge, [part.label for part in parts]),
         first.train_labels.merge(*(part.train_labels for part in rest)),
         first.test_labels.merge(*(part.test_labels for part in rest)),
         _added([part.unmatched for part in parts]),
-        {name: Targets.merge([part.targets[name] for part in parts]) for name in first.targets},
+        {name: TargetCounts.merge([part.targets[name] for part in parts]) for name in first.targets},
         {name: counts.merge(*(p.slices[name] for p in rest)) for name, counts in first.slices.items()},
         {number: rows for part in parts for number, rows in part.batches.items()},
         {number: error for part in parts for number, error in part.errors.items()},

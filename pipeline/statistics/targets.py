@@ -12,7 +12,7 @@ SUM, COUNT = "sum", "count"
 
 
 @dataclass(frozen=True)
-class Targets:
+class TargetCounts:
     """Rows (and sums of a numeric label) by value, fold and class.
 
     ``table`` is float64, indexed by value, its columns (fold, class), or (fold, "sum") and (fold, "count") for a
@@ -25,7 +25,7 @@ class Targets:
     @classmethod
     def of(
         cls, codes: np.ndarray, values: pd.Index, folds: np.ndarray, label: np.ndarray, labels: pd.Index | None
-    ) -> "Targets":
+    ) -> "TargetCounts":
         """Of codes (n,) into ``values``, whose length stands for missing; folds (n,); the label as in `PackedBatch`."""
         count, number = len(values) + 1, int(folds.max(initial=0)) + 1
         place = folds.astype(np.int64) * count + codes
@@ -43,12 +43,12 @@ class Targets:
         return cls(frame.iloc[:-1].set_axis(values), frame.iloc[-1:].reset_index(drop=True))
 
     @classmethod
-    def merge(cls, parts: Sequence["Targets"]) -> "Targets":
+    def merge(cls, parts: Sequence["TargetCounts"]) -> "TargetCounts":
         """Of neighbours, in order."""
         return cls(_added([part.table for part in parts]), _added([part.missing for part in parts]))
 
 
-def predictive_power(targets: Targets, label: Moments | None = None) -> float:
+def predictive_power(targets: TargetCounts, label: Moments | None = None) -> float:
     """How well the column alone predicts the label, each fold by the others: 1 perfectly, 0 like a constant.
 
     For classes the share of the constant guess's errors that is avoided (L. Goodman and W. Kruskal's lambda, 1954);

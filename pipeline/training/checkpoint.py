@@ -12,9 +12,9 @@ from typing import Any
 from pipeline.engine.cluster.version_check import EXACT
 from pipeline.errors import DataError
 from pipeline.io.run_folder import UNFINISHED, RunFolder
-from pipeline.models.factory import persistence
-from pipeline.training.fitted_state import Learned
-from pipeline.training.lane import Lane, start
+from pipeline.models import persistence
+from pipeline.training.fitted_state import FittedState
+from pipeline.training.lane import Lane, new_lane
 from pipeline.training.trainer import Training
 
 # Checkpoints of training that are kept: the one before the last is for when the last cannot be read.
@@ -26,7 +26,7 @@ LEARNED, TRAINED = "learned", "round"
 class State:
     """How far a run has come."""
 
-    learned: Learned | None = None
+    learned: FittedState | None = None
     training: Training | None = None
     folds: list[dict[str, float]] = field(default_factory=list)
     """The figures on each fold of cross-validation that is done."""
@@ -51,7 +51,7 @@ class Checkpoints:
     def __init__(self, folder: RunFolder, seconds: float, estimator: Any, say: Callable[[str], None]):
         self._folder, self._seconds, self._estimator, self._say = folder, seconds, estimator, say
         self._written = time.monotonic()
-        self._learned: Learned | None = None
+        self._learned: FittedState | None = None
         self._unwritten: State | None = None
 
     def note(self, state: State) -> bool:
@@ -79,7 +79,7 @@ class Checkpoints:
         if state is None or state.learned is None:
             return False
         if self._learned is not state.learned:
-            self._write(f"{LEARNED}-000000", {"learned": state.learned.dumped(), "versions": versions()})
+            self._write(f"{LEARNED}-000000", {"learned": state.learned.to_dict(), "versions": versions()})
             self._learned = state.learned
         if state.training is not None:
             before = self._names(TRAINED)
@@ -102,7 +102,7 @@ class Checkpoints:
         for name in self._names(LEARNED):
             values = self._read(name)
             if values is not None:
-                state.learned = self._learned = Learned.loaded(values["learned"])
+                state.learned = self._learned = FittedState.from_dict(values["learned"])
                 self._say_versions(values["versions"])
         if state.learned is None:
             self._say("resuming    from the beginning: no checkpoint had been written")
@@ -185,7 +185,7 @@ def _loaded(values: dict[str, Any], estimator: Any) -> Training:
     def lane(saved: dict[str, Any] | None) -> Lane | None:
         if saved is None:
             return None
-        lane = start(estimator)
+        lane = new_lane(estimator)
         if saved["estimator"] is not None:
             lane.model.estimator_ = saved["estimator"]
         return Lane(lane.model, saved["rows"])

@@ -11,23 +11,23 @@ import pandas as pd
 from pipeline.encoding.batch_encoder import make_encoder
 from pipeline.encoding.encoder import Encoder
 from pipeline.evaluation import drift
-from pipeline.evaluation.evaluator import Target
+from pipeline.evaluation.evaluator import TargetSpec
 from pipeline.planning.plan import Plan
 from pipeline.preparation.slice_columns import Slicing, keys_of
 from pipeline.statistics.ledger import Ledger
 from pipeline.statistics.summary import Summary
-from pipeline.training.target import described, understand
+from pipeline.training.target import target_to_profile, understand
 
 
 @dataclass(frozen=True)
-class Learned:
+class FittedState:
     """The ledger, what there is to predict, the fitted encoder and the slices.
 
     ``unmatched`` are the rows without a match, by joined table.
     """
 
     ledger: Ledger
-    target: Target
+    target: TargetSpec
     encoder: Encoder
     slicing: Slicing
     unmatched: Mapping[str, int]
@@ -35,7 +35,7 @@ class Learned:
     """How far the rows are from those that a model was trained on before, if it is trained on."""
 
     @classmethod
-    def of(cls, summary: Summary, plan: Plan, folds: int) -> "Learned":
+    def of(cls, summary: Summary, plan: Plan, folds: int) -> "FittedState":
         """From the merged statistics of all batches.
 
         Raises
@@ -46,13 +46,13 @@ class Learned:
         ledger, target = understand(summary, plan)
         columns = plan.features.columns
         encoder = make_encoder(summary, columns, plan.reference, target.classes, folds)
-        encoder.profile_ = drift.profile(summary, columns) | {"label": described(target)}
+        encoder.profile_ = drift.profile(summary, columns) | {"label": target_to_profile(target)}
         return cls(ledger, target, encoder, slicing_of(summary, plan), dict(summary.unmatched))
 
-    def dumped(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As values that a checkpoint can hold; `loaded` takes them back."""
         return {
-            "ledger": json.dumps(self.ledger.dumped()),
+            "ledger": json.dumps(self.ledger.to_dict()),
             "target": vars(self.target),
             "encoder": self.encoder,
             "slicing": {
@@ -64,12 +64,12 @@ class Learned:
         }
 
     @classmethod
-    def loaded(cls, values: dict[str, Any]) -> "Learned":
+    def from_dict(cls, values: dict[str, Any]) -> "FittedState":
         """What `dumped` gave."""
         slicing = values["slicing"]
         return cls(
-            Ledger.loaded(json.loads(values["ledger"])),
-            Target(**values["target"]),
+            Ledger.from_dict(json.loads(values["ledger"])),
+            TargetSpec(**values["target"]),
             values["encoder"],
             Slicing(
                 tuple(tuple(key) for key in slicing["keys"]),

@@ -7,41 +7,41 @@ from typing import Any
 import numpy as np
 from distributed import Future, get_worker
 
-from pipeline.encoding.batch_encoder import Coding
+from pipeline.encoding.batch_encoder import BatchEncoder
 from pipeline.engine.batch_schedule import batch_order
-from pipeline.engine.task_runner import Tasks
+from pipeline.engine.task_runner import TaskRunner
 from pipeline.errors import DataError
-from pipeline.evaluation.evaluator import Target
-from pipeline.io.batching import Batch, spans
-from pipeline.models.factory.factory import matrix_for
+from pipeline.evaluation.evaluator import TargetSpec
+from pipeline.io.batching import Batch, group_by_row_group
+from pipeline.models.factory import matrix_for
 from pipeline.monitoring.progress import Stage
-from pipeline.preparation.batch_pipeline import Recipe, held_out, pack_span
+from pipeline.preparation.batch_pipeline import BatchRecipe, mask_fold, pack_row_group
 from pipeline.preparation.packing import PackedBatch
 from pipeline.preparation.split import TRAIN
-from pipeline.training.lane import Lane, start
+from pipeline.training.lane import Lane, new_lane
 from pipeline.training.trainer import Training
 
 
 @dataclass(frozen=True)
-class Reading:
+class BatchReader:
     """Batches that a task reads itself, each time that it wants them: never more than a span of them is in memory."""
 
     batches: tuple[Batch, ...]
-    recipe: Recipe
+    recipe: BatchRecipe
     fold: int | None = None
 
     def __iter__(self) -> Iterator[PackedBatch]:
-        for span in spans(self.batches):
-            found = pack_span(span, self.recipe)
+        for span in group_by_row_group(self.batches):
+            found = pack_row_group(span, self.recipe)
             for batch in found if isinstance(found, tuple) else [found]:
-                yield batch if self.fold is None else held_out(batch, self.fold)
+                yield batch if self.fold is None else mask_fold(batch, self.fold)
 
 
 def fit_group(
     estimator: Any,
-    batches: Sequence[PackedBatch] | Reading,
-    coding: Coding,
-    target: Target,
+    batches: Sequence[PackedBatch] | BatchReader,
+    batch_encoder: BatchEncoder,
+    target: TargetSpec,
     on_disk: bool = False,
 ) -> tuple[Any, dict[int, int]]:
     """The model of a group of batches, and the rows of each, by number.
@@ -55,7 +55,7 @@ def fit_group(
 
     def supply() -> Iterator[tuple[Any, np.ndarray]]:
         for batch in batches:
-            some = coding.rows(batch, TRAIN)
+            some = batch_encoder.rows(batch, TRAIN)
             rows[batch.number] = len(some)
             yield matrix_for(estimator, some.X), some.y
 
@@ -70,7 +70,7 @@ def fit_group(
     return fitted, rows
 
 
-def trained(estimator: Any, parts: Sequence[tuple[Any, dict[int, int]]], target: Target) -> Lane:
+def trained(estimator: Any, parts: Sequence[tuple[Any, dict[int, int]]], target: TargetSpec) -> Lane:
     """The lane that holds what the models of all groups are together.
 
     Raises
@@ -78,7 +78,7 @@ def trained(estimator: Any, parts: Sequence[tuple[Any, dict[int, int]]], target:
     DataError
         There was no row.
     """
-    lane = start(estimator)
+    lane = new_lane(estimator)
     if not any(rows for _, by_number in parts for rows in by_number.values()):
         raise DataError("there was no row to train on; lower split.test or add data.")
     whole = estimator.joined([part for part, _ in parts])
@@ -88,7 +88,7 @@ def trained(estimator: Any, parts: Sequence[tuple[Any, dict[int, int]]], target:
     return Lane(lane.model, sum(rows for _, by_number in parts for rows in by_number.values()))
 
 
-class Whole:
+class GroupTrainer:
     """Trains a model on groups of batches, each in one task; what the groups are depends on the batches alone.
 
     Parameters
@@ -101,10 +101,10 @@ class Whole:
 
     def __init__(
         self,
-        tasks: Tasks,
+        tasks: TaskRunner,
         estimator: Any,
         batches: Callable[[list[int]], list[Future]] | None,
-        recipe: Recipe,
+        recipe: BatchRecipe,
         plan: Sequence[Batch],
         fold: int | None = None,
     ):
@@ -115,8 +115,8 @@ class Whole:
         self,
         done: Training,
         numbers: list[int],
-        coding: Coding,
-        target: Target,
+        batch_encoder: BatchEncoder,
+        target: TargetSpec,
         lanes: int,
         expected: Mapping[int, int],
         stage: Stage,
@@ -131,8 +131,8 @@ class Whole:
         if done.ended:
             stage.skip(len(numbers))
             return
-        groups = self._estimator.groups(batch_order(numbers, 0, coding.seed), lanes)
-        sent = [self._tasks.send(value) for value in (self._estimator, coding, target)]
+        groups = self._estimator.groups(batch_order(numbers, 0, batch_encoder.seed), lanes)
+        sent = [self._tasks.send(value) for value in (self._estimator, batch_encoder, target)]
         alone = self._batches is None
         futures = [
             self._tasks.submit(f"train-0-0-{k}-0", fit_group, sent[0], self._some(group), *sent[1:], alone, about=group)
@@ -153,4 +153,4 @@ class Whole:
     def _some(self, group: list[int]) -> Any:
         if self._batches is not None:
             return self._batches(group)
-        return Reading(tuple(self._plan[n] for n in group), self._recipe, self._fold)
+        return BatchReader(tuple(self._plan[n] for n in group), self._recipe, self._fold)

@@ -9,23 +9,40 @@ import pandas as pd
 from distributed import Client, Future
 from sklearn.pipeline import Pipeline
 
-from pipeline.encoding.batch_encoder import Coding, make_encoder
+from pipeline.encoding.batch_encoder import BatchEncoder, make_encoder
 from pipeline.encoding.encoder import Encoder
-from pipeline.engine.batch_schedule import are_cut, batches_per_task, chunks, segments_of, within
-from pipeline.engine.batch_source import Fold, Source, decide_joined, decide_keep, decide_whole, open_source
+from pipeline.engine.batch_schedule import batches_per_task, chunks, restrict_to, segments_of, share_row_groups
+from pipeline.engine.batch_source import (
+    BatchSource,
+    FoldSource,
+    fits_one_worker,
+    open_source,
+    should_keep_batches,
+    should_read_batches_together,
+)
 from pipeline.engine.cluster.session import Session
-from pipeline.engine.failure_diagnosis import blaming
-from pipeline.engine.task_runner import Tasks
+from pipeline.engine.failure_diagnosis import diagnose_failures
+from pipeline.engine.task_runner import TaskRunner
 from pipeline.errors import DataError
-from pipeline.evaluation import drift, evaluator
-from pipeline.evaluation.baselines import Constant, former
-from pipeline.evaluation.evaluator import Baseline, Evaluated, Judge, Target, importance_of
+from pipeline.evaluation import drift
+from pipeline.evaluation.baselines import Constant, load_previous_model
+from pipeline.evaluation.evaluator import (
+    Baseline,
+    EvaluationState,
+    Evaluator,
+    TargetSpec,
+    curves_of_batch,
+    evaluate_batch,
+    importance_of,
+    merge_evaluations,
+    results,
+)
 from pipeline.evaluation.permutation_importance import Sample, features_of
 from pipeline.evaluation.results import Findings, find, importance
-from pipeline.metrics.registry import Metric, comparable_metrics, metrics_for, own_metrics
-from pipeline.models.factory import persistence
-from pipeline.models.factory.calibration import CalibratedModel, Curves, merge_curves
-from pipeline.models.factory.factory import how_trained, learns_whole, make
+from pipeline.metrics.registry import Metric, comparable_metrics, metrics_for, user_metrics
+from pipeline.models import persistence
+from pipeline.models.calibration import CalibratedModel, Curves, merge_curves
+from pipeline.models.factory import make, needs_full_batches, training_note
 from pipeline.monitoring.progress import Monitor, Stage
 from pipeline.planning.plan import Plan
 from pipeline.preparation.batch_pipeline import summarise_batch
@@ -33,16 +50,15 @@ from pipeline.preparation.columns import Columns
 from pipeline.preparation.slice_columns import Slicing
 from pipeline.preparation.split import TEST, TRAIN
 from pipeline.reporting.report import Outcome
-from pipeline.statistics import summary as statistics
 from pipeline.statistics.ledger import Ledger
-from pipeline.statistics.summary import Summary
+from pipeline.statistics.summary import Summary, merge_summaries
 from pipeline.training.checkpoint import State
-from pipeline.training.fitted_state import Learned, slicing_of
-from pipeline.training.group_trainer import Whole
-from pipeline.training.lane import Lane, fitted, start
-from pipeline.training.target import remembered, target_of
-from pipeline.training.trainer import Told, Trainer, Training
-from pipeline.training.warm_start import Base, lane_onwards, learn_onwards, lineage
+from pipeline.training.fitted_state import FittedState, slicing_of
+from pipeline.training.group_trainer import GroupTrainer
+from pipeline.training.lane import Lane, fitted, new_lane
+from pipeline.training.target import target_from_profile, target_of
+from pipeline.training.trainer import Trainer, Training, TrainingEventEmitter
+from pipeline.training.warm_start import BaseRun, lineage, warm_start_lane, warm_start_state
 
 # Columns whose importance one task works out.
 COLUMNS = 4
@@ -55,9 +71,9 @@ class Job:
         self.plan, self.session, self.monitor = plan, session, monitor
         self.client: Client = session.client
         self.segments = segments_of(plan.batches, plan.config.train)
-        self.keep = decide_keep(plan, session)
-        self.per_task = batches_per_task(self.segments, session.threads, self.keep, are_cut(plan.batches))
-        self.tasks = Tasks(
+        self.keep = should_keep_batches(plan, session)
+        self.per_task = batches_per_task(self.segments, session.threads, self.keep, share_row_groups(plan.batches))
+        self.tasks = TaskRunner(
             session.client,
             plan.config.aggregate.fan_in,
             plan.config.cluster.retries,
@@ -72,7 +88,7 @@ class Job:
         self,
         state: State | None = None,
         after: Callable[[State], None] = lambda state: None,
-        base: Base | None = None,
+        base: BaseRun | None = None,
     ) -> Outcome:
         """Run all stages that ``state`` has not behind it; ``after`` sees it whenever a crash would lose something.
 
@@ -89,23 +105,25 @@ class Job:
         with self._blaming() as source:
             if state.learned is None:
                 summary = self._summarise(source)
-                state.learned = learn_onwards(base, summary, plan) if base else Learned.of(summary, plan, self.folds)
+                state.learned = (
+                    warm_start_state(base, summary, plan) if base else FittedState.of(summary, plan, self.folds)
+                )
                 after(state)
             learned = state.learned
             self._tell_rows(learned.ledger)
             if state.training is None:
-                state.training = Training(lane_onwards(base, learned, plan) if base else self._lane())
+                state.training = Training(warm_start_lane(base, learned, plan) if base else self._lane())
             training = state.training
-            told = Told(self.monitor.events, training)
-            coding = Coding(learned.encoder, learned.target.classes, plan.config.train.seed)
+            told = TrainingEventEmitter(self.monitor.events, training)
+            batch_encoder = BatchEncoder(learned.encoder, learned.target.classes, plan.config.train.seed)
 
             def after_round() -> None:
                 told.tell(training)
                 after(state)
 
-            self._train(source, coding, learned.target, training, learned.ledger.to_train, after_round)
-            judge = self._judge(source, training.lane, coding, learned.target)
-            evaluated, findings = self._examine(source, judge, learned.slicing, learned.ledger)
+            self._train(source, batch_encoder, learned.target, training, learned.ledger.to_train, after_round)
+            evaluator = self._judge(source, training.lane, batch_encoder, learned.target)
+            evaluated, findings = self._examine(source, evaluator, learned.slicing, learned.ledger)
             for fold in range(len(state.folds), plan.config.split.folds or 0):
                 state.folds.append(self._fold(source, fold, lambda: after(state)))
                 after(state)
@@ -113,7 +131,7 @@ class Job:
             learned.ledger.evaluated(evaluated.rows, plan.batches),
             findings,
             training,
-            Pipeline([("preprocess", learned.encoder), ("model", judge.model)]),
+            Pipeline([("preprocess", learned.encoder), ("model", evaluator.model)]),
             self.keep,
             plan.dataset.pruned,
             dict(learned.unmatched),
@@ -131,51 +149,55 @@ class Job:
             set_aside=ledger.set_aside(self.plan.batches),
         )
 
-    def _blaming(self) -> contextlib.AbstractContextManager[Source]:
-        return blaming(self._source(), self.plan.batches, self.session, self.monitor)
+    def _blaming(self) -> contextlib.AbstractContextManager[BatchSource]:
+        return diagnose_failures(self._source(), self.plan.batches, self.session, self.monitor)
 
-    def _fold(self, source: Source, fold: int, after: Callable[[], None]) -> dict[str, float]:
+    def _fold(self, source: BatchSource, fold: int, after: Callable[[], None]) -> dict[str, float]:
         """The figures on one fold of the training rows, of statistics and a model learned from the others."""
-        plan, held = self.plan, Fold(self.tasks, source, fold)
+        plan, held = self.plan, FoldSource(self.tasks, source, fold)
         summary = self._summarise(held)
         target = target_of(summary, plan)
         encoder = make_encoder(summary, plan.features.columns, plan.reference, target.classes, self.folds)
-        coding = Coding(encoder, target.classes, plan.config.train.seed)
+        batch_encoder = BatchEncoder(encoder, target.classes, plan.config.train.seed)
         training = Training(self._lane())
-        self._train(held, coding, target, training, Ledger.of(summary).to_train, after)
-        judge = self._judge(held, training.lane, coding, target)
+        self._train(held, batch_encoder, target, training, Ledger.of(summary).to_train, after)
+        evaluator = self._judge(held, training.lane, batch_encoder, target)
         numbers = self._tested(held)
         with self.monitor.stage("evaluate", len(numbers)) as stage:
-            return evaluator.results(self._evaluate(held, self.tasks.send(judge), numbers, stage).metrics)
+            return results(self._evaluate(held, self.tasks.send(evaluator), numbers, stage).metrics)
 
     def _lane(self) -> Lane:
         """The lane that has seen nothing."""
-        return start(self._estimator())
+        return new_lane(self._estimator())
 
     def _estimator(self) -> Any:
         return make(self.plan.config.model, self.plan.features.task, self.plan.config.train.seed)
 
-    def _judge(self, source: Source | Fold, lane: Lane, coding: Coding, target: Target) -> Judge:
+    def _judge(
+        self, source: BatchSource | FoldSource, lane: Lane, batch_encoder: BatchEncoder, target: TargetSpec
+    ) -> Evaluator:
         config, model = self.plan.config, fitted(lane, target)
         if config.model.calibrate:
-            model = CalibratedModel(model, config.model.calibrate).fit_curves(self._curves(source, model, coding))
-        return Judge(model, coding, target, self._metrics(), config.evaluate.threshold)
+            model = CalibratedModel(model, config.model.calibrate).fit_curves(
+                self._curves(source, model, batch_encoder)
+            )
+        return Evaluator(model, batch_encoder, target, self._metrics(), config.evaluate.threshold)
 
-    def _curves(self, source: Source | Fold, model: Any, coding: Coding) -> Curves:
+    def _curves(self, source: BatchSource | FoldSource, model: Any, batch_encoder: BatchEncoder) -> Curves:
         """The model's scores on the training rows that were kept out of training, and how often they were right."""
-        arguments = self.tasks.send(model), self.tasks.send(coding)
+        arguments = self.tasks.send(model), self.tasks.send(batch_encoder)
         numbers = {batch.number for batch in self.plan.batches if batch.test is not True}
 
         with self.monitor.stage("calibrate", len(numbers)) as stage:
-            work = evaluator.curves_of_batch, merge_curves
-            parts = within(self.segments, numbers)
+            work = curves_of_batch, merge_curves
+            parts = restrict_to(self.segments, numbers)
             merged: Curves = self.tasks.over(stage, "calibrate", parts, source.held, *work, *arguments)
         if not len(merged[0].rows):
             raise DataError(f"{self.plan.config.data.path}: no rows to calibrate on; raise train.validation_fraction.")
         return merged
 
-    def _source(self) -> Source:
-        joined = decide_joined(self.plan) and not learns_whole(self._estimator())
+    def _source(self) -> BatchSource:
+        joined = should_read_batches_together(self.plan) and not needs_full_batches(self._estimator())
         per_read = self.per_task if joined else 1
         return open_source(self.plan, self.recipe, self.session, self.keep, self.monitor.events.run, per_read)
 
@@ -191,7 +213,7 @@ class Job:
         with self._blaming() as source:
             return self._assess(source, encoder, estimator)
 
-    def _assess(self, source: Source, encoder: Encoder, estimator: Any) -> tuple[Ledger, Findings, dict[str, Any]]:
+    def _assess(self, source: BatchSource, encoder: Encoder, estimator: Any) -> tuple[Ledger, Findings, dict[str, Any]]:
         summary, plan = self._summarise(source, TEST), self.plan
         classes = getattr(estimator, "classes_", None)
         ledger = Ledger.of(summary, None if classes is None else pd.Index(classes), plan.bad_files)
@@ -202,16 +224,16 @@ class Job:
         found = drift.compare(encoder.profile_, encoder.categories_, summary)
         problem = drift.severe(found)
         if problem and self.plan.config.evaluate.on_drift == "fail":
-            raise DataError(f'{problem}; is it the right table? set evaluator.on_drift = "report" to go on.')
-        coding = Coding(encoder, classes, self.plan.config.train.seed)
+            raise DataError(f'{problem}; is it the right table? set evaluate.on_drift = "report" to go on.')
+        batch_encoder = BatchEncoder(encoder, classes, self.plan.config.train.seed)
         threshold = self.plan.config.evaluate.threshold
         if threshold is not None and (
             len(classes if classes is not None else ()) != 2 or not hasattr(estimator, "predict_proba")
         ):
             raise DataError("evaluate.threshold: the model has no probabilities of two classes; drop it.")
-        target = remembered(encoder.profile_["label"], classes)
-        judge = Judge(estimator, coding, target, self._metrics(), threshold)
-        evaluated, findings = self._examine(source, judge, slicing_of(summary, plan), ledger)
+        target = target_from_profile(encoder.profile_["label"], classes)
+        evaluator = Evaluator(estimator, batch_encoder, target, self._metrics(), threshold)
+        evaluated, findings = self._examine(source, evaluator, slicing_of(summary, plan), ledger)
         return ledger.evaluated(evaluated.rows, plan.batches), findings, found
 
     def explore(self) -> Summary:
@@ -219,20 +241,20 @@ class Job:
         with self._blaming() as source:
             return self._summarise(source)
 
-    def _summarise(self, source: Source | Fold, side: int = TRAIN) -> Summary:
+    def _summarise(self, source: BatchSource | FoldSource, side: int = TRAIN) -> Summary:
         recipe = self.tasks.send(self.recipe)
 
         with self.monitor.stage("statistics", len(self.plan.batches)) as stage:
-            work = summarise_batch, statistics.merge
+            work = summarise_batch, merge_summaries
             merged = self.tasks.over(stage, "statistics", self.segments, source.held, *work, recipe, side)
         assert isinstance(merged, Summary)
         return merged
 
     def _train(
         self,
-        source: Source | Fold,
-        coding: Coding,
-        target: Target,
+        source: BatchSource | FoldSource,
+        batch_encoder: BatchEncoder,
+        target: TargetSpec,
         training: Training,
         expected: Mapping[int, int],
         after: Callable[[], None],
@@ -240,71 +262,79 @@ class Job:
         config, batches = self.plan.config.train, self.plan.batches
         numbers = [b.number for b in batches if b.test is not True]
         estimator = self._estimator()
-        if learns_whole(estimator):
+        if needs_full_batches(estimator):
             apart = len(estimator.groups(numbers, config.lanes))
-            told = how_trained(estimator, len(numbers), config.lanes)
-            if told and not isinstance(source, Fold):
+            told = training_note(estimator, len(numbers), config.lanes)
+            if told and not isinstance(source, FoldSource):
                 self.monitor.say(f"training    {told}")
-            fits = decide_whole(self.plan, self.session, apart)
-            fold = source.number if isinstance(source, Fold) else None
-            whole = Whole(self.tasks, estimator, source.batches if fits else None, self.recipe, batches, fold)
+            fits = fits_one_worker(self.plan, self.session, apart)
+            fold = source.number if isinstance(source, FoldSource) else None
+            whole = GroupTrainer(self.tasks, estimator, source.batches if fits else None, self.recipe, batches, fold)
             with self.monitor.stage("train", len(numbers)) as stage:
-                whole.run(training, numbers, coding, target, config.lanes, expected, stage)
+                whole.run(training, numbers, batch_encoder, target, config.lanes, expected, stage)
             after()
             return
-        trainer = Trainer(self.tasks, config, source.held, coding, target, batches, expected)
+        trainer = Trainer(self.tasks, config, source.held, batch_encoder, target, batches, expected)
         with self.monitor.stage("train", len(numbers) * config.epochs) as stage:
             trainer.run(training, numbers, stage, lambda training: after())
 
     def _metrics(self) -> tuple[type[Metric], ...]:
         plan = self.plan
-        own = own_metrics(plan.config.evaluate.metrics)
+        own = user_metrics(plan.config.evaluate.metrics)
         return metrics_for(plan.features.task, plan.expected_test_rows, plan.config.evaluate.exact_rows) + own
 
-    def _examine(self, source: Source, judge: Judge, slicing: Slicing, ledger: Ledger) -> tuple[Evaluated, Findings]:
+    def _examine(
+        self, source: BatchSource, evaluator: Evaluator, slicing: Slicing, ledger: Ledger
+    ) -> tuple[EvaluationState, Findings]:
         """Evaluation with all that makes a figure worth trusting: intervals, baselines, slices, what matters."""
         how, plan = self.plan.config.evaluate, self.plan
-        judge = replace(
-            judge,
+        evaluator = replace(
+            evaluator,
             slicing=slicing,
             grouped=bool(how.bootstrap),
-            baselines=self._baselines(judge),
+            baselines=self._baselines(evaluator),
             sampled=min(how.importance_rows / max(ledger.tested, 1), 1.0),
         )
         numbers = self._tested(source)
         with self.monitor.stage("evaluate", len(numbers)) as stage:
-            sent = self.tasks.send(judge)
+            sent = self.tasks.send(evaluator)
             evaluated = self._evaluate(source, sent, numbers, stage)
-            rising = self._begin_importance(evaluated.sample, judge.coding.encoder.columns, sent)
-            findings = find(evaluated, judge, how.bootstrap, plan.config.train.seed, how.slice_rows)  # meanwhile
+            rising = self._begin_importance(evaluated.sample, evaluator.batch_encoder.encoder.columns, sent)
+            findings = find(evaluated, evaluator, how.bootstrap, plan.config.train.seed, how.slice_rows)  # meanwhile
             stage.wait(rising)
             rises = {name: rise for part in self.client.gather(rising) for name, rise in part.items()}
         if evaluated.sample is not None:
             findings = replace(findings, importance=importance(evaluated.sample, rises, findings.metrics))
         return evaluated, findings
 
-    def _baselines(self, judge: Judge) -> dict[str, Baseline]:
-        plan, target, folder = self.plan, judge.target, self.plan.config.evaluate.baseline
-        metrics = comparable_metrics(judge.metrics)
-        beside: dict[str, Baseline] = {"constant": Constant(target, comparable_metrics(judge.metrics, constant=True))}
+    def _baselines(self, evaluator: Evaluator) -> dict[str, Baseline]:
+        plan, target, folder = self.plan, evaluator.target, self.plan.config.evaluate.baseline
+        metrics = comparable_metrics(evaluator.metrics)
+        beside: dict[str, Baseline] = {
+            "constant": Constant(target, comparable_metrics(evaluator.metrics, constant=True))
+        }
         if folder is not None:
             model = persistence.load(folder)
-            beside[folder] = former(model, plan.features.columns, plan.reference, target, metrics, folder)
+            beside[folder] = load_previous_model(model, plan.features.columns, plan.reference, target, metrics, folder)
         return beside
 
-    def _begin_importance(self, sample: Sample | None, columns: Columns, judge: Future) -> list[Future]:
+    def _begin_importance(self, sample: Sample | None, columns: Columns, evaluator: Future) -> list[Future]:
         """How much each column matters, worked out for some at a time."""
         if sample is None:
             return []
         parts = list(chunks(features_of(columns), COLUMNS))
-        return self.tasks.each("importance", importance_of, parts, self.tasks.send(sample), judge)
+        return self.tasks.each("importance", importance_of, parts, self.tasks.send(sample), evaluator)
 
-    def _tested(self, source: Source | Fold) -> set[int]:
+    def _tested(self, source: BatchSource | FoldSource) -> set[int]:
         """The batches with rows that test."""
-        without = isinstance(source, Fold)  # whole batches that test have no rows of a fold, and the other way round
+        without = isinstance(
+            source, FoldSource
+        )  # whole batches that test have no rows of a fold, and the other way round
         return {batch.number for batch in self.plan.batches if batch.test is not without}
 
-    def _evaluate(self, source: Source | Fold, judge: Future, numbers: set[int], stage: Stage) -> Evaluated:
-        work, parts = (evaluator.evaluate_batch, evaluator.merge), within(self.segments, numbers)
-        merged: Evaluated = self.tasks.over(stage, "evaluate", parts, source.held, *work, judge)
+    def _evaluate(
+        self, source: BatchSource | FoldSource, evaluator: Future, numbers: set[int], stage: Stage
+    ) -> EvaluationState:
+        work, parts = (evaluate_batch, merge_evaluations), restrict_to(self.segments, numbers)
+        merged: EvaluationState = self.tasks.over(stage, "evaluate", parts, source.held, *work, evaluator)
         return merged

@@ -9,15 +9,15 @@ from typing import Any
 from dask_ml.wrappers import Incremental
 from sklearn.base import BaseEstimator
 
-from pipeline.encoding.batch_encoder import Coding, Rows
-from pipeline.engine.batch_schedule import Packed, batches_of
+from pipeline.encoding.batch_encoder import BatchEncoder, EncodedBatch
+from pipeline.engine.batch_schedule import BatchOrBatches, flatten_batches
 from pipeline.errors import DataError
-from pipeline.evaluation.evaluator import Target, predict
+from pipeline.evaluation.evaluator import TargetSpec, predict
 from pipeline.metrics.classification import Accuracy, LogLoss
 from pipeline.metrics.registry import Metric
-from pipeline.metrics.regression import Errors
-from pipeline.models.factory.factory import matrix_for
-from pipeline.models.factory.merging import Share, share_class
+from pipeline.metrics.regression import SquaredAndAbsoluteError
+from pipeline.models.factory import matrix_for
+from pipeline.models.merging import ModelDelta, delta_class
 from pipeline.preparation.split import TRAIN
 
 Loss = tuple[int, Metric | None]
@@ -44,19 +44,23 @@ class Lane:
         return getattr(self.model, "estimator_", None)
 
 
-def start(estimator: BaseEstimator) -> Lane:
+def new_lane(estimator: BaseEstimator) -> Lane:
     """A lane that has seen nothing."""
     return Lane(Incremental(estimator))
 
 
-def train_batches(lane: Lane, batches: Sequence[Packed], coding: Coding, target: Target, watched: bool = True) -> Lane:
+def train_batches(
+    lane: Lane, batches: Sequence[BatchOrBatches], batch_encoder: BatchEncoder, target: TargetSpec, watched: bool = True
+) -> Lane:
     """The lane after ``batches``, in order; ``lane`` itself stays as it was. ``watched``: batches are predicted first.
 
     `Incremental` trains in place: a task that failed after its update and ran again would train
     twice and say nothing. On a copy, running it again gives the same bits.
     """
     after = copied(lane)
-    losses = tuple(train_rows(after, coding.rows(batch, TRAIN), target, watched) for batch in batches_of(batches))
+    losses = tuple(
+        train_rows(after, batch_encoder.rows(batch, TRAIN), target, watched) for batch in flatten_batches(batches)
+    )
     return replace(after, rows=lane.rows + sum(rows for rows, _ in losses), losses=losses)
 
 
@@ -65,7 +69,7 @@ def copied(lane: Lane) -> Lane:
     return replace(lane, model=copy.deepcopy(lane.model), losses=())
 
 
-def train_rows(lane: Lane, rows: Rows, target: Target, watched: bool) -> Loss:
+def train_rows(lane: Lane, rows: EncodedBatch, target: TargetSpec, watched: bool) -> Loss:
     """Predict the rows if that is asked for, then train on them, in place; ``lane`` does not count them."""
     if not len(rows):
         return 0, None
@@ -90,10 +94,10 @@ def train_rows(lane: Lane, rows: Rows, target: Target, watched: bool) -> Loss:
     return len(rows), loss
 
 
-def loss_metric(estimator: Any, target: Target) -> type[Metric]:
+def loss_metric(estimator: Any, target: TargetSpec) -> type[Metric]:
     """What training is watched by: log-loss, accuracy for a model without probabilities, or the squared error."""
     if target.classes is None:
-        return Errors
+        return SquaredAndAbsoluteError
     return LogLoss if hasattr(estimator, "predict_proba") else Accuracy
 
 
@@ -110,29 +114,29 @@ def losses_of(lane: Lane) -> tuple[Loss, ...]:
     return lane.losses
 
 
-def share_of(lane: Lane, base: Lane) -> Share | None:
+def delta_of(lane: Lane, base: Lane) -> ModelDelta | None:
     """What ``lane`` learned since the round began at ``base``; None if there was no row."""
     if lane.rows == base.rows:
         return None
-    return share_class(lane.estimator).of(lane.estimator, base.estimator)
+    return delta_class(lane.estimator).of(lane.estimator, base.estimator)
 
 
-def merge_shares(parts: Sequence[Share | None]) -> Share | None:
+def merge_deltas(parts: Sequence[ModelDelta | None]) -> ModelDelta | None:
     """Neighbours from left to right."""
     some = [part for part in parts if part is not None]
     return reduce(lambda a, b: a.merge(b), some) if some else None
 
 
-def merged_lane(base: Lane, share: Share | None, lanes: Sequence[Lane]) -> Lane:
+def merged_lane(base: Lane, share: ModelDelta | None, lanes: Sequence[Lane]) -> Lane:
     """The lane that all continue from: ``base`` and the merged share of ``lanes``."""
     if share is None:
         return base
     like = next(lane for lane in lanes if lane.estimator is not None)
     model = copy.copy(like.model)
-    model.estimator_ = share.onto(base.estimator, like.estimator)
+    model.estimator_ = share.apply_to(base.estimator, like.estimator)
     return Lane(model, base.rows + sum(lane.rows - base.rows for lane in lanes))
 
 
-def fitted(lane: Lane, target: Target) -> BaseEstimator:
+def fitted(lane: Lane, target: TargetSpec) -> BaseEstimator:
     """The trained estimator itself, answering in the label's own values."""
     return target.unscaled(lane.estimator)

@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import DataError
-from pipeline.evaluation.evaluator import Target
-from pipeline.models.factory.factory import target_scale
+from pipeline.evaluation.evaluator import TargetSpec
+from pipeline.models.factory import target_scale
 from pipeline.planning.plan import Plan
 from pipeline.statistics.ledger import Ledger
 from pipeline.statistics.summary import Summary
 
 
-def understand(summary: Summary, plan: Plan) -> tuple[Ledger, Target]:
+def understand(summary: Summary, plan: Plan) -> tuple[Ledger, TargetSpec]:
     """The ledger and the target that a merged summary determines.
 
     Raises
@@ -38,7 +38,7 @@ def understand(summary: Summary, plan: Plan) -> tuple[Ledger, Target]:
     return ledger, target
 
 
-def target_of(summary: Summary, plan: Plan) -> Target:
+def target_of(summary: Summary, plan: Plan) -> TargetSpec:
     """What there is to predict, by the training rows.
 
     Raises
@@ -54,7 +54,7 @@ def target_of(summary: Summary, plan: Plan) -> Target:
             )
         std = summary.label.std or 1.0
         centre, scale = target_scale(plan.config.model, summary.label)
-        return Target(None, centre, scale, mean=summary.label.mean, std=std)
+        return TargetSpec(None, centre, scale, mean=summary.label.mean, std=std)
     counts = summary.train_labels.values.sort_index()
     classes, shares = counts.index, counts.to_numpy() / counts.sum()
     if len(classes) < 2:
@@ -67,18 +67,18 @@ def target_of(summary: Summary, plan: Plan) -> Target:
             f"evaluate.threshold: label {label!r} has {len(classes)} classes, and a threshold is for two; drop it."
         )
     known = classes.to_numpy() if classes.dtype.kind in "ib" else np.array(classes, dtype=object)
-    return Target(known, shares=shares)
+    return TargetSpec(known, shares=shares)
 
 
-def described(target: Target) -> dict[str, Any]:
+def target_to_profile(target: TargetSpec) -> dict[str, Any]:
     """What a model remembers of its label: all that a constant prediction needs."""
     if target.shares is not None:
         return {"shares": target.shares.tolist()}
     return {"mean": float(target.mean), "std": float(target.std)}
 
 
-def remembered(label: dict[str, Any], classes: np.ndarray | None) -> Target:
+def target_from_profile(label: dict[str, Any], classes: np.ndarray | None) -> TargetSpec:
     """The target of a model that exists, which answers in the label's own unit."""
     if classes is None:
-        return Target(mean=label["mean"], std=label["std"])
-    return Target(classes, shares=np.array(label["shares"]))
+        return TargetSpec(mean=label["mean"], std=label["std"])
+    return TargetSpec(classes, shares=np.array(label["shares"]))

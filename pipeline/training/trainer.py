@@ -7,12 +7,11 @@ from typing import Any
 from distributed import Future
 
 from pipeline import config as cfg
-from pipeline.encoding.batch_encoder import Coding
-from pipeline.engine.batch_schedule import batch_order, chunks, in_turn, lanes_of, segments_of, within
-from pipeline.engine.task_runner import Held, Tasks
+from pipeline.encoding.batch_encoder import BatchEncoder
+from pipeline.engine.batch_schedule import batch_order, chunks, interleave, lanes_of, restrict_to, segments_of
+from pipeline.engine.task_runner import Held, TaskRunner
 from pipeline.errors import DataError
-from pipeline.evaluation import evaluator
-from pipeline.evaluation.evaluator import Judge, States, Target
+from pipeline.evaluation.evaluator import Evaluator, States, TargetSpec, evaluate_batch, merge_states
 from pipeline.io.batching import Batch
 from pipeline.monitoring.events import Events
 from pipeline.monitoring.progress import Stage
@@ -21,12 +20,12 @@ from pipeline.preparation.split import VALIDATION
 from pipeline.training.lane import (
     Lane,
     Loss,
+    delta_of,
     loss_metric,
     loss_value,
     losses_of,
-    merge_shares,
+    merge_deltas,
     merged_lane,
-    share_of,
     train_batches,
 )
 
@@ -72,7 +71,7 @@ class Training:
                 self.epoch_losses.append((rows, loss))
 
 
-class Told:
+class TrainingEventEmitter:
     """What of a training has been told as events; told again after a crash is what the curve needs from its begin."""
 
     def __init__(self, events: Events, training: Training):
@@ -108,16 +107,16 @@ class Trainer:
 
     def __init__(
         self,
-        tasks: Tasks,
-        config: cfg.Train,
+        tasks: TaskRunner,
+        config: cfg.TrainConfig,
         held: Held,
-        coding: Coding,
-        target: Target,
+        batch_encoder: BatchEncoder,
+        target: TargetSpec,
         plan: Sequence[Batch],
         expected: Mapping[int, int],
     ):
         self._tasks, self._config, self._held, self._plan = tasks, config, held, plan
-        self._coding, self._target, self._expected = tasks.send(coding), tasks.send(target), expected
+        self._coding, self._target, self._expected = tasks.send(batch_encoder), tasks.send(target), expected
 
     def run(self, done: Training, numbers: list[int], stage: Stage, after: Callable[[Training], None]) -> Training:
         """Go on from ``done`` through all epochs over the batches of ``numbers``, calling ``after`` after each round.
@@ -155,7 +154,7 @@ class Trainer:
         """For each lane of a round what holds the batches of its segments."""
         lanes = lanes_of(part, self._config.lanes)
         # In turn, so that every lane can begin.
-        places = in_turn([[(k, s) for s in range(len(lane))] for k, lane in enumerate(lanes)])
+        places = interleave([[(k, s) for s in range(len(lane))] for k, lane in enumerate(lanes)])
         held = dict(zip(places, self._held([lanes[k][s] for k, s in places]), strict=True))
         return [[held[k, s] for s in range(len(lane))] for k, lane in enumerate(lanes)]
 
@@ -209,16 +208,16 @@ class Trainer:
         return replace(after, losses=()), [by_number[n] for n in numbers]
 
     def _merge(self, base: Future, lanes: list[Future], name: str) -> Future:
-        shares = self._tasks.each(f"merge-share-{name}", share_of, lanes, base)
-        share = self._tasks.reduce(shares, merge_shares, f"lanes-{name}")
+        shares = self._tasks.each(f"merge-share-{name}", delta_of, lanes, base)
+        share = self._tasks.reduce(shares, merge_deltas, f"lanes-{name}")
         return self._tasks.submit(f"merge-hand_over-{name}", merged_lane, base, share, lanes)
 
     def _validate(self, done: Training, numbers: list[int], stage: Stage) -> float:
         """The loss on the rows kept out of training, and a point of its curve."""
         lane, name = self._tasks.send(done.lane), f"validate-{done.epochs}"
-        segments = within(segments_of(self._plan, self._config), set(numbers))
+        segments = restrict_to(segments_of(self._plan, self._config), set(numbers))
 
-        work, arguments = (validate_batch, evaluator.merge_states), (lane, self._coding, self._target)
+        work, arguments = (validate_batch, merge_states), (lane, self._coding, self._target)
         merged: States = self._tasks.over(stage, name, segments, self._held, *work, *arguments, counted=False)
         loss = loss_value(merged[0])
         assert loss is not None, "the ledger has seen validation rows"
@@ -226,11 +225,11 @@ class Trainer:
         return loss
 
 
-def validate_batch(batch: PackedBatch, lane: Lane, coding: Coding, target: Target) -> States:
+def validate_batch(batch: PackedBatch, lane: Lane, batch_encoder: BatchEncoder, target: TargetSpec) -> States:
     """The `loss_metric` of a batch's validation rows."""
     model = target.unscaled(lane.estimator)
-    judge = Judge(model, coding, target, (loss_metric(model, target),))
-    return evaluator.evaluate_batch(batch, judge, VALIDATION).metrics
+    evaluator = Evaluator(model, batch_encoder, target, (loss_metric(model, target),))
+    return evaluate_batch(batch, evaluator, VALIDATION).metrics
 
 
 def _mean(losses: Sequence[tuple[int, float]]) -> float:

@@ -20,26 +20,26 @@ from pipeline import config as cfg
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation import drift
-from pipeline.evaluation.evaluator import Target
+from pipeline.evaluation.evaluator import TargetSpec
 from pipeline.io.run_folder import LAST, RunFolder
-from pipeline.models.factory import persistence
-from pipeline.models.factory.calibration import CalibratedModel
-from pipeline.models.factory.factory import make
+from pipeline.models import persistence
+from pipeline.models.calibration import CalibratedModel
+from pipeline.models.factory import make
 from pipeline.planning.plan import Plan
 from pipeline.preparation.feature_inference import KINDS
-from pipeline.preparation.packing import Reference
+from pipeline.preparation.packing import PackingScale
 from pipeline.statistics.counts import Counts
 from pipeline.statistics.ledger import Ledger
 from pipeline.statistics.summary import Summary
-from pipeline.training.fitted_state import Learned, slicing_of
-from pipeline.training.lane import Lane, start
+from pipeline.training.fitted_state import FittedState, slicing_of
+from pipeline.training.lane import Lane, new_lane
 from pipeline.training.target import understand
 
 FATES = ("read", "train", "test", "rejected")
 
 
 @dataclass(frozen=True)
-class Base:
+class BaseRun:
     """The model to go on from, and the report of its run."""
 
     place: str
@@ -53,11 +53,11 @@ class Base:
     def runs(self) -> list[dict[str, Any]]:
         """What the model was trained on, run by run."""
         before = self.report.get("continued", {}).get("runs", [])
-        rows = {fate: self.report["rows"][fate] for fate in FATES}
+        rows = {role: self.report["rows"][role] for role in FATES}
         return [*before, {"data": self.report["data"]["path"], "rows": rows, "fingerprint": self.fingerprint}]
 
 
-def load_base(place: str) -> Base:
+def load_base_run(place: str) -> BaseRun:
     """The model of a run folder.
 
     Raises
@@ -72,10 +72,10 @@ def load_base(place: str) -> Base:
     estimator = model.named_steps["model"]
     estimator = estimator.estimator if isinstance(estimator, CalibratedModel) else estimator
     report = json.loads(folder.read(LAST))
-    return Base(place, model.named_steps["preprocess"], estimator, report, persistence.fingerprint(model))
+    return BaseRun(place, model.named_steps["preprocess"], estimator, report, persistence.fingerprint(model))
 
 
-def notices(base: Base, config: cfg.Config) -> list[str]:
+def notices(base: BaseRun, config: cfg.Config) -> list[str]:
     """What a person should know: where a row's side of the split is another than it was, a row may leak."""
     folder, now = RunFolder(base.place), cfg.flat(tomllib.loads(cfg.dump(config)))
     if not folder.exists("config.toml"):
@@ -89,7 +89,7 @@ def notices(base: Base, config: cfg.Config) -> list[str]:
     ]
 
 
-def plan_onwards(base: Base, plan: Plan) -> Plan:
+def check_warm_start(base: BaseRun, plan: Plan) -> Plan:
     """The plan, if it is one to go on from ``base`` with: its rows packed as the model knows them.
 
     Raises
@@ -131,10 +131,10 @@ def plan_onwards(base: Base, plan: Plan) -> Plan:
             raise ConfigError(f"model.params.{name}: {params[name]}, but {known[name]} in {base.place}; write that.")
     if config.features.grow and not hasattr(base.estimator, "widened"):
         raise ConfigError(f"features.grow: {type(made).__name__} models do not take new columns; drop it.")
-    return replace(plan, reference=Reference(encoder.center_, encoder.unit_))
+    return replace(plan, reference=PackingScale(encoder.center_, encoder.unit_))
 
 
-def learn_onwards(base: Base, summary: Summary, plan: Plan) -> Learned:
+def warm_start_state(base: BaseRun, summary: Summary, plan: Plan) -> FittedState:
     """What the new training rows add to what ``base`` knows.
 
     Raises
@@ -169,15 +169,15 @@ def learn_onwards(base: Base, summary: Summary, plan: Plan) -> Learned:
         before = base.report["rows"]["train"] + sum(run["rows"]["train"] for run in base.runs[:-1])
         counts = summary.train_labels.values.reindex(pd.Index(classes)).fillna(0).to_numpy(dtype=float)
         shares = np.array(label["shares"]) * before + counts
-        target = Target(classes, shares=shares / shares.sum())
+        target = TargetSpec(classes, shares=shares / shares.sum())
         told = {"shares": target.shares.tolist()} if target.shares is not None else label
-    encoder = grown(base.encoder, summary) if plan.config.features.grow else copy.deepcopy(base.encoder)
+    encoder = extend_vocabulary(base.encoder, summary) if plan.config.features.grow else copy.deepcopy(base.encoder)
     now_profile = drift.profile(summary, encoder.columns)
     encoder.profile_ = drift.merged_profile(base.encoder.profile_, now_profile) | {"label": told}
-    return Learned(ledger, target, encoder, slicing_of(summary, plan), dict(summary.unmatched), found)
+    return FittedState(ledger, target, encoder, slicing_of(summary, plan), dict(summary.unmatched), found)
 
 
-def lane_onwards(base: Base, learned: Learned, plan: Plan) -> Lane:
+def warm_start_lane(base: BaseRun, learned: FittedState, plan: Plan) -> Lane:
     """The lane that goes on from the model, its columns those of the encoder as it is now."""
     estimator = copy.deepcopy(base.estimator)
     target = learned.target
@@ -188,12 +188,12 @@ def lane_onwards(base: Base, learned: Learned, plan: Plan) -> Lane:
     if then != now:
         place = {name: j for j, name in enumerate(now)}
         estimator = estimator.widened(np.array([place[name] for name in then]), len(now))
-    lane = start(make(plan.config.model, plan.features.task, plan.config.train.seed))
+    lane = new_lane(make(plan.config.model, plan.features.task, plan.config.train.seed))
     lane.model.estimator_ = estimator
     return lane
 
 
-def grown(encoder: Encoder, summary: Summary) -> Encoder:
+def extend_vocabulary(encoder: Encoder, summary: Summary) -> Encoder:
     """The encoder with a column for each new value of its one-hot columns, by their own limits."""
     columns, wider = encoder.columns, copy.deepcopy(encoder)
     for name, counts in summary.categorical.items():
@@ -205,7 +205,7 @@ def grown(encoder: Encoder, summary: Summary) -> Encoder:
             dtype = known.dtype if len(known) and known.dtype.kind == fresh.dtype.kind else object
             wider.categories_[name] = np.concatenate([known.astype(dtype), fresh.astype(dtype)])
         wider.has_missing_[name] = encoder.has_missing_[name] or bool(counts.missing)
-    return wider.lay_out()
+    return wider.build_output_columns()
 
 
 def _new_values(counts: Counts, known: np.ndarray, least: int, room: int) -> np.ndarray:
@@ -215,7 +215,7 @@ def _new_values(counts: Counts, known: np.ndarray, least: int, room: int) -> np.
     return index.to_numpy() if index.dtype.kind in "ifb" else index.to_numpy(dtype=object)
 
 
-def lineage(base: Base, learned: Learned, plan: Plan) -> dict[str, Any]:
+def lineage(base: BaseRun, learned: FittedState, plan: Plan) -> dict[str, Any]:
     """What the report says of where the model comes from."""
     ledger, runs = learned.ledger, base.runs
     now = {"read": ledger.read, "train": ledger.train, "test": ledger.test, "rejected": ledger.rejected}
@@ -224,7 +224,7 @@ def lineage(base: Base, learned: Learned, plan: Plan) -> dict[str, Any]:
         "from": base.place,
         "fingerprint": base.fingerprint,
         "runs": runs,
-        "rows": {fate: sum(run["rows"][fate] for run in runs) + now[fate] for fate in FATES},
+        "rows": {role: sum(run["rows"][role] for run in runs) + now[role] for role in FATES},
         "new_values": "columns" if plan.config.features.grow else "zeros, or other",
         "new_columns": fresh,
         "drift": dict(learned.drift),

@@ -8,21 +8,21 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from pipeline.config import Model
-from pipeline.encoding.batch_encoder import Coding, make_encoder
+from pipeline.config import ModelConfig
+from pipeline.encoding.batch_encoder import BatchEncoder, make_encoder
 from pipeline.evaluation.baselines import Constant
-from pipeline.evaluation.evaluator import Judge, Target, evaluate_batch
+from pipeline.evaluation.evaluator import Evaluator, TargetSpec, evaluate_batch
 from pipeline.io.reader import Selection
 from pipeline.metrics.registry import comparable_metrics, metrics_for
-from pipeline.models.factory.factory import make
-from pipeline.preparation.batch_pipeline import Recipe, pack_batch, summarise_batch
+from pipeline.models.factory import make
+from pipeline.preparation.batch_pipeline import BatchRecipe, pack_batch, summarise_batch
 from pipeline.preparation.columns import Columns
-from pipeline.preparation.feature_inference import Features
-from pipeline.preparation.packing import Reference
+from pipeline.preparation.feature_inference import FeatureSelection
+from pipeline.preparation.packing import PackingScale
 from pipeline.preparation.slice_columns import Slicing
-from pipeline.preparation.split import assign_fate
-from pipeline.preparation.transforms import Steps
-from pipeline.training.lane import start, train_batches
+from pipeline.preparation.split import assign_roles
+from pipeline.preparation.transforms import PreparationSteps
+from pipeline.training.lane import new_lane, train_batches
 
 
 def rehearse() -> None:
@@ -31,22 +31,22 @@ def rehearse() -> None:
     numbers = np.arange(rows, dtype=np.float64)
     names = pd.Categorical(np.where(numbers % 3 > 0, "a", "b"))
     frame = pd.DataFrame({"x": numbers, "c": names, "t": pd.Timestamp("2026-01-01"), "y": numbers.astype(np.int64) % 2})
-    features = Features("classification", Columns(("x",), ("c",), ("t",)))
-    reference = Reference.of(frame, features.columns)
+    features = FeatureSelection("classification", Columns(("x",), ("c",), ("t",)))
+    reference = PackingScale.of(frame, features.columns)
     read = Selection(pa.schema([]))
-    recipe = Recipe(read, Steps(), (), "y", features, reference, ("x", "c", "t", "y"), 0.5, 0.0, 0)
-    frame = assign_fate(frame, recipe.label, recipe.identity, recipe.test, recipe.seed, None, grouped=True)
+    recipe = BatchRecipe(read, PreparationSteps(), (), "y", features, reference, ("x", "c", "t", "y"), 0.5, 0.0, 0)
+    frame = assign_roles(frame, recipe.label, recipe.identity, recipe.test, recipe.seed, None, grouped=True)
     frame.attrs.update(number=0, read=rows, dropped={}, unmatched={})
     batch = pack_batch(frame, recipe)
     encoder = make_encoder(summarise_batch(batch, recipe), features.columns, reference)
-    coding = Coding(encoder, np.array([0, 1]), 0)
-    target = Target(coding.classes, shares=np.array([0.5, 0.5]))
-    lane = train_batches(start(make(Model(), features.task, 0)), [batch, batch], coding, target)
+    batch_encoder = BatchEncoder(encoder, np.array([0, 1]), 0)
+    target = TargetSpec(batch_encoder.classes, shares=np.array([0.5, 0.5]))
+    lane = train_batches(new_lane(make(ModelConfig(), features.task, 0)), [batch, batch], batch_encoder, target)
     counts = {"c": pd.Series([1, 1], index=["a", "b"])}
     slicing = Slicing.of([("c",)], counts, ())
     metrics = metrics_for(features.task, rows, rows)
     beside = {"constant": Constant(target, comparable_metrics(metrics, constant=True))}
-    evaluate_batch(batch, Judge(lane.estimator, coding, target, metrics, None, slicing, True, beside))
+    evaluate_batch(batch, Evaluator(lane.estimator, batch_encoder, target, metrics, None, slicing, True, beside))
 
 
 rehearse()

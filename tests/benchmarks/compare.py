@@ -74,8 +74,8 @@ def loop(folder: Path) -> dict[str, float]:
     def encode(frame: pd.DataFrame) -> sp.csr_matrix:
         times = {"hour": frame["ts"].dt.hour, "weekday": frame["ts"].dt.day_of_week, "month": frame["ts"].dt.month}
         columns = frame[CATEGORIES].assign(**times)
-        hot = encoder.transform(columns) if hasattr(encoder, "categories_") else encoder.fit_transform(columns)
-        return sp.hstack([np.nan_to_num(scaler.transform(frame[NUMBERS].to_numpy())), hot], format="csr")
+        one_hot = encoder.transform(columns) if hasattr(encoder, "categories_") else encoder.fit_transform(columns)
+        return sp.hstack([np.nan_to_num(scaler.transform(frame[NUMBERS].to_numpy())), one_hot], format="csr")
 
     model = SGDClassifier(**SETTINGS)
     for file in train:

@@ -25,9 +25,9 @@ from distributed import Client
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from pipeline import config as cfg
-from pipeline.engine.batch_schedule import SEGMENT, batches_of, segments_of, wanted_together
-from pipeline.engine.batch_source import Source
-from pipeline.engine.task_runner import Tasks
+from pipeline.engine.batch_schedule import SEGMENT, colocated_batches, flatten_batches, segments_of
+from pipeline.engine.batch_source import BatchSource
+from pipeline.engine.task_runner import TaskRunner
 from pipeline.monitoring.progress import Monitor
 from pipeline.training import trainer
 from pipeline.training.lane import Lane
@@ -58,8 +58,8 @@ def add(parts: Sequence[int]) -> int:
     return sum(parts)
 
 
-def train(lane: Lane, parts: Sequence[Any], coding: Any, target: Any) -> Lane:
-    losses = tuple((1, None) for _ in batches_of(parts))
+def train(lane: Lane, parts: Sequence[Any], batch_encoder: Any, target: Any) -> Lane:
+    losses = tuple((1, None) for _ in flatten_batches(parts))
     return Lane(None, lane.rows + len(losses), losses)  # type: ignore[arg-type]
 
 
@@ -89,17 +89,17 @@ def measure(client: Client, scheduler: psutil.Process, number: int, keep: bool, 
     monitor.heed = look
     batches = [Empty(n) for n in range(number)]
     per_task = 1 if alone else SEGMENT
-    tasks = Tasks(client, FAN_IN, 2, "engine", [1] * number, per_task)
+    tasks = TaskRunner(client, FAN_IN, 2, "engine", [1] * number, per_task)
     begin = time.perf_counter()
-    segments = segments_of(batches, cfg.Train(lanes=4))
-    together = wanted_together(batches, cfg.Train(lanes=4), 2) if alone else []
-    source = Source(client, read, pd.DataFrame({"x": np.zeros(0)}), batches, keep, together, 2, "engine", per_task)
+    segments = segments_of(batches, cfg.TrainConfig(lanes=4))
+    together = colocated_batches(batches, cfg.TrainConfig(lanes=4), 2) if alone else []
+    source = BatchSource(client, read, pd.DataFrame({"x": np.zeros(0)}), batches, keep, together, 2, "engine", per_task)
     seconds = {"graph": time.perf_counter() - begin}
     for stage_name in ("statistics", "train", "evaluate"):
         begin = time.perf_counter()
         with monitor.stage(stage_name, number) as stage:
             if stage_name == "train":
-                config = cfg.Train(lanes=4)
+                config = cfg.TrainConfig(lanes=4)
                 trainer = Trainer(tasks, config, source.held, None, None, batches, dict.fromkeys(range(number), 1))
                 training = Training(Lane(None))  # type: ignore[arg-type]
                 trainer.run(training, list(range(number)), stage, lambda _: None)

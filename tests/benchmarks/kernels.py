@@ -8,18 +8,18 @@ What a run costs beyond the sum of these is the scheduler's and the machine's.
 
 import numpy as np
 import pytest
-from pipeline.models.factory.adaptive.linear import AdaptiveClassifier
 
 from pipeline import config as cfg
 from pipeline.datasets import clicks
-from pipeline.encoding.batch_encoder import Coding, make_encoder
-from pipeline.evaluation.evaluator import Judge, Target, evaluate_batch
+from pipeline.encoding.batch_encoder import BatchEncoder, make_encoder
+from pipeline.evaluation.evaluator import Evaluator, TargetSpec, evaluate_batch
 from pipeline.io.reader import read_batch
 from pipeline.metrics.registry import metrics_for
+from pipeline.models.adaptive.linear import AdaptiveClassifier
 from pipeline.planning.plan import make_plan
 from pipeline.preparation import batch_pipeline
 from pipeline.preparation.split import TRAIN, row_hash
-from pipeline.statistics import summary as statistics
+from pipeline.statistics.summary import merge_summaries
 
 ROWS = 50_000
 
@@ -42,14 +42,14 @@ def packed(plan, frame):
 
 
 @pytest.fixture(scope="module")
-def coding(plan, packed):
+def batch_encoder(plan, packed):
     summary = batch_pipeline.summarise_batch(packed, plan.recipe)
-    return Coding(make_encoder(summary, plan.features.columns, plan.reference), np.array([0, 1]), 0)
+    return BatchEncoder(make_encoder(summary, plan.features.columns, plan.reference), np.array([0, 1]), 0)
 
 
 @pytest.fixture(scope="module")
-def model(coding, packed):
-    rows = coding.rows(packed, TRAIN)
+def model(batch_encoder, packed):
+    rows = batch_encoder.rows(packed, TRAIN)
     return AdaptiveClassifier(normalize=False, shuffle=False).partial_fit(rows.X, rows.y, classes=[0, 1])
 
 
@@ -70,30 +70,32 @@ def test_summarise(benchmark, plan, packed):
 
 
 def test_merge_eight_summaries(benchmark, plan, packed):
-    benchmark(statistics.merge, [batch_pipeline.summarise_batch(packed, plan.recipe)] * 8)
+    benchmark(merge_summaries, [batch_pipeline.summarise_batch(packed, plan.recipe)] * 8)
 
 
-def test_encode(benchmark, coding, packed):
-    benchmark(coding.rows, packed, TRAIN)
+def test_encode(benchmark, batch_encoder, packed):
+    benchmark(batch_encoder.rows, packed, TRAIN)
 
 
 @pytest.mark.parametrize("form", ["compact", "csr"])
-def test_train(benchmark, coding, packed, model, form):
-    rows = coding.rows(packed, TRAIN)
+def test_train(benchmark, batch_encoder, packed, model, form):
+    rows = batch_encoder.rows(packed, TRAIN)
     X = rows.X if form == "compact" else rows.X.tocsr()
     model.partial_fit(X, rows.y)  # compile
     benchmark(model.partial_fit, X, rows.y)
 
 
-def test_evaluate(benchmark, coding, packed, model):
-    judge = Judge(model, coding, Target(coding.classes), metrics_for("classification", ROWS, ROWS))
-    benchmark(evaluate_batch, packed, judge, TRAIN)
+def test_evaluate(benchmark, batch_encoder, packed, model):
+    evaluator = Evaluator(
+        model, batch_encoder, TargetSpec(batch_encoder.classes), metrics_for("classification", ROWS, ROWS)
+    )
+    benchmark(evaluate_batch, packed, evaluator, TRAIN)
 
 
 @pytest.mark.parametrize("lanes", [8])
 def test_merge_lanes(benchmark, model, lanes):
     from functools import reduce
 
-    from pipeline.models.factory.adaptive.delta import AdaptiveShare
+    from pipeline.models.adaptive.delta import AdaptiveDelta
 
-    benchmark(lambda: reduce(AdaptiveShare.merge, [AdaptiveShare.of(model, None)] * lanes).onto(None, model))
+    benchmark(lambda: reduce(AdaptiveDelta.merge, [AdaptiveDelta.of(model, None)] * lanes).apply_to(None, model))

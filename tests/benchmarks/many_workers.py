@@ -21,8 +21,8 @@ from pipeline import config as cfg
 from pipeline.engine import batch_schedule, batch_source
 from pipeline.engine.cluster import forkserver, session
 from pipeline.engine.cluster.session import Session
-from pipeline.engine.cluster.worker_affinity import free_from_the_lost
-from pipeline.engine.task_runner import Tasks
+from pipeline.engine.cluster.worker_affinity import release_lost_affinity
+from pipeline.engine.task_runner import TaskRunner
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.plan import Plan, make_plan
 from pipeline.scaling_study.costs import calibrate
@@ -55,9 +55,9 @@ class Slow:
 
 def slowly(factor: float) -> None:
     """Have every task of the flow sleep."""
-    submit, pack = Tasks._submit, batch_source.pack_spans
+    submit, pack = TaskRunner._submit, batch_source.pack_spans
 
-    def slow_submit(self: Tasks, names: Any, function: Any, arguments: Any, about: Any) -> Any:
+    def slow_submit(self: TaskRunner, names: Any, function: Any, arguments: Any, about: Any) -> Any:
         name = names[0] if names else ""
         seconds = factor * SLEEP.get(name.partition("-")[0], 0.0)
         if function is batch_schedule.state_of:  # for each batch, wherever it is worked on
@@ -69,7 +69,7 @@ def slowly(factor: float) -> None:
             seconds = 0.0
         return submit(self, names, Slow(function, seconds) if seconds else function, arguments, about)
 
-    Tasks._submit = slow_submit  # type: ignore[method-assign]
+    TaskRunner._submit = slow_submit  # type: ignore[method-assign]
     batch_source.pack_spans = Slow(pack, factor * SLEEP["read"], each=True)  # type: ignore[assignment]
 
 
@@ -86,7 +86,7 @@ def session_of(workers: int, stack: Any) -> Session:
     import dask
 
     forkserver.start()
-    stack.enter_context(dask.config.set(session._local_settings(cfg.Cluster()) | QUIET))
+    stack.enter_context(dask.config.set(session._local_settings(cfg.ClusterConfig()) | QUIET))
     made = stack.enter_context(
         LocalCluster(
             n_workers=workers,
@@ -100,7 +100,7 @@ def session_of(workers: int, stack: Any) -> Session:
     client = stack.enter_context(Client(made))
     client.wait_for_workers(workers, timeout=300)
     client.get_task_stream(start=time.time())
-    return Session(client, workers, workers, 0, places=free_from_the_lost(client))
+    return Session(client, workers, workers, 0, places=release_lost_affinity(client))
 
 
 def run(plan: Plan, workers: int, repeats: int) -> tuple[Any, list[Any]]:

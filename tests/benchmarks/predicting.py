@@ -24,9 +24,9 @@ from distributed import Client, wait
 from pipeline import config as cfg
 from pipeline.commands.predict import Scorer
 from pipeline.engine.cluster.session import Session, connect
-from pipeline.inference.scoring import Scored
+from pipeline.inference.scoring import ScoringState
 from pipeline.inference.scoring_plan import ScorePlan, config_for, plan_scores
-from pipeline.models.factory import persistence
+from pipeline.models import persistence
 from pipeline.monitoring.progress import Monitor
 
 
@@ -67,7 +67,7 @@ def plain(client: Client, plan: ScorePlan, out: Path) -> float:
 def ours(session: Session, plan: ScorePlan) -> float:
     """Seconds of the stage of `pipeline predict`."""
     monitor = Monitor(quiet=True)
-    Scorer(plan, session, monitor).score(Scored())
+    Scorer(plan, session, monitor).score(ScoringState())
     return monitor.seconds["predict"]
 
 
@@ -83,7 +83,7 @@ def main() -> None:
     config = config_for(given.model, given.data, ["data.batch_rows=file"])
     model = persistence.load(given.model)
     seconds: dict[str, list[float]] = {"predict": [], "decode and write": []}
-    with connect(cfg.Cluster(workers=given.workers, dashboard="127.0.0.1:0")) as session:
+    with connect(cfg.ClusterConfig(workers=given.workers, dashboard="127.0.0.1:0")) as session:
         for _ in range(given.rounds + 1):
             place = Path(tempfile.mkdtemp())
             plan = plan_scores(config, model, given.keep, str(place / "out"))

@@ -22,7 +22,6 @@ import numpy as np
 import psutil
 from dask_ml.model_selection import HyperbandSearchCV, SuccessiveHalvingSearchCV
 from distributed import Client, LocalCluster
-from pipeline.models.factory.adaptive.linear import AdaptiveClassifier
 from sklearn.metrics import log_loss
 
 import pipeline
@@ -30,11 +29,12 @@ from pipeline import config as cfg
 from pipeline.commands import run as runs
 from pipeline.datasets import flights
 from pipeline.io.reader import read_batch
+from pipeline.models.adaptive.linear import AdaptiveClassifier
 from pipeline.monitoring.events import Event
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.plan import make_plan
 from pipeline.preparation.batch_pipeline import load_batch
-from pipeline.preparation.split import FATE, TEST, TRAIN
+from pipeline.preparation.split import ROLE, TEST, TRAIN
 
 RATES, PENALTIES = [0.02, 0.05, 0.15, 0.4], [0.0, 10.0, 100.0]
 SPACE = {"model.params.learning_rate": RATES, "model.params.l2": PENALTIES, "features.min_frequency": [1, 50]}
@@ -79,14 +79,14 @@ def ours(name: str, method: str, folder: Path, space: dict[str, Any]) -> Figures
     return report["metrics"]["log_loss"], rows, report["seconds"]["search"], worked[1] - worked[0]
 
 
-def encoded(run: Path, fate: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def encoded(run: Path, role: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Rows of one fate as dense matrices, and their labels, batch by batch, as the model of a run encodes them."""
     settings, encoder = cfg.load(run / "config.toml"), pipeline.load(run).named_steps["preprocess"]
     plan = make_plan(settings)
     X, y = [], []
     for batch in plan.batches:
         frame = load_batch(read_batch(batch, plan.recipe.selection), batch, plan.recipe)
-        frame = frame[frame[FATE] == fate]
+        frame = frame[frame[ROLE] == role]
         frame = frame.iloc[np.random.default_rng([0, batch.number]).permutation(len(frame))]
         matrix = encoder.transform(frame)
         X.append(np.asarray(matrix.toarray() if hasattr(matrix, "toarray") else matrix))

@@ -26,11 +26,11 @@ from pipeline.cli import main
 from pipeline.commands import export
 from pipeline.errors import TrackingError
 from pipeline.inference.mlflow_pyfunc import _load_pyfunc
-from pipeline.models.factory import persistence
+from pipeline.models import persistence
 from pipeline.reporting.comparison import read_run
-from tests.conftest import table, write
 from tests.commands.test_cli import MINIMAL
 from tests.commands.test_cli import pipeline as command
+from tests.conftest import table, write
 
 ROOT = Path(__file__).parent.parent
 REPORT = {

@@ -123,7 +123,7 @@ def test_what_is_unfinished_is_gone_on_with_and_nothing_else(trained, options, t
     other = pipeline.load(model)
     other.named_steps["model"].coef_[0, 0] += 1
     (tmp_path / "other").mkdir()
-    (tmp_path / "other/model.skops").write_bytes(pipeline.models.factory.persistence.dumps(other))
+    (tmp_path / "other/model.skops").write_bytes(pipeline.models.persistence.dumps(other))
     (tmp_path / "other/config.toml").write_text((model / "config.toml").read_text())
     with pytest.raises(ConfigError, match="began with the model"):
         predict(tmp_path / "other", str(held), str(out), options=options, resume=True)

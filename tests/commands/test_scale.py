@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.cli import main
-from pipeline.commands.settings import settings_of
+from pipeline.commands.settings import load_settings
 from pipeline.errors import ConfigError
 from pipeline.planning.plan import make_plan
 from pipeline.scaling_study.measurement import Setting, interleaved, prefix
@@ -129,7 +129,7 @@ def test_a_folder_that_is_not_empty_stays_as_it_is(here):
 
 
 def test_prefixes_have_both_sides_and_numbers_of_their_own(here):
-    plan = make_plan(settings_of(here / "c.toml", ("split.by=batch",), None))
+    plan = make_plan(load_settings(here / "c.toml", ("split.by=batch",), None))
     part = prefix(plan, 10)
     assert [batch.number for batch in part.batches] == list(range(10))
     assert sum(batch.test for batch in part.batches) == 2
@@ -140,7 +140,7 @@ def test_prefixes_have_both_sides_and_numbers_of_their_own(here):
 
 
 def test_where_rows_go_by_time_a_prefix_is_spread_over_all_of_it(here):
-    plan = make_plan(settings_of(here / "c.toml", ("split.by=time", "split.column=t"), None))
+    plan = make_plan(load_settings(here / "c.toml", ("split.by=time", "split.column=t"), None))
     part = prefix(plan, 4)
     assert len({batch.pieces[0].path for batch in part.batches}) == 4
 

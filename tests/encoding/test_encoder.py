@@ -7,11 +7,11 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from pipeline.encoding.batch_encoder import Coding, Rows, joined
+from pipeline.encoding.batch_encoder import BatchEncoder, EncodedBatch, concat_rows
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import DataError
 from pipeline.preparation.columns import category_codes
-from pipeline.preparation.packing import PackedBatch, Reference, pack
+from pipeline.preparation.packing import PackedBatch, PackingScale, pack
 from tests.conftest import table
 
 
@@ -101,19 +101,19 @@ def test_missing_column_is_named(encoder):
 
 
 def packed(frame: pd.DataFrame, encoder: Encoder, label: str, number: int = 0) -> PackedBatch:
-    features = pack(frame, encoder.columns, Reference(encoder.center_, encoder.unit_))
-    fate = np.arange(len(frame), dtype=np.int8) % 4
-    return PackedBatch(number, len(frame), features, *category_codes(frame[label]), fate)
+    features = pack(frame, encoder.columns, PackingScale(encoder.center_, encoder.unit_))
+    role = np.arange(len(frame), dtype=np.int8) % 4
+    return PackedBatch(number, len(frame), features, *category_codes(frame[label]), role)
 
 
 def test_a_batch_is_parted_by_fate_and_labels_become_class_numbers(encoder):
     frame = table(50)
-    coding = Coding(encoder, np.array([10, 12]), 0)
-    tests = coding.rows(packed(frame, encoder, "three"), 1)
+    batch_encoder = BatchEncoder(encoder, np.array([10, 12]), 0)
+    tests = batch_encoder.rows(packed(frame, encoder, "three"), 1)
     wanted = frame[(np.arange(50) % 4 == 1) & frame["three"].isin([10, 12])]
     np.testing.assert_array_equal(tests.y, (wanted["three"] == 12).astype(int))
     np.testing.assert_array_equal(tests.X.tocsr().toarray(), encoder.transform(wanted).toarray())
-    empty = coding.rows(packed(frame.iloc[:0], encoder, "three"), 0)
+    empty = batch_encoder.rows(packed(frame.iloc[:0], encoder, "three"), 0)
     assert len(empty) == 0
     assert empty.X.shape == (0, encoder.width_)
 
@@ -126,11 +126,11 @@ def test_rows_of_several_batches_are_one_matrix_however_long_their_texts():
     encoder = Encoder(["x"], text=["w"]).fit(pd.concat(frames, ignore_index=True))
     parts = []
     for frame in frames:
-        packed = pack(frame, encoder.columns, Reference(encoder.center_, encoder.unit_))
+        packed = pack(frame, encoder.columns, PackingScale(encoder.center_, encoder.unit_))
         places = np.arange(len(frame))
-        parts.append(Rows(encoder.encode(packed, places), places.astype(float), places))
-    assert len({part.X.hot.shape[1] for part in parts}) > 1
-    whole = joined(parts)
+        parts.append(EncodedBatch(encoder.encode(packed, places), places.astype(float), places))
+    assert len({part.X.one_hot.shape[1] for part in parts}) > 1
+    whole = concat_rows(parts)
     expected = np.vstack([part.X.plain().toarray() for part in parts])
     np.testing.assert_array_equal(whole.X.plain().toarray(), expected)
     assert whole.y.tolist() == [0, 0, 1, 2, 0, 1]
@@ -139,13 +139,13 @@ def test_rows_of_several_batches_are_one_matrix_however_long_their_texts():
 def test_training_rows_come_in_an_order_of_the_seed_and_the_batch(encoder):
     frame = table(200)
     classes = np.array([0, 1])
-    first = Coding(encoder, classes, 0).rows(packed(frame, encoder, "y"), 0)
-    again = Coding(encoder, classes, 0).rows(packed(frame, encoder, "y"), 0)
+    first = BatchEncoder(encoder, classes, 0).rows(packed(frame, encoder, "y"), 0)
+    again = BatchEncoder(encoder, classes, 0).rows(packed(frame, encoder, "y"), 0)
     np.testing.assert_array_equal(first.X.dense, again.X.dense)
     plain = encoder.transform(frame.iloc[::4]).toarray()
     for other in (
-        Coding(encoder, classes, 1).rows(packed(frame, encoder, "y"), 0),
-        Coding(encoder, classes, 0).rows(packed(frame, encoder, "y", number=1), 0),
+        BatchEncoder(encoder, classes, 1).rows(packed(frame, encoder, "y"), 0),
+        BatchEncoder(encoder, classes, 0).rows(packed(frame, encoder, "y", number=1), 0),
     ):
         assert not np.array_equal(first.X.dense, other.X.dense)
         assert sorted(map(tuple, other.X.tocsr().toarray())) == sorted(map(tuple, plain))
@@ -155,9 +155,9 @@ def test_training_rows_come_in_an_order_of_the_seed_and_the_batch(encoder):
 def test_a_packed_row_is_small_and_wide_vocabularies_fit(values):
     frame = pd.DataFrame({"c": [f"v{i}" for i in range(values)] + [None]})
     encoder = Encoder([], ["c"]).fit(frame)
-    features = pack(frame, encoder.columns, Reference(encoder.center_, encoder.unit_))
+    features = pack(frame, encoder.columns, PackingScale(encoder.center_, encoder.unit_))
     assert features.codes.dtype == (np.uint16 if values == 300 else np.uint32)
     matrix = encoder.encode(features, np.arange(len(frame)))
-    assert matrix.hot.dtype == features.codes.dtype
+    assert matrix.one_hot.dtype == features.codes.dtype
     np.testing.assert_array_equal(matrix.tocsr().sum(axis=1), 1)
     np.testing.assert_array_equal(matrix.tocsr().sum(axis=0), 1)

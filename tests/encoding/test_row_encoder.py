@@ -6,12 +6,12 @@ import decimal
 import numpy as np
 import pandas as pd
 import pytest
-from pipeline.models.factory.adaptive.linear import AdaptiveClassifier
 from sklearn.pipeline import Pipeline
 
 from pipeline.encoding import row_encoder as module
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import DataError
+from pipeline.models.adaptive.linear import AdaptiveClassifier
 from tests.conftest import table
 
 

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pipeline.models.factory.adaptive.linear import AdaptiveClassifier
 from sklearn.feature_extraction import FeatureHasher
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.impute import SimpleImputer
@@ -22,15 +21,15 @@ from sklearn.preprocessing import (
     TargetEncoder,
 )
 
-from pipeline.encoding.batch_encoder import Coding, make_encoder
+from pipeline.encoding.batch_encoder import BatchEncoder, make_encoder
 from pipeline.encoding.encoder import Encoder
 from pipeline.engine.tree_reduction import tree
-from pipeline.models.factory import persistence
+from pipeline.models import persistence
+from pipeline.models.adaptive.linear import AdaptiveClassifier
 from pipeline.preparation.columns import category_codes
-from pipeline.preparation.packing import PackedBatch, Reference, pack
+from pipeline.preparation.packing import PackedBatch, PackingScale, pack
 from pipeline.statistics import counts, quantiles
-from pipeline.statistics import summary as statistics
-from pipeline.statistics.summary import summarise
+from pipeline.statistics.summary import merge_summaries, summarise
 from tests.conftest import table
 
 FRAME = table(3_000, seed=5).assign(
@@ -157,18 +156,18 @@ def batches(frame, columns, about, cuts, label="y", folds=3):
     for i, (a, b) in enumerate(itertools.pairwise(edges)):
         part = frame.iloc[a:b]
         codes, labels = category_codes(part[label])
-        fate = (np.arange(a, b) % 5 == 0).astype(np.int8)
-        made.append(PackedBatch(i, b - a, pack(part, columns, about), codes, labels, fate, fold=fold[a:b]))
+        role = (np.arange(a, b) % 5 == 0).astype(np.int8)
+        made.append(PackedBatch(i, b - a, pack(part, columns, about), codes, labels, role, fold=fold[a:b]))
     return made
 
 
 def test_a_row_is_target_encoded_by_the_other_folds_alone():
     columns = Encoder([], ["c"], options={"c": {"encode": "target", "scale": "none"}}).columns
-    about = Reference.of(FRAME, columns)
+    about = PackingScale.of(FRAME, columns)
     made = batches(FRAME, columns, about, [700, 2_000])
-    summary = statistics.merge([summarise(batch, columns, about) for batch in made])
+    summary = merge_summaries([summarise(batch, columns, about) for batch in made])
     encoder = make_encoder(summary, columns, about, np.array([0, 1]), folds=3)
-    rows = [Coding(encoder, np.array([0, 1]), 0).rows(batch, 0) for batch in made]
+    rows = [BatchEncoder(encoder, np.array([0, 1]), 0).rows(batch, 0) for batch in made]
     train = np.arange(len(FRAME)) % 5 != 0
     fold = np.arange(len(FRAME)) * 7 % 3
     wanted = np.full(len(FRAME), np.nan)
@@ -179,7 +178,7 @@ def test_a_row_is_target_encoded_by_the_other_folds_alone():
         wanted[here] = theirs.transform(text(FRAME[here]))[:, 0]
     found = np.concatenate([r.X.dense[:, 0] for r in rows])
     np.testing.assert_allclose(np.sort(found), np.sort(wanted[train]), rtol=1e-5)
-    tested = Coding(encoder, np.array([0, 1]), 0).rows(made[0], 1).X.dense[:, 0]
+    tested = BatchEncoder(encoder, np.array([0, 1]), 0).rows(made[0], 1).X.dense[:, 0]
     every = TargetEncoder(smooth=10.0, target_type="binary").fit(text(FRAME[train]), FRAME.loc[train, "y"])
     np.testing.assert_allclose(tested, every.transform(text(FRAME[:700][~train[:700]]))[:, 0], rtol=1e-5)
 
@@ -239,10 +238,10 @@ def everything():
 @given(cuts=st.lists(st.integers(0, 600), max_size=6), fan_in=st.integers(2, 5))
 def test_any_partitioning_and_tree_learn_the_same_encoder(cuts, fan_in):
     frame, columns = FRAME.head(600), everything().columns
-    about = Reference.of(frame, columns)
+    about = PackingScale.of(frame, columns)
     made = batches(frame, columns, about, cuts)
     parts = [summarise(batch, columns, about) for batch in made]
-    merged = tree(parts, fan_in, lambda groups, level: [statistics.merge(group) for group in groups])
+    merged = tree(parts, fan_in, lambda groups, level: [merge_summaries(group) for group in groups])
     ours = make_encoder(merged, columns, about, np.array([0, 1]), 3)
     (one,) = batches(frame, columns, about, [])
     whole = make_encoder(summarise(one, columns, about), columns, about, np.array([0, 1]), 3)
@@ -293,6 +292,6 @@ def test_a_saved_encoder_answers_the_same(tmp_path):
     model = Pipeline([("preprocess", everything()), ("model", AdaptiveClassifier(random_state=0))])
     model.fit(FRAME, FRAME["y"])
     (tmp_path / "m.skops").write_bytes(persistence.dumps(model))
-    loaded = persistence.load(tmp_path / "m.skops")
-    np.testing.assert_array_equal(loaded.predict_proba(NEW), model.predict_proba(NEW))
-    assert persistence.fingerprint(loaded) == persistence.fingerprint(model)
+    from_dict = persistence.load(tmp_path / "m.skops")
+    np.testing.assert_array_equal(from_dict.predict_proba(NEW), model.predict_proba(NEW))
+    assert persistence.fingerprint(from_dict) == persistence.fingerprint(model)

@@ -13,20 +13,20 @@ from pipeline import config as cfg
 from pipeline.engine.batch_schedule import (
     PLENTY,
     SEGMENT,
+    assign_workers,
     batches_per_task,
-    in_turn,
+    colocated_batches,
+    interleave,
     lanes_of,
-    parts_of,
-    places_of,
+    part_size,
+    restrict_to,
     segments_of,
-    shared_out,
-    wanted_together,
+    split_segments,
     windows_of,
-    within,
 )
-from pipeline.engine.batch_source import Source
+from pipeline.engine.batch_source import BatchSource
 from pipeline.engine.cluster.session import connect
-from pipeline.io.batching import Batch, Piece
+from pipeline.io.batching import Batch, RowGroupRange
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.plan import make_plan
 from pipeline.training.job import Job
@@ -34,13 +34,13 @@ from tests.conftest import table, write
 
 
 def lone(number, test=None, span=None):
-    return Batch(number, (Piece(f"{number}", (0,)),), 1, span=number if span is None else span, test=test)
+    return Batch(number, (RowGroupRange(f"{number}", (0,)),), 1, span=number if span is None else span, test=test)
 
 
 @given(st.lists(st.sampled_from([None, True, False]), min_size=1, max_size=70), st.integers(1, 9), st.integers(1, 40))
 def test_every_batch_is_in_one_segment_of_those_that_train_or_of_those_that_do_not(sides, lanes, round_batches):
     batches = [lone(n, side) for n, side in enumerate(sides)]
-    segments = segments_of(batches, cfg.Train(lanes=lanes, round_batches=round_batches))
+    segments = segments_of(batches, cfg.TrainConfig(lanes=lanes, round_batches=round_batches))
     assert sorted(n for segment in segments for n in segment) == list(range(len(batches)))
     for segment in segments:
         assert 0 < len(segment) <= SEGMENT
@@ -52,7 +52,7 @@ def test_a_round_is_shared_out_among_lanes_as_by_dealing(count, lanes):
     dealt = lanes_of(range(count), lanes)
     for k, lane in enumerate(dealt):
         assert [n for segment in lane for n in segment] == list(range(count))[k :: len(dealt)]
-    turns = in_turn(dealt)
+    turns = interleave(dealt)
     assert sorted(n for segment in turns for n in segment) == list(range(count))
     assert turns[: len(dealt)] == [lane[0] for lane in dealt]
 
@@ -61,8 +61,8 @@ def test_a_round_is_shared_out_among_lanes_as_by_dealing(count, lanes):
 @pytest.mark.parametrize("workers", [1, 2, 3, 8, 16, 48, 64])
 def test_workers_that_take_turns_have_about_as_many_batches_each(lanes, round_batches, workers):
     batches = [lone(n) for n in range(384)]
-    train = cfg.Train(lanes=lanes, round_batches=round_batches)
-    places = places_of(wanted_together(batches, train, workers), workers)
+    train = cfg.TrainConfig(lanes=lanes, round_batches=round_batches)
+    places = assign_workers(colocated_batches(batches, train, workers), workers)
     assert sorted(places) == list(range(384))
     share = Counter(places.values())
     assert sorted(share) == list(range(workers))
@@ -70,9 +70,9 @@ def test_workers_that_take_turns_have_about_as_many_batches_each(lanes, round_ba
 
 
 def test_segments_of_as_many_batches_take_turns_on_the_workers():
-    train = cfg.Train(lanes=4, round_batches=32)
+    train = cfg.TrainConfig(lanes=4, round_batches=32)
     batches = [lone(n) for n in range(384)]
-    places = places_of(wanted_together(batches, train, 3), 3)
+    places = assign_workers(colocated_batches(batches, train, 3), 3)
     for turn, segment in enumerate(segments_of(batches, train)):
         assert {places[n] for n in segment} == {turn % 3}
 
@@ -80,25 +80,25 @@ def test_segments_of_as_many_batches_take_turns_on_the_workers():
 @given(st.integers(1, 400), st.integers(0, 200), st.integers(1, 70))
 def test_what_a_task_works_on_is_wanted_on_one_worker(training, testing, threads):
     batches = [lone(n, n >= training or None) for n in range(training + testing)]
-    train = cfg.Train(lanes=4)
+    train = cfg.TrainConfig(lanes=4)
     segments = segments_of(batches, train)
-    wanted = wanted_together(batches, train, threads)
-    parts = parts_of(segments, batches_per_task(segments, threads, keep=True, cut=False))
+    wanted = colocated_batches(batches, train, threads)
+    parts = split_segments(segments, batches_per_task(segments, threads, keep=True, cut=False))
     assert wanted == [part for part in parts if part[0] < training]
 
 
 @given(st.integers(1, 200), st.integers(1, 70))
 def test_segments_are_shared_out_until_every_thread_has_plenty(count, threads):
-    segments = segments_of([lone(n) for n in range(count)], cfg.Train(lanes=4))
-    size = shared_out(segments, threads)
-    parts = parts_of(segments, size)
+    segments = segments_of([lone(n) for n in range(count)], cfg.TrainConfig(lanes=4))
+    size = part_size(segments, threads)
+    parts = split_segments(segments, size)
     assert [n for part in parts for n in part] == [n for segment in segments for n in segment]
     assert len(parts) >= PLENTY * threads or size == 1
-    assert size == SEGMENT or len(parts_of(segments, 2 * size)) < PLENTY * threads
+    assert size == SEGMENT or len(split_segments(segments, 2 * size)) < PLENTY * threads
 
 
 def test_segments_are_the_same_however_batches_are_cut_and_neighbours_where_they_are_many(monkeypatch):
-    train = cfg.Train(lanes=2)
+    train = cfg.TrainConfig(lanes=2)
     assert segments_of([lone(n, span=n // 3) for n in range(20)], train) == segments_of([*map(lone, range(20))], train)
     monkeypatch.setattr("pipeline.engine.batch_schedule.WINDOW", 19)
     neighbours = [list(range(8)), list(range(8, 16)), list(range(16, 20))]
@@ -119,7 +119,7 @@ def test_windows_hold_as_many_parts_as_fit(sizes, most):
 
 
 def test_of_segments_only_the_wanted_batches_are_left():
-    assert within([[3, 1], [2], [0, 4]], {1, 4}) == [[1], [4]]
+    assert restrict_to([[3, 1], [2], [0, 4]], {1, 4}) == [[1], [4]]
 
 
 # --- what a source gives for them ---
@@ -132,9 +132,9 @@ def read(batches):
 
 @pytest.mark.parametrize("keep", [True, False])
 def test_a_segment_is_read_by_one_task_and_its_batches_can_still_be_had_one_by_one(keep):
-    with connect(cfg.Cluster(workers=0)) as session:
+    with connect(cfg.ClusterConfig(workers=0)) as session:
         client = session.client
-        source = Source(client, read, pd.DataFrame({"x": []}), [lone(n) for n in range(5)], keep, per_read=3)
+        source = BatchSource(client, read, pd.DataFrame({"x": []}), [lone(n) for n in range(5)], keep, per_read=3)
 
         def held(*parts):
             return client.gather(source.held(parts))
@@ -164,7 +164,7 @@ def test_whole_segments_single_batches_and_joined_reading_give_the_same_bits(tmp
     for plenty, joined in ((10**9, 0), (0, 0), (0, 1 << 30), (4, 0), (4, 1 << 30)):
         monkeypatch.setattr("pipeline.engine.batch_schedule.PLENTY", plenty)
         monkeypatch.setattr("pipeline.engine.batch_source.JOINED_BYTES", joined)
-        with connect(cfg.Cluster(workers=0)) as session:
+        with connect(cfg.ClusterConfig(workers=0)) as session:
             outcome = Job(plan, replace(session, threads=2), Monitor(quiet=True)).execute()
             kinds = Counter(str(record["key"]).partition("-")[0] for record in session.client.get_task_stream())
         model = outcome.model.named_steps["model"]

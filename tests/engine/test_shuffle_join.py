@@ -5,7 +5,6 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from pipeline.models.factory.persistence import fingerprint
 
 from pipeline import config as cfg
 from pipeline.commands.check import check
@@ -14,6 +13,7 @@ from pipeline.commands.run import run
 from pipeline.config import dump
 from pipeline.engine.shuffle_join import joined
 from pipeline.errors import DataError
+from pipeline.models.persistence import fingerprint
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.plan import make_plan
 from pipeline.training.job import Job

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.engine.task_runner import Tasks
+from pipeline.engine.task_runner import TaskRunner
 from pipeline.engine.tree_reduction import tree
 from pipeline.monitoring.progress import Monitor
 
@@ -39,7 +39,7 @@ def concatenated(parts):
 @pytest.mark.cluster
 def test_the_scheduler_forgets_a_window_once_it_is_merged(session, monkeypatch):
     monkeypatch.setattr("pipeline.engine.batch_schedule.WINDOW", 10)
-    tasks, known = Tasks(session.client, 3), []
+    tasks, known = TaskRunner(session.client, 3), []
 
     def begin(window):
         known.append(session.client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks)))

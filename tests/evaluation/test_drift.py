@@ -14,9 +14,9 @@ from pipeline.encoding.encoder import Encoder
 from pipeline.errors import DataError
 from pipeline.evaluation import drift
 from pipeline.statistics.counts import Counts
-from pipeline.statistics.moments import Moments, Number
+from pipeline.statistics.moments import Moments, NumericStats
 from pipeline.statistics.summary import Summary
-from pipeline.statistics.targets import Targets, predictive_power
+from pipeline.statistics.targets import TargetCounts, predictive_power
 from tests.conftest import table, write
 
 OPTIONS = {"workers": 1, "dashboard": "127.0.0.1:0"}
@@ -128,7 +128,7 @@ def test_the_stability_index_is_its_formula():
 
     def summary(shift, share):
         packed = (rng.normal(size=50_000) + shift).astype(np.float32)
-        number = Number.of(packed, np.arange(50_000), 0.0, 1.0)
+        number = NumericStats.of(packed, np.arange(50_000), 0.0, 1.0)
         counts = Counts(pd.Series([int(1000 * share), 1000 - int(1000 * share)], index=["p", "q"]))
         return Summary({}, {"a": number}, {"k": counts}, None, None, None)
 
@@ -145,11 +145,11 @@ def test_predictive_power_is_lambda_of_other_folds():
     codes = np.array([0, 0, 1, 1] * 50)
     fold = np.arange(200) % 2
     values, labels = pd.Index(["a", "b"]), pd.Index([0, 1])
-    assert predictive_power(Targets.of(codes, values, fold, codes, labels)) == 1
+    assert predictive_power(TargetCounts.of(codes, values, fold, codes, labels)) == 1
     amount = np.where(codes == 0, 3.0, 8.0) + np.tile([0.0, 1.0, -1.0, 0.5], 50)
     means = pd.Series(amount).groupby([codes, 1 - fold]).mean()
     guessed = np.array([means[c, f] for c, f in zip(codes, fold, strict=True)])
-    found = predictive_power(Targets.of(codes, values, fold, amount, None), Moments.of(amount))
+    found = predictive_power(TargetCounts.of(codes, values, fold, amount, None), Moments.of(amount))
     assert found == pytest.approx(sk.r2_score(amount, guessed))
     noise = np.arange(200) // 2 % 2 ^ np.arange(200) // 100
-    assert predictive_power(Targets.of(codes, values, fold, noise, labels)) <= 0.05
+    assert predictive_power(TargetCounts.of(codes, values, fold, noise, labels)) <= 0.05

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from pipeline.encoding.encoder import Encoder
-from pipeline.evaluation.permutation_importance import Sample, features_of, pooled, rises
+from pipeline.evaluation.permutation_importance import Sample, features_of, permutation_importances, pooled
 from pipeline.metrics.prediction import Prediction
 from pipeline.preparation.columns import Columns
-from pipeline.preparation.packing import Reference, pack
+from pipeline.preparation.packing import PackingScale, pack
 
 COLUMNS = Columns(("x",), ("c",), ("t",), ("text",), (("c", "t.month"),))
 
@@ -28,7 +28,7 @@ def frame(rows: int, seed: int, words: str) -> pd.DataFrame:
 def test_batches_with_vocabularies_of_their_own_are_pooled_row_by_row():
     frames = [frame(40, 0, "ab"), frame(1, 1, "c"), frame(30, 2, "bd")]
     whole = pd.concat(frames, ignore_index=True)
-    reference = Reference.of(whole, COLUMNS)
+    reference = PackingScale.of(whole, COLUMNS)
     encoder = Encoder(["x"], ["c"], ["t"], ["text"], [["c", "t.month"]]).fit(whole)
     samples = [Sample(pack(part, COLUMNS, reference), np.arange(len(part))) for part in frames]
     for sample in (pooled(samples), pooled([pooled(samples[:2]), samples[2]])):
@@ -41,7 +41,7 @@ def test_batches_with_vocabularies_of_their_own_are_pooled_row_by_row():
 def test_rows_without_the_rest_of_their_vocabularies_are_the_same_rows():
     frame = pd.DataFrame({"x": [1.0, 2.0, 3.0, 4.0], "c": ["b", None, "a", "z"], "d": ["p", "p", "q", None]})
     columns = Columns(("x",), ("c", "d"))
-    packed = pack(frame, columns, Reference.of(frame, columns)).take(np.array([3, 1, 0]))
+    packed = pack(frame, columns, PackingScale.of(frame, columns)).take(np.array([3, 1, 0]))
     compact = packed.compact()
     assert [list(values) for values in compact.vocabularies] == [["b", "z"], ["p"]]
     for j, (before, after) in enumerate(zip(packed.vocabularies, compact.vocabularies, strict=True)):
@@ -53,7 +53,7 @@ def test_rows_without_the_rest_of_their_vocabularies_are_the_same_rows():
 @pytest.mark.parametrize("name", ["x", "c", "t", "text", "c:t.month"])
 def test_a_column_changes_places_with_all_that_was_made_of_it_and_with_nothing_else(name):
     whole = frame(50, 3, "ab")
-    reference = Reference.of(whole, COLUMNS)
+    reference = PackingScale.of(whole, COLUMNS)
     packed = pack(whole, COLUMNS, reference)
     seen = []
 
@@ -62,7 +62,7 @@ def test_a_column_changes_places_with_all_that_was_made_of_it_and_with_nothing_e
         return Prediction(y, np.zeros(len(y)), classes=0)
 
     assert features_of(COLUMNS) == ("x", "c", "t", "text", "c:t.month")
-    found = rises(Sample(packed, np.ones(50)), predict, COLUMNS, [name], 0)
+    found = permutation_importances(Sample(packed, np.ones(50)), predict, COLUMNS, [name], 0)
     assert found == {name: {"mean": 0.0, "error": 0.0}}
     before, after = seen
     assert before is packed

@@ -12,10 +12,10 @@ from sklearn.inspection import permutation_importance
 
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.results import worst
-from pipeline.models.factory import persistence
+from pipeline.models import persistence
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.plan import make_plan
-from pipeline.preparation.packing import Reference
+from pipeline.preparation.packing import PackingScale
 from pipeline.training.job import Job
 from tests.conftest import write
 from tests.training.test_job import config, execute, sides
@@ -28,7 +28,7 @@ def assess(session, model, settings):
     """`pipeline evaluate` without its command."""
     encoder = model.named_steps["preprocess"]
     plan = make_plan(settings, encoder.columns, encoder.profile_)
-    plan = replace(plan, reference=Reference(encoder.center_, encoder.unit_))
+    plan = replace(plan, reference=PackingScale(encoder.center_, encoder.unit_))
     return Job(plan, session, Monitor(time.perf_counter(), quiet=True)).assess(model)[1]
 
 

@@ -14,7 +14,7 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 
 from pipeline import config as cfg
 from pipeline.engine.cluster.session import Session, connect
-from pipeline.models.factory import persistence
+from pipeline.models import persistence
 from pipeline.monitoring.progress import Monitor
 from pipeline.monitoring.task_timing import kind_of
 from pipeline.planning.plan import make_plan
@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def workers() -> Iterator[Session]:
     """Two workers as the command starts them; whoever is killed comes back."""
-    with connect(cfg.Cluster(workers=2, dashboard="127.0.0.1:0", worker_timeout=5)) as session:
+    with connect(cfg.ClusterConfig(workers=2, dashboard="127.0.0.1:0", worker_timeout=5)) as session:
         yield session
 
 

@@ -9,7 +9,7 @@ import dask
 
 from pipeline import config as cfg
 from pipeline.engine.cluster.session import connect
-from pipeline.models.factory import persistence
+from pipeline.models import persistence
 from tests.faults.conftest import execute, settings
 
 
@@ -22,7 +22,7 @@ def main() -> None:
     data, seconds = sys.argv[1], float(sys.argv[2])
     link("up")
     patience = {"distributed.comm.timeouts.tcp": "11s", "distributed.comm.timeouts.connect": "4s"}
-    with dask.config.set(patience), connect(cfg.Cluster(workers=2, dashboard="127.0.0.1:0")) as session:
+    with dask.config.set(patience), connect(cfg.ClusterConfig(workers=2, dashboard="127.0.0.1:0")) as session:
         slow = {"prepare": {"function": "tests.faults.parts:slow"}, "data": {"keep": "reread"}}
 
         def cut() -> None:

@@ -19,7 +19,7 @@ from pipeline.errors import DataError, PipelineError
 from pipeline.io.dataset import open_dataset
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.plan import make_plan
-from pipeline.preparation.batch_pipeline import pack_span
+from pipeline.preparation.batch_pipeline import pack_row_group
 from pipeline.training.job import Job
 from tests.conftest import table, write
 from tests.faults.conftest import bits, execute, settings
@@ -262,7 +262,7 @@ def test_damage_anywhere_in_a_file_is_one_sentence_or_nothing(tmp_path_factory, 
     try:
         plan = make_plan(settings(folder))
         for batch in plan.batches:
-            pack_span([batch], plan.recipe)
+            pack_row_group([batch], plan.recipe)
     except PipelineError as error:
         assert any(name in str(error) for name in ("part.parquet", "label", "evaluate.slices")), error
 

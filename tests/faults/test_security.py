@@ -22,7 +22,7 @@ from pipeline.commands.run import run
 from pipeline.engine.cluster.session import connect
 from pipeline.engine.cluster.tls import risks, security_of
 from pipeline.errors import ClusterError, ConfigError, DataError
-from pipeline.models.factory import persistence
+from pipeline.models import persistence
 from tests.conftest import table, write
 from tests.faults.conftest import bits, execute, settings
 
@@ -31,14 +31,14 @@ def test_row_22_a_package_that_a_worker_lacks_is_named_before_anything_runs(work
     monkeypatch.setattr("pipeline.engine.cluster.code_upload.REQUIRED", ("pandas", "no_such_package"))
     with (
         pytest.raises(ClusterError, match=r"worker tcp://127.0.0.1:\d+: lacks the package no_such_package; install it"),
-        connect(cfg.Cluster(scheduler=workers.scheduler)),
+        connect(cfg.ClusterConfig(scheduler=workers.scheduler)),
     ):
         pass
 
 
 def test_row_23_a_taken_dashboard_port_falls_back_to_another_on_loopback_and_says_so(workers):
     port = workers.dashboard.rpartition(":")[2].partition("/")[0]
-    with connect(cfg.Cluster(workers=1, dashboard=f"127.0.0.1:{port}")) as other:
+    with connect(cfg.ClusterConfig(workers=1, dashboard=f"127.0.0.1:{port}")) as other:
         assert other.notes == (f"port        {port} is taken, so the dashboard listens elsewhere",)
         assert other.dashboard.startswith("http://127.0.0.1:")
         me = psutil.Process()
@@ -70,30 +70,34 @@ def certificates(tmp_path_factory) -> dict[str, dict[str, str]]:
 
 def test_row_27_tls_or_nothing(certificates, data, expected):
     ours, theirs = certificates["ours"], certificates["theirs"]
-    with connect(cfg.Cluster(workers=2, dashboard="127.0.0.1:0", **ours)) as session:
+    with connect(cfg.ClusterConfig(workers=2, dashboard="127.0.0.1:0", **ours)) as session:
         address = session.scheduler
         assert address.startswith("tls://127.0.0.1")
         assert bits(execute(session, settings(data))) == expected
         quick = {"timeout": 2.0, "scheduler": address}
         for config, error, reason in (
-            (cfg.Cluster(**quick, **theirs), ClusterError, "TLS was refused"),
-            (cfg.Cluster(**quick, **{**ours, "tls_ca": theirs["tls_ca"]}), ClusterError, "TLS was refused"),
-            (cfg.Cluster(**quick), ConfigError, r"cluster.tls_ca: missing, but tls://.* speaks TLS"),
-            (cfg.Cluster(**quick, tls_ca=ours["tls_ca"]), ConfigError, "cluster.tls_cert: missing"),
-            (cfg.Cluster(**quick, **{**ours, "tls_key": "/no/file"}), ConfigError, "cluster.tls_key: no file /no/file"),
-            (cfg.Cluster(**quick, **{**ours, "tls_key": theirs["tls_key"]}), ConfigError, "are of no use"),
+            (cfg.ClusterConfig(**quick, **theirs), ClusterError, "TLS was refused"),
+            (cfg.ClusterConfig(**quick, **{**ours, "tls_ca": theirs["tls_ca"]}), ClusterError, "TLS was refused"),
+            (cfg.ClusterConfig(**quick), ConfigError, r"cluster.tls_ca: missing, but tls://.* speaks TLS"),
+            (cfg.ClusterConfig(**quick, tls_ca=ours["tls_ca"]), ConfigError, "cluster.tls_cert: missing"),
+            (
+                cfg.ClusterConfig(**quick, **{**ours, "tls_key": "/no/file"}),
+                ConfigError,
+                "cluster.tls_key: no file /no/file",
+            ),
+            (cfg.ClusterConfig(**quick, **{**ours, "tls_key": theirs["tls_key"]}), ConfigError, "are of no use"),
         ):
             with pytest.raises(error, match=reason), connect(config):
                 pass
         plain = address.replace("tls://", "tcp://")
         with (
             pytest.raises(ClusterError, match=r"no scheduler answered within 2 s .*tls:// where it speaks TLS, ws://"),
-            connect(cfg.Cluster(timeout=2.0, scheduler=plain)),
+            connect(cfg.ClusterConfig(timeout=2.0, scheduler=plain)),
         ):
             pass
         with (
             pytest.raises(ConfigError, match="a plain connection, but TLS was asked for"),
-            connect(cfg.Cluster(scheduler=plain, **ours)),
+            connect(cfg.ClusterConfig(scheduler=plain, **ours)),
         ):
             pass
 
@@ -101,17 +105,17 @@ def test_row_27_tls_or_nothing(certificates, data, expected):
 def test_row_27_websockets_with_tls_or_nothing(certificates, data, expected, monkeypatch):
     monkeypatch.setattr("pipeline.engine.cluster.session.send_code", lambda client, modules: [])
     ours, theirs = certificates["ours"], certificates["theirs"]
-    how = {"protocol": "wss://", "security": security_of(cfg.Cluster(**ours)), "dashboard_address": "127.0.0.1:0"}
+    how = {"protocol": "wss://", "security": security_of(cfg.ClusterConfig(**ours)), "dashboard_address": "127.0.0.1:0"}
     with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, **how) as cluster:
         address = cluster.scheduler_address
         assert address.startswith("wss://")
-        with connect(cfg.Cluster(scheduler=address, **ours)) as session:
+        with connect(cfg.ClusterConfig(scheduler=address, **ours)) as session:
             assert bits(execute(session, settings(data))) == expected
         for config, error, reason in (
-            (cfg.Cluster(scheduler=address, timeout=2.0, **theirs), ClusterError, "TLS was refused"),
-            (cfg.Cluster(scheduler=address), ConfigError, r"cluster.tls_ca: missing, but wss://.* speaks TLS"),
+            (cfg.ClusterConfig(scheduler=address, timeout=2.0, **theirs), ClusterError, "TLS was refused"),
+            (cfg.ClusterConfig(scheduler=address), ConfigError, r"cluster.tls_ca: missing, but wss://.* speaks TLS"),
             (
-                cfg.Cluster(scheduler=address.replace("wss://", "tls://"), timeout=1.0, **ours),
+                cfg.ClusterConfig(scheduler=address.replace("wss://", "tls://"), timeout=1.0, **ours),
                 ClusterError,
                 r"no scheduler answered within 1 s .*wss:// where it speaks websockets",
             ),
@@ -220,8 +224,8 @@ def test_row_29_hostile_names_and_values_are_harmless(workers, tmp_path, monkeyp
     assert "\x1b[31mred" not in shown
     assert "\0" not in shown
     assert max(map(len, shown.splitlines())) < 2_000
-    loaded = pipeline.load(tmp_path / "run")
-    assert np.isfinite(loaded.predict_proba(frame.head())).all()
+    from_dict = pipeline.load(tmp_path / "run")
+    assert np.isfinite(from_dict.predict_proba(frame.head())).all()
     assert len(pd.read_csv(tmp_path / "run/ledger.csv")) > 0
 
 

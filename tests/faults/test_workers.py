@@ -33,7 +33,7 @@ def test_row_1_a_worker_killed_at_any_step_changes_no_bit(workers, data, expecte
 
 
 def test_row_2_workers_killed_at_random_change_no_bit(data, expected):
-    with connect(cfg.Cluster(workers=2, dashboard="127.0.0.1:0")) as session:  # which goes when the workers do
+    with connect(cfg.ClusterConfig(workers=2, dashboard="127.0.0.1:0")) as session:  # which goes when the workers do
         seen = set(session.client.run(os.getpid).values())
         session.client.register_plugin(KillWorker(delay="1.5 s", mode="segfault"), name="chaos")
         deadline = time.monotonic() + 40
@@ -104,7 +104,7 @@ def test_row_10_memory_that_runs_out_is_told_with_the_batch_the_size_and_what_to
     assert "Unable to allocate 512. GiB" in str(said.value)
     hungry = settings(poisoned, {"prepare": {"function": "tests.faults.parts:hungry"}})
     with (
-        connect(cfg.Cluster(workers=1, dashboard="127.0.0.1:0", memory="600MB")) as small,
+        connect(cfg.ClusterConfig(workers=1, dashboard="127.0.0.1:0", memory="600MB")) as small,
         pytest.raises(ClusterError, match=advice),
     ):
         execute(small, hungry)

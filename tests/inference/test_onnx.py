@@ -4,9 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from pipeline.models.factory.adaptive.linear import AdaptiveClassifier, AdaptiveRegressor
-from pipeline.models.factory.calibration import CalibratedModel
-from pipeline.models.factory.persistence import dumps
 from sklearn.linear_model import SGDClassifier
 from sklearn.naive_bayes import BernoulliNB
 from sklearn.pipeline import Pipeline
@@ -17,7 +14,10 @@ from pipeline.encoding.encoder import Encoder
 from pipeline.errors import DataError
 from pipeline.evaluation import drift
 from pipeline.inference.onnx import as_inputs, check, to_onnx
-from pipeline.preparation.packing import PackedBatch, Reference, pack
+from pipeline.models.adaptive.linear import AdaptiveClassifier, AdaptiveRegressor
+from pipeline.models.calibration import CalibratedModel
+from pipeline.models.persistence import dumps
+from pipeline.preparation.packing import PackedBatch, PackingScale, pack
 from pipeline.preparation.split import TRAIN
 from pipeline.statistics.summary import summarise
 from tests.conftest import table
@@ -36,7 +36,7 @@ def rows(count, seed=0):
 def trained(encoder, estimator, label="y"):
     frame = rows(1_200)
     encoder.fit(frame, frame["y"])
-    reference = Reference(encoder.center_, encoder.unit_)
+    reference = PackingScale(encoder.center_, encoder.unit_)
     packed = pack(frame, encoder.columns, reference)
     batch = PackedBatch(0, len(frame), packed, np.zeros(len(frame)), None, np.full(len(frame), TRAIN))
     encoder.profile_ = drift.profile(summarise(batch, encoder.columns, reference), encoder.columns)

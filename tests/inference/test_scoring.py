@@ -8,8 +8,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pipeline.models.factory.adaptive.linear import AdaptiveClassifier, AdaptiveRegressor
-from pipeline.models.factory.persistence import dumps
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline
 
@@ -17,11 +15,13 @@ from pipeline import config as cfg
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation import drift
-from pipeline.inference.scoring import STAGED, Scored, done, score_span
+from pipeline.inference.scoring import STAGED, ScoringState, done, score_span
 from pipeline.inference.scoring_plan import config_for, plan_scores
-from pipeline.io.batching import spans
+from pipeline.io.batching import group_by_row_group
 from pipeline.io.run_folder import RunFolder
-from pipeline.preparation.packing import PackedBatch, Reference, pack
+from pipeline.models.adaptive.linear import AdaptiveClassifier, AdaptiveRegressor
+from pipeline.models.persistence import dumps
+from pipeline.preparation.packing import PackedBatch, PackingScale, pack
 from pipeline.preparation.split import TRAIN
 from pipeline.statistics.summary import summarise
 from tests.conftest import table, write
@@ -35,7 +35,7 @@ def trained(label="y", estimator=None):
     """A model with the memory that a run leaves it."""
     frame = lettered(table(1_000))
     encoder = Encoder(["x", "n"], ["c"], ["t"])
-    columns, reference = encoder.columns, Reference.of(frame, encoder.columns)
+    columns, reference = encoder.columns, PackingScale.of(frame, encoder.columns)
     batch = PackedBatch(0, 1000, pack(frame, columns, reference), np.zeros(1000), None, np.full(1000, TRAIN))
     summary = summarise(batch, columns, reference)
     encoder.fit_statistics(summary, reference)
@@ -56,8 +56,8 @@ def scored(model, path, out, keep=(), **keys):
     """Every file's rows as one table, and what became of them."""
     config = cfg.parse({"data": {"path": str(path), "label": "", **keys.pop("data", {})}, **keys})
     plan = plan_scores(config, model, keep, str(out))
-    parts = [score_span(span, [b.number for b in span], plan.scoring) for span in spans(plan.batches)]
-    result = Scored.merge(parts)
+    parts = [score_span(span, [b.number for b in span], plan.scoring) for span in group_by_row_group(plan.batches)]
+    result = ScoringState.merge(parts)
     files = [pq.read_table(out / STAGED / part.file) for part in result.parts if not part.error]
     return pa.concat_tables(files), result, plan
 
@@ -175,9 +175,9 @@ def test_only_whole_files_count_as_done(model, tmp_path):
     write(table(300), tmp_path / "in", 3)
     _, result, plan = scored(model, tmp_path / "in", tmp_path / "out", data={"batch_rows": "file"})
     folder, staged = RunFolder(str(tmp_path / "out")), tmp_path / "out" / STAGED
-    again = Scored.of(done(folder, plan.batches))
+    again = ScoringState.of(done(folder, plan.batches))
     assert again.parts == result.parts
-    assert again.observed.dumped() == result.observed.dumped()
+    assert again.observed.to_dict() == result.observed.to_dict()
     first, second, third = (staged / part.file for part in result.parts)
     first.write_bytes(first.read_bytes()[:-9])
     second.with_name(second.name + ".json").write_text("{")
@@ -192,7 +192,7 @@ def test_drift_is_that_of_the_rows(model, tmp_path):
     write(frame, tmp_path / "in", 3)
     _, result, _ = scored(model, tmp_path / "in", tmp_path / "out")
     encoder = model.named_steps["preprocess"]
-    reference = Reference(encoder.center_, encoder.unit_)
+    reference = PackingScale(encoder.center_, encoder.unit_)
     packed = pack(frame, encoder.columns, reference)
     batch = PackedBatch(0, 500, packed, np.zeros(500), None, np.full(500, TRAIN))
     wanted = drift.compare(encoder.profile_, encoder.categories_, summarise(batch, encoder.columns, reference))
@@ -209,7 +209,7 @@ def test_texts_that_stay_out_of_the_frame_change_nothing(model, tmp_path):
     for name, prepare in (("apart", {}), ("inside", {"filter": {"all": "n > 0"}})):
         found, result, plan = scored(model, tmp_path / "in.parquet", tmp_path / name, ["c"], data=data, prepare=prepare)
         assert plan.scoring.selection.apart == ({"c"} if name == "apart" else set())
-        told.append((found, result.parts, result.observed.dumped()))
+        told.append((found, result.parts, result.observed.to_dict()))
     assert told[0][0].equals(told[1][0])
     assert told[0][1:] == told[1][1:]
     assert told[0][0]["c"].null_count
@@ -223,12 +223,12 @@ def test_a_model_of_texts_alone(tmp_path):
     batch = PackedBatch(
         0,
         300,
-        pack(frame, encoder.columns, Reference(np.empty(0), np.empty(0))),
+        pack(frame, encoder.columns, PackingScale(np.empty(0), np.empty(0))),
         np.zeros(300),
         None,
         np.zeros(300, int),
     )
-    summary = summarise(batch, encoder.columns, Reference(np.empty(0), np.empty(0)), side=0)
+    summary = summarise(batch, encoder.columns, PackingScale(np.empty(0), np.empty(0)), side=0)
     encoder.profile_ = drift.profile(summary, encoder.columns) | {"label": {"shares": [0.5, 0.5]}}
     estimator = AdaptiveClassifier(random_state=0).fit(encoder.transform(frame), frame["y"])
     model = Pipeline([("preprocess", encoder), ("model", estimator)])

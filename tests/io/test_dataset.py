@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError, DataError
-from pipeline.io.batching import form_batches, spans
+from pipeline.io.batching import form_batches, group_by_row_group
 from pipeline.io.dataset import Dataset, open_dataset
 from pipeline.io.reader import Selection, empty_frame, read_batch, read_span
 from tests.conftest import table, write
@@ -26,7 +26,7 @@ def read_all(path, batch_rows="auto", filters=()) -> pd.DataFrame:
     dataset = open_dataset(str(path), filters)
     batches = form_batches(dataset, batch_rows)
     alone = [read_batch(b, selection(dataset)) for b in batches]
-    together = [frame for span in spans(batches) for frame in read_span(span, selection(dataset))]
+    together = [frame for span in group_by_row_group(batches) for frame in read_span(span, selection(dataset))]
     for one, other in zip(alone, together, strict=True):
         pd.testing.assert_frame_equal(one, other)
     return pd.concat([frame.astype({"c": "str"}) for frame in alone], ignore_index=True)
@@ -251,7 +251,7 @@ def test_any_layout_of_the_same_rows_gives_the_same_batches(tmp_path_factory, si
     for path in (one, many):
         dataset = open_dataset(str(path))
         batches = form_batches(dataset, batch_rows)
-        frames = [f for span in spans(batches) for f in read_span(span, selection(dataset))]
+        frames = [f for span in group_by_row_group(batches) for f in read_span(span, selection(dataset))]
         read.append([f["i"].tolist() for f in frames])
     assert read[0] == read[1] == [list(range(a, min(a + batch_rows, rows))) for a in range(0, rows, batch_rows)]
 

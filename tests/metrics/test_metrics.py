@@ -14,13 +14,13 @@ from sklearn.calibration import calibration_curve
 from pipeline.metrics.bootstrap import interval, poisson_weights
 from pipeline.metrics.classification import Accuracy, Brier, ClassCounts, LogLoss, TopAccuracy
 from pipeline.metrics.confusion import Confusion
-from pipeline.metrics.prediction import Cells, Prediction
+from pipeline.metrics.prediction import GroupIndex, Prediction
 from pipeline.metrics.ranking import BinnedRanking, ExactRanking, NoRanking
 from pipeline.metrics.registry import metrics_for
-from pipeline.metrics.regression import Errors, PoissonDeviance, Residuals
-from pipeline.metrics.reliability import Calibration
+from pipeline.metrics.regression import PoissonDeviance, Residuals, SquaredAndAbsoluteError
+from pipeline.metrics.reliability import ReliabilityCurve
 from pipeline.metrics.steps import SliceRanking
-from pipeline.preparation.split import GROUPS, group_of
+from pipeline.preparation.split import N_BOOTSTRAP_GROUPS, group_of
 
 CLASSIFICATION = metrics_for("classification", 1, 1)
 EDGES = st.lists(st.integers(0, 80), max_size=4)
@@ -33,11 +33,11 @@ def predictions(rows: int, classes: int, seed: int, groups: int = 4, slices: int
     y[:classes] = np.arange(classes)
     index = np.column_stack([rng.integers(0, groups, rows), groups + rng.integers(0, slices, rows)]).astype(np.int32)
     scores = proba[:, 1] if classes == 2 else proba
-    return Prediction(y, proba.argmax(axis=1), proba, scores, classes, Cells(index, groups, groups + slices))
+    return Prediction(y, proba.argmax(axis=1), proba, scores, classes, GroupIndex(index, groups, groups + slices))
 
 
 def chosen(p: Prediction, rows) -> Prediction:
-    cells = None if p.cells is None else Cells(p.cells.index[rows], p.cells.groups, p.cells.count)
+    cells = None if p.cells is None else GroupIndex(p.cells.index[rows], p.cells.groups, p.cells.count)
     proba, scores = (None if part is None else part[rows] for part in (p.proba, p.scores))
     return Prediction(p.y[rows], p.predicted[rows], proba, scores, p.classes, cells, p.mean, p.std)
 
@@ -231,7 +231,7 @@ def test_confusion_matrix_and_classes(classes, edges):
 @given(EDGES, st.sampled_from([2, 3]))
 def test_calibration(edges, classes):
     whole = predictions(80, classes, 2)
-    state = merged(Calibration, cut(whole, edges))
+    state = merged(ReliabilityCurve, cut(whole, edges))
     said = whole.scores if classes == 2 else whole.proba.max(axis=1)
     true = whole.y if classes == 2 else whole.y == whole.predicted
     shares, means = calibration_curve(true, said, n_bins=15)
@@ -251,25 +251,27 @@ def test_certain_and_wrong_is_clipped_as_scikit_learn_does():
         y = np.array([1, 1, 0])
         p = Prediction(y, y, proba, proba[:, 1])
         assert LogLoss.of(p).result()["log_loss"] == pytest.approx(sk.log_loss(y, proba), rel=1e-6)
-        for metric in (BinnedRanking, ExactRanking, Calibration):
+        for metric in (BinnedRanking, ExactRanking, ReliabilityCurve):
             assert all(np.isfinite(list(metric.of(p).result().values())))
 
 
 def test_a_probability_that_rounding_left_above_one():
     proba = np.array([[-2.2e-16, 1.0000000000000002], [0.7, 0.3], [0.2, 0.8], [0.9, 0.1]])
     y, index = np.array([1, 0, 1, 1]), np.array([[0, 4], [1, 4], [2, 5], [3, 5]], dtype=np.int32)
-    p = Prediction(y, y, proba, proba[:, 1], 2, Cells(index, 4, 6))
+    p = Prediction(y, y, proba, proba[:, 1], 2, GroupIndex(index, 4, 6))
     assert BinnedRanking.of(p).result()["roc_auc"] == ExactRanking.of(p).result()["roc_auc"]
-    assert sum(Calibration.of(p).curves()["calibration"]["rows"]) == 4
+    assert sum(ReliabilityCurve.of(p).curves()["calibration"]["rows"]) == 4
     assert SliceRanking.of(p).every[0, 0, 0, -1] == 1
 
 
 def test_undefined_figures_are_left_out():
     one_class = Prediction(np.zeros(3, int), np.zeros(3, int), None, np.arange(3.0))
     assert ExactRanking.of(one_class).result() == BinnedRanking.of(one_class).result() == {}
-    assert LogLoss.of(one_class).result() == Brier.of(one_class).result() == Calibration.of(one_class).result() == {}
+    assert (
+        LogLoss.of(one_class).result() == Brier.of(one_class).result() == ReliabilityCurve.of(one_class).result() == {}
+    )
     nothing = Prediction(np.zeros(0, int), np.zeros(0, int))
-    for metric in (*CLASSIFICATION, BinnedRanking, Errors, PoissonDeviance, Residuals):
+    for metric in (*CLASSIFICATION, BinnedRanking, SquaredAndAbsoluteError, PoissonDeviance, Residuals):
         assert metric.of(nothing).result() == metric.of(nothing).merge(metric.of(nothing)).result() == {}
 
 
@@ -277,11 +279,11 @@ def test_many_classes_are_counted_as_a_whole():
     rng = np.random.default_rng(0)
     y, predicted = rng.integers(0, 500, 2_000), rng.integers(0, 500, 2_000)
     index = np.zeros((2_000, 1), dtype=np.int32)
-    p = Prediction(y, predicted, classes=500, cells=Cells(index, GROUPS, GROUPS))
+    p = Prediction(y, predicted, classes=500, cells=GroupIndex(index, N_BOOTSTRAP_GROUPS, N_BOOTSTRAP_GROUPS))
     state = ClassCounts.of(p)
     assert state.sums.nbytes < 1 << 16
     assert state.result()["f1_macro"] == pytest.approx(sk.f1_score(y, predicted, average="macro", zero_division=0))
-    assert state.resampled(np.ones((2, GROUPS))) == {}
+    assert state.resampled(np.ones((2, N_BOOTSTRAP_GROUPS))) == {}
     assert Confusion.of(p).curves() == {}
 
 
@@ -291,7 +293,7 @@ def test_regression_equals_scikit_learn(edges):
     y, p = 1e6 + rng.normal(size=80), 1e6 + rng.normal(size=80)
     whole = Prediction(y, p, mean=1e6, std=1.0)
     parts = cut(whole, edges)
-    assert merged(Errors, parts).result() == pytest.approx(
+    assert merged(SquaredAndAbsoluteError, parts).result() == pytest.approx(
         {
             "mean_squared_error": sk.mean_squared_error(y, p),
             "root_mean_squared_error": sk.root_mean_squared_error(y, p),
@@ -323,9 +325,9 @@ def test_scores_are_counted_by_steps_only_beyond_the_limit():
 def test_groups_and_weights_are_those_of_the_hash_and_the_seed():
     hashes = np.random.default_rng(0).integers(0, 2**64, 200_000, dtype=np.uint64)
     groups = group_of(hashes)
-    assert np.bincount(groups, minlength=GROUPS).min() > 120
+    assert np.bincount(groups, minlength=N_BOOTSTRAP_GROUPS).min() > 120
     tests = hashes < np.uint64(2**61)  # the side of a split that takes the lowest hashes
-    assert np.bincount(groups[tests], minlength=GROUPS).min() > 5
+    assert np.bincount(groups[tests], minlength=N_BOOTSTRAP_GROUPS).min() > 5
     weights = poisson_weights(400, 3)
     np.testing.assert_array_equal(weights, poisson_weights(400, 3))
     assert weights.mean() == pytest.approx(1, abs=0.01)
@@ -340,7 +342,9 @@ def drawn(rows: int, seed: int) -> Prediction:
     proba = expit(1.2 * x - 0.8)
     index = group_of(rng.integers(0, 2**64, rows, dtype=np.uint64)).astype(np.int32)[:, None]
     both = np.column_stack([1 - proba, proba])
-    return Prediction(y, (proba > 0.5).astype(int), both, proba, 2, Cells(index, GROUPS, GROUPS))
+    return Prediction(
+        y, (proba > 0.5).astype(int), both, proba, 2, GroupIndex(index, N_BOOTSTRAP_GROUPS, N_BOOTSTRAP_GROUPS)
+    )
 
 
 def covered(figures: dict[str, list[tuple[float, float] | None]], truth: dict[str, float]) -> dict[str, float]:
@@ -374,7 +378,14 @@ def test_the_interval_of_a_ranking_by_scores_that_hardly_differ():
         y = (rng.random(rows) < expit(-3 + 0.3 * x)).astype(int)
         proba = expit(-3.02 + 0.03 * x)
         index = group_of(rng.integers(0, 2**64, rows, dtype=np.uint64)).astype(np.int32)[:, None]
-        return Prediction(y, y, np.column_stack([1 - proba, proba]), proba, 2, Cells(index, GROUPS, GROUPS))
+        return Prediction(
+            y,
+            y,
+            np.column_stack([1 - proba, proba]),
+            proba,
+            2,
+            GroupIndex(index, N_BOOTSTRAP_GROUPS, N_BOOTSTRAP_GROUPS),
+        )
 
     truth = ExactRanking.of(weak(1_000_000, 10**6)).result()
     for seed in range(200):
@@ -392,9 +403,9 @@ def test_the_intervals_of_a_regression_and_of_a_slice_hold_the_truth():
         x = rng.normal(size=1_000)
         y = x + rng.normal(size=1_000)
         groups = group_of(rng.integers(0, 2**64, 1_000, dtype=np.uint64)).astype(np.int32)
-        half = GROUPS + rng.integers(0, 2, 1_000).astype(np.int32)
-        cells = Cells(np.column_stack([groups, half]), GROUPS, GROUPS + 2)
-        state = Errors.of(Prediction(y, x, cells=cells))
+        half = N_BOOTSTRAP_GROUPS + rng.integers(0, 2, 1_000).astype(np.int32)
+        cells = GroupIndex(np.column_stack([groups, half]), N_BOOTSTRAP_GROUPS, N_BOOTSTRAP_GROUPS + 2)
+        state = SquaredAndAbsoluteError.of(Prediction(y, x, cells=cells))
         for name, replicates in state.resampled(weights).items():
             if name in found:
                 found[name].append(interval(replicates))

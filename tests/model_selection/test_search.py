@@ -13,12 +13,12 @@ from pipeline.cli import main
 from pipeline.commands import run as runs
 from pipeline.errors import ConfigError, DataError, Interrupted
 from pipeline.io.run_folder import RunFolder
-from pipeline.model_selection.search import SAVED, Search, describe, settings_to_try, without_search
+from pipeline.model_selection.search import SAVED, HyperparameterSearch, describe, settings_to_try, without_search
 from pipeline.model_selection.shared_data import part_of
 from pipeline.monitoring.dashboard.state import RunState
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.plan import make_plan
-from pipeline.preparation.split import TEST, TRAIN, VALIDATION, assign_fate
+from pipeline.preparation.split import TEST, TRAIN, VALIDATION, assign_roles
 from pipeline.training.job import Job
 from tests.conftest import table, write
 
@@ -51,7 +51,7 @@ class Interrupting:
 
 def searched(session, settings, folder, heed=lambda: None, monitor=None):
     monitor = monitor or Monitor(time.perf_counter(), quiet=True)
-    return Search(make_plan(settings), session, monitor, RunFolder(str(folder)), heed).run()
+    return HyperparameterSearch(make_plan(settings), session, monitor, RunFolder(str(folder)), heed).run()
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_the_search_finds_what_a_grid_finds_on_less(session, data, found, tmp_pa
     assert by_number[found[0].report["best"]] == pytest.approx(min(by_number.values()), abs=2e-3)
     assert found[0].values["model.params.learning_rate"] == 0.1
     assert found[0].report["rows_trained"] < 0.7 * grid.report["rows_trained"]
-    train = assign_fate(table(12_000), "y", ["x", "n", "c", "t", "y"], 0.2, 0, None, 0.1)["__fate__"]
+    train = assign_roles(table(12_000), "y", ["x", "n", "c", "t", "y"], 0.2, 0, None, 0.1)["__fate__"]
     assert grid.report["rows_trained"] == 8 * (train == TRAIN).sum()
 
 
@@ -130,7 +130,7 @@ def test_another_metric_of_which_more_is_better(session, data, tmp_path):
 
 
 def test_the_command_ends_as_a_run_of_the_winner(session, data, tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "connected", lambda settings, monitor: contextlib.nullcontext(session))
+    monkeypatch.setattr(runs, "open_session", lambda settings, monitor: contextlib.nullcontext(session))
     path = tmp_path / "my.toml"
     path.write_text(cfg.dump(config(data, eta=2)))
     result = runs.run(path, (), None, tmp_path / "found", monitor=Monitor(quiet=True), searching=True)
@@ -150,7 +150,7 @@ def test_the_command_ends_as_a_run_of_the_winner(session, data, tmp_path, monkey
 
 
 def test_an_interrupted_search_is_resumed_by_either_command_to_the_same_model(session, data, tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "connected", lambda settings, monitor: contextlib.nullcontext(session))
+    monkeypatch.setattr(runs, "open_session", lambda settings, monitor: contextlib.nullcontext(session))
     path, out, values = tmp_path / "my.toml", tmp_path / "out", {"train.lanes": [1, 2], "train.epochs": [1, 2]}
     path.write_text(cfg.dump(config(data, values, method="hyperband", eta=2)))
     monitor = Monitor(quiet=True)
@@ -175,7 +175,7 @@ def test_settings_that_would_move_rows_or_cannot_be_run_are_refused(data):
         settings_to_try(make_plan(config(data, {"model.params.rate": [1, 2]})))
     plan = make_plan(config(data))
     assert describe(plan)[0] == "search      halving: 8 settings, by auto on rows kept out of training"
-    assert without_search(plan.config).search == cfg.Search()
+    assert without_search(plan.config).search == cfg.SearchConfig()
 
 
 def test_a_part_is_a_sample_of_few_batches_and_some_of_many():

@@ -5,8 +5,6 @@ from functools import reduce
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from pipeline.models.factory.adaptive.linear import AdaptiveClassifier, AdaptiveRegressor
-from pipeline.models.factory.persistence import fingerprint
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, make_classification, make_regression
 from sklearn.linear_model import HuberRegressor, LogisticRegression, Ridge
 from sklearn.metrics import log_loss
@@ -15,7 +13,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from pipeline.encoding.one_hot_matrix import HotMatrix
+from pipeline.encoding.one_hot_matrix import OneHotMatrix
+from pipeline.models.adaptive.linear import AdaptiveClassifier, AdaptiveRegressor
+from pipeline.models.persistence import fingerprint
 
 # As of scikit-learn's own SGD estimators: a row of weight 2 makes one step, a row that is there twice makes two.
 STEPS = {
@@ -39,19 +39,19 @@ def test_scikit_learns_checks(estimator, check):
     check(estimator)
 
 
-def clicks(rows: int = 20_000, seed: int = 0) -> tuple[HotMatrix, np.ndarray]:
+def clicks(rows: int = 20_000, seed: int = 0) -> tuple[OneHotMatrix, np.ndarray]:
     """Two numbers and two one-hot groups, some of their values rare, and a label from a known logistic model."""
     rng = np.random.default_rng(seed)
     truth = np.random.default_rng(99).normal(size=2 + 10 + 200)
     dense = rng.normal(size=(rows, 2)).astype(np.float32)
-    hot = np.column_stack([2 + rng.integers(0, 10, rows), 12 + np.minimum(rng.zipf(1.5, rows) - 1, 199)])
-    X = HotMatrix(dense, hot.astype(np.uint16), 212)
+    one_hot = np.column_stack([2 + rng.integers(0, 10, rows), 12 + np.minimum(rng.zipf(1.5, rows) - 1, 199)])
+    X = OneHotMatrix(dense, one_hot.astype(np.uint16), 212)
     margin = X.tocsr() @ truth - 1
     return X, (rng.random(rows) < 1 / (1 + np.exp(-margin))).astype(int)
 
 
-def part(X: HotMatrix, rows: np.ndarray) -> HotMatrix:
-    return HotMatrix(X.dense[rows], X.hot[rows], X.width)
+def part(X: OneHotMatrix, rows: np.ndarray) -> OneHotMatrix:
+    return OneHotMatrix(X.dense[rows], X.one_hot[rows], X.width)
 
 
 def test_one_pass_is_as_good_as_a_converged_solver():
@@ -207,7 +207,7 @@ def test_wrong_input_is_named():
     with pytest.raises(ValueError, match="not among the classes"):
         model.partial_fit(X, y + 1)
     with pytest.raises(ValueError, match="X has 7 features, but AdaptiveClassifier is expecting 212"):
-        model.predict(HotMatrix(X.dense, X.hot, 7))
+        model.predict(OneHotMatrix(X.dense, X.one_hot, 7))
     with pytest.raises(ValueError, match="The 'loss' parameter of AdaptiveClassifier must be a str among"):
         AdaptiveClassifier("log").fit(X, y)
     with pytest.raises(ValueError, match="'learning_rate' parameter of AdaptiveRegressor"):

@@ -2,15 +2,15 @@
 
 import numpy as np
 import pytest
-from pipeline.models.factory.blockwise_ensemble import BlockwiseClassifier, BlockwiseRegressor
-from pipeline.models.factory.factory import how_trained, learns_whole, make
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LinearRegression, RidgeClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from pipeline import config as cfg
 from pipeline.errors import DataError
-from pipeline.models.factory import persistence
+from pipeline.models import persistence
+from pipeline.models.blockwise_ensemble import BlockwiseClassifier, BlockwiseRegressor
+from pipeline.models.factory import make, needs_full_batches, training_note
 
 RNG = np.random.default_rng(1)
 X = RNG.normal(size=(600, 4))
@@ -60,13 +60,13 @@ def test_numbers_are_the_mean():
 
 
 def test_an_estimator_with_fit_alone_becomes_one_and_the_plan_says_so():
-    named = cfg.Model(estimator="sklearn.ensemble.HistGradientBoostingClassifier", params={"max_iter": 5})
+    named = cfg.ModelConfig(estimator="sklearn.ensemble.HistGradientBoostingClassifier", params={"max_iter": 5})
     made = make(named, "classification", 7)
-    assert learns_whole(made)
+    assert needs_full_batches(made)
     assert isinstance(made.estimator, HistGradientBoostingClassifier)
     assert (made.estimator.max_iter, made.estimator.random_state) == (5, 7)
-    assert "an ensemble of 12 models, each of one batch; they vote" in how_trained(made, 12, 1)
-    assert "an ensemble of 3 models, each of about 4 batches" in how_trained(made, 12, 3)
+    assert "an ensemble of 12 models, each of one batch; they vote" in training_note(made, 12, 1)
+    assert "an ensemble of 3 models, each of about 4 batches" in training_note(made, 12, 3)
     assert made.groups([5, 1, 2, 9], 1) == [[5], [1], [2], [9]]
     assert made.groups([5, 1, 2, 9], 2) == [[5, 2], [1, 9]]
 

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from pipeline.models.factory.factory import how_trained, make
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 
 from pipeline import config as cfg
 from pipeline.errors import ConfigError
-from pipeline.models.factory import boosting, persistence
+from pipeline.models import boosting, persistence
+from pipeline.models.factory import make, training_note
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(3_000, 6)).astype(np.float32)
@@ -87,14 +87,14 @@ def test_parameters_are_checked_before_the_run_and_an_extra_that_is_missing_is_n
     wrong = {"max_dept": "does not take them", "n_estimators": "n_estimators"}
     for name, message in wrong.items():
         with pytest.raises(ConfigError, match=message):
-            make(cfg.Model(estimator="xgboost", params={name: 0}), "classification", 0)
-    estimator = make(cfg.Model(estimator="xgboost"), "regression", 3)
+            make(cfg.ModelConfig(estimator="xgboost", params={name: 0}), "classification", 0)
+    estimator = make(cfg.ModelConfig(estimator="xgboost"), "regression", 3)
     assert type(estimator).__name__ == "XGBoostRegressor"
     assert estimator.random_state == 3
-    assert how_trained(estimator, 9, 1).startswith("100 rounds of boosting on all batches, in one task")
+    assert training_note(estimator, 9, 1).startswith("100 rounds of boosting on all batches, in one task")
     monkeypatch.setitem(__import__("sys").modules, "xgboost", None)
     with pytest.raises(ConfigError, match=r"xgboost is not installed .*; pip install 'dask-etl-train\[xgboost\]'"):
-        make(cfg.Model(estimator="xgboost"), "classification", 0)
+        make(cfg.ModelConfig(estimator="xgboost"), "classification", 0)
     with pytest.raises(ValueError, match=r"objective|Unknown"):
         monkeypatch.undo()
         boosting.XGBoostClassifier(objective="nonsense").fit(X, Y)

@@ -6,9 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pipeline.models.factory.adaptive.linear import AdaptiveClassifier
-from pipeline.models.factory.calibration import CalibratedModel, Curve, curves_of, merge_curves
-from pipeline.models.factory.persistence import dumps, fingerprint, loads
 from sklearn import metrics as sk
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
@@ -19,8 +16,11 @@ import pipeline
 from pipeline.commands.run import run
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import ConfigError
-from pipeline.models.factory import calibration
-from pipeline.preparation.split import FATE, TEST, VALIDATION, assign_fate
+from pipeline.models import calibration
+from pipeline.models.adaptive.linear import AdaptiveClassifier
+from pipeline.models.calibration import CalibratedModel, Curve, curves_of, merge_curves
+from pipeline.models.persistence import dumps, fingerprint, loads
+from pipeline.preparation.split import ROLE, TEST, VALIDATION, assign_roles
 from tests.conftest import table, write
 
 METHODS = ["isotonic", "sigmoid"]
@@ -47,9 +47,9 @@ def test_probabilities_are_scikit_learns(method, label, estimator):
     ours = CalibratedModel(estimator, method).fit_curves(merge_curves(parts))
     np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=TOLERANCE[method])
     np.testing.assert_array_equal(ours.predict(X), theirs.predict(X))
-    loaded = loads(dumps(ours), "here")
-    np.testing.assert_array_equal(loaded.predict_proba(X), ours.predict_proba(X))
-    assert fingerprint(loaded) == fingerprint(ours) != fingerprint(estimator)
+    from_dict = loads(dumps(ours), "here")
+    np.testing.assert_array_equal(from_dict.predict_proba(X), ours.predict_proba(X))
+    assert fingerprint(from_dict) == fingerprint(ours) != fingerprint(estimator)
 
 
 scored = st.lists(st.tuples(st.sampled_from([-2.5, -0.0, 0.0, 1e-9, 0.1, 7.0]), st.booleans()), max_size=20)
@@ -107,8 +107,8 @@ def test_a_run_calibrates_on_rows_that_it_did_not_train_on(session, tmp_path, mo
     report = run(tmp_path / "c.toml", out=tmp_path / "run")
     model = pipeline.load(tmp_path / "run")
     base = Pipeline([("preprocess", model[0]), ("model", model[1].estimator)])
-    split = assign_fate(frame, "y", ["x", "n", "c", "y"], 0.2, 0, None, 0.3)
-    held, tested = (split[split[FATE] == fate] for fate in (VALIDATION, TEST))
+    split = assign_roles(frame, "y", ["x", "n", "c", "y"], 0.2, 0, None, 0.3)
+    held, tested = (split[split[ROLE] == role] for role in (VALIDATION, TEST))
     assert report["rows"]["validation"] == len(held)
     theirs = CalibratedClassifierCV(FrozenEstimator(base), method=method).fit(held, held["y"])
     ours = model.predict_proba(tested)[:, 1]

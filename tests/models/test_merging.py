@@ -5,13 +5,13 @@ from functools import reduce
 
 import numpy as np
 import pytest
-from pipeline.models.factory.merging import share_class
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.datasets import make_blobs, make_classification
 from sklearn.linear_model import LogisticRegression, Perceptron, SGDClassifier, SGDRegressor
 from sklearn.naive_bayes import BernoulliNB, ComplementNB, GaussianNB, MultinomialNB
 
 from pipeline.errors import ConfigError
+from pipeline.models.merging import delta_class
 
 X, Y = make_classification(2_400, 12, n_informative=8, n_classes=3, random_state=0)
 PARTS = np.array_split(np.arange(len(Y)), 8)
@@ -26,7 +26,7 @@ def learn(model, rows):
 
 def rounds(model, lanes: int):
     """``model`` in lanes over all parts, two parts for each lane and round."""
-    share, base = share_class(model), None
+    share, base = delta_class(model), None
     parts = iter(PARTS)
     for _ in range(len(PARTS) // (2 * lanes)):
         models = [copy.deepcopy(base if base is not None else model) for _ in range(lanes)]
@@ -34,7 +34,7 @@ def rounds(model, lanes: int):
             for _ in range(2):
                 learn(lane, next(parts))
         merged = reduce(lambda a, b: a.merge(b), [share.of(lane, base) for lane in models])
-        base = merged.onto(base, models[0])
+        base = merged.apply_to(base, models[0])
     return base
 
 
@@ -66,13 +66,13 @@ def test_linear_models_are_averaged_by_their_updates(model):
     a, b = copy.deepcopy(base), copy.deepcopy(base)
     learn(a, PARTS[1])
     learn(learn(b, PARTS[2]), PARTS[3])
-    share = share_class(model)
-    merged = share.of(a, base).merge(share.of(b, base)).onto(base, a)
+    share = delta_class(model)
+    merged = share.of(a, base).merge(share.of(b, base)).apply_to(base, a)
     np.testing.assert_allclose(merged.coef_, (a.coef_ + 2 * b.coef_) / 3, rtol=1e-12)
     np.testing.assert_allclose(merged.intercept_, (a.intercept_ + 2 * b.intercept_) / 3, rtol=1e-12)
     assert merged.t_ == 4 * 300 + 1
     # One lane alone is itself, whatever scikit-learn keeps beside the weights, and goes on the same.
-    alone = share.of(a, base).onto(base, a)
+    alone = share.of(a, base).apply_to(base, a)
     np.testing.assert_allclose(learn(alone, PARTS[4]).coef_, learn(a, PARTS[4]).coef_, rtol=1e-9)
 
 
@@ -83,8 +83,8 @@ def test_centres_are_averaged_by_the_rows_they_won():
     for k, lane in enumerate(lanes):
         for rows in np.array_split(np.arange(300 + 900 * k, 1_200 + 900 * k), 9):
             lane.partial_fit(points[rows])
-    share = share_class(base)
-    merged = reduce(lambda a, b: a.merge(b), [share.of(lane, base) for lane in lanes]).onto(base, lanes[0])
+    share = delta_class(base)
+    merged = reduce(lambda a, b: a.merge(b), [share.of(lane, base) for lane in lanes]).apply_to(base, lanes[0])
     found = merged.cluster_centers_[np.lexsort(np.round(merged.cluster_centers_).T)]
     np.testing.assert_allclose(found, [[0, 0], [10, 0], [0, 10]], atol=0.2)
     assert merged.partial_fit(points[:100]).predict(points).max() == 2
@@ -92,4 +92,4 @@ def test_centres_are_averaged_by_the_rows_they_won():
 
 def test_others_are_refused_by_name():
     with pytest.raises(ConfigError, match=r"train\.lanes: LogisticRegression models cannot be merged.*SGDClassifier"):
-        share_class(LogisticRegression())
+        delta_class(LogisticRegression())

@@ -3,14 +3,14 @@ import sys
 
 import numpy as np
 import pytest
-from pipeline.models.factory.adaptive.linear import AdaptiveClassifier, AdaptiveRegressor
-from pipeline.models.factory.persistence import dumps, fingerprint
 from sklearn.linear_model import SGDClassifier
 from sklearn.pipeline import Pipeline
 
 import pipeline
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import DataError
+from pipeline.models.adaptive.linear import AdaptiveClassifier, AdaptiveRegressor
+from pipeline.models.persistence import dumps, fingerprint
 from tests.conftest import table
 
 
@@ -26,11 +26,11 @@ def model():
 
 def test_what_is_loaded_is_what_was_saved(model, tmp_path):
     (tmp_path / "model.skops").write_bytes(dumps(model))
-    loaded = pipeline.load(tmp_path)
+    from_dict = pipeline.load(tmp_path)
     frame = table(50, seed=9)
-    np.testing.assert_array_equal(loaded.predict_proba(frame), model.predict_proba(frame))
-    assert fingerprint(loaded) == fingerprint(model)
-    assert loaded.named_steps["preprocess"].get_feature_names_out().tolist()[0] == "x"
+    np.testing.assert_array_equal(from_dict.predict_proba(frame), model.predict_proba(frame))
+    assert fingerprint(from_dict) == fingerprint(model)
+    assert from_dict.named_steps["preprocess"].get_feature_names_out().tolist()[0] == "x"
 
 
 def test_a_model_predicts_where_there_is_no_dask(model, tmp_path):
@@ -87,6 +87,6 @@ def test_the_adaptive_models_are_saved_and_go_on_learning(model, tmp_path):
     X = Encoder(["x", "n"], ["c"]).fit_transform(frame)
     model.set_params(random_state=0).fit(X, frame["y"])
     (tmp_path / "m.skops").write_bytes(dumps(Pipeline([("model", model)])))
-    loaded = pipeline.load(tmp_path / "m.skops").named_steps["model"]
-    assert fingerprint(loaded) == fingerprint(model)
-    assert fingerprint(loaded.partial_fit(X, frame["y"])) == fingerprint(model.partial_fit(X, frame["y"]))
+    from_dict = pipeline.load(tmp_path / "m.skops").named_steps["model"]
+    assert fingerprint(from_dict) == fingerprint(model)
+    assert fingerprint(from_dict.partial_fit(X, frame["y"])) == fingerprint(model.partial_fit(X, frame["y"]))

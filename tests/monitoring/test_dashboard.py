@@ -15,9 +15,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline import config as cfg
 from pipeline.engine.cluster.session import Session, connect
-from pipeline.engine.event_forwarding import watched
+from pipeline.engine.event_forwarding import forward_events
 from pipeline.io.run_folder import RunFolder
-from pipeline.model_selection.search import Search
+from pipeline.model_selection.search import HyperparameterSearch
 from pipeline.monitoring.dashboard.page import curve
 from pipeline.monitoring.dashboard.plugin import NAME, TOPIC
 from pipeline.monitoring.dashboard.state import POINTS, RunState
@@ -92,7 +92,7 @@ def test_a_listener_that_fails_is_dropped_and_told_to_the_others(monkeypatch):
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Session]:
-    with connect(cfg.Cluster(workers=2, dashboard="127.0.0.1:0")) as session:
+    with connect(cfg.ClusterConfig(workers=2, dashboard="127.0.0.1:0")) as session:
         yield session
 
 
@@ -106,7 +106,7 @@ def execute(session: Session, folder, events: Events | None = None):
     config = cfg.parse({**changes, "data": {**changes["data"], "batch_rows": 500}})
     monitor = Monitor(0.0, quiet=True)
     plan = make_plan(config)
-    with watched(session.client, monitor.events) as problems:
+    with forward_events(session.client, monitor.events) as problems:
         assert problems == []
         monitor.events.tell("run_started", name="told", batches=4, rows=2_000, lanes=2)
         outcome = Job(plan, session, monitor).execute()
@@ -167,13 +167,13 @@ def test_prometheus_reads_the_same_figures_and_finds_the_workers(cluster, folder
 @pytest.mark.cluster
 def test_a_run_that_fails_is_told_and_one_registered_again_keeps_what_was_known(cluster):
     events = Events()
-    with pytest.raises(ValueError, match="gone"), watched(cluster.client, events):
+    with pytest.raises(ValueError, match="gone"), forward_events(cluster.client, events):
         events.tell("run_started", name="fails")
         raise ValueError("all is gone")
     assert events.listeners == []
     state = state_of(cluster, events.run)
     assert (state.status, state.notes[-1]["error"]) == ("failed", "all is gone")
-    with watched(cluster.client, Events()):
+    with forward_events(cluster.client, Events()):
         assert events.run in cluster.client.cluster.scheduler.plugins[NAME].runs
     assert fetch(cluster, "/status").count('href="pipeline"') == 1
 
@@ -244,7 +244,7 @@ def check_steps(seen: list[dict]) -> None:
 @needs_browser
 @pytest.mark.parametrize("dark", [False, True])
 def test_a_browser_sees_bars_move_and_a_curve_grow(cluster, dark):
-    with watched(cluster.client, Events()), browser.chromium() as port:
+    with forward_events(cluster.client, Events()), browser.chromium() as port:
         url = cluster.dashboard.replace("/status", "/pipeline")
         check_steps(asyncio.run(watch_page(port, url, dark, steps(cluster, f"seen{dark}"))))
 
@@ -261,9 +261,9 @@ def test_a_browser_sees_the_trials_of_a_search(cluster, folder, tmp_path):
 
     def search():
         monitor.events.tell("run_started", name="searching", batches=4, rows=2_000, lanes=1)
-        found.append(Search(plan, cluster, monitor, RunFolder(str(tmp_path / "run")), lambda: None).run())
+        found.append(HyperparameterSearch(plan, cluster, monitor, RunFolder(str(tmp_path / "run")), lambda: None).run())
 
-    with watched(cluster.client, monitor.events), browser.chromium() as port:
+    with forward_events(cluster.client, monitor.events), browser.chromium() as port:
         url = cluster.dashboard.replace("/status", "/pipeline")
         (seen,) = asyncio.run(watch_page(port, url, False, [search]))
     trials = sorted(found[0].report["trials"], key=lambda trial: (trial["score"], trial["trial"]))
@@ -310,8 +310,8 @@ def remote(tmp_path) -> Iterator[str]:
 @needs_browser
 def test_a_scheduler_elsewhere_shows_the_same_page(remote):
     with (
-        connect(cfg.Cluster(scheduler=remote)) as session,
-        watched(session.client, Events()) as problems,
+        connect(cfg.ClusterConfig(scheduler=remote)) as session,
+        forward_events(session.client, Events()) as problems,
         browser.chromium() as port,
     ):
         assert problems == []
@@ -328,6 +328,6 @@ def test_a_scheduler_that_cannot_take_the_plugin_is_a_notice_and_no_error():
             raise ModuleNotFoundError("No module named 'pipeline'")
 
     events = Events()
-    with watched(Old(), events) as problems:
+    with forward_events(Old(), events) as problems:
         assert problems == ["ModuleNotFoundError: No module named 'pipeline'"]
         events.tell("run_started")

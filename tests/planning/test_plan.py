@@ -95,11 +95,11 @@ def test_a_test_set_of_another_schema_is_refused(folder, tmp_path, frame):
 
 
 def test_the_estimate_of_memory_is_near_the_truth(folder):
-    from pipeline.preparation.batch_pipeline import pack_span
+    from pipeline.preparation.batch_pipeline import pack_row_group
 
     chosen = plan(folder)
-    packed = [pack_span([b], chosen.recipe) for b in chosen.batches]
-    real = sum(b.features.numbers.nbytes + b.features.codes.nbytes + b.label.nbytes + b.fate.nbytes for b in packed)
+    packed = [pack_row_group([b], chosen.recipe) for b in chosen.batches]
+    real = sum(b.features.numbers.nbytes + b.features.codes.nbytes + b.label.nbytes + b.role.nbytes for b in packed)
     assert np.isclose(chosen.packed_bytes(), real, rtol=0.1)
 
 

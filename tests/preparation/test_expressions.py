@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError, DataError
-from pipeline.preparation.expressions import DEEPEST, FUNCTIONS, LONGEST, METHODS, condition, evaluate, names_in
+from pipeline.preparation.expressions import DEEPEST, FUNCTIONS, LONGEST, METHODS, eval_expression, names_in, row_mask
 
 KEY = "prepare.derive.d"
 FRAME = pd.DataFrame(
@@ -67,13 +67,13 @@ FRAME = pd.DataFrame(
 )
 def test_allowed_expressions_are_those_of_pandas(expression):
     expected = FRAME.eval(expression, engine="python")
-    pd.testing.assert_series_equal(evaluate(FRAME, expression, KEY), expected, check_names=False)
-    assert evaluate(FRAME.iloc[:0], expression, KEY).empty  # as the plan checks it
+    pd.testing.assert_series_equal(eval_expression(FRAME, expression, KEY), expected, check_names=False)
+    assert eval_expression(FRAME.iloc[:0], expression, KEY).empty  # as the plan checks it
 
 
 def test_texts_are_joined_and_begin_with_one_of_several():  # both of which pandas.eval refuses
-    assert evaluate(FRAME, "k + '-' + k", KEY).dropna().tolist() == ["a-a", "Bc-Bc", "a.b -a.b "]
-    assert evaluate(FRAME, "k.str.startswith(('a', 'B'))", KEY).dropna().tolist()[:2] == [True, True]
+    assert eval_expression(FRAME, "k + '-' + k", KEY).dropna().tolist() == ["a-a", "Bc-Bc", "a.b -a.b "]
+    assert eval_expression(FRAME, "k.str.startswith(('a', 'B'))", KEY).dropna().tolist()[:2] == [True, True]
 
 
 def test_what_every_method_is_called():
@@ -89,27 +89,27 @@ def test_names_are_columns_alone():
 
 def test_a_column_may_be_called_as_a_function_or_an_index_is():
     frame = pd.DataFrame({"abs": [-1, 2], "index": [5, 6], "if": [7, 8]})
-    assert evaluate(frame, "abs(abs) + index + `if`", KEY).tolist() == [13, 16]
+    assert eval_expression(frame, "abs(abs) + index + `if`", KEY).tolist() == [13, 16]
     with pytest.raises(ConfigError, match="no column 'index'"):
-        evaluate(FRAME, "index", KEY)
+        eval_expression(FRAME, "index", KEY)
 
 
 def test_categories_of_numbers_are_numbers():
     frame = pd.DataFrame({"c": pd.Categorical([1, None, 3])})
-    assert evaluate(frame, "c * 2", KEY).tolist() == [2, pd.NA, 6]
+    assert eval_expression(frame, "c * 2", KEY).tolist() == [2, pd.NA, 6]
 
 
 def test_a_missing_condition_is_not_met():
-    assert condition(FRAME, "x > 0", KEY).tolist() == [True, False, False, True]
+    assert row_mask(FRAME, "x > 0", KEY).tolist() == [True, False, False, True]
 
 
 def test_decimals_are_multiplied_and_objects_with_texts_are_not():
     frame = pd.DataFrame({"d": [Decimal("1.5"), None], "o": pd.Series(["a", 1], dtype=object)})
-    assert evaluate(frame, "d.fillna(0) * 2", KEY).tolist() == [Decimal("3.0"), 0]
+    assert eval_expression(frame, "d.fillna(0) * 2", KEY).tolist() == [Decimal("3.0"), 0]
     with pytest.raises(ConfigError, match="holds o \\* 2, which is for numbers alone"):
-        evaluate(frame, "o * 2", KEY)
+        eval_expression(frame, "o * 2", KEY)
     with pytest.raises(ConfigError, match="for numbers alone"):  # 9 is an int of any size
-        evaluate(frame, "d.fillna(9) ** 999999999", KEY)
+        eval_expression(frame, "d.fillna(9) ** 999999999", KEY)
 
 
 ATTACKS = [
@@ -286,7 +286,7 @@ def test_what_is_not_allowed_is_refused_and_nothing_is_executed(expression, monk
     monkeypatch.setattr(builtins, "print", executed)
     before = FRAME.copy()
     with pytest.raises(ConfigError, match=r"^prepare\.derive\.d: ") as error:
-        evaluate(FRAME, expression, KEY)
+        eval_expression(FRAME, expression, KEY)
     monkeypatch.undo()
     assert len(str(error.value)) < 600
     pd.testing.assert_frame_equal(FRAME, before)
@@ -294,7 +294,7 @@ def test_what_is_not_allowed_is_refused_and_nothing_is_executed(expression, monk
 
 def test_a_refusal_names_the_part_and_what_to_do():
     with pytest.raises(ConfigError) as error:
-        evaluate(FRAME, "1 + `two words`.to_pickle('/tmp/evil') * 2", KEY)
+        eval_expression(FRAME, "1 + `two words`.to_pickle('/tmp/evil') * 2", KEY)
     assert str(error.value) == (
         "prepare.derive.d: \"1 + `two words`.to_pickle('/tmp/evil') * 2\" holds `two words`.to_pickle('/tmp/evil'), "
         "which an expression may not; use prepare.function."
@@ -305,11 +305,11 @@ def test_comparisons_in_one_another_are_computed_once():
     expression = "i"
     for _ in range(40):  # 2**40, were the middle computed for both of its sides
         expression = f"(0 < {expression} < 9)"
-    assert len(evaluate(FRAME, expression, KEY)) == len(FRAME)
+    assert len(eval_expression(FRAME, expression, KEY)) == len(FRAME)
 
 
 def test_as_deep_as_allowed_is_computed():
-    assert evaluate(FRAME, "+".join(["i"] * (DEEPEST - 2)), KEY).tolist()[:3] == [98, 196, 294]
+    assert eval_expression(FRAME, "+".join(["i"] * (DEEPEST - 2)), KEY).tolist()[:3] == [98, 196, 294]
 
 
 WORDS = [
@@ -336,17 +336,17 @@ WORDS = [
 def test_any_text_is_a_value_or_a_sentence(text):
     for frame in (FRAME, FRAME.iloc[:0]):
         try:
-            value = evaluate(frame, text, KEY)
+            value = eval_expression(frame, text, KEY)
         except (ConfigError, DataError) as error:
             assert str(error).startswith(KEY)
         else:
             assert isinstance(value, pd.Series)
             assert len(value) == len(frame)
             assert names_in(text) <= set(frame.columns)
-            fewer = evaluate(frame[list(names_in(text))], text, KEY)
+            fewer = eval_expression(frame[list(names_in(text))], text, KEY)
             pd.testing.assert_series_equal(fewer, value)
 
 
 def test_logarithms_of_zero_are_silent(recwarn):
-    assert evaluate(pd.DataFrame({"x": [0.0]}), "log(x)", KEY).tolist() == [-np.inf]
+    assert eval_expression(pd.DataFrame({"x": [0.0]}), "log(x)", KEY).tolist() == [-np.inf]
     assert not recwarn.list

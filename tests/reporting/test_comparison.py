@@ -8,8 +8,8 @@ from click.testing import CliRunner
 
 from pipeline.cli import main
 from pipeline.reporting.comparison import compared
-from tests.conftest import table, write
 from tests.commands.test_cli import MINIMAL
+from tests.conftest import table, write
 
 
 def report(*arguments: str):

@@ -4,12 +4,12 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import DataError
-from pipeline.io.batching import Batch, Piece
+from pipeline.io.batching import Batch, RowGroupRange
 from pipeline.io.parquet_footers import BadFile
 from pipeline.statistics.counts import Counts
 from pipeline.statistics.ledger import Ledger
 from pipeline.statistics.moments import Moments
-from pipeline.statistics.summary import Summary, merge
+from pipeline.statistics.summary import Summary, merge_summaries
 
 
 def summary(train=3, test=2, strange=0, **reasons):
@@ -20,7 +20,7 @@ def summary(train=3, test=2, strange=0, **reasons):
 
 
 def batch(rows, number=0):
-    return Batch(number, (Piece(f"part-{number}.parquet", (0,)),), rows)
+    return Batch(number, (RowGroupRange(f"part-{number}.parquet", (0,)),), rows)
 
 
 def test_every_row_has_one_fate():
@@ -41,7 +41,7 @@ def test_a_row_lost_fails_the_run_and_names_the_batch():
 
 
 def test_a_batch_counted_twice_fails_the_run():
-    both = merge([summary(), summary()])
+    both = merge_summaries([summary(), summary()])
     with pytest.raises(DataError, match="10 rows accounted for, but the footers state 5"):
         Ledger.of(both).balanced([batch(5)])
 
@@ -65,7 +65,7 @@ def test_evaluation_must_see_the_rows_that_test_and_tells_the_unseen_by_batch():
 
 def test_a_ledger_comes_back_from_a_checkpoint_as_it_was():
     ledger = Ledger.of(summary(strange=1), files=[BadFile("a.parquet", 0, "broken")])
-    assert Ledger.loaded(json.loads(json.dumps(ledger.dumped()))) == ledger
+    assert Ledger.from_dict(json.loads(json.dumps(ledger.to_dict()))) == ledger
     table = ledger.table([batch(5)])
     assert table["where"].tolist() == ["part-0.parquet (row groups 0 to 0)", "a.parquet"]
     assert table[["read", "train", "test", "rejected"]].iloc[0].tolist() == [5, 3, 2, 0]

@@ -9,26 +9,26 @@ from hypothesis.extra.numpy import arrays
 
 from pipeline.engine.tree_reduction import tree
 from pipeline.preparation.columns import Columns, category_codes, number_values
-from pipeline.preparation.packing import PackedBatch, Reference, pack
-from pipeline.preparation.split import FATE, assign_fate
+from pipeline.preparation.packing import PackedBatch, PackingScale, pack
+from pipeline.preparation.split import ROLE, assign_roles
 from pipeline.statistics.counts import Counts
 from pipeline.statistics.moments import Moments
-from pipeline.statistics.summary import merge, summarise
+from pipeline.statistics.summary import merge_summaries, summarise
 from tests.conftest import table
 
 COLUMNS = Columns(("x", "n"), ("c",), ("t",))
-ABOUT = Reference.of(table(100, seed=9), COLUMNS)
+ABOUT = PackingScale.of(table(100, seed=9), COLUMNS)
 
 
 def prepared(rows: int) -> pd.DataFrame:
-    return assign_fate(table(rows), "y", ["x", "n", "c", "t", "y"], 0.25, 0, None)
+    return assign_roles(table(rows), "y", ["x", "n", "c", "t", "y"], 0.25, 0, None)
 
 
 def packed(frame: pd.DataFrame, read: int | None = None) -> PackedBatch:
     features = pack(frame, COLUMNS, ABOUT)
     codes, values = category_codes(frame["y"])
     dropped = {} if read is None else {"dropped by prepare.function": read - len(frame)}
-    return PackedBatch(0, read or len(frame), features, codes, values, frame[FATE].to_numpy(), dropped, {"p": 1})
+    return PackedBatch(0, read or len(frame), features, codes, values, frame[ROLE].to_numpy(), dropped, {"p": 1})
 
 
 def counted(column: pd.Series) -> Counts:
@@ -63,13 +63,13 @@ def test_counts_merge_in_any_order_to_value_counts(values, i, j):
 
 def test_only_training_rows_count_and_every_row_is_in_the_ledger():
     frame = prepared(500)
-    frame.loc[3, FATE] = 2
+    frame.loc[3, ROLE] = 2
     summary = summarise(packed(frame, read=510), COLUMNS, ABOUT)
-    train = frame[frame[FATE] == 0]
+    train = frame[frame[ROLE] == 0]
     assert summary.rows == {
         "train": len(train),
         "validation": 0,
-        "test": int((frame[FATE] == 1).sum()),
+        "test": int((frame[ROLE] == 1).sum()),
         "label missing": 1,
         "dropped by prepare.function": 10,
     }
@@ -87,7 +87,7 @@ def test_a_tree_over_any_partitioning_gives_the_summary_of_the_whole(cuts, fan_i
     edges = [0, *sorted(cuts), 200]
     slices = [frame.iloc[a:b] for a, b in itertools.pairwise(edges)]
     parts = [summarise(packed(p), COLUMNS, ABOUT) for p in slices]
-    merged = tree(parts, fan_in, lambda groups, level: [merge(group) for group in groups])
+    merged = tree(parts, fan_in, lambda groups, level: [merge_summaries(group) for group in groups])
     whole = summarise(packed(frame), COLUMNS, ABOUT)
     assert merged.rows == whole.rows
     for name, moments in ((name, number.moments) for name, number in whole.numeric.items()):
@@ -101,7 +101,7 @@ def test_a_tree_over_any_partitioning_gives_the_summary_of_the_whole(cuts, fan_i
 
 def test_values_whose_squares_are_no_floats_are_packed_in_a_unit_that_is_one():
     frame = table(4).assign(x=[1e300, -1e300, 1.5e308, 1.7e308])
-    about = Reference.of(frame, COLUMNS)
+    about = PackingScale.of(frame, COLUMNS)
     j = COLUMNS.numbers.index("x")
     assert about.center[j] == pytest.approx(np.mean(np.array([1, -1, 1.5e8, 1.7e8])) * 1e300)
     assert about.unit[j] == pytest.approx(np.std(np.array([1, -1, 1.5e8, 1.7e8])) * 1e300)

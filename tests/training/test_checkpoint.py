@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from pipeline.models.factory.factory import make
 from sklearn.linear_model import SGDClassifier
 
 from pipeline import config as cfg
 from pipeline.commands.run import run
 from pipeline.errors import ClusterError, ConfigError, DataError
 from pipeline.io.run_folder import RunFolder
-from pipeline.models.factory import persistence
+from pipeline.models import persistence
+from pipeline.models.factory import make
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.plan import make_plan
 from pipeline.training.checkpoint import Checkpoints, State, check_sources

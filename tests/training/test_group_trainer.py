@@ -8,15 +8,15 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from pipeline.models.factory.persistence import fingerprint
 from sklearn import metrics as sk
 
 from pipeline import config as cfg
 from pipeline.engine.cluster.session import connect
 from pipeline.errors import ConfigError, DataError
 from pipeline.io.run_folder import RunFolder
-from pipeline.model_selection.search import Search
-from pipeline.models.factory import persistence
+from pipeline.model_selection.search import HyperparameterSearch
+from pipeline.models import persistence
+from pipeline.models.persistence import fingerprint
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.plan import make_plan
 from pipeline.training.job import Job
@@ -73,7 +73,7 @@ def test_the_same_bits_on_one_two_and_three_workers(session, data):
         return [fingerprint(execute(here, config(data, model=model)).model) for model in models]
 
     found = [prints(session)]
-    with connect(cfg.Cluster(workers=3, dashboard="127.0.0.1:0")) as three:
+    with connect(cfg.ClusterConfig(workers=3, dashboard="127.0.0.1:0")) as three:
         found.append(prints(three))
         three.client.cluster.scale(1)
         while len(three.client.scheduler_info(n_workers=-1)["workers"]) > 1:
@@ -117,7 +117,7 @@ def test_folds_lanes_numbers_and_the_search(session, data, tmp_path):
     space = {"model.params.max_depth": [1, 6], "model.estimator": ["sklearn.tree.DecisionTreeClassifier"]}
     searching = config(data, search={"space": space, "method": "grid"})
     monitor = Monitor(time.perf_counter(), quiet=True)
-    found = Search(make_plan(searching), session, monitor, RunFolder(str(tmp_path)), lambda: None).run()
+    found = HyperparameterSearch(make_plan(searching), session, monitor, RunFolder(str(tmp_path)), lambda: None).run()
     assert found.values["model.params.max_depth"] == 6
 
 

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from distributed import Client, LocalCluster
-from pipeline.models.factory.persistence import fingerprint
 from sklearn import metrics as sk
 from sklearn.linear_model import SGDClassifier
 
@@ -16,10 +15,11 @@ from pipeline import config as cfg
 from pipeline.encoding.encoder import Encoder
 from pipeline.engine.cluster.session import Session
 from pipeline.errors import ConfigError, DataError
-from pipeline.models.factory import persistence
+from pipeline.models import persistence
+from pipeline.models.persistence import fingerprint
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.plan import make_plan
-from pipeline.preparation.split import FATE, TEST, assign_fate
+from pipeline.preparation.split import ROLE, TEST, assign_roles
 from pipeline.reporting import report
 from pipeline.training.job import Job
 from tests.conftest import table, write
@@ -47,8 +47,8 @@ def made(outcome: report.Outcome, settings: cfg.Config) -> dict:
 
 
 def sides(frame: pd.DataFrame, label: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    fate = assign_fate(frame, label, ["x", "n", "c", "t", label], 0.2, 0, None)[FATE]
-    return frame[fate == 0], frame[fate == TEST]
+    role = assign_roles(frame, label, ["x", "n", "c", "t", label], 0.2, 0, None)[ROLE]
+    return frame[role == 0], frame[role == TEST]
 
 
 def test_the_figures_are_scikit_learns_on_the_held_out_rows(session, folder, frame):
@@ -198,19 +198,21 @@ def test_a_separate_test_set_and_the_loaded_artefact_agree_to_the_digit(session,
     outcome = execute(session, settings)
     assert (outcome.ledger.train, outcome.ledger.test) == (2_000, 500)
     (tmp_path / "model.skops").write_bytes(persistence.dumps(outcome.model))
-    loaded = pipeline.load(tmp_path)
+    from_dict = pipeline.load(tmp_path)
     plain = pd.read_parquet(tmp_path / "test")
-    assert outcome.metrics["accuracy"] == sk.accuracy_score(plain["y"], loaded.predict(plain))
-    expected = sk.roc_auc_score(plain["y"], loaded.predict_proba(plain)[:, 1])
+    assert outcome.metrics["accuracy"] == sk.accuracy_score(plain["y"], from_dict.predict(plain))
+    expected = sk.roc_auc_score(plain["y"], from_dict.predict_proba(plain)[:, 1])
     assert outcome.metrics["roc_auc"] == pytest.approx(expected, rel=1e-12)
-    assert outcome.metrics["log_loss"] == pytest.approx(sk.log_loss(plain["y"], loaded.predict_proba(plain)), rel=1e-7)
+    assert outcome.metrics["log_loss"] == pytest.approx(
+        sk.log_loss(plain["y"], from_dict.predict_proba(plain)), rel=1e-7
+    )
 
 
 def test_splits_by_batch_and_by_group(session, folder, frame):
     by_batch = execute(session, config(folder, split={"by": "batch", "test": 0.5}))
     assert by_batch.ledger.test == 1_000
     by_group = execute(session, config(folder, split={"by": "group", "column": "n"}))
-    test = assign_fate(frame, "y", ["n"], 0.2, 0, None)[FATE] == TEST
+    test = assign_roles(frame, "y", ["n"], 0.2, 0, None)[ROLE] == TEST
     assert by_group.ledger.test == test.sum()
     assert not set(frame["n"][test]) & set(frame["n"][~test])
 

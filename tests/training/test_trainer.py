@@ -3,47 +3,47 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from pipeline.models.factory.adaptive.linear import AdaptiveClassifier
-from pipeline.models.factory.factory import kind, make, matrix_for, target_scale, with_target_scale
-from pipeline.models.factory.persistence import fingerprint
 from sklearn.base import clone
 from sklearn.linear_model import SGDClassifier
 from sklearn.naive_bayes import GaussianNB, MultinomialNB
 
 from pipeline import config as cfg
-from pipeline.encoding.batch_encoder import Coding
+from pipeline.encoding.batch_encoder import BatchEncoder
 from pipeline.encoding.encoder import Encoder
-from pipeline.encoding.one_hot_matrix import HotMatrix
+from pipeline.encoding.one_hot_matrix import OneHotMatrix
 from pipeline.engine.batch_schedule import batch_order
 from pipeline.errors import ConfigError, DataError
-from pipeline.evaluation.evaluator import Target
+from pipeline.evaluation.evaluator import TargetSpec
+from pipeline.models.adaptive.linear import AdaptiveClassifier
+from pipeline.models.factory import kind, make, matrix_for, target_scale, with_target_scale
+from pipeline.models.persistence import fingerprint
 from pipeline.preparation.columns import category_codes
-from pipeline.preparation.packing import PackedBatch, Reference, pack
+from pipeline.preparation.packing import PackedBatch, PackingScale, pack
 from pipeline.preparation.split import TEST, TRAIN
 from pipeline.statistics.moments import Moments
-from pipeline.training.lane import fitted, loss_value, merge_shares, merged_lane, share_of, start, train_batches
+from pipeline.training.lane import delta_of, fitted, loss_value, merge_deltas, merged_lane, new_lane, train_batches
 from tests.conftest import table
 
-CLASSES = Target(np.array([0, 1]))
+CLASSES = TargetSpec(np.array([0, 1]))
 FRAME = table(400)
 ENCODER = Encoder(["x", "n"], ["c"]).fit(FRAME)
-CODING = Coding(ENCODER, np.array([0, 1]), 0)
+CODING = BatchEncoder(ENCODER, np.array([0, 1]), 0)
 
 
-def batches(count: int = 4, label: str = "y", fate: int = TRAIN) -> list[PackedBatch]:
-    about = Reference(ENCODER.center_, ENCODER.unit_)
+def batches(count: int = 4, label: str = "y", role: int = TRAIN) -> list[PackedBatch]:
+    about = PackingScale(ENCODER.center_, ENCODER.unit_)
     made = []
     for i, part in enumerate(np.array_split(np.arange(400), count)):
         rows = FRAME.iloc[part]
         coded = category_codes(rows[label]) if label == "y" else (rows[label].to_numpy(), None)
         features = pack(rows, ENCODER.columns, about)
-        made.append(PackedBatch(i, len(rows), features, *coded, np.full(len(rows), fate, dtype=np.int8)))
+        made.append(PackedBatch(i, len(rows), features, *coded, np.full(len(rows), role, dtype=np.int8)))
     return made
 
 
 def test_a_lane_is_the_plain_loop_of_partial_fit():
     plain = SGDClassifier(loss="log_loss", random_state=3)
-    lane = train_batches(start(clone(plain)), batches(), CODING, CLASSES)
+    lane = train_batches(new_lane(clone(plain)), batches(), CODING, CLASSES)
     for batch in batches():
         rows = CODING.rows(batch, TRAIN)
         plain.partial_fit(rows.X.tocsr(), rows.y, classes=[0, 1])
@@ -54,7 +54,7 @@ def test_a_lane_is_the_plain_loop_of_partial_fit():
 def test_training_again_from_the_same_lane_gives_the_same_bits_and_leaves_it_as_it_was():
     first, second = batches(2)
     for estimator in (SGDClassifier(random_state=0), AdaptiveClassifier(random_state=0)):
-        lane = train_batches(start(estimator), [first], CODING, CLASSES)
+        lane = train_batches(new_lane(estimator), [first], CODING, CLASSES)
         before = fingerprint(lane.estimator)
         once, again = (train_batches(lane, [second], CODING, CLASSES) for _ in range(2))
         assert fingerprint(lane.estimator) == before
@@ -63,7 +63,7 @@ def test_training_again_from_the_same_lane_gives_the_same_bits_and_leaves_it_as_
 
 def test_progress_is_the_loss_before_training():
     first, second = batches(2)
-    lane = train_batches(start(SGDClassifier(loss="log_loss", random_state=0)), [first], CODING, CLASSES)
+    lane = train_batches(new_lane(SGDClassifier(loss="log_loss", random_state=0)), [first], CODING, CLASSES)
     assert lane.losses == ((200, None),)
     rows = CODING.rows(second, TRAIN)
     proba = lane.estimator.predict_proba(rows.X.tocsr())
@@ -78,27 +78,27 @@ def test_progress_is_the_loss_before_training():
     ("estimator", "figure"), [(SGDClassifier(), "accuracy"), (AdaptiveClassifier("hinge"), "accuracy")]
 )
 def test_models_without_probabilities_are_watched_by_their_errors(estimator, figure):
-    lane = train_batches(start(estimator), batches(2), CODING, CLASSES)
+    lane = train_batches(new_lane(estimator), batches(2), CODING, CLASSES)
     (_, loss) = lane.losses[1]
     assert loss_value(loss) == pytest.approx(1 - loss.result()[figure])
 
 
 def test_a_batch_without_training_rows_changes_nothing():
     (batch,) = batches(1)
-    lane = train_batches(start(SGDClassifier(random_state=0)), [batch], CODING, CLASSES)
-    (other,) = batches(1, fate=TEST)
+    lane = train_batches(new_lane(SGDClassifier(random_state=0)), [batch], CODING, CLASSES)
+    (other,) = batches(1, role=TEST)
     after = train_batches(lane, [other], CODING, CLASSES)
     assert fingerprint(after.estimator) == fingerprint(lane.estimator)
     assert (after.rows, after.losses) == (lane.rows, ((0, None),))
-    assert share_of(after, lane) is None
-    assert merge_shares([None, None]) is None
+    assert delta_of(after, lane) is None
+    assert merge_deltas([None, None]) is None
     assert merged_lane(lane, None, [after]) is lane
 
 
 def test_lanes_hand_over_a_model_that_knows_all_rows():
-    base = start(AdaptiveClassifier(random_state=0))
+    base = new_lane(AdaptiveClassifier(random_state=0))
     lanes = [train_batches(base, part, CODING, CLASSES) for part in (batches()[::2], batches()[1::2])]
-    merged = merged_lane(base, merge_shares([share_of(lane, base) for lane in lanes]), lanes)
+    merged = merged_lane(base, merge_deltas([delta_of(lane, base) for lane in lanes]), lanes)
     assert merged.rows == 400
     assert merged.estimator.t_ == 400
     assert fingerprint(merged.estimator) not in {fingerprint(lane.estimator) for lane in lanes}
@@ -120,12 +120,12 @@ def test_many_batches_are_permuted_in_blocks_of_neighbours():
 
 def test_a_regression_target_is_trained_scaled_and_answered_in_its_unit():
     (batch,) = batches(1, "amount")
-    coding = Coding(ENCODER, None, 0)
-    y = 1e6 + 1e4 * coding.rows(batch, TRAIN).X.dense[:, 0]
-    target = Target(None, *target_scale(cfg.Model(), Moments.of(y)))
+    batch_encoder = BatchEncoder(ENCODER, None, 0)
+    y = 1e6 + 1e4 * batch_encoder.rows(batch, TRAIN).X.dense[:, 0]
+    target = TargetSpec(None, *target_scale(cfg.ModelConfig(), Moments.of(y)))
     batch = replace(batch, label=1e6 + 1e4 * ENCODER.encode(batch.features, np.arange(400)).dense[:, 0])
-    lane = train_batches(start(make(cfg.Model(), "regression", 0)), [batch] * 20, coding, target)
-    rows = coding.rows(batch, TRAIN)
+    lane = train_batches(new_lane(make(cfg.ModelConfig(), "regression", 0)), [batch] * 20, batch_encoder, target)
+    rows = batch_encoder.rows(batch, TRAIN)
     error = fitted(lane, target).predict(rows.X) - rows.y
     assert np.sqrt(np.mean(error**2)) < 0.02 * y.std()
     assert with_target_scale(lane.estimator, 0.0, 1.0) is lane.estimator
@@ -140,14 +140,14 @@ def test_a_regression_target_is_trained_scaled_and_answered_in_its_unit():
 )
 def test_an_estimator_that_refuses_the_rows_is_named(estimator, message):
     with pytest.raises(DataError, match=f"{type(estimator).__name__} refused to train .*{message}.*correct model"):
-        train_batches(start(estimator), batches(1), CODING, CLASSES)
+        train_batches(new_lane(estimator), batches(1), CODING, CLASSES)
 
 
 def test_an_estimator_that_takes_dense_input_only_gets_it():
-    lane = train_batches(start(GaussianNB()), batches(), CODING, CLASSES)
+    lane = train_batches(new_lane(GaussianNB()), batches(), CODING, CLASSES)
     X = ENCODER.transform(FRAME).toarray()
     np.testing.assert_allclose(lane.estimator.theta_, GaussianNB().fit(X, FRAME["y"]).theta_, rtol=1e-6, atol=1e-7)
-    huge = HotMatrix(np.empty((600, 1), np.float32), np.zeros((600, 1), np.uint32), 1_000_000)
+    huge = OneHotMatrix(np.empty((600, 1), np.float32), np.zeros((600, 1), np.uint32), 1_000_000)
     with pytest.raises(DataError, match="GaussianNB takes no sparse input, and 1,000,000 encoded columns"):
         matrix_for(GaussianNB(), huge)
 
@@ -166,12 +166,12 @@ def test_an_estimator_that_takes_dense_input_only_gets_it():
 )
 def test_estimators_that_cannot_serve(estimator, params, message):
     with pytest.raises(ConfigError, match=message):
-        make(cfg.Model(estimator=estimator, params=params), "classification", 0)
+        make(cfg.ModelConfig(estimator=estimator, params=params), "classification", 0)
 
 
 def test_the_seed_reaches_the_estimator_and_its_kind_is_known():
-    assert make(cfg.Model(), "classification", 7).random_state == 7
-    named = cfg.Model(estimator="sklearn.linear_model.SGDClassifier", params={"random_state": 1})
+    assert make(cfg.ModelConfig(), "classification", 7).random_state == 7
+    named = cfg.ModelConfig(estimator="sklearn.linear_model.SGDClassifier", params={"random_state": 1})
     assert make(named, "classification", 7).random_state == 1
     assert kind(named) == "classifier"
-    assert kind(cfg.Model()) is None
+    assert kind(cfg.ModelConfig()) is None

@@ -6,8 +6,6 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from pipeline.models.factory.adaptive.linear import AdaptiveClassifier, AdaptiveRegressor
-from pipeline.models.factory.persistence import fingerprint
 
 import pipeline
 from pipeline.cli import main
@@ -15,7 +13,9 @@ from pipeline.commands.run import run
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation import drift
-from pipeline.preparation.split import FATE, TEST, TRAIN, assign_fate
+from pipeline.models.adaptive.linear import AdaptiveClassifier, AdaptiveRegressor
+from pipeline.models.persistence import fingerprint
+from pipeline.preparation.split import ROLE, TEST, TRAIN, assign_roles
 from pipeline.statistics.counts import Counts
 from pipeline.statistics.summary import Summary
 from tests.conftest import table, write
@@ -53,9 +53,9 @@ def first(tmp_path_factory):
 
 def by_hand(model, frame, report, estimator=None):
     """The estimator after the training rows of ``frame``, in the order of a single batch."""
-    split = assign_fate(frame, "y", ["x", "n", "c", "y"], 0.2, 0, None)
-    assert (split[FATE] == TEST).sum() == report["rows"]["test"]
-    rows = np.random.default_rng([0, 0]).permutation(np.flatnonzero(split[FATE] == TRAIN))
+    split = assign_roles(frame, "y", ["x", "n", "c", "y"], 0.2, 0, None)
+    assert (split[ROLE] == TEST).sum() == report["rows"]["test"]
+    rows = np.random.default_rng([0, 0]).permutation(np.flatnonzero(split[ROLE] == TRAIN))
     chosen = frame.iloc[rows]
     estimator = estimator or model.named_steps["model"]
     return estimator.partial_fit(model.named_steps["preprocess"].transform(chosen), chosen["y"])
@@ -69,8 +69,8 @@ def test_the_model_goes_on_as_by_hand_and_the_report_spans_both(first):
     np.testing.assert_allclose(model.named_steps["model"].coef_, expected.coef_, rtol=1e-12)
     np.testing.assert_allclose(model.named_steps["model"].squares_, expected.squares_, rtol=1e-12)
     told = report["continued"]
-    for fate in ("read", "train", "test", "rejected"):
-        assert told["rows"][fate] == before["rows"][fate] + report["rows"][fate]
+    for role in ("read", "train", "test", "rejected"):
+        assert told["rows"][role] == before["rows"][role] + report["rows"][role]
     assert told["runs"][0]["fingerprint"] == told["fingerprint"] == before["model"]["fingerprint"]
     assert (told["new_columns"], told["new_values"]) == ([], "zeros, or other")
     assert 0.05 < told["drift"]["c"]["unseen"] < 0.2
@@ -205,10 +205,10 @@ def test_a_wider_model_learns_on_as_if_its_columns_had_been_there(estimator):
 
 def test_two_profiles_are_that_of_the_rows_of_both():
     def summary(frame, encoder):
-        from pipeline.preparation.packing import PackedBatch, Reference, pack
+        from pipeline.preparation.packing import PackedBatch, PackingScale, pack
         from pipeline.statistics.summary import summarise
 
-        reference = Reference(encoder.center_, encoder.unit_)
+        reference = PackingScale(encoder.center_, encoder.unit_)
         packed = pack(frame, encoder.columns, reference)
         rows = PackedBatch(0, len(frame), packed, np.zeros(len(frame)), None, np.full(len(frame), TRAIN))
         found: Summary = summarise(rows, encoder.columns, reference)

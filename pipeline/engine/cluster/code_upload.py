@@ -33,7 +33,7 @@ REQUIRED = (
 # Files of a package that are sent: its code, and the templates of the page that the scheduler shows.
 SENT = (".py", ".html", ".css")
 # The plugin, and the topic of its events.
-DOORKEEPER = "pipeline-doorkeeper"
+REJECT_BARE_WORKERS = "pipeline-doorkeeper"
 # Tells this process from any other, on whatever host.
 HERE = uuid.uuid4().hex
 
@@ -106,7 +106,7 @@ def send_code(client: Client, modules: Sequence[str]) -> list[str]:
 
 
 @contextlib.contextmanager
-def turning_away(client: Client, say: Callable[[str], None]) -> Iterator[None]:
+def reject_bare_workers(client: Client, say: Callable[[str], None]) -> Iterator[None]:
     """As long as this lasts, a worker that joins and lacks a package is told of and leaves.
 
     It would die of the first task that it is given, with the tasks that wait there. The plugin travels by value, as
@@ -114,29 +114,29 @@ def turning_away(client: Client, say: Callable[[str], None]) -> Iterator[None]:
     """
     required = REQUIRED
 
-    class Doorkeeper(WorkerPlugin):
-        name = DOORKEEPER
+    class RejectBareWorkers(WorkerPlugin):
+        name = REJECT_BARE_WORKERS
 
         def setup(self, worker: Any) -> None:
             import importlib.util
 
             missing = [name for name in required if importlib.util.find_spec(name) is None]
             if missing:
-                worker.log_event(DOORKEEPER, {"worker": worker.address, "package": missing[0]})
+                worker.log_event(REJECT_BARE_WORKERS, {"worker": worker.address, "package": missing[0]})
                 worker.loop.call_later(0, lambda: worker.close(nanny=True, reason=f"lacks the package {missing[0]}"))
 
     def tell(event: tuple[float, dict[str, str]]) -> None:
         told = event[1]
         say(f"warning     worker {told['worker']} joined, lacks the package {told['package']} and was turned away")
 
-    client.subscribe_topic(DOORKEEPER, tell)
-    client.register_plugin(Doorkeeper())
+    client.subscribe_topic(REJECT_BARE_WORKERS, tell)
+    client.register_plugin(RejectBareWorkers())
     try:
         yield
     finally:
         with contextlib.suppress(Exception):  # the scheduler may be gone, which is told elsewhere
-            client.unregister_worker_plugin(DOORKEEPER)
-            client.unsubscribe_topic(DOORKEEPER)
+            client.unregister_worker_plugin(REJECT_BARE_WORKERS)
+            client.unsubscribe_topic(REJECT_BARE_WORKERS)
 
 
 def _zip_module(name: str, folder: Path) -> Path:

@@ -22,7 +22,7 @@ from pipeline.errors import ClusterError, PipelineError
 PACE = 0.2
 
 
-def client_of(to: Any, config: cfg.Cluster, security: Security | None) -> Client:
+def connect_client(to: Any, config: cfg.ClusterConfig, security: Security | None) -> Client:
     """A client of an address or a cluster.
 
     Raises
@@ -32,7 +32,7 @@ def client_of(to: Any, config: cfg.Cluster, security: Security | None) -> Client
     """
     try:
         if isinstance(to, str):
-            _greet(to, config.timeout, security or Security())
+            _probe(to, config.timeout, security or Security())
         return Client(to, timeout=config.timeout, security=security)
     except (OSError, ValueError) as error:
         reason = refusal(error)
@@ -48,7 +48,7 @@ def client_of(to: Any, config: cfg.Cluster, security: Security | None) -> Client
         ) from None
 
 
-def _greet(address: str, seconds: float, security: Security) -> None:
+def _probe(address: str, seconds: float, security: Security) -> None:
     """Exchange a first word: Dask's client waits for ever for a server of another protocol, or one that is stopped."""
 
     async def greet() -> None:
@@ -68,7 +68,7 @@ def _greet(address: str, seconds: float, security: Security) -> None:
     answer.result()
 
 
-def wait_for_workers(client: Client, config: cfg.Cluster) -> None:
+def wait_for_workers(client: Client, config: cfg.ClusterConfig) -> None:
     """Wait for as many as the config asks for, or one.
 
     Raises
@@ -87,7 +87,7 @@ def wait_for_workers(client: Client, config: cfg.Cluster) -> None:
 
 
 @contextlib.contextmanager
-def hushed() -> Iterator[None]:
+def silence_client_log() -> Iterator[None]:
     """Without the errors that Dask's client logs: they reach us, who say them in one sentence."""
 
     def wanted(record: logging.LogRecord) -> bool:
@@ -102,7 +102,7 @@ def hushed() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def told_if_gone(client: Client, config: cfg.Cluster) -> Iterator[None]:
+def detect_lost_scheduler(client: Client, config: cfg.ClusterConfig) -> Iterator[None]:
     """Tell in a sentence, and at once, that the scheduler went away, or a worker that was asked something.
 
     Dask's client gives up all it has submitted, and then looks for a scheduler for ``config.timeout``; what is

@@ -23,7 +23,7 @@ from distributed import as_completed
 RECORDED = 100_000
 
 
-class Task(concurrent.futures.Future):  # type: ignore[type-arg]
+class LocalFuture(concurrent.futures.Future):  # type: ignore[type-arg]
     """What a task will have given; `status` as of a `distributed.Future`."""
 
     def __init__(self, key: Any):
@@ -39,8 +39,8 @@ class Task(concurrent.futures.Future):  # type: ignore[type-arg]
 class _Work:
     """A task that waits for others; it lets go of everything when it is done, as they still know of it then."""
 
-    def __init__(self, task: Task, call: Callable[[], Any], needed: Sequence[Task], retries: int):
-        self.task: Task | None = task
+    def __init__(self, task: LocalFuture, call: Callable[[], Any], needed: Sequence[LocalFuture], retries: int):
+        self.task: LocalFuture | None = task
         self.call: Callable[[], Any] | None = call
         self.needed, self.retries = needed, retries
 
@@ -65,7 +65,7 @@ class _Work:
         return {"key": task.key, "worker": "threads", "thread": threading.get_ident(), "startstops": spent}
 
 
-class Threads:
+class ThreadPoolClient:
     """Runs tasks on ``count`` threads, by priority and then in the order in which they came; None: one for a core."""
 
     dashboard_link = ""
@@ -86,7 +86,9 @@ class Threads:
         for thread in self._threads:
             thread.join()
 
-    def submit(self, function: Callable[..., Any], *args: Any, key: Any, priority: int = 0, retries: int = 0) -> Task:
+    def submit(
+        self, function: Callable[..., Any], *args: Any, key: Any, priority: int = 0, retries: int = 0
+    ) -> LocalFuture:
         """A task; other tasks among its arguments, or in lists, tuples and dictionaries there, stand for their results.
 
         It fails with the error of any of them.
@@ -100,21 +102,21 @@ class Threads:
         key: Sequence[Any],
         pure: bool = False,
         **how: Any,
-    ) -> list[Task]:
+    ) -> list[LocalFuture]:
         """A task for each set of arguments, as `submit` does it."""
         return [self.submit(function, *args, key=one, **how) for one, *args in zip(key, *arguments, strict=True)]
 
-    def compute(self, collections: Sequence[Any], retries: int = 0) -> list[Task]:
+    def compute(self, collections: Sequence[Any], retries: int = 0) -> list[LocalFuture]:
         """The tasks of delayed values; what several of them need is worked out once."""
         expression = collections_to_expr(list(collections)).optimize()
         graph: Mapping[Any, Any] = expression.__dask_graph__()
-        tasks: dict[Any, Task] = {}
+        tasks: dict[Any, LocalFuture] = {}
         place = order(graph)
         for key in sorted(graph, key=lambda key: place[key]):
             node = graph[key]
             needed = {name: tasks[name] for name in node.dependencies}
 
-            def call(node: Any = node, needed: Mapping[Any, Task] = needed) -> Any:
+            def call(node: Any = node, needed: Mapping[Any, LocalFuture] = needed) -> Any:
                 return node({name: task.result() for name, task in needed.items()})
 
             tasks[key] = self._begin(key, call, list(needed.values()), 0, retries)
@@ -136,8 +138,10 @@ class Threads:
         """What stands for an address."""
         return {"address": "threads", "workers": {}}
 
-    def _begin(self, key: Any, call: Callable[[], Any], needed: Sequence[Task], priority: float, retries: int) -> Task:
-        task, left = Task(key), len(needed) + 1
+    def _begin(
+        self, key: Any, call: Callable[[], Any], needed: Sequence[LocalFuture], priority: float, retries: int
+    ) -> LocalFuture:
+        task, left = LocalFuture(key), len(needed) + 1
         work = _Work(task, call, needed, retries)
 
         def one_less(_: Any = None) -> None:
@@ -160,12 +164,12 @@ class Threads:
 
 
 def completed(futures: Sequence[Any]) -> Iterator[Any]:
-    """Futures as they end, of a cluster or of `Threads`."""
-    yield from (concurrent.futures.as_completed if isinstance(futures[0], Task) else as_completed)(futures)
+    """Futures as they end, of a cluster or of `ThreadPoolClient`."""
+    yield from (concurrent.futures.as_completed if isinstance(futures[0], LocalFuture) else as_completed)(futures)
 
 
-def _tasks_in(value: Any) -> Iterator[Task]:
-    if isinstance(value, Task):
+def _tasks_in(value: Any) -> Iterator[LocalFuture]:
+    if isinstance(value, LocalFuture):
         yield value
     elif type(value) in (list, tuple, dict):
         for inner in value.values() if isinstance(value, dict) else value:
@@ -173,7 +177,7 @@ def _tasks_in(value: Any) -> Iterator[Task]:
 
 
 def _results(value: Any) -> Any:
-    if isinstance(value, Task):
+    if isinstance(value, LocalFuture):
         return value.result()
     if type(value) is dict:
         return {name: _results(inner) for name, inner in value.items()}

@@ -51,7 +51,7 @@ def address_of(name: str) -> str:
     return address
 
 
-def start(config: cfg.Cluster) -> Any:
+def start(config: cfg.ClusterConfig) -> Any:
     """A cluster of the class that ``config.scheduler`` names, made with ``config.options``; not yet scaled.
 
     Raises
@@ -83,11 +83,11 @@ def _class_of(name: str) -> Callable[..., Any]:
         raise ConfigError(f"cluster.scheduler: module {module} has no {attribute}; correct the name.") from None
 
 
-def bounds(config: cfg.Cluster) -> tuple[int, int] | None:
+def bounds(config: cfg.ClusterConfig) -> tuple[int, int] | None:
     """Fewest and most workers, where their number adapts to the work."""
     return (config.workers[0], config.workers[1]) if isinstance(config.workers, list) else None
 
 
-def count(config: cfg.Cluster) -> int | None:
+def count(config: cfg.ClusterConfig) -> int | None:
     """Workers to begin with, where that is told."""
     return config.workers[0] if isinstance(config.workers, list) else config.workers

@@ -22,18 +22,23 @@ from threadpoolctl import threadpool_limits
 
 from pipeline import config as cfg
 from pipeline.engine.cluster import forkserver
-from pipeline.engine.cluster.code_upload import send_code, turning_away
-from pipeline.engine.cluster.connection import client_of, hushed, told_if_gone, wait_for_workers
-from pipeline.engine.cluster.local_threads import Threads
+from pipeline.engine.cluster.code_upload import reject_bare_workers, send_code
+from pipeline.engine.cluster.connection import (
+    connect_client,
+    detect_lost_scheduler,
+    silence_client_log,
+    wait_for_workers,
+)
+from pipeline.engine.cluster.local_threads import ThreadPoolClient
 from pipeline.engine.cluster.scheduler_spec import LOCAL, address_of, bounds, count, is_class, start
 from pipeline.engine.cluster.tls import risks, security_of
-from pipeline.engine.cluster.worker_affinity import free_from_the_lost
-from pipeline.engine.event_forwarding import watched
+from pipeline.engine.cluster.worker_affinity import release_lost_affinity
+from pipeline.engine.event_forwarding import forward_events
 from pipeline.errors import ConfigError
 from pipeline.monitoring.progress import Monitor
 
 
-def _local_settings(config: cfg.Cluster) -> dict[str, Any]:
+def _local_settings(config: cfg.ClusterConfig) -> dict[str, Any]:
     """Dask's configuration for a scheduler and workers of our own; what the user's configuration sets stays."""
     environ = dict(dask.config.get("distributed.nanny.pre-spawn-environ"))
     if environ.get("MALLOC_TRIM_THRESHOLD_") == 65536:  # Dask's default
@@ -48,7 +53,7 @@ def _local_settings(config: cfg.Cluster) -> dict[str, Any]:
         **unless_set("distributed.comm.timeouts.connect", "30s", "10s"),
         "distributed.nanny.pre-spawn-environ": forkserver.ALLOCATOR | environ,
         "distributed.worker.multiprocessing-method": forkserver.METHOD,
-        # See `_kept_full`.
+        # See `_restart_failed_workers`.
         **unless_set("distributed.deploy.lost-worker-timeout", "15s", "5s"),
         # Each process would look at itself a hundred and fifty times a second, for a twentieth of a core.
         **unless_set("distributed.admin.tick.interval", "20ms", "200ms"),
@@ -62,7 +67,7 @@ def _local_settings(config: cfg.Cluster) -> dict[str, Any]:
 class Session:
     """A connected client and what the report says about its cluster."""
 
-    client: Client | Threads
+    client: Client | ThreadPoolClient
     workers: int
     threads: int
     memory: int
@@ -83,7 +88,7 @@ class Session:
 
 @contextlib.contextmanager
 def connect(
-    config: cfg.Cluster, modules: Sequence[str] = (), say: Callable[[str], None] = lambda text: None
+    config: cfg.ClusterConfig, modules: Sequence[str] = (), say: Callable[[str], None] = lambda text: None
 ) -> Iterator[Session]:
     """A session on what ``config.scheduler`` names, or else Dask's own configuration, or else a `LocalCluster`.
 
@@ -121,24 +126,24 @@ def connect(
             if port != "0" and f":{port}/" not in (client.dashboard_link or ""):
                 notes.append(f"port        {port} is taken, so the dashboard listens elsewhere")
         else:
-            stack.enter_context(hushed())
-            client = _far(config, stack)
+            stack.enter_context(silence_client_log())
+            client = _remote_client(config, stack)
             notes += [] if is_class(config.scheduler) else risks(client.scheduler.address)
             wait_for_workers(client, config)
-        stack.enter_context(told_if_gone(client, config))
+        stack.enter_context(detect_lost_scheduler(client, config))
         if config.scheduler is not None:
             notes += send_code(client, modules)
-            stack.enter_context(turning_away(client, say))
+            stack.enter_context(reject_bare_workers(client, say))
         workers = client.scheduler_info(n_workers=-1)["workers"].values()
         threads = sum(w["nthreads"] for w in workers)
         memory = sum(w["memory_limit"] or 0 for w in workers)
-        yield Session(client, len(workers), threads, memory, tuple(notes), free_from_the_lost(client))
+        yield Session(client, len(workers), threads, memory, tuple(notes), release_lost_affinity(client))
 
 
 @contextlib.contextmanager
-def _threads(config: cfg.Cluster) -> Iterator[Session]:
+def _threads(config: cfg.ClusterConfig) -> Iterator[Session]:
     """No cluster: a thread for each core, each with one of BLAS as on a worker, whose sums have the same bits then."""
-    threads = Threads()
+    threads = ThreadPoolClient()
     memory = _memory(config.memory)
     with threadpool_limits(1):
         try:
@@ -147,7 +152,7 @@ def _threads(config: cfg.Cluster) -> Iterator[Session]:
             threads.close()
 
 
-def _local(config: cfg.Cluster, stack: contextlib.ExitStack) -> Client:
+def _local(config: cfg.ClusterConfig, stack: contextlib.ExitStack) -> Client:
     """A client of a cluster on this machine; ``stack`` closes both."""
     forkserver.start()
     stack.enter_context(dask.config.set(_local_settings(config)))
@@ -165,22 +170,22 @@ def _local(config: cfg.Cluster, stack: contextlib.ExitStack) -> Client:
             silence_logs=logging.CRITICAL,  # an error reaches the client, which says it in one sentence
         )
     stack.callback(_close, cluster)
-    stack.enter_context(_kept_full(cluster))
+    stack.enter_context(_restart_failed_workers(cluster))
     client = stack.enter_context(Client(cluster, timeout=config.timeout))
     if among:
         cluster.adapt(minimum=among[0], maximum=among[1])
     return client
 
 
-def _far(config: cfg.Cluster, stack: contextlib.ExitStack) -> Client:
+def _remote_client(config: cfg.ClusterConfig, stack: contextlib.ExitStack) -> Client:
     """A client of a scheduler somewhere, or of a cluster that is started; ``stack`` closes what was made."""
     name = config.scheduler or ""
     if not is_class(name):
         config = structs.replace(config, scheduler=address_of(name))
-        return stack.enter_context(client_of(config.scheduler, config, security_of(config)))
+        return stack.enter_context(connect_client(config.scheduler, config, security_of(config)))
     cluster, among = start(config), bounds(config)
     stack.callback(_close, cluster)
-    client = stack.enter_context(client_of(cluster, config, None))
+    client = stack.enter_context(connect_client(cluster, config, None))
     if among:
         cluster.adapt(minimum=among[0], maximum=among[1])
     elif config.workers:
@@ -189,7 +194,7 @@ def _far(config: cfg.Cluster, stack: contextlib.ExitStack) -> Client:
 
 
 @contextlib.contextmanager
-def _kept_full(cluster: LocalCluster) -> Iterator[None]:
+def _restart_failed_workers(cluster: LocalCluster) -> Iterator[None]:
     """Start a worker anew that Dask has given up: its nanny replaces one that dies, but not one that dies starting."""
     count, over = len(cluster.worker_spec), threading.Event()
 
@@ -224,7 +229,7 @@ def _memory(text: str) -> Any:
 
 
 @contextlib.contextmanager
-def connected(settings: cfg.Config, monitor: Monitor) -> Iterator[Session]:
+def open_session(settings: cfg.Config, monitor: Monitor) -> Iterator[Session]:
     """A session on the cluster that the settings name, and the first lines that a command prints."""
     named = [settings.prepare.function, *settings.evaluate.metrics]
     modules = [reference.partition(":")[0] for reference in named if reference]
@@ -233,7 +238,7 @@ def connected(settings: cfg.Config, monitor: Monitor) -> Iterator[Session]:
             monitor.say(note)
         if session.dashboard:
             monitor.say(f"dashboard   {session.dashboard}")
-        with watched(session.client, monitor.events) as problems:
+        with forward_events(session.client, monitor.events) as problems:
             if session.dashboard:
                 monitor.say(f"pipeline    {session.dashboard.rpartition('/')[0]}/pipeline")
             for problem in problems:

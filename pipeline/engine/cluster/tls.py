@@ -13,7 +13,7 @@ from pipeline.errors import ConfigError
 SECURE = ("tls://", "wss://")
 
 
-def security_of(config: cfg.Cluster) -> Security | None:
+def security_of(config: cfg.ClusterConfig) -> Security | None:
     """What connections are made with; None: as Dask's own configuration has it."""
     paths = {"tls_ca": config.tls_ca, "tls_cert": config.tls_cert, "tls_key": config.tls_key}
     given = {key: path for key, path in paths.items() if path is not None}

@@ -9,7 +9,7 @@ from distributed import Client, SchedulerPlugin
 FREEING = "pipeline-freeing"
 
 
-def near(workers: Mapping[Any, str]) -> dict[str, Any]:
+def affinity_annotations(workers: Mapping[Any, str]) -> dict[str, Any]:
     """Annotations by which tasks go to the workers of some addresses, by key; all others go where Dask has them go.
 
     A wish: what is computed does not depend on it, and an idle worker takes such tasks from a busy one.
@@ -21,7 +21,7 @@ def near(workers: Mapping[Any, str]) -> dict[str, Any]:
     return {"workers": wanted.__getitem__, "allow_other_workers": True}
 
 
-def free_from_the_lost(client: Client) -> bool:
+def release_lost_affinity(client: Client) -> bool:
     """Have the scheduler forget wishes for workers that are gone; whether it can be had to.
 
     A task that becomes due while no worker at all is there waits for the one it was meant for, although it may go

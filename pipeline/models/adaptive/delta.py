@@ -11,7 +11,7 @@ INITIAL = 0.1
 
 
 @dataclass(frozen=True)
-class AdaptiveShare:
+class AdaptiveDelta:
     """The share of one lane, or of several merged, in a round of adaptive linear models.
 
     A lane moves coordinate i from the common start w0 towards its own optimum, and AdaGrad's rate
@@ -39,7 +39,7 @@ class AdaptiveShare:
     column_counts: np.ndarray | None
 
     @classmethod
-    def of(cls, model: Any, base: Any | None) -> "AdaptiveShare":
+    def of(cls, model: Any, base: Any | None) -> "AdaptiveDelta":
         """The share of ``model``, trained on from ``base`` (None or unfitted: from the beginning)."""
         start = _State.of(base, model)
         end = _State.of(model, model)
@@ -61,13 +61,13 @@ class AdaptiveShare:
             end.column_counts - start.column_counts if normalised else None,
         )
 
-    def merge(self, other: "AdaptiveShare") -> "AdaptiveShare":
+    def merge(self, other: "AdaptiveDelta") -> "AdaptiveDelta":
         """Of two shares in the same round, the share of both; associative up to rounding."""
 
         def add(a: Any, b: Any) -> Any:
             return None if a is None else a + b
 
-        return AdaptiveShare(
+        return AdaptiveDelta(
             self.rate,
             self.squares + other.squares,
             self.goals + other.goals,
@@ -79,7 +79,7 @@ class AdaptiveShare:
             add(self.column_counts, other.column_counts),
         )
 
-    def onto(self, base: Any | None, like: Any) -> Any:
+    def apply_to(self, base: Any | None, like: Any) -> Any:
         """The model after the round; ``like`` is one of the lanes' models, for its settings."""
         start = _State.of(base, like)
         merged = copy.deepcopy(like)

@@ -14,9 +14,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from pipeline.encoding.one_hot_matrix import HotMatrix
-from pipeline.models.factory.adaptive import kernels
-from pipeline.models.factory.adaptive.delta import INITIAL, AdaptiveShare, units
+from pipeline.encoding.one_hot_matrix import OneHotMatrix
+from pipeline.models.adaptive import kernels
+from pipeline.models.adaptive.delta import INITIAL, AdaptiveDelta, units
 
 Parts = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -61,7 +61,7 @@ class _AdaptiveLinear(BaseEstimator):
 
     def _parts(self, X: Any, reset: bool, y: Any = "no_validation") -> tuple[Parts, Any, int]:
         """The kernels' three arrays of ``X``, ``y`` checked with it where given, and the number of rows."""
-        if isinstance(X, HotMatrix):
+        if isinstance(X, OneHotMatrix):
             if reset:
                 self.n_features_in_ = X.width
             elif X.width != self.n_features_in_:
@@ -69,7 +69,7 @@ class _AdaptiveLinear(BaseEstimator):
                     f"X has {X.width} features, but {type(self).__name__} is expecting {self.n_features_in_} "
                     "features as input."
                 )
-            return (_read_only(X.dense), _read_only(X.hot), _DENSE), y, len(X)
+            return (_read_only(X.dense), _read_only(X.one_hot), _DENSE), y, len(X)
         if not reset and _is_plain(X, self.n_features_in_):  # nothing to check that takes so long
             return (_read_only(X.data[None]), _read_only(X.indices[None]), _read_only(X.indptr)), y, X.shape[0]
         checks: dict[str, Any] = {"accept_sparse": "csr", "dtype": [np.float64, np.float32], "reset": reset}
@@ -149,7 +149,7 @@ class _AdaptiveLinear(BaseEstimator):
         return out
 
     def merge(self, other: Self, base: Self | None = None) -> Self:
-        """This model and ``other`` as one, weighted per coordinate by accumulated gradient (`AdaptiveShare`).
+        """This model and ``other`` as one, weighted per coordinate by accumulated gradient (`AdaptiveDelta`).
 
         Parameters
         ----------
@@ -171,7 +171,7 @@ class _AdaptiveLinear(BaseEstimator):
         )
         if not same:
             raise ValueError("merge: the models differ in parameters, columns or classes; train both the same way.")
-        return AdaptiveShare.of(self, base).merge(AdaptiveShare.of(other, base)).onto(base, self)
+        return AdaptiveDelta.of(self, base).merge(AdaptiveDelta.of(other, base)).apply_to(base, self)
 
     def widened(self, columns: np.ndarray, width: int) -> Self:
         """A copy with more columns, which have learned nothing; ``columns`` is where ours are, int (n_features,).

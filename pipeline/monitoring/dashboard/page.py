@@ -37,7 +37,7 @@ TEMPLATES.filters |= {"seconds": _seconds, "size": _size}
 
 
 def document(live: Any, extra: dict[str, Any], doc: Any) -> None:
-    """Fill a document with the latest run of ``live`` (a `plugin.Live`), and keep it up to date."""
+    """Fill a document with the latest run of ``live`` (a `plugin.DashboardPlugin`), and keep it up to date."""
     page = Page(live)
     doc.title = "Dask: Pipeline"
     for root in page.roots:

@@ -14,7 +14,7 @@ TOPIC = "pipeline"
 RUNS = 20
 
 
-class Live(SchedulerPlugin):
+class DashboardPlugin(SchedulerPlugin):
     """What the runs on this scheduler are doing; `runs` has the latest last."""
 
     name = NAME

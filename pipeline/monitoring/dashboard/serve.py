@@ -10,7 +10,7 @@ PAGE, TARGETS = "/pipeline", "/pipeline/targets"
 
 
 def serve(live: Any) -> list[str]:
-    """Serve ``live`` (a `plugin.Live`) on its scheduler; why some of it cannot be."""
+    """Serve ``live`` (a `plugin.DashboardPlugin`) on its scheduler; why some of it cannot be."""
     problems = []
     live.application = live.collector = None
     for part in (_page, _routes, _metrics):

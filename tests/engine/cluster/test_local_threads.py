@@ -11,9 +11,9 @@ import pytest
 from dask import delayed
 
 from pipeline import config as cfg
-from pipeline.engine.cluster.local_threads import Threads, completed
+from pipeline.engine.cluster.local_threads import ThreadPoolClient, completed
 from pipeline.engine.cluster.session import connect
-from pipeline.models.factory import persistence
+from pipeline.models import persistence
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.plan import make_plan
 from pipeline.training.job import Job
@@ -21,8 +21,8 @@ from tests.conftest import table, write
 
 
 @pytest.fixture
-def one() -> Iterator[Threads]:
-    threads = Threads(1)
+def one() -> Iterator[ThreadPoolClient]:
+    threads = ThreadPoolClient(1)
     yield threads
     threads.close()
 
@@ -93,7 +93,7 @@ def test_what_delayed_values_share_is_worked_out_once(one):
 
 
 def test_closing_drops_what_waits_and_ends_the_threads():
-    threads, begin, done = Threads(2), threading.Event(), []
+    threads, begin, done = ThreadPoolClient(2), threading.Event(), []
     for _ in range(2):
         threads.submit(begin.wait, key="w")
     threads.submit(done.append, 1, key="dropped")
@@ -110,7 +110,7 @@ def test_a_run_without_a_cluster_has_the_bits_of_one_with_it(session, folder, ch
     config = cfg.parse({key: {**base.get(key, {}), **changes.get(key, {})} for key in {*base, *changes}})
     plan = make_plan(config)
     outcomes = [Job(plan, session, Monitor(0.0, quiet=True)).execute()]
-    with connect(cfg.Cluster(workers=0)) as none:
+    with connect(cfg.ClusterConfig(workers=0)) as none:
         outcomes.append(Job(plan, none, Monitor(0.0, quiet=True)).execute())
         assert (none.scheduler, none.dashboard, none.workers) == ("threads", "", 0)
     assert persistence.fingerprint(outcomes[0].model) == persistence.fingerprint(outcomes[1].model)

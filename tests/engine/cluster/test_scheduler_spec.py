@@ -5,7 +5,7 @@ from pipeline.engine.cluster import scheduler_spec
 from pipeline.errors import ClusterError, ConfigError
 
 
-def parse(**cluster) -> cfg.Cluster:
+def parse(**cluster) -> cfg.ClusterConfig:
     return cfg.parse({"data": {"path": "d", "label": "y"}, "cluster": cluster}).cluster
 
 

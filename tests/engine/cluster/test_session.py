@@ -27,7 +27,7 @@ def listening() -> set[str]:
 
 def test_a_local_cluster_listens_on_loopback_only_and_leaves_no_process():
     before = {p.pid for p in psutil.Process().children(recursive=True)}
-    with connect(cfg.Cluster(workers=2, dashboard="127.0.0.1:0")) as session:
+    with connect(cfg.ClusterConfig(workers=2, dashboard="127.0.0.1:0")) as session:
         assert listening() == {"127.0.0.1"}
         assert (session.workers, session.threads) == (2, 2)
         assert session.dashboard.startswith("http://127.0.0.1:")
@@ -39,7 +39,7 @@ def test_a_local_cluster_listens_on_loopback_only_and_leaves_no_process():
 
 def test_a_taken_dashboard_port_falls_back_to_another(session):
     taken = session.dashboard.partition("//")[2].partition("/")[0]
-    with warnings.catch_warnings(record=True) as said, connect(cfg.Cluster(workers=1, dashboard=taken)) as other:
+    with warnings.catch_warnings(record=True) as said, connect(cfg.ClusterConfig(workers=1, dashboard=taken)) as other:
         assert other.dashboard.startswith("http://127.0.0.1:")
         assert other.dashboard != session.dashboard
         assert other.notes == (f"port        {taken.partition(':')[2]} is taken, so the dashboard listens elsewhere",)
@@ -49,7 +49,7 @@ def test_a_taken_dashboard_port_falls_back_to_another(session):
 def test_too_few_workers_is_an_error_after_the_timeout(session):
     with (
         pytest.raises(ClusterError, match="fewer than 5 workers joined within 1 s"),
-        connect(cfg.Cluster(scheduler=session.scheduler, workers=5, timeout=1)),
+        connect(cfg.ClusterConfig(scheduler=session.scheduler, workers=5, timeout=1)),
     ):
         pass
 
@@ -58,7 +58,7 @@ def test_a_package_that_a_worker_lacks_is_named_before_anything_runs(session, mo
     monkeypatch.setattr("pipeline.engine.cluster.code_upload.REQUIRED", ("pandas", "no_such_package"))
     with (
         pytest.raises(ClusterError, match="lacks the package no_such_package; install it there"),
-        connect(cfg.Cluster(scheduler=session.scheduler)),
+        connect(cfg.ClusterConfig(scheduler=session.scheduler)),
     ):
         pass
 
@@ -66,12 +66,12 @@ def test_a_package_that_a_worker_lacks_is_named_before_anything_runs(session, mo
 def test_workers_reuse_memory_unless_the_user_says_otherwise(monkeypatch):
     # Dask leaves the first cluster's setting in this process, and takes it from there for the next.
     monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
-    with connect(cfg.Cluster(workers=1, dashboard="127.0.0.1:0")) as session:
+    with connect(cfg.ClusterConfig(workers=1, dashboard="127.0.0.1:0")) as session:
         (threshold,) = session.client.run(os.environ.get, "MALLOC_TRIM_THRESHOLD_").values()
         assert threshold == str(256 << 20)
     monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
     own = {"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 1 << 20}
-    with dask.config.set(own), connect(cfg.Cluster(workers=1, dashboard="127.0.0.1:0")) as session:
+    with dask.config.set(own), connect(cfg.ClusterConfig(workers=1, dashboard="127.0.0.1:0")) as session:
         (threshold,) = session.client.run(os.environ.get, "MALLOC_TRIM_THRESHOLD_").values()
         assert threshold == str(1 << 20)
 
@@ -122,7 +122,7 @@ def test_code_reaches_workers_with_the_dependencies_alone_also_late_ones(bare_wo
     monkeypatch.setattr("pipeline.engine.cluster.code_upload.REQUIRED", ("pandas", "of_the_first"))
     begin("first")
     said, worked, config = [], set(), settings(folder, SLOW)
-    with connect(cfg.Cluster(scheduler=scheduler.address), ["tests.faults.parts"], said.append) as joined:
+    with connect(cfg.ClusterConfig(scheduler=scheduler.address), ["tests.faults.parts"], said.append) as joined:
         late, lacking = begin("late"), begin("lacking", lacking=True)
         joined.client.get_task_stream(start=time.time())
         deadline = time.monotonic() + 60
@@ -142,13 +142,13 @@ def test_a_scheduler_file_and_dasks_configuration_lead_to_a_scheduler(session, t
     monkeypatch.setattr("pipeline.engine.cluster.session.send_code", lambda client, modules: [])
     file = tmp_path / "scheduler.json"
     file.write_text(json.dumps({"address": session.scheduler}))
-    with connect(cfg.Cluster(scheduler=str(file))) as found:
+    with connect(cfg.ClusterConfig(scheduler=str(file))) as found:
         assert found.scheduler == session.scheduler
     with dask.config.set({"scheduler-address": session.scheduler}):
-        with connect(cfg.Cluster()) as found:
+        with connect(cfg.ClusterConfig()) as found:
             assert found.scheduler == session.scheduler
             assert found.notes[0].startswith(f"scheduler   {session.scheduler}, as Dask's own configuration has it")
-        with connect(cfg.Cluster(workers=0)) as none:
+        with connect(cfg.ClusterConfig(workers=0)) as none:
             assert none.scheduler == "threads"
 
 
@@ -165,7 +165,7 @@ class Most(SchedulerPlugin):
 def test_a_class_of_clusters_is_started_adapts_and_is_closed(folder, session):
     options = {"n_workers": 0, "dashboard_address": "127.0.0.1:0", "processes": False, "threads_per_worker": 1}
     options["protocol"] = "tcp://"
-    config = cfg.Cluster(scheduler="distributed:LocalCluster", workers=[1, 3], options=options)
+    config = cfg.ClusterConfig(scheduler="distributed:LocalCluster", workers=[1, 3], options=options)
     expected = bits(execute(session, settings(folder, REREAD)))
     with dask.config.set(EAGER), connect(config, ["tests.faults.parts"]) as adapting:
         cluster, most = adapting.client.cluster, Most()
@@ -178,7 +178,7 @@ def test_a_class_of_clusters_is_started_adapts_and_is_closed(folder, session):
 def test_websockets_carry_a_run(folder, session):
     """To workers that stay: when one leaves in the middle of a message, Dask waits for its end for ever."""
     options = {"protocol": "ws://", "dashboard_address": "127.0.0.1:0", "processes": False, "threads_per_worker": 1}
-    config = cfg.Cluster(scheduler="distributed:LocalCluster", workers=2, options=options)
+    config = cfg.ClusterConfig(scheduler="distributed:LocalCluster", workers=2, options=options)
     with connect(config, ["tests.faults.parts"]) as spoken:
         assert spoken.scheduler.startswith("ws://")
         assert spoken.workers == 2
@@ -187,7 +187,7 @@ def test_websockets_carry_a_run(folder, session):
 
 def test_a_local_cluster_adapts(folder, session):
     expected = bits(execute(session, settings(folder, REREAD)))
-    config = cfg.Cluster(workers=[1, 2], dashboard="127.0.0.1:0")
+    config = cfg.ClusterConfig(workers=[1, 2], dashboard="127.0.0.1:0")
     with dask.config.set(EAGER), connect(config) as adapting:
         assert adapting.workers == 1
         cluster, most = adapting.client.cluster, Most()

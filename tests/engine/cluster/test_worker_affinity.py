@@ -9,10 +9,10 @@ import pandas as pd
 from distributed import wait
 
 from pipeline import config as cfg
-from pipeline.engine.batch_source import Source
+from pipeline.engine.batch_source import BatchSource
 from pipeline.engine.cluster.session import connect
-from pipeline.engine.cluster.worker_affinity import near
-from pipeline.io.batching import Batch, Piece
+from pipeline.engine.cluster.worker_affinity import affinity_annotations
+from pipeline.io.batching import Batch, RowGroupRange
 
 
 def numbers(batches):
@@ -20,9 +20,9 @@ def numbers(batches):
 
 
 def test_what_one_task_trains_on_is_read_by_one_worker(session):
-    batches = [Batch(n, (Piece(f"{n}", (0,)),), 1, span=n) for n in range(24)]
+    batches = [Batch(n, (RowGroupRange(f"{n}", (0,)),), 1, span=n) for n in range(24)]
     together = [list(range(start, 24, 2)) for start in (0, 1)]
-    source = Source(session.client, numbers, pd.DataFrame({"x": []}), batches, True, together)
+    source = BatchSource(session.client, numbers, pd.DataFrame({"x": []}), batches, True, together)
     futures = source.batches(list(range(24)))
     wait(futures)
     assert session.client.gather(futures) == [[n] for n in range(24)]
@@ -43,12 +43,12 @@ def deadly(name, folder):
 
 
 def test_tasks_that_wished_for_workers_now_gone_run_on_those_that_come(tmp_path):
-    with connect(cfg.Cluster(workers=2, dashboard="127.0.0.1:0")) as session:
+    with connect(cfg.ClusterConfig(workers=2, dashboard="127.0.0.1:0")) as session:
         client = session.client
         assert session.places
         workers = sorted(client.scheduler_info(n_workers=-1)["workers"])
         names = ["deadly", *map(str, range(6))]
-        with dask.annotate(**near({name: workers[i % 2] for i, name in enumerate(names)})):
+        with dask.annotate(**affinity_annotations({name: workers[i % 2] for i, name in enumerate(names)})):
             futures = [client.submit(deadly, name, str(tmp_path), key=name) for name in names]
         assert client.gather(futures) == names
     assert len(list(tmp_path.iterdir())) == 2
