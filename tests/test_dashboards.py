@@ -125,9 +125,9 @@ def seen(tmp_path_factory) -> Iterator[tuple[Session, str]]:
     with connect(cfg.ClusterConfig(workers=1, dashboard="127.0.0.1:0")) as session:
         with forward_events(session.client, monitor.events) as problems:
             assert problems == []
-            monitor.events.tell("run_started", name="seen", batches=4, rows=2_000, lanes=2)
+            monitor.events.emit("run_started", name="seen", batches=4, rows=2_000, lanes=2)
             outcome = Job(make_plan(config), session, monitor).execute()
-            monitor.events.tell("run_finished", metrics=outcome.metrics)
+            monitor.events.emit("run_finished", metrics=outcome.metrics)
         yield session, monitor.events.run
 
 

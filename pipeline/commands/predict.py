@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from distributed import Future
 from sklearn.pipeline import Pipeline
 
 from pipeline import config as cfg
@@ -17,7 +16,8 @@ from pipeline.commands.settings import allow_local_imports, cluster_overrides
 from pipeline.engine.batch_source import suspect_of
 from pipeline.engine.cluster.session import Session, open_session
 from pipeline.engine.failure_diagnosis import diagnose_failures
-from pipeline.engine.task_runner import Begun, TaskRunner
+from pipeline.engine.stage import run_stage
+from pipeline.engine.task_runner import Begun, Future, TaskRunner
 from pipeline.errors import ConfigError, DataError, Interrupted
 from pipeline.evaluation import drift
 from pipeline.inference.scoring import PREDICTION, STAGED, OutputFile, ScoringState, done, score_span
@@ -85,7 +85,7 @@ def predict(
     }
     folder = RunFolder(output, plan.scoring.storage)
     interrupt = Interrupt(monitor.say, lambda: False)
-    monitor.heed = interrupt.insist
+    monitor.on_task_done = interrupt.reraise_if_lost
     try:
         with interrupt.handled(), _claimed(folder, began, resume):
             earlier = ScoringState.of(done(folder, plan.batches)) if resume else ScoringState()
@@ -135,13 +135,13 @@ class Scorer:
         numbers = [[batch.number for batch in span if batch.number not in finished] for span in todo]
         spanned = {some[0]: span for some, span in zip(numbers, todo, strict=True)}
         with diagnose_failures(self, plan.batches, self._session, self._monitor):
-            scoring = self._tasks.send(plan.scoring)
+            scoring = self._tasks.broadcast(plan.scoring)
 
             def begin(window: list[Sequence[int]]) -> Begun:
                 futures = [self._submit(spanned[some[0]], some, scoring) for some in window]
                 return futures, futures
 
-            with self._monitor.stage("predict", len(plan.batches)) as stage:
+            with run_stage(self._monitor, "predict", len(plan.batches)) as stage:
                 stage.skip(len(finished))
                 fresh = (
                     self._tasks.map_reduce(stage, numbers, begin, ScoringState.merge, "predict")
@@ -171,7 +171,7 @@ def _claimed(folder: RunFolder, began: dict[str, Any], resume: bool) -> Iterator
     DataError
         A file of the input changed.
     """
-    with folder.vanishing(), folder.locked(LOCK):
+    with folder.temporary(), folder.locked(LOCK):
         _check_place(folder, began, resume)
         try:
             yield
@@ -238,7 +238,7 @@ def _manifest(plan: ScorePlan, scored: ScoringState, trained: Pipeline, monitor:
         files=plan.dataset.bad,
     ).balanced(plan.batches, data.max_bad_batches)
     rejected = ledger.read - written
-    monitor.events.tell("rows_counted", read=ledger.read, written=written, rejected=reasons)
+    monitor.events.emit("rows_counted", read=ledger.read, written=written, rejected=reasons)
     return {
         "input": data.path,
         "rows": {
@@ -248,7 +248,7 @@ def _manifest(plan: ScorePlan, scored: ScoringState, trained: Pipeline, monitor:
             "rejected_by_reason": reasons,
             "pruned": plan.dataset.pruned,
         },
-        "batches": {"read": len(plan.batches) + len(ledger.files), "set_aside": ledger.set_aside(plan.batches)},
+        "batches": {"read": len(plan.batches) + len(ledger.files), "set_aside": ledger.quarantined(plan.batches)},
         "schema": [{"name": f.name, "type": str(f.type)} for f in plan.scoring.schema],
         "threshold": plan.scoring.threshold,
         "files": [

@@ -103,9 +103,9 @@ def run(
             monitor.say(line)
         return redact({"plan": lines})
     interrupt = Interrupt(monitor.say, lambda: monitor.current == "train")
-    monitor.heed = interrupt.insist
+    monitor.on_task_done = interrupt.reraise_if_lost
     try:
-        with interrupt.handled(), folder.claimed(resume is not None), monitor.events.heard_by(on_event):
+        with interrupt.handled(), folder.lock(resume is not None), monitor.events.subscribed(on_event):
             try:
                 return _run(
                     settings, folder, monitor, interrupt, RunOptions(resume is not None, trace, searching, base)
@@ -150,8 +150,8 @@ def _run(
 
     def after(state: State) -> None:
         if checkpoints.note(state):
-            monitor.events.tell("checkpoint_kept", rounds=state.training.rounds if state.training else 0)
-        interrupt.heed()
+            monitor.events.emit("checkpoint_kept", rounds=state.training.rounds if state.training else 0)
+        interrupt.raise_if_requested()
 
     try:
         with open_session(settings, monitor) as session:
@@ -159,7 +159,7 @@ def _run(
                 if going_on is not plan.config:
                     plan = make_plan(going_on)
                     plan = check_warm_start(base, plan) if base else plan
-                monitor.events.tell(
+                monitor.events.emit(
                     "run_started",
                     name=str(folder).rstrip("/").rpartition("/")[2],
                     data=settings.data.path,
@@ -170,7 +170,7 @@ def _run(
                     resumed_after_rounds=rounds,
                 )
                 if how.searching:
-                    found = HyperparameterSearch(plan, session, monitor, folder, interrupt.heed).run()
+                    found = HyperparameterSearch(plan, session, monitor, folder, interrupt.raise_if_requested).run()
                     settings, plan = found.config(settings), make_plan(found.config(plan.config))
                     checkpoints, state = _checkpoints(folder, settings, plan, monitor, how.resumed)
                 begin = time.time()
@@ -184,7 +184,7 @@ def _run(
                 scaling = {} if how.resumed else short_form(records, begin, end, threads, settings.train.lanes, batches)
                 if how.trace:
                     traces[TASKS] = tasks_as_json(records, monitor.spans)
-                monitor.events.tell("run_finished", metrics=outcome.metrics)
+                monitor.events.emit("run_finished", metrics=outcome.metrics)
                 outcome = replace(outcome, pruned=outcome.pruned + dropped)
             described = {
                 "scheduler": session.scheduler,

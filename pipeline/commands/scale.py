@@ -16,6 +16,7 @@ from pipeline import config as cfg
 from pipeline.commands.run import make_demo
 from pipeline.commands.settings import load_settings
 from pipeline.datasets import flights
+from pipeline.engine.cluster.probe import Probe, probe
 from pipeline.engine.cluster.scheduler_spec import LOCAL
 from pipeline.engine.cluster.session import Session, connect, open_session
 from pipeline.errors import ConfigError
@@ -25,9 +26,9 @@ from pipeline.monitoring.progress import Monitor
 from pipeline.planning.plan import Plan, make_plan
 from pipeline.reporting import report
 from pipeline.reporting.terminal import show_facts
-from pipeline.scaling_study.costs import Observation, Probe, calibrate
+from pipeline.scaling_study.costs import Observation, calibrate
 from pipeline.scaling_study.forecast import Forecast
-from pipeline.scaling_study.measurement import Setting, interleaved, observe, prefix, probe, with_lanes
+from pipeline.scaling_study.measurement import Setting, interleaved, observe, prefix, with_lanes
 from pipeline.scaling_study.summary import advice, findings
 
 RESULT, PAGE = "scale.json", "scale.html"
@@ -83,7 +84,7 @@ def scale(
                 f"data.join: {join.path} is so large that it is shuffled before a run, which a study does not measure; "
                 "join the tables beforehand, or set large = false."
             )
-    with folder.claimed(False):
+    with folder.lock(False):
         wanted = _settings(plans, asked, settings)
         runs, probes, startup = _measure(settings, plans, wanted, asked.repeats, monitor)
         most_rows = round(settings.evaluate.exact_rows / settings.split.test)
@@ -196,7 +197,7 @@ def _measure(
             for setting, observed in interleaved(wanted, repeats, run):
                 runs.append(observed)
                 bar.advance(steps)
-                monitor.events.tell(
+                monitor.events.emit(
                     "run_measured",
                     batches=setting.batches,
                     workers=observed.workers,

@@ -1,4 +1,8 @@
 """Data sets for demos and benchmarks: real flights, synthetic clicks.
 
-To add one, write a file with a function ``write`` here, and name it in `cli`.
+Belongs here: code that writes a public or synthetic table as Parquet, and the config of a demo.
+
+May import: `errors`, `io`, `config`, `engine`.
+
+To add a data set, write a file with a function ``write`` here, and name it in `cli`.
 """

@@ -5,6 +5,6 @@ one-hot, ordinal, target and hash encoding of categories (`categorical`), and th
 
 May import: `errors`, `io`, `config`, `preparation`, `statistics`.
 
-To add one: its key in `config.ColumnTransform`, its statistic in `statistics`, what it learns in `numeric` or `categorical`,
-its columns in `encoder`.
+To add one: its key in `config.ColumnTransform`, its statistic in `statistics`, what it learns in `numeric` or
+`categorical`, its columns in `encoder`.
 """

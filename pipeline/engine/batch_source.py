@@ -42,8 +42,8 @@ Numbers = tuple[int, ...]
 class ReadRequest:
     """The batches that one task reads.
 
-    Dask names tasks after a digest of all that they are given, which takes it long for many paths. `BatchSource` sees to
-    names of their own, so that this says no more than where it is.
+    Dask names tasks after a digest of all that they are given, which is slow for many paths. `BatchSource` names
+    its tasks itself, so this is the number of the first batch alone.
     """
 
     batches: tuple[Batch, ...]
@@ -96,9 +96,9 @@ class BatchSource:
 
     def batches(self, numbers: list[int]) -> list[Future]:
         """The packed batches of these numbers, in the same order."""
-        return [future for (future,) in self.held([[n] for n in numbers])]
+        return [future for (future,) in self.futures_for([[n] for n in numbers])]
 
-    def held(self, parts: Sequence[Sequence[int]]) -> list[list[Future]]:
+    def futures_for(self, parts: Sequence[Sequence[int]]) -> list[list[Future]]:
         """For each of some parts what holds its packed batches, in order: all that were read together, or one each.
 
         A batch is in one part.
@@ -214,8 +214,8 @@ class FoldSource:
         alone = [[n] for n in numbers]
         return self._tasks.map(f"fold-{self.number}", mask_fold, alone, self._source.batches(numbers), self.number)
 
-    def held(self, parts: Sequence[Sequence[int]]) -> list[list[Future]]:
-        """As `BatchSource.held`."""
+    def futures_for(self, parts: Sequence[Sequence[int]]) -> list[list[Future]]:
+        """As `BatchSource.futures_for`."""
         batches = iter(self.batches([n for part in parts for n in part]))
         return [[next(batches) for _ in part] for part in parts]
 

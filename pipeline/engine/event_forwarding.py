@@ -14,7 +14,7 @@ from pipeline.monitoring.events import Event, Events
 
 @contextlib.contextmanager
 def forward_events(client: Client | ThreadPoolClient, events: Events) -> Iterator[list[str]]:
-    """Pass events on to the scheduler's `DashboardPlugin` plugin, begun if it is not there; gives what it cannot serve, and why.
+    """Pass events on to the scheduler's `DashboardPlugin`, started if need be; yield what it cannot serve, and why.
 
     A run that ends with an error tells it.
     """
@@ -48,7 +48,7 @@ def _failure_told(events: Events) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        events.tell("run_failed", "error", error=str(error) or type(error).__name__)
+        events.emit("run_failed", "error", error=str(error) or type(error).__name__)
         raise
 
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol, TypeVar
 
 from pipeline.engine.cluster.session import Session
+from pipeline.engine.stage import TaskFatalError
 from pipeline.errors import ClusterError, DataError
 from pipeline.io.batching import Batch
-from pipeline.monitoring.progress import Monitor, TaskFatalError
+from pipeline.monitoring.progress import Monitor
 
 
 class Suspected(Protocol):
@@ -67,4 +68,4 @@ def _tell_logs(session: Session, monitor: Monitor, since: float) -> None:
                 text = line.partition(" - ")[2]  # without the time: a task is tried more than once
                 if text not in seen:
                     seen.add(text)
-                    monitor.events.tell("worker_logged", "warning", worker=worker, line=line[:LONGEST])
+                    monitor.events.emit("worker_logged", "warning", worker=worker, line=line[:LONGEST])

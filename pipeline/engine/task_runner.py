@@ -6,15 +6,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import dask
-from distributed import Client, Future
+from distributed import Client as Client
+from distributed import Future as Future
 from distributed.protocol.pickle import dumps, loads
 
 from pipeline.engine.batch_schedule import chunks, merge_parts, state_of, windows_of
+from pipeline.engine.stage import Stage
 from pipeline.engine.tree_reduction import tree
-from pipeline.monitoring.progress import Stage
 
 # For each of some parts the futures that hold its batches: of one each, or of several that were read together.
-Held = Callable[[Sequence[Sequence[int]]], list[list[Future]]]
+FuturesFor = Callable[[Sequence[Sequence[int]]], list[list[Future]]]
 # Tasks to be waited for, and what holds the states.
 Begun = tuple[list[Future], list[Future]]
 
@@ -48,7 +49,7 @@ class TaskRunner:
         self._watched, self._rows, self._per_task = run, rows, per_task
         self._count = itertools.count()
 
-    def send(self, value: Any) -> Future:
+    def broadcast(self, value: Any) -> Future:
         """Put a value on the workers once, not into each task.
 
         Its bytes are the argument of a task, which any worker can run again: what is scattered dies with the
@@ -73,7 +74,7 @@ class TaskRunner:
         """A task for each part, its first argument, about some batches; those of ``args`` are the same for all."""
         return self._submit([f"{name}-{some[0]}" for some in about], function, _each(parts, args), about)
 
-    def each(self, name: str, function: Callable[..., Any], parts: Sequence[Any], *args: Any) -> list[Future]:
+    def map_plain(self, name: str, function: Callable[..., Any], parts: Sequence[Any], *args: Any) -> list[Future]:
         """As `map`, for what is no batch."""
         names = [f"{name}-{i}" for i in range(len(parts))]
         return self._submit(names, function, _each(parts, args), [[]] * len(parts))
@@ -113,7 +114,7 @@ class TaskRunner:
         """Merge in a tree of fixed shape on the workers, each group as soon as its parts are there."""
 
         def call(groups: list[list[Future]], level: int) -> list[Future]:
-            return self.each(f"merge-{name}-{level}", merge, groups)
+            return self.map_plain(f"merge-{name}-{level}", merge, groups)
 
         return tree(parts, self._fan_in, call) if len(parts) > 1 else call([list(parts)], 0)[0]
 
@@ -143,15 +144,15 @@ class TaskRunner:
             stage.wait([part])
             del tasks, states
             # As long as there is a task, the scheduler and the workers remember all that it was made of.
-            merged.append(self.send(part.result()) if len(windows) > 1 else part)
+            merged.append(self.broadcast(part.result()) if len(windows) > 1 else part)
         return self.reduce(merged, merge, name).result()
 
-    def over(
+    def map_reduce_batches(
         self,
         stage: Stage,
         name: str,
         segments: Sequence[Sequence[int]],
-        held: Held,
+        futures_for: FuturesFor,
         work: Callable[..., Any],
         merge: Callable[[list[Any]], Any],
         *args: Any,
@@ -161,14 +162,14 @@ class TaskRunner:
 
         Parameters
         ----------
-        held
+        futures_for
             Gives the futures that hold the batches of some parts.
         args
             Handed to ``work`` after the batch.
         """
 
         def begin(window: list[Sequence[int]]) -> Begun:
-            return self._states(name, window, held, work, merge, *args)
+            return self._states(name, window, futures_for, work, merge, *args)
 
         return self.map_reduce(stage, segments, begin, merge, name, counted)
 
@@ -176,7 +177,7 @@ class TaskRunner:
         self,
         name: str,
         segments: Sequence[Sequence[int]],
-        held: Held,
+        futures_for: FuturesFor,
         work: Callable[..., Any],
         merge: Callable[[list[Any]], Any],
         *args: Any,
@@ -185,11 +186,13 @@ class TaskRunner:
         shared = [list(chunks(segment, self._per_task)) for segment in segments]
         parts = [part for some in shared for part in some]
         merges = [merge if len(some) == 1 else None for some in shared for _ in some]
-        arguments: list[Sequence[Any]] = [held(parts), [work] * len(parts), merges, [list(args)] * len(parts)]
+        arguments: list[Sequence[Any]] = [futures_for(parts), [work] * len(parts), merges, [list(args)] * len(parts)]
         tasks = self._submit([f"{name}-{part[0]}" for part in parts], state_of, arguments, parts)
         each = iter(tasks)
         groups = [[next(each) for _ in some] for some in shared]
-        merged = iter(self.each(f"merge-{name}", merge_parts, [group for group in groups if len(group) > 1], merge))
+        merged = iter(
+            self.map_plain(f"merge-{name}", merge_parts, [group for group in groups if len(group) > 1], merge)
+        )
         return tasks, [next(merged) if len(group) > 1 else group[0] for group in groups]
 
     def _size(self, numbers: Sequence[int]) -> tuple[int, int]:

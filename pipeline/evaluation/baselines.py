@@ -8,9 +8,10 @@ from sklearn.pipeline import Pipeline
 
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import DataError
-from pipeline.evaluation.evaluator import TargetSpec, predict
+from pipeline.evaluation.evaluator import predict
 from pipeline.metrics.prediction import GroupIndex, Prediction
 from pipeline.metrics.registry import Metric
+from pipeline.models.target import TargetSpec
 from pipeline.preparation.columns import Columns
 from pipeline.preparation.packing import PackedBatch, PackedFeatures, PackingScale
 

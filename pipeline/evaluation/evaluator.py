@@ -7,41 +7,23 @@ from functools import reduce
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
-from sklearn.base import BaseEstimator
 
 from pipeline.encoding.batch_encoder import BatchEncoder
 from pipeline.encoding.one_hot_matrix import OneHotMatrix
 from pipeline.errors import DataError
 from pipeline.evaluation.permutation_importance import Sample, permutation_importances, pooled
+from pipeline.evaluation.slices import Slicing
 from pipeline.metrics.additive import finite
 from pipeline.metrics.prediction import GroupIndex, Prediction
 from pipeline.metrics.registry import Metric
 from pipeline.models.calibration import Curves, curves_of
-from pipeline.models.factory import matrix_for, with_target_scale
+from pipeline.models.factory import matrix_for
+from pipeline.models.target import TargetSpec
 from pipeline.preparation.packing import PackedBatch, PackedFeatures
-from pipeline.preparation.slice_columns import Slicing
 from pipeline.preparation.split import N_BOOTSTRAP_GROUPS, TEST, VALIDATION
 
 T = TypeVar("T")
 States = tuple[Metric, ...]
-
-
-@dataclass(frozen=True)
-class TargetSpec:
-    """What the model predicts: classes in sorted order, or a number trained as (y - centre) / scale."""
-
-    classes: np.ndarray | None = None
-    centre: float = 0.0
-    scale: float = 1.0
-    shares: np.ndarray | None = None
-    """How often each class is in the training rows, (classes,)."""
-    mean: float = 0.0
-    std: float = 1.0
-    """Of a number, in the training rows."""
-
-    def unscaled(self, estimator: BaseEstimator) -> BaseEstimator:
-        """The estimator answering in the label's own unit."""
-        return with_target_scale(estimator, self.centre, self.scale) if self.classes is None else estimator
 
 
 def predict(

@@ -1,6 +1,8 @@
 """Inference: a finished model elsewhere. Predictions from Parquet to Parquet, ONNX, MLflow's pyfunc.
 
-Belongs here: what uses a trained model without evaluating it. Another export format is a file here.
+Belongs here: what uses a trained model without evaluating it.
 
 May import: the rooms above it in `tests/test_layering.py`.
+
+To add an export format, write a file here and name it in `commands/export`.
 """

@@ -17,11 +17,12 @@ import pyarrow.parquet as pq
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import DataError, PipelineError
 from pipeline.evaluation.drift import DriftState
-from pipeline.evaluation.evaluator import TargetSpec, predict
+from pipeline.evaluation.evaluator import predict
 from pipeline.io.batching import Batch
 from pipeline.io.reader import Read, Selection, read_carrying
 from pipeline.io.run_folder import RunFolder
 from pipeline.io.storage import PLAIN, Storage
+from pipeline.models.target import TargetSpec
 from pipeline.preparation.batch_pipeline import each_batch
 from pipeline.preparation.packing import PackingScale, pack
 from pipeline.preparation.split import FILTERED, OUTSIDE, QUARANTINED

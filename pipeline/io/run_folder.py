@@ -179,7 +179,7 @@ class RunFolder:
             raise ConfigError(f"--resume {self}: {why}; start a new one with --out.")
 
     @contextlib.contextmanager
-    def claimed(self, resume: bool) -> Iterator[None]:
+    def lock(self, resume: bool) -> Iterator[None]:
         """Hold the folder for one run; a new run's folder that holds no checkpoint vanishes on an error.
 
         Raises
@@ -188,7 +188,7 @@ class RunFolder:
             Another run is at work there, or a new run would meet what another left.
         """
         there = self.names()
-        with self.vanishing(), self._lock():
+        with self.temporary(), self._lock():
             if not resume:
                 self._refuse(there)
             self._sweep()
@@ -201,7 +201,7 @@ class RunFolder:
                 raise
 
     @contextlib.contextmanager
-    def vanishing(self) -> Iterator[None]:
+    def temporary(self) -> Iterator[None]:
         """Of the folders that are made meanwhile, those that are empty at the end go away."""
         made = self.missing()
         try:

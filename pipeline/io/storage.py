@@ -118,7 +118,7 @@ class Storage:
         return marked(self._urls.get(url, url))
 
     def locate(self, url: str) -> tuple[Any, str]:
-        """The file system, and the path on it, of a path or clean URL; what it raises may quote a secret: `as_os_error`."""
+        """The file system, and the path on it, of a path or clean URL; errors may quote a secret: `as_os_error`."""
         return fsspec.core.url_to_fs(self._real(url), **self._options if "://" in url else {})
 
     def name(self, url: str, found: str) -> str:

@@ -1,10 +1,10 @@
 """The Poisson bootstrap: intervals from one pass.
 
-Each row belongs to one of `pipeline.preparation.split.N_BOOTSTRAP_GROUPS` groups by the hash that splits the data, and each resample weighs
-a group by a Poisson number of mean 1 drawn from the seed: the weights are a function of the row's identity alone,
-whatever batch it stands in. With fewer rows than groups this is the Poisson bootstrap of N. Chamandy et al.,
-*Estimating Uncertainty for Massive Data Streams* (Google, 2012); with more, it is the same over groups of rows, whose
-sums vary as much. Rows of one `split.by = "group"` hash alike and so are drawn together.
+Each row belongs to one of `pipeline.preparation.split.N_BOOTSTRAP_GROUPS` groups by the hash that splits the data,
+and each resample weighs a group by a Poisson number of mean 1 drawn from the seed: the weights are a function of the
+row's identity alone, whatever batch it stands in. With fewer rows than groups this is the Poisson bootstrap of N.
+Chamandy et al., *Estimating Uncertainty for Massive Data Streams* (Google, 2012); with more, it is the same over
+groups of rows, whose sums vary as much. Rows of one `split.by = "group"` hash alike and so are drawn together.
 """
 
 import numpy as np

@@ -12,11 +12,12 @@ import numpy as np
 from pipeline.encoding.batch_encoder import BatchEncoder, EncodedBatch, concat_rows
 from pipeline.engine.batch_schedule import chunks
 from pipeline.errors import DataError, PipelineError
-from pipeline.evaluation.evaluator import States, TargetSpec, merge_states, predict, states_of
+from pipeline.evaluation.evaluator import States, merge_states, predict, states_of
 from pipeline.metrics.classification import LogLoss
 from pipeline.metrics.prediction import Prediction
 from pipeline.metrics.registry import Metric
 from pipeline.model_selection.shared_data import training_of
+from pipeline.models.target import TargetSpec
 from pipeline.preparation.packing import PackedBatch
 from pipeline.preparation.split import TRAIN, VALIDATION
 from pipeline.training.group_trainer import fit_group, trained

@@ -20,6 +20,7 @@ from pipeline.engine.batch_schedule import batches_per_task, segments_of, share_
 from pipeline.engine.batch_source import open_source, should_keep_batches
 from pipeline.engine.cluster.session import Session
 from pipeline.engine.failure_diagnosis import diagnose_failures
+from pipeline.engine.stage import Stage, run_stage
 from pipeline.engine.task_runner import TaskRunner
 from pipeline.errors import ClusterError, ConfigError, DataError, StorageError
 from pipeline.io.run_folder import UNFINISHED, RunFolder
@@ -29,7 +30,7 @@ from pipeline.model_selection.successive_halving import Rung, best, brackets
 from pipeline.model_selection.trial_runner import GREATER, Trial, TrialMetric, TrialRunner
 from pipeline.models.factory import make, needs_full_batches
 from pipeline.models.merging import delta_class
-from pipeline.monitoring.progress import Monitor, Stage
+from pipeline.monitoring.progress import Monitor
 from pipeline.planning.plan import Plan, make_plan
 from pipeline.preparation.feature_inference import choose_features
 
@@ -162,7 +163,7 @@ class HyperparameterSearch:
         heats = brackets(how.method, len(tried), how.eta, _parts(self._plan))
         epochs = max(plan.config.train.epochs for _, plan in tried)
         work = _work(self._plan, heats, epochs)
-        with self._monitor.stage("search", work) as stage, self._pooled(tried, stage) as trials:
+        with run_stage(self._monitor, "search", work) as stage, self._pooled(tried, stage) as trials:
             scoring = TrialMetric.of(how.metric, trials, self._plan.config.evaluate.exact_rows)
             runner, lines = TrialRunner(self._tasks, scoring, self._session.threads), self._saved.load(trials)
             if lines:
@@ -214,7 +215,7 @@ class HyperparameterSearch:
 
     def _tell(self, lines: Sequence[Line], scoring: TrialMetric) -> None:
         for line in lines:
-            self._monitor.events.tell("trial_scored", metric=scoring.name, loss=scoring.loss(line["score"]), **line)
+            self._monitor.events.emit("trial_scored", metric=scoring.name, loss=scoring.loss(line["score"]), **line)
 
     def _found(self, trials: Sequence[Trial], lines: Sequence[Line], scoring: TrialMetric) -> SearchResult:
         last = {line["trial"]: line for line in lines}

@@ -10,23 +10,22 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from distributed import Future
 
 from pipeline import config as cfg
 from pipeline.encoding.batch_encoder import make_encoder
 from pipeline.encoding.encoder import Encoder
 from pipeline.engine.batch_schedule import batch_order, chunks, restrict_to, segments_of
 from pipeline.engine.batch_source import BatchSource
-from pipeline.engine.task_runner import TaskRunner
+from pipeline.engine.stage import Stage
+from pipeline.engine.task_runner import Future, TaskRunner
 from pipeline.errors import DataError
-from pipeline.evaluation.evaluator import TargetSpec
-from pipeline.monitoring.progress import Stage
+from pipeline.models.target import TargetSpec
 from pipeline.planning.plan import Plan
-from pipeline.preparation.batch_pipeline import BatchRecipe, summarise_batch
+from pipeline.preparation.batch_pipeline import BatchRecipe
 from pipeline.preparation.columns import Columns
 from pipeline.preparation.packing import PackedBatch
 from pipeline.preparation.split import TRAIN
-from pipeline.statistics.summary import Summary, merge_summaries
+from pipeline.statistics.summary import Summary, merge_summaries, summarise_batch
 from pipeline.training.target import target_of
 
 # With fewer batches than this rows are left out rather than batches.
@@ -95,9 +94,9 @@ class Pool:
         wanted = {key: some for some in columns if (key := statistics_of(some)) not in self._summaries}
         for i, (key, some) in enumerate(wanted.items()):
             features = replace(self._recipe.features, columns=some)
-            recipe = self._tasks.send(replace(self._recipe, features=features))
-            work = self._segments, self._source.held, summarise_batch, merge_summaries, recipe
-            self._summaries[key] = self._tasks.over(stage, f"statistics-{i}", *work, counted=False)
+            recipe = self._tasks.broadcast(replace(self._recipe, features=features))
+            work = self._segments, self._source.futures_for, summarise_batch, merge_summaries, recipe
+            self._summaries[key] = self._tasks.map_reduce_batches(stage, f"statistics-{i}", *work, counted=False)
         if not self._rows:
             first = next(iter(self._summaries.values()))
             if not first.rows["validation"]:

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from distributed import Future
-
 from pipeline import config as cfg
 from pipeline.encoding.batch_encoder import BatchEncoder
 from pipeline.engine.batch_schedule import SEGMENT, batch_order, chunks
-from pipeline.engine.task_runner import TaskRunner
+from pipeline.engine.stage import Stage
+from pipeline.engine.task_runner import Future, TaskRunner
 from pipeline.errors import DataError
 from pipeline.evaluation.evaluator import States, results
 from pipeline.metrics.classification import Accuracy, LogLoss
@@ -31,7 +30,6 @@ from pipeline.model_selection.batched_trials import (
 from pipeline.model_selection.search_space import Values
 from pipeline.model_selection.shared_data import Pool
 from pipeline.models.factory import make, needs_full_batches
-from pipeline.monitoring.progress import Stage
 from pipeline.planning.plan import Plan
 from pipeline.training.lane import new_lane
 
@@ -184,12 +182,14 @@ class TrialRunner:
         train = trial.plan.config.train
         if key not in sent:
             encoder, target = trial.pool.encoder(trial.plan)
-            sent[key] = self._tasks.send(EncoderAndTarget(BatchEncoder(encoder, target.classes, train.seed), target))
+            sent[key] = self._tasks.broadcast(
+                EncoderAndTarget(BatchEncoder(encoder, target.classes, train.seed), target)
+            )
         if needs_full_batches(trial.estimator):
             return self._begun_whole(trial, sent[key], passes)
         epochs = min(train.epochs, math.ceil(passes - 1e-9))
         part = trial.pool.part(min(passes / epochs, 1.0))
-        lanes = self._tasks.send([new_lane(one.estimator) for one in trials])
+        lanes = self._tasks.broadcast([new_lane(one.estimator) for one in trials])
         return _Abreast(trials, sent[key], lanes, part.step, trial.pool.rounds(part, train, epochs))
 
     def _begun_whole(self, trial: Trial, coded: Future, passes: float) -> _Abreast:
@@ -197,7 +197,7 @@ class TrialRunner:
         pool, train = trial.pool, trial.plan.config.train
         part, estimator = pool.part(min(passes, 1.0)), trial.estimator
         numbers = [n for n in batch_order(pool.numbers, 0, train.seed) if n in part.numbers]
-        sent, name = self._tasks.send(estimator), f"trial-{trial.number}"
+        sent, name = self._tasks.broadcast(estimator), f"trial-{trial.number}"
         parts = [
             self._tasks.submit(name, train_whole, sent, pool.batches(group), coded, part.step)
             for group in estimator.groups(numbers, train.lanes)
@@ -239,7 +239,7 @@ class TrialRunner:
 
     def _merged(self, one: _Abreast, together: Sequence[Future]) -> Future:
         number = one.trials[0].number
-        shares = self._tasks.each(f"merge-share-{number}", share_all, together, one.lanes)
+        shares = self._tasks.map_plain(f"merge-share-{number}", share_all, together, one.lanes)
         share = self._tasks.reduce(shares, merge_shares_all, f"lanes-{number}")
         return self._tasks.submit(f"merge-hand_over-{number}", merged_all, one.lanes, share, list(together))
 

@@ -1,6 +1,5 @@
 """Models: the estimator that a config names, the default for each task, and the matrix it takes."""
 
-import copy
 import importlib
 from typing import Any
 
@@ -15,7 +14,6 @@ from pipeline.models.blockwise_ensemble import BlockwiseClassifier, BlockwiseReg
 from pipeline.models.boosting import NAMED, library
 from pipeline.models.calibration import CalibratedModel
 from pipeline.preparation.feature_inference import LearningTask
-from pipeline.statistics.moments import Moments
 
 _DEFAULTS: dict[LearningTask, Any] = {"classification": AdaptiveClassifier, "regression": AdaptiveRegressor}
 # The encoder has standardised the columns and put the rows of a batch in random order.
@@ -27,7 +25,8 @@ _DENSE_BYTES = 2 << 30
 def make(model: cfg.ModelConfig, task: LearningTask, seed: int) -> BaseEstimator:
     """An unfitted estimator; its randomness comes from ``seed`` unless set.
 
-    It has ``partial_fit``, or `needs_full_batches`: boosted trees, and what has ``fit`` alone as an ensemble by batches.
+    It has ``partial_fit``, or `needs_full_batches`: boosted trees, and an ensemble by batches of what has
+    ``fit`` alone.
 
     Raises
     ------
@@ -132,20 +131,3 @@ def matrix_for(estimator: Any, X: OneHotMatrix) -> OneHotMatrix | Matrix:
             "too many for a dense one; lower features.max_categories or name another estimator."
         )
     return plain.toarray()
-
-
-def target_scale(model: cfg.ModelConfig, label: Moments) -> tuple[float, float]:
-    """(centre, scale) that the target is trained in: one step size then fits every unit."""
-    if model.estimator != "default":
-        return 0.0, 1.0
-    return label.mean, label.std or 1.0
-
-
-def with_target_scale(estimator: BaseEstimator, centre: float, scale: float) -> BaseEstimator:
-    """A fitted linear regressor that answers in the target's own unit; ``estimator`` stays as it was."""
-    if (centre, scale) == (0.0, 1.0):
-        return estimator
-    unscaled: Any = copy.copy(estimator)
-    unscaled.coef_ = unscaled.coef_ * scale
-    unscaled.intercept_ = unscaled.intercept_ * scale + centre
-    return unscaled

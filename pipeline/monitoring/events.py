@@ -25,7 +25,7 @@ class Events:
         self.listeners: list[Listener] = []
 
     @contextlib.contextmanager
-    def heard_by(self, listener: Listener | None) -> Iterator[None]:
+    def subscribed(self, listener: Listener | None) -> Iterator[None]:
         """Within the block, tell ``listener`` too; None: nobody."""
         if listener is not None:
             self.listeners.append(listener)
@@ -35,7 +35,7 @@ class Events:
             if listener in self.listeners:  # one that failed is not
                 self.listeners.remove(listener)
 
-    def tell(self, event: str, level: str = "info", **fields: Any) -> None:
+    def emit(self, event: str, level: str = "info", **fields: Any) -> None:
         """Tell all listeners, in the order in which they came."""
         record = redact({"time": round(time.time(), 3), "run": self.run, "event": event, "level": level, **fields})
         for listener in list(self.listeners):
@@ -44,4 +44,4 @@ class Events:
             except Exception as error:
                 self.listeners.remove(listener)
                 name = getattr(listener, "__qualname__", type(listener).__name__)
-                self.tell("listener_dropped", "warning", listener=name, error=f"{type(error).__name__}: {error}")
+                self.emit("listener_dropped", "warning", listener=name, error=f"{type(error).__name__}: {error}")

@@ -4,15 +4,12 @@ import contextlib
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from distributed import Future, KilledWorker
-from distributed.spans import span
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from pipeline.engine.cluster.local_threads import completed
 from pipeline.io.redact import redact
 from pipeline.monitoring.events import Events
 
@@ -35,20 +32,17 @@ class Monitor:
         """Every stage that is over: its name, begin and end in Unix seconds."""
         self.current = ""
         """The stage that is under way."""
-        self.heed: Callable[[], None] = lambda: None
+        self.on_task_done: Callable[[], None] = lambda: None
         """Called after every task that is waited for; what it raises ends the run."""
 
     def say(self, text: str) -> None:
         self.console.print(redact(text), markup=False)
 
     @contextlib.contextmanager
-    def stage(self, name: str, batches: int) -> Iterator["Stage"]:
-        """Time a stage and show its bar: batches done, rows a second, time left.
-
-        Tasks that are started meanwhile are of the span ``name``: Dask's fine performance metrics tell them apart.
-        """
+    def stage(self, name: str, batches: int) -> Iterator["StageProgress"]:
+        """Time a stage and show its bar: batches done, rows a second, time left."""
         begin, self.current = time.perf_counter(), name
-        self.events.tell("stage_started", stage=name, batches=batches)
+        self.events.emit("stage_started", stage=name, batches=batches)
         columns = (
             TextColumn("{task.description:<11}"),
             BarColumn(),
@@ -56,8 +50,8 @@ class Monitor:
             TextColumn("batches  {task.fields[speed]:>12} rows/s "),
             TimeRemainingColumn(),
         )
-        with Progress(*columns, console=self.console) as bar, span(name):
-            stage = Stage(bar, bar.add_task(name, total=batches, speed="-"), self)
+        with Progress(*columns, console=self.console) as bar:
+            stage = StageProgress(bar, bar.add_task(name, total=batches, speed="-"), self)
             try:
                 yield stage
             finally:
@@ -65,30 +59,11 @@ class Monitor:
                 self.seconds[name] = self.seconds.get(name, 0.0) + seconds
                 self.spans.append((name, time.time() - seconds, time.time()))
                 self.current = ""
-                stage.tell("stage_finished", seconds=round(seconds, 3))
+                stage.emit("stage_finished", seconds=round(seconds, 3))
 
 
-class TaskFatalError(Exception):
-    """A task that no worker survives, or has the memory for; ``about`` are the batches it is about."""
-
-    def __init__(self, about: Sequence[int], reason: str, deadly: bool):
-        super().__init__(reason)
-        self.about, self.deadly = about, deadly
-
-
-def _fail(future: Future) -> None:
-    """Raise a failed task's error, or that the scheduler is gone and with it the task."""
-    try:
-        future.result()
-    except KilledWorker as error:
-        reason = f"{error.allowed_failures + 1} workers died of it"
-        raise TaskFatalError(getattr(future, "about", ()), reason, deadly=True) from error
-    except MemoryError as error:
-        raise TaskFatalError(getattr(future, "about", ()), str(error) or "MemoryError", deadly=False) from error
-
-
-class Stage:
-    """The bar of one stage."""
+class StageProgress:
+    """The bar of one stage, and its events."""
 
     def __init__(self, bar: Progress, task: TaskID, monitor: Monitor):
         self._bar, self._task, self._monitor, self._name = bar, task, monitor, monitor.current
@@ -99,25 +74,15 @@ class Stage:
         self._batches += batches
         self._bar.update(self._task, advance=batches)
 
-    def tell(self, event: str, level: str = "info", **fields: Any) -> None:
+    def emit(self, event: str, level: str = "info", **fields: Any) -> None:
         """An event of this stage, with how far it has come."""
-        self._monitor.events.tell(event, level, stage=self._name, done=self._batches, rows=self._rows, **fields)
+        self._monitor.events.emit(event, level, stage=self._name, done=self._batches, rows=self._rows, **fields)
 
-    def wait(self, futures: Sequence[Future], sizes: Sequence[tuple[int, int]] = ()) -> None:
-        """Wait for ``futures``, counting (batches, rows) for each; raise the first error as it comes.
-
-        What a future held for its task (`Tasks.submit`) is let go as soon as the task is done.
-        """
-        weight = {future.key: size for future, size in zip(futures, sizes, strict=bool(sizes))}
-        for future in completed(futures) if futures else ():
-            self._monitor.heed()
-            if future.status in ("error", "cancelled"):
-                _fail(future)
-            future.held = None
-            batches, rows = weight.get(future.key, (0, 0))
-            self._batches, self._rows = self._batches + batches, self._rows + rows
-            speed = self._rows / (time.perf_counter() - self._begin)
-            self._bar.update(self._task, advance=batches, speed=f"{speed:,.0f}")
-            if batches and time.perf_counter() - self._told > PACE:
-                self._told = time.perf_counter()
-                self.tell("progress", "debug")
+    def advance(self, batches: int, rows: int) -> None:
+        """Count batches and rows that are done."""
+        self._batches, self._rows = self._batches + batches, self._rows + rows
+        speed = self._rows / (time.perf_counter() - self._begin)
+        self._bar.update(self._task, advance=batches, speed=f"{speed:,.0f}")
+        if batches and time.perf_counter() - self._told > PACE:
+            self._told = time.perf_counter()
+            self.emit("progress", "debug")

@@ -31,7 +31,7 @@ class Interrupt:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def heed(self) -> None:
+    def raise_if_requested(self) -> None:
         """Stop here, where nothing is lost, if that was asked for.
 
         Raises
@@ -42,7 +42,7 @@ class Interrupt:
         if self.asked:
             raise KeyboardInterrupt
 
-    def insist(self) -> None:
+    def reraise_if_lost(self) -> None:
         """Raise again what was lost: Python only prints what is raised in a ``__del__`` or a callback of its own.
 
         Raises

@@ -32,7 +32,6 @@ from pipeline.preparation.split import (
     assign_roles,
 )
 from pipeline.preparation.transforms import PreparationSteps, prepare
-from pipeline.statistics.summary import Summary, summarise
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -211,9 +210,3 @@ def mask_fold(batch: PackedBatch, fold: int) -> PackedBatch:
     role = np.where(batch.role == TEST, UNUSED, batch.role)
     role[np.isin(batch.role, (TRAIN, VALIDATION)) & (batch.fold == fold)] = TEST
     return replace(batch, role=role.astype(np.int8))
-
-
-def summarise_batch(batch: PackedBatch, recipe: BatchRecipe, side: int = TRAIN) -> Summary:
-    """The statistics of a packed batch, of its rows of one fate."""
-    slices = [column.name for column in recipe.slices]
-    return summarise(batch, recipe.features.columns, recipe.reference, side, recipe.explore, slices)

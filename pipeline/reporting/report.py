@@ -4,47 +4,20 @@ import datetime
 import json
 import statistics
 import tomllib
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from sklearn.pipeline import Pipeline
 
 from pipeline import config as cfg
-from pipeline.evaluation.results import Findings
 from pipeline.io.run_folder import LAST
 from pipeline.models import persistence
 from pipeline.planning.plan import Plan
 from pipeline.reporting import model_card
-from pipeline.statistics.ledger import Ledger
-from pipeline.training.trainer import Training
+from pipeline.training.job import Outcome
 
 PAGE = "report.html"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a finished job knows."""
-
-    ledger: Ledger
-    findings: Findings
-    training: Training
-    model: Pipeline
-    kept: bool
-    pruned: int = 0
-    """Rows that data.filters ruled out before they were read."""
-    unmatched: dict[str, int] = field(default_factory=dict)
-    """Rows without a match, by joined table."""
-    folds: list[dict[str, float]] = field(default_factory=list)
-    """The figures on each fold of cross-validation."""
-    continued: dict[str, Any] = field(default_factory=dict)
-    """From what, where training went on from a model."""
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        """The figures on the test rows."""
-        return self.findings.metrics
 
 
 def make_report(
@@ -57,7 +30,7 @@ def make_report(
 ) -> dict[str, Any]:
     """The content of report.json."""
     ledger = outcome.ledger
-    aside = ledger.set_aside(plan.batches)
+    aside = ledger.quarantined(plan.batches)
     return {
         "task": plan.features.task,
         "data": {"path": plan.config.data.path, "label": plan.config.data.label},

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import nnls
 
+from pipeline.engine.cluster.probe import Probe
 from pipeline.monitoring.task_timing import cost, kind_of
 from pipeline.scaling_study.graph import Graph, Shape, build
 from pipeline.scaling_study.simulate import Costs
@@ -79,22 +80,6 @@ class Timings:
     end: Array
     transfer: Array
     worker: Array
-
-
-@dataclass(frozen=True)
-class Probe:
-    """What a cluster takes for tasks that do nothing; seconds for each, and from one process to another.
-
-    Attributes
-    ----------
-    submit, together
-        Of the client's: a task by itself, and one of many in a graph.
-    """
-
-    submit: float
-    scheduler: float
-    latency: float
-    together: float = 0.0
 
 
 def timings(graph: Graph, records: Iterable[Mapping[str, Any]]) -> Timings | None:

@@ -156,7 +156,7 @@ def _needs(graph: GraphBuffers, task: int) -> None:
 
 @numba.njit(cache=True, nogil=True)
 def _read(graph: GraphBuffers, source: Supply, numbers: Array, length: Array) -> Array:
-    """What holds each batch of some parts that are asked for at a time, as `Source.held`."""
+    """What holds each batch of some parts that are asked for at a time, as `Source.futures_for`."""
     kept, span, rows, keep, per_read, latest, asked = source
     found = np.empty(len(numbers), np.int64)
     asked[-1] += 1
@@ -239,10 +239,10 @@ def _merged(graph: GraphBuffers, parts: Array, what: int) -> int:
 
 @numba.njit(cache=True, nogil=True)
 def _map_reduce(
-    graph: GraphBuffers, source: Supply, numbers: Array, length: Array, fan_in: int, window: int, per_task: int, what: int,
-    merge: int, sent: int,
+    graph: GraphBuffers, source: Supply, numbers: Array, length: Array, fan_in: int, window: int, per_task: int,
+    what: int, merge: int, sent: int,
 ) -> int:  # fmt: skip
-    """As `Tasks.over`; the task that has the result. ``length`` is that of each segment."""
+    """As `TaskRunner.map_reduce_batches`; the task that has the result. ``length`` is that of each segment."""
     rows = source[2]
     merged = np.empty(len(length), np.int64)
     windows, s, n = 0, 0, 0
@@ -297,8 +297,8 @@ def _ready(graph: GraphBuffers, source: Supply, part: Array, lanes: int, segment
 
 @numba.njit(cache=True, nogil=True)
 def _round(
-    graph: GraphBuffers, batches: Array, length: int, rows: int, lanes: int, fan_in: int, segment: int, batch_encoder: int,
-    target: int,
+    graph: GraphBuffers, batches: Array, length: int, rows: int, lanes: int, fan_in: int, segment: int,
+    batch_encoder: int, target: int,
 ) -> int:  # fmt: skip
     """As `Trainer._round`; what the client does afterwards."""
     base = _add(graph, SEND, 0)

@@ -1,31 +1,23 @@
 """The study: the real pipeline over prefixes of the data, on several clusters, again and again in turn."""
 
-import gc
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from distributed import Client
 from msgspec import structs
 
 from pipeline.engine.batch_schedule import share_row_groups
 from pipeline.engine.batch_source import max_rows_read_together, should_read_batches_together
+from pipeline.engine.cluster.probe import cpu_seconds, forget_modules, wait_until_idle
 from pipeline.engine.cluster.session import Session
 from pipeline.errors import ConfigError
 from pipeline.evaluation.permutation_importance import features_of
 from pipeline.io.batching import Batch, group_by_row_group
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.plan import Plan
-from pipeline.scaling_study.costs import Observation, Probe
+from pipeline.scaling_study.costs import Observation
 from pipeline.scaling_study.graph import Shape
 from pipeline.training.job import COLUMNS, Job
-
-# Tasks that do nothing, by which a cluster is probed.
-NOTHINGS = 500
-# Seconds at most for a run's tasks to be forgotten.
-PATIENCE = 5.0
 
 
 @dataclass(frozen=True)
@@ -112,17 +104,15 @@ def observe(plan: Plan, session: Session, monitor: Monitor, modules: Sequence[st
         Of the `Observation`.
     """
     client = session.client
-    assert isinstance(client, Client), "a study is of a cluster"
     inner = Monitor(quiet=True)
     inner.events = monitor.events
-    inner.heed = monitor.heed
-    if modules:
-        client.run(_forget, modules)
-    _rest(client)
-    before, begin = _cpu_seconds(client), time.time()
+    inner.on_task_done = monitor.on_task_done
+    forget_modules(client, modules)
+    wait_until_idle(client)
+    before, begin = cpu_seconds(client), time.time()
     outcome = Job(plan, session, inner).execute()
     end = time.time()
-    cpu = _cpu_seconds(client) - before
+    cpu = cpu_seconds(client) - before
     records = client.get_task_stream(start=begin)
     shape = shape_of(plan, outcome.training.epochs, outcome.kept, session.threads)
     return Observation(shape, session.workers, begin, end, records, cpu, dict(inner.seconds), cut)
@@ -141,55 +131,3 @@ def interleaved(
     for _ in range(repeats):
         for setting in settings:
             yield setting, run(setting)
-
-
-def probe(client: Client) -> Probe:
-    """Time tasks that do nothing."""
-    client.gather(client.map(_nothing, range(NOTHINGS), pure=False))
-    begin = time.perf_counter()
-    futures = [client.submit(_nothing, i, pure=False) for i in range(NOTHINGS)]
-    submit = (time.perf_counter() - begin) / NOTHINGS
-    client.gather(futures)
-    begin = time.perf_counter()
-    futures = client.map(_nothing, range(2 * NOTHINGS), pure=False)
-    together = (time.perf_counter() - begin) / (2 * NOTHINGS)
-    client.gather(futures)
-    each = (time.perf_counter() - begin) / (2 * NOTHINGS)
-    trips = []
-    for i in range(20):
-        begin = time.perf_counter()
-        client.submit(_nothing, i, pure=False).result()
-        trips.append(time.perf_counter() - begin)
-    return Probe(submit, each, sorted(trips)[len(trips) // 2] / 4, together)
-
-
-def _nothing(value: Any) -> Any:
-    return value
-
-
-def _rest(client: Client) -> None:
-    """Have the scheduler let go of what there was before: that is no work of the run to come."""
-    gc.collect()
-    begin = time.perf_counter()
-    while client.run_on_scheduler(_wanted, client.id) and time.perf_counter() - begin < PATIENCE:
-        time.sleep(0.02)
-
-
-def _wanted(client: str, dask_scheduler: Any) -> int:
-    """On the scheduler: how many tasks it keeps for a client."""
-    return len(dask_scheduler.clients[client].wants_what)
-
-
-def _forget(modules: Sequence[str]) -> None:
-    """On a worker: have modules, and what they hold, made anew when they are next needed."""
-    packages = {name.partition(".")[0] for name in modules}
-    for name in [name for name in sys.modules if name.partition(".")[0] in packages]:
-        del sys.modules[name]
-
-
-def _cpu_seconds(client: Client) -> float:
-    """Of the workers' processes and the scheduler's; of this one, if that is another."""
-    workers: Mapping[str, float] = client.run(time.process_time)
-    local = getattr(client.cluster, "scheduler", None) is not None
-    scheduler = 0.0 if local else float(client.run_on_scheduler(time.process_time))
-    return sum(workers.values()) + scheduler + time.process_time()

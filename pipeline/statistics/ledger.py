@@ -99,7 +99,7 @@ class Ledger:
                 f"ledger: {self.read:,} rows accounted for, but the footers state {stated:,}; was the data written "
                 "meanwhile?"
             )
-        aside = self.set_aside(batches)
+        aside = self.quarantined(batches)
         if limit is not None and len(aside) > limit:
             raise DataError(
                 f"{aside[0]['where']}: set aside ({aside[0]['reason']}), and {len(aside) - 1} more, which is more than "
@@ -132,7 +132,7 @@ class Ledger:
                 by_batch[n] = {**by_batch[n], "test": rows.get(n, 0), UNSEEN_LABEL: count}
         return replace(self, batches=by_batch)
 
-    def set_aside(self, batches: Sequence[Batch]) -> list[dict[str, Any]]:
+    def quarantined(self, batches: Sequence[Batch]) -> list[dict[str, Any]]:
         """What was set aside: where, how many rows (0 where no footer tells), and why."""
         named = {batch.number: batch for batch in batches}
         files = [{"where": file.path, "rows": file.rows, "reason": file.reason} for file in self.files]

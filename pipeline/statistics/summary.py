@@ -7,6 +7,7 @@ from functools import reduce
 import numpy as np
 import pandas as pd
 
+from pipeline.preparation.batch_pipeline import BatchRecipe
 from pipeline.preparation.columns import Columns
 from pipeline.preparation.packing import PackedBatch, PackingScale
 from pipeline.preparation.split import REASONS, TEST, TRAIN, VALIDATION
@@ -83,6 +84,12 @@ def summarise(
     errors = {batch.number: batch.error} if batch.error else {}
     by_batch = {batch.number: rows}
     return Summary(rows, numbers, counts, label, sides[0], sides[1], batch.unmatched, targets, sliced, by_batch, errors)
+
+
+def summarise_batch(batch: PackedBatch, recipe: BatchRecipe, side: int = TRAIN) -> Summary:
+    """The statistics of a packed batch, of its rows of one fate."""
+    slices = [column.name for column in recipe.slices]
+    return summarise(batch, recipe.features.columns, recipe.reference, side, recipe.explore, slices)
 
 
 def merge_summaries(parts: Sequence[Summary]) -> Summary:

@@ -4,4 +4,6 @@ Belongs here: the order of the stages (`job`), lanes and rounds (`lane`, `traine
 batches at once (`group_trainer`), checkpoints, and training that goes on from an older run (`warm_start`).
 
 May import: the rooms above it in `tests/test_layering.py`.
+
+To add a rule that ends training early, see `trainer`; to add a stage to a run, see `job`.
 """

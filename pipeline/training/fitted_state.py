@@ -11,9 +11,10 @@ import pandas as pd
 from pipeline.encoding.batch_encoder import make_encoder
 from pipeline.encoding.encoder import Encoder
 from pipeline.evaluation import drift
-from pipeline.evaluation.evaluator import TargetSpec
+from pipeline.evaluation.slices import Slicing
+from pipeline.models.target import TargetSpec
 from pipeline.planning.plan import Plan
-from pipeline.preparation.slice_columns import Slicing, keys_of
+from pipeline.preparation.slice_columns import keys_of
 from pipeline.statistics.ledger import Ledger
 from pipeline.statistics.summary import Summary
 from pipeline.training.target import target_to_profile, understand

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from distributed import Future, get_worker
 
 from pipeline.encoding.batch_encoder import BatchEncoder
 from pipeline.engine.batch_schedule import batch_order
-from pipeline.engine.task_runner import TaskRunner
+from pipeline.engine.scratch import scratch_folder
+from pipeline.engine.stage import Stage
+from pipeline.engine.task_runner import Future, TaskRunner
 from pipeline.errors import DataError
-from pipeline.evaluation.evaluator import TargetSpec
 from pipeline.io.batching import Batch, group_by_row_group
 from pipeline.models.factory import matrix_for
-from pipeline.monitoring.progress import Stage
+from pipeline.models.target import TargetSpec
 from pipeline.preparation.batch_pipeline import BatchRecipe, mask_fold, pack_row_group
 from pipeline.preparation.packing import PackedBatch
 from pipeline.preparation.split import TRAIN
@@ -60,7 +60,7 @@ def fit_group(
             yield matrix_for(estimator, some.X), some.y
 
     try:
-        fitted = estimator.fit_group(supply, target.classes, get_worker().local_directory if on_disk else None)
+        fitted = estimator.fit_group(supply, target.classes, scratch_folder() if on_disk else None)
     except ValueError as error:
         reason, named = str(error).partition("\n")[0].rstrip("."), getattr(estimator, "estimator", estimator)
         raise DataError(
@@ -132,7 +132,7 @@ class GroupTrainer:
             stage.skip(len(numbers))
             return
         groups = self._estimator.groups(batch_order(numbers, 0, batch_encoder.seed), lanes)
-        sent = [self._tasks.send(value) for value in (self._estimator, batch_encoder, target)]
+        sent = [self._tasks.broadcast(value) for value in (self._estimator, batch_encoder, target)]
         alone = self._batches is None
         futures = [
             self._tasks.submit(f"train-0-0-{k}-0", fit_group, sent[0], self._some(group), *sent[1:], alone, about=group)

@@ -2,11 +2,10 @@
 
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
-from distributed import Client, Future
 from sklearn.pipeline import Pipeline
 
 from pipeline.encoding.batch_encoder import BatchEncoder, make_encoder
@@ -22,7 +21,8 @@ from pipeline.engine.batch_source import (
 )
 from pipeline.engine.cluster.session import Session
 from pipeline.engine.failure_diagnosis import diagnose_failures
-from pipeline.engine.task_runner import TaskRunner
+from pipeline.engine.stage import Stage, run_stage
+from pipeline.engine.task_runner import Client, Future, TaskRunner
 from pipeline.errors import DataError
 from pipeline.evaluation import drift
 from pipeline.evaluation.baselines import Constant, load_previous_model
@@ -30,7 +30,6 @@ from pipeline.evaluation.evaluator import (
     Baseline,
     EvaluationState,
     Evaluator,
-    TargetSpec,
     curves_of_batch,
     evaluate_batch,
     importance_of,
@@ -39,19 +38,18 @@ from pipeline.evaluation.evaluator import (
 )
 from pipeline.evaluation.permutation_importance import Sample, features_of
 from pipeline.evaluation.results import Findings, find, importance
+from pipeline.evaluation.slices import Slicing
 from pipeline.metrics.registry import Metric, comparable_metrics, metrics_for, user_metrics
 from pipeline.models import persistence
 from pipeline.models.calibration import CalibratedModel, Curves, merge_curves
 from pipeline.models.factory import make, needs_full_batches, training_note
-from pipeline.monitoring.progress import Monitor, Stage
+from pipeline.models.target import TargetSpec
+from pipeline.monitoring.progress import Monitor
 from pipeline.planning.plan import Plan
-from pipeline.preparation.batch_pipeline import summarise_batch
 from pipeline.preparation.columns import Columns
-from pipeline.preparation.slice_columns import Slicing
 from pipeline.preparation.split import TEST, TRAIN
-from pipeline.reporting.report import Outcome
 from pipeline.statistics.ledger import Ledger
-from pipeline.statistics.summary import Summary, merge_summaries
+from pipeline.statistics.summary import Summary, merge_summaries, summarise_batch
 from pipeline.training.checkpoint import State
 from pipeline.training.fitted_state import FittedState, slicing_of
 from pipeline.training.group_trainer import GroupTrainer
@@ -62,6 +60,30 @@ from pipeline.training.warm_start import BaseRun, lineage, warm_start_lane, warm
 
 # Columns whose importance one task works out.
 COLUMNS = 4
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished job knows."""
+
+    ledger: Ledger
+    findings: Findings
+    training: Training
+    model: Pipeline
+    kept: bool
+    pruned: int = 0
+    """Rows that data.filters ruled out before they were read."""
+    unmatched: dict[str, int] = field(default_factory=dict)
+    """Rows without a match, by joined table."""
+    folds: list[dict[str, float]] = field(default_factory=list)
+    """The figures on each fold of cross-validation."""
+    continued: dict[str, Any] = field(default_factory=dict)
+    """From what, where training went on from a model."""
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The figures on the test rows."""
+        return self.findings.metrics
 
 
 class Job:
@@ -118,7 +140,7 @@ class Job:
             batch_encoder = BatchEncoder(learned.encoder, learned.target.classes, plan.config.train.seed)
 
             def after_round() -> None:
-                told.tell(training)
+                told.emit(training)
                 after(state)
 
             self._train(source, batch_encoder, learned.target, training, learned.ledger.to_train, after_round)
@@ -140,13 +162,13 @@ class Job:
         )
 
     def _tell_rows(self, ledger: Ledger) -> None:
-        self.monitor.events.tell(
+        self.monitor.events.emit(
             "rows_counted",
             read=ledger.read,
             train=ledger.train,
             test=ledger.test,
             rejected=ledger.reasons,
-            set_aside=ledger.set_aside(self.plan.batches),
+            set_aside=ledger.quarantined(self.plan.batches),
         )
 
     def _blaming(self) -> contextlib.AbstractContextManager[BatchSource]:
@@ -163,8 +185,8 @@ class Job:
         self._train(held, batch_encoder, target, training, Ledger.of(summary).to_train, after)
         evaluator = self._judge(held, training.lane, batch_encoder, target)
         numbers = self._tested(held)
-        with self.monitor.stage("evaluate", len(numbers)) as stage:
-            return results(self._evaluate(held, self.tasks.send(evaluator), numbers, stage).metrics)
+        with run_stage(self.monitor, "evaluate", len(numbers)) as stage:
+            return results(self._evaluate(held, self.tasks.broadcast(evaluator), numbers, stage).metrics)
 
     def _lane(self) -> Lane:
         """The lane that has seen nothing."""
@@ -185,13 +207,15 @@ class Job:
 
     def _curves(self, source: BatchSource | FoldSource, model: Any, batch_encoder: BatchEncoder) -> Curves:
         """The model's scores on the training rows that were kept out of training, and how often they were right."""
-        arguments = self.tasks.send(model), self.tasks.send(batch_encoder)
+        arguments = self.tasks.broadcast(model), self.tasks.broadcast(batch_encoder)
         numbers = {batch.number for batch in self.plan.batches if batch.test is not True}
 
-        with self.monitor.stage("calibrate", len(numbers)) as stage:
+        with run_stage(self.monitor, "calibrate", len(numbers)) as stage:
             work = curves_of_batch, merge_curves
             parts = restrict_to(self.segments, numbers)
-            merged: Curves = self.tasks.over(stage, "calibrate", parts, source.held, *work, *arguments)
+            merged: Curves = self.tasks.map_reduce_batches(
+                stage, "calibrate", parts, source.futures_for, *work, *arguments
+            )
         if not len(merged[0].rows):
             raise DataError(f"{self.plan.config.data.path}: no rows to calibrate on; raise train.validation_fraction.")
         return merged
@@ -242,11 +266,13 @@ class Job:
             return self._summarise(source)
 
     def _summarise(self, source: BatchSource | FoldSource, side: int = TRAIN) -> Summary:
-        recipe = self.tasks.send(self.recipe)
+        recipe = self.tasks.broadcast(self.recipe)
 
-        with self.monitor.stage("statistics", len(self.plan.batches)) as stage:
+        with run_stage(self.monitor, "statistics", len(self.plan.batches)) as stage:
             work = summarise_batch, merge_summaries
-            merged = self.tasks.over(stage, "statistics", self.segments, source.held, *work, recipe, side)
+            merged = self.tasks.map_reduce_batches(
+                stage, "statistics", self.segments, source.futures_for, *work, recipe, side
+            )
         assert isinstance(merged, Summary)
         return merged
 
@@ -270,12 +296,12 @@ class Job:
             fits = fits_one_worker(self.plan, self.session, apart)
             fold = source.number if isinstance(source, FoldSource) else None
             whole = GroupTrainer(self.tasks, estimator, source.batches if fits else None, self.recipe, batches, fold)
-            with self.monitor.stage("train", len(numbers)) as stage:
+            with run_stage(self.monitor, "train", len(numbers)) as stage:
                 whole.run(training, numbers, batch_encoder, target, config.lanes, expected, stage)
             after()
             return
-        trainer = Trainer(self.tasks, config, source.held, batch_encoder, target, batches, expected)
-        with self.monitor.stage("train", len(numbers) * config.epochs) as stage:
+        trainer = Trainer(self.tasks, config, source.futures_for, batch_encoder, target, batches, expected)
+        with run_stage(self.monitor, "train", len(numbers) * config.epochs) as stage:
             trainer.run(training, numbers, stage, lambda training: after())
 
     def _metrics(self) -> tuple[type[Metric], ...]:
@@ -296,8 +322,8 @@ class Job:
             sampled=min(how.importance_rows / max(ledger.tested, 1), 1.0),
         )
         numbers = self._tested(source)
-        with self.monitor.stage("evaluate", len(numbers)) as stage:
-            sent = self.tasks.send(evaluator)
+        with run_stage(self.monitor, "evaluate", len(numbers)) as stage:
+            sent = self.tasks.broadcast(evaluator)
             evaluated = self._evaluate(source, sent, numbers, stage)
             rising = self._begin_importance(evaluated.sample, evaluator.batch_encoder.encoder.columns, sent)
             findings = find(evaluated, evaluator, how.bootstrap, plan.config.train.seed, how.slice_rows)  # meanwhile
@@ -323,7 +349,7 @@ class Job:
         if sample is None:
             return []
         parts = list(chunks(features_of(columns), COLUMNS))
-        return self.tasks.each("importance", importance_of, parts, self.tasks.send(sample), evaluator)
+        return self.tasks.map_plain("importance", importance_of, parts, self.tasks.broadcast(sample), evaluator)
 
     def _tested(self, source: BatchSource | FoldSource) -> set[int]:
         """The batches with rows that test."""
@@ -336,5 +362,7 @@ class Job:
         self, source: BatchSource | FoldSource, evaluator: Future, numbers: set[int], stage: Stage
     ) -> EvaluationState:
         work, parts = (evaluate_batch, merge_evaluations), restrict_to(self.segments, numbers)
-        merged: EvaluationState = self.tasks.over(stage, "evaluate", parts, source.held, *work, evaluator)
+        merged: EvaluationState = self.tasks.map_reduce_batches(
+            stage, "evaluate", parts, source.futures_for, *work, evaluator
+        )
         return merged

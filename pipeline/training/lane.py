@@ -12,12 +12,13 @@ from sklearn.base import BaseEstimator
 from pipeline.encoding.batch_encoder import BatchEncoder, EncodedBatch
 from pipeline.engine.batch_schedule import BatchOrBatches, flatten_batches
 from pipeline.errors import DataError
-from pipeline.evaluation.evaluator import TargetSpec, predict
+from pipeline.evaluation.evaluator import predict
 from pipeline.metrics.classification import Accuracy, LogLoss
 from pipeline.metrics.registry import Metric
 from pipeline.metrics.regression import SquaredAndAbsoluteError
 from pipeline.models.factory import matrix_for
 from pipeline.models.merging import ModelDelta, delta_class
+from pipeline.models.target import TargetSpec
 from pipeline.preparation.split import TRAIN
 
 Loss = tuple[int, Metric | None]

@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import DataError
-from pipeline.evaluation.evaluator import TargetSpec
-from pipeline.models.factory import target_scale
+from pipeline.models.target import TargetSpec, target_scale
 from pipeline.planning.plan import Plan
 from pipeline.statistics.ledger import Ledger
 from pipeline.statistics.summary import Summary

@@ -4,17 +4,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from distributed import Future
-
 from pipeline import config as cfg
 from pipeline.encoding.batch_encoder import BatchEncoder
 from pipeline.engine.batch_schedule import batch_order, chunks, interleave, lanes_of, restrict_to, segments_of
-from pipeline.engine.task_runner import Held, TaskRunner
+from pipeline.engine.stage import Stage
+from pipeline.engine.task_runner import Future, FuturesFor, TaskRunner
 from pipeline.errors import DataError
-from pipeline.evaluation.evaluator import Evaluator, States, TargetSpec, evaluate_batch, merge_states
+from pipeline.evaluation.evaluator import Evaluator, States, evaluate_batch, merge_states
 from pipeline.io.batching import Batch
+from pipeline.models.target import TargetSpec
 from pipeline.monitoring.events import Events
-from pipeline.monitoring.progress import Stage
 from pipeline.preparation.packing import PackedBatch
 from pipeline.preparation.split import VALIDATION
 from pipeline.training.lane import (
@@ -77,15 +76,15 @@ class TrainingEventEmitter:
     def __init__(self, events: Events, training: Training):
         self._events, self._points, self._epochs = events, 0, 0
         if training.rounds:
-            self.tell(training)
+            self.emit(training)
 
-    def tell(self, training: Training) -> None:
+    def emit(self, training: Training) -> None:
         """What is new since the last time."""
         new = training.progressive[self._points :]
         self._points = len(training.progressive)
-        self._events.tell("round_finished", rounds=training.rounds, rows=training.rows, progressive=new)
+        self._events.emit("round_finished", rounds=training.rounds, rows=training.rows, progressive=new)
         for point in training.validation[self._epochs :]:
-            self._events.tell("epoch_validated", figures={"rows": training.rows, **point})
+            self._events.emit("epoch_validated", figures={"rows": training.rows, **point})
         self._epochs = len(training.validation)
 
 
@@ -97,7 +96,7 @@ class Trainer:
 
     Parameters
     ----------
-    held
+    futures_for
         Gives what holds the packed batches of segments.
     plan
         All batches, by number.
@@ -109,14 +108,14 @@ class Trainer:
         self,
         tasks: TaskRunner,
         config: cfg.TrainConfig,
-        held: Held,
+        futures_for: FuturesFor,
         batch_encoder: BatchEncoder,
         target: TargetSpec,
         plan: Sequence[Batch],
         expected: Mapping[int, int],
     ):
-        self._tasks, self._config, self._held, self._plan = tasks, config, held, plan
-        self._coding, self._target, self._expected = tasks.send(batch_encoder), tasks.send(target), expected
+        self._tasks, self._config, self._futures_for, self._plan = tasks, config, futures_for, plan
+        self._coding, self._target, self._expected = tasks.broadcast(batch_encoder), tasks.broadcast(target), expected
 
     def run(self, done: Training, numbers: list[int], stage: Stage, after: Callable[[Training], None]) -> Training:
         """Go on from ``done`` through all epochs over the batches of ``numbers``, calling ``after`` after each round.
@@ -155,7 +154,7 @@ class Trainer:
         lanes = lanes_of(part, self._config.lanes)
         # In turn, so that every lane can begin.
         places = interleave([[(k, s) for s in range(len(lane))] for k, lane in enumerate(lanes)])
-        held = dict(zip(places, self._held([lanes[k][s] for k, s in places]), strict=True))
+        held = dict(zip(places, self._futures_for([lanes[k][s] for k, s in places]), strict=True))
         return [[held[k, s] for s in range(len(lane))] for k, lane in enumerate(lanes)]
 
     def _enough(self, done: Training, numbers: list[int], stage: Stage) -> bool:
@@ -178,7 +177,7 @@ class Trainer:
         The lane comes to the client and is sent from there: workers that are lost in a round cost that round at
         most, and none before it.
         """
-        start = self._tasks.send(base)
+        start = self._tasks.broadcast(base)
         lanes, trained, parts = [], [], []
         for k, segments in enumerate(lanes_of(numbers, self._config.lanes)):
             lane = start
@@ -191,7 +190,7 @@ class Trainer:
                 trained.append(lane)
                 parts.append(part)
             lanes.append(lane)
-        losses = self._tasks.each(f"losses-{name}", losses_of, trained)
+        losses = self._tasks.map_plain(f"losses-{name}", losses_of, trained)
         merged = self._merge(start, lanes, name) if self._config.lanes > 1 else lanes[0]
         stage.wait(trained, [(len(part), sum(self._plan[n].rows for n in part)) for part in parts])
         stage.wait([merged])
@@ -208,17 +207,19 @@ class Trainer:
         return replace(after, losses=()), [by_number[n] for n in numbers]
 
     def _merge(self, base: Future, lanes: list[Future], name: str) -> Future:
-        shares = self._tasks.each(f"merge-share-{name}", delta_of, lanes, base)
+        shares = self._tasks.map_plain(f"merge-share-{name}", delta_of, lanes, base)
         share = self._tasks.reduce(shares, merge_deltas, f"lanes-{name}")
         return self._tasks.submit(f"merge-hand_over-{name}", merged_lane, base, share, lanes)
 
     def _validate(self, done: Training, numbers: list[int], stage: Stage) -> float:
         """The loss on the rows kept out of training, and a point of its curve."""
-        lane, name = self._tasks.send(done.lane), f"validate-{done.epochs}"
+        lane, name = self._tasks.broadcast(done.lane), f"validate-{done.epochs}"
         segments = restrict_to(segments_of(self._plan, self._config), set(numbers))
 
         work, arguments = (validate_batch, merge_states), (lane, self._coding, self._target)
-        merged: States = self._tasks.over(stage, name, segments, self._held, *work, *arguments, counted=False)
+        merged: States = self._tasks.map_reduce_batches(
+            stage, name, segments, self._futures_for, *work, *arguments, counted=False
+        )
         loss = loss_value(merged[0])
         assert loss is not None, "the ledger has seen validation rows"
         done.validation.append({"epoch": done.epochs, **merged[0].result()})

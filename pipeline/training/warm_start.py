@@ -20,11 +20,11 @@ from pipeline import config as cfg
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation import drift
-from pipeline.evaluation.evaluator import TargetSpec
 from pipeline.io.run_folder import LAST, RunFolder
 from pipeline.models import persistence
 from pipeline.models.calibration import CalibratedModel
 from pipeline.models.factory import make
+from pipeline.models.target import TargetSpec
 from pipeline.planning.plan import Plan
 from pipeline.preparation.feature_inference import KINDS
 from pipeline.preparation.packing import PackingScale

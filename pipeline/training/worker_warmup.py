@@ -2,26 +2,27 @@
 
 import gc
 
-import distributed.nanny
-import distributed.worker  # noqa: F401
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+import pipeline.engine.cluster.session  # noqa: F401  (what starts a worker)
 from pipeline.config import ModelConfig
 from pipeline.encoding.batch_encoder import BatchEncoder, make_encoder
 from pipeline.evaluation.baselines import Constant
-from pipeline.evaluation.evaluator import Evaluator, TargetSpec, evaluate_batch
+from pipeline.evaluation.evaluator import Evaluator, evaluate_batch
+from pipeline.evaluation.slices import Slicing
 from pipeline.io.reader import Selection
 from pipeline.metrics.registry import comparable_metrics, metrics_for
 from pipeline.models.factory import make
-from pipeline.preparation.batch_pipeline import BatchRecipe, pack_batch, summarise_batch
+from pipeline.models.target import TargetSpec
+from pipeline.preparation.batch_pipeline import BatchRecipe, pack_batch
 from pipeline.preparation.columns import Columns
 from pipeline.preparation.feature_inference import FeatureSelection
 from pipeline.preparation.packing import PackingScale
-from pipeline.preparation.slice_columns import Slicing
 from pipeline.preparation.split import assign_roles
 from pipeline.preparation.transforms import PreparationSteps
+from pipeline.statistics.summary import summarise_batch
 from pipeline.training.lane import new_lane, train_batches
 
 

@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from pipeline import config as cfg
 from pipeline.engine.batch_schedule import SEGMENT, colocated_batches, flatten_batches, segments_of
 from pipeline.engine.batch_source import BatchSource
+from pipeline.engine.stage import run_stage
 from pipeline.engine.task_runner import TaskRunner
 from pipeline.monitoring.progress import Monitor
 from pipeline.training import trainer
@@ -86,7 +87,7 @@ def measure(client: Client, scheduler: psutil.Process, number: int, keep: bool, 
                 peaks[name] = max(peaks[name], process.memory_info().rss)
 
     look.calls = 0  # type: ignore[attr-defined]
-    monitor.heed = look
+    monitor.on_task_done = look
     batches = [Empty(n) for n in range(number)]
     per_task = 1 if alone else SEGMENT
     tasks = TaskRunner(client, FAN_IN, 2, "engine", [1] * number, per_task)
@@ -97,15 +98,17 @@ def measure(client: Client, scheduler: psutil.Process, number: int, keep: bool, 
     seconds = {"graph": time.perf_counter() - begin}
     for stage_name in ("statistics", "train", "evaluate"):
         begin = time.perf_counter()
-        with monitor.stage(stage_name, number) as stage:
+        with run_stage(monitor, stage_name, number) as stage:
             if stage_name == "train":
                 config = cfg.TrainConfig(lanes=4)
-                trainer = Trainer(tasks, config, source.held, None, None, batches, dict.fromkeys(range(number), 1))
+                trainer = Trainer(
+                    tasks, config, source.futures_for, None, None, batches, dict.fromkeys(range(number), 1)
+                )
                 training = Training(Lane(None))  # type: ignore[arg-type]
                 trainer.run(training, list(range(number)), stage, lambda _: None)
                 assert training.lane.rows == number
             else:
-                assert tasks.over(stage, stage_name, segments, source.held, count, add) == number
+                assert tasks.map_reduce_batches(stage, stage_name, segments, source.futures_for, count, add) == number
         seconds[stage_name] = time.perf_counter() - begin
     look.calls = 0  # type: ignore[attr-defined]
     look()

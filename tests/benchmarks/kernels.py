@@ -12,10 +12,11 @@ import pytest
 from pipeline import config as cfg
 from pipeline.datasets import clicks
 from pipeline.encoding.batch_encoder import BatchEncoder, make_encoder
-from pipeline.evaluation.evaluator import Evaluator, TargetSpec, evaluate_batch
+from pipeline.evaluation.evaluator import Evaluator, evaluate_batch
 from pipeline.io.reader import read_batch
 from pipeline.metrics.registry import metrics_for
 from pipeline.models.adaptive.linear import AdaptiveClassifier
+from pipeline.models.target import TargetSpec
 from pipeline.planning.plan import make_plan
 from pipeline.preparation import batch_pipeline
 from pipeline.preparation.split import TRAIN, row_hash

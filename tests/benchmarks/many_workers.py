@@ -20,6 +20,7 @@ from distributed import Client, LocalCluster
 from pipeline import config as cfg
 from pipeline.engine import batch_schedule, batch_source
 from pipeline.engine.cluster import forkserver, session
+from pipeline.engine.cluster.probe import probe
 from pipeline.engine.cluster.session import Session
 from pipeline.engine.cluster.worker_affinity import release_lost_affinity
 from pipeline.engine.task_runner import TaskRunner
@@ -27,7 +28,7 @@ from pipeline.monitoring.progress import Monitor
 from pipeline.planning.plan import Plan, make_plan
 from pipeline.scaling_study.costs import calibrate
 from pipeline.scaling_study.forecast import Forecast
-from pipeline.scaling_study.measurement import observe, prefix, probe
+from pipeline.scaling_study.measurement import observe, prefix
 
 # Seconds that each kind of task sleeps; of training for each batch.
 SLEEP = {"read": 0.6, "statistics": 0.1, "merge": 0.05, "train": 0.05, "evaluate": 0.2}

@@ -31,7 +31,8 @@ COMMAND = """
 import contextlib, sys
 
 if sys.argv.pop(1) == "bare":
-    from pipeline import events, progress, run
+    from pipeline.commands import run
+    from pipeline.monitoring import events, progress
 
     @contextlib.contextmanager
     def unwatched(client, told):
@@ -39,9 +40,10 @@ if sys.argv.pop(1) == "bare":
 
     run.watched = unwatched
     progress.span = lambda name: contextlib.nullcontext()
-    events.Events.tell = lambda self, event, level="info", **fields: None
+    events.Events.emit = lambda self, event, level="info", **fields: None
 else:
-    from pipeline import events, progress, run  # which takes as long
+    from pipeline.commands import run
+    from pipeline.monitoring import events, progress  # which takes as long
 
 from pipeline.cli import main
 

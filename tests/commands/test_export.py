@@ -120,7 +120,7 @@ class FakeMlflow:
 
     def _log_model(self, name, loader_module, data_path, code_paths, pip_requirements, signature):
         code = Path(code_paths[0])
-        assert (code / "served.py").exists()
+        assert (code / "inference" / "mlflow_pyfunc.py").exists()
         assert not list(code.rglob("*.pyc"))
         assert persistence.digest(Path(data_path).read_bytes())
         self._note("model", name, loader_module, Path(data_path).name, code.name, pip_requirements, signature)

@@ -137,7 +137,7 @@ def test_a_segment_is_read_by_one_task_and_its_batches_can_still_be_had_one_by_o
         source = BatchSource(client, read, pd.DataFrame({"x": []}), [lone(n) for n in range(5)], keep, per_read=3)
 
         def held(*parts):
-            return client.gather(source.held(parts))
+            return client.gather(source.futures_for(parts))
 
         assert held([3, 0, 4], [1]) == [[("batch 3", "batch 0", "batch 4")], ["batch 1"]]
         some = ["batch 0", "batch 4"]

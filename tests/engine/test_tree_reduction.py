@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.engine.stage import run_stage
 from pipeline.engine.task_runner import TaskRunner
 from pipeline.engine.tree_reduction import tree
 from pipeline.monitoring.progress import Monitor
@@ -46,7 +47,7 @@ def test_the_scheduler_forgets_a_window_once_it_is_merged(session, monkeypatch):
         futures = tasks.map("window", list, window, window)
         return futures, futures
 
-    with Monitor(quiet=True).stage("windows", 70) as stage:
+    with run_stage(Monitor(quiet=True), "windows", 70) as stage:
         parts = [[n, n + 1] for n in range(0, 70, 2)]
         assert tasks.map_reduce(stage, parts, begin, concatenated, "windows") == list(range(70))
     assert len(known) == 7

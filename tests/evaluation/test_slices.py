@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError
-from pipeline.preparation.slice_columns import PAIRED, VALUES, SliceColumn, Slicing, keys_of, slice_codes, slice_columns
+from pipeline.evaluation.slices import Slicing
+from pipeline.preparation.slice_columns import PAIRED, VALUES, SliceColumn, keys_of, slice_codes, slice_columns
 
 
 def frame(rows: int = 200, seed: int = 0) -> pd.DataFrame:

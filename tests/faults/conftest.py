@@ -18,8 +18,7 @@ from pipeline.models import persistence
 from pipeline.monitoring.progress import Monitor
 from pipeline.monitoring.task_timing import kind_of
 from pipeline.planning.plan import make_plan
-from pipeline.reporting.report import Outcome
-from pipeline.training.job import Job
+from pipeline.training.job import Job, Outcome
 from tests.conftest import table, write
 
 

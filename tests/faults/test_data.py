@@ -66,7 +66,7 @@ def test_row_12_a_broken_file_is_named_before_anything_runs_or_set_aside(workers
     outcome = execute(workers, settings(folder, QUARANTINE))
     ledger = outcome.ledger
     assert (ledger.read, ledger.rejected) == (900, 0)
-    (aside,) = ledger.set_aside(make_plan(settings(folder, QUARANTINE)).batches)
+    (aside,) = ledger.quarantined(make_plan(settings(folder, QUARANTINE)).batches)
     assert "part-002.parquet" in aside["where"]
     assert reason in aside["reason"]
 

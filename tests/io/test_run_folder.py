@@ -16,7 +16,7 @@ def folder(request, tmp_path) -> RunFolder:
 
 
 def test_a_file_is_replaced_as_a_whole_and_listed_by_its_name(folder):
-    with folder.claimed(resume=False):
+    with folder.lock(resume=False):
         folder.write("a.txt", b"old")
         folder.write("a.txt", b"new")
         folder.write("deep/b.txt", b"b")
@@ -30,27 +30,27 @@ def test_a_file_is_replaced_as_a_whole_and_listed_by_its_name(folder):
 
 
 def test_a_failure_leaves_nothing_unless_there_is_something_to_go_on_from(folder):
-    with pytest.raises(ZeroDivisionError), folder.claimed(resume=False):
+    with pytest.raises(ZeroDivisionError), folder.lock(resume=False):
         folder.write("config.toml", b"")
         raise ZeroDivisionError
     assert folder.names() == []
     assert not os.path.exists(folder.location)  # noqa: PTH110
-    with pytest.raises(ZeroDivisionError), folder.claimed(resume=False):
+    with pytest.raises(ZeroDivisionError), folder.lock(resume=False):
         folder.write("config.toml", b"")
         folder.write("checkpoint/learned-1.skops", b"")
         raise ZeroDivisionError
     assert folder.names() == ["checkpoint/learned-1.skops", "config.toml"]
     with (
         pytest.raises(ConfigError, match=r"holds an unfinished run; go on with `pipeline run --resume"),
-        folder.claimed(resume=False),
+        folder.lock(resume=False),
     ):
         pass
-    with folder.claimed(resume=True):
+    with folder.lock(resume=True):
         folder.finish({"report.json": b"{}", "config.toml": b""})
     assert folder.names() == ["config.toml", "report.json"]
     with pytest.raises(ConfigError, match="its run is finished"):
         folder.check_unfinished()
-    with pytest.raises(ConfigError, match="exists and is not empty"), folder.claimed(resume=False):
+    with pytest.raises(ConfigError, match="exists and is not empty"), folder.lock(resume=False):
         pass
 
 
@@ -61,13 +61,13 @@ def test_nothing_to_resume(folder):
 
 def test_a_second_run_is_refused_while_the_first_is_at_work(folder):
     other = RunFolder(folder.location)
-    with folder.claimed(resume=False):
+    with folder.lock(resume=False):
         with pytest.raises(ConfigError, match=r"another run (is at work|has begun)"):
-            with other.claimed(resume=False):
+            with other.lock(resume=False):
                 pass
         if folder.local:
             with pytest.raises(ConfigError, match=rf"another run is at work there \(process {os.getpid()} on"):
-                with other.claimed(resume=True):
+                with other.lock(resume=True):
                     pass
         folder.write("a.txt", b"")
 
@@ -80,15 +80,15 @@ def test_a_lock_that_a_killed_run_leaves_for_a_moment_is_waited_for(tmp_path):
     hold = "import fcntl, sys, time; fcntl.flock(f := open(sys.argv[1], 'w'), fcntl.LOCK_EX); print(); time.sleep(0.4)"
     with subprocess.Popen([sys.executable, "-c", hold, str(path)], stdout=subprocess.PIPE) as other:
         other.stdout.readline()
-        with folder.claimed(resume=True):
+        with folder.lock(resume=True):
             assert path.read_text().startswith(f"process {os.getpid()} on")
 
 
 def test_on_an_object_store_who_resumes_takes_over():
     first = RunFolder("memory://taken/run")
-    with first.claimed(resume=False):
+    with first.lock(resume=False):
         first.write("checkpoint/learned-1.skops", b"")
-        with RunFolder(first.location).claimed(resume=True):
+        with RunFolder(first.location).lock(resume=True):
             with pytest.raises(DataError, match="has resumed this run; nothing was written"):
                 first.write("report.json", b"")
 
@@ -96,11 +96,11 @@ def test_on_an_object_store_who_resumes_takes_over():
 def test_the_lock_goes_with_its_process(tmp_path):
     code = (
         "import os, signal, sys; from pipeline.io.run_folder import RunFolder\n"
-        "with RunFolder(sys.argv[1]).claimed(False): os.kill(os.getpid(), signal.SIGKILL)"
+        "with RunFolder(sys.argv[1]).lock(False): os.kill(os.getpid(), signal.SIGKILL)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "run")], check=False)
     assert (tmp_path / "run/checkpoint/lock").exists()
-    with RunFolder(str(tmp_path / "run")).claimed(resume=False):
+    with RunFolder(str(tmp_path / "run")).lock(resume=False):
         pass
 
 
@@ -113,7 +113,7 @@ def test_results_that_cannot_all_be_written_are_none(tmp_path, monkeypatch):
             raise DataError("report.html: cannot be written (No space left on device)")
         write(name, content)
 
-    with pytest.raises(DataError, match="No space"), folder.claimed(resume=False):
+    with pytest.raises(DataError, match="No space"), folder.lock(resume=False):
         folder.write("checkpoint/learned-1.skops", b"")
         monkeypatch.setattr(folder, "write", full)
         folder.finish({"model.skops": b"m", "report.html": b"h", "report.json": b"r"})
@@ -125,17 +125,17 @@ def test_drafts_of_a_crash_are_swept_away(tmp_path):
     (tmp_path / "checkpoint").mkdir()
     (tmp_path / "checkpoint/.round-000001.skops.0123abcd").write_bytes(b"half")
     (tmp_path / "checkpoint/learned-000000.skops").write_bytes(b"whole")
-    with folder.claimed(resume=True):
+    with folder.lock(resume=True):
         assert folder.names() == ["checkpoint/learned-000000.skops", "checkpoint/lock"]
 
 
 def test_a_place_that_cannot_be_written_to(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ConfigError, match=r"file.*(exists and is not empty|cannot be written to)"):
-        with RunFolder(str(tmp_path / "file")).claimed(resume=False):
+        with RunFolder(str(tmp_path / "file")).lock(resume=False):
             pass
     with pytest.raises(ConfigError, match="cannot be written to"):
-        with RunFolder(str(tmp_path / "file/run")).claimed(resume=False):
+        with RunFolder(str(tmp_path / "file/run")).lock(resume=False):
             pass
     with pytest.raises(ConfigError, match="no place to write to"):
         RunFolder("nosuch://there/run")

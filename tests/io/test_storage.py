@@ -447,7 +447,7 @@ def test_results_on_s3_are_there_when_the_last_of_them_is(server, faulty, monkey
     store = server[0]
     files = {LAST: b"{}", "model.skops": b"model", "a.csv": b"a", "z.html": b"z"}
     folder = RunFolder("s3://bucket/runs/one")
-    with folder.claimed(False):
+    with folder.lock(False):
         application.asked.clear()
         folder.finish(files)
     written = [path.rpartition("/")[2] for method, path, _ in application.asked if method == "PUT"]
@@ -461,7 +461,7 @@ def test_results_on_s3_are_there_when_the_last_of_them_is(server, faulty, monkey
     application.faults.append(fails_last)
     folder = RunFolder("s3://bucket/runs/two")
     with pytest.raises(StorageError, match=r"s3://bucket/runs/two/report\.json: cannot be written"):
-        with folder.claimed(False):
+        with folder.lock(False):
             folder.finish(files)
     store.invalidate_cache()
     assert store.find("bucket/runs/two") == []

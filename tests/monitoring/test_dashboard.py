@@ -81,8 +81,8 @@ def test_a_listener_that_fails_is_dropped_and_told_to_the_others(monkeypatch):
     monkeypatch.setattr("pipeline.io.redact._known", {"sesame-1001"})
     events, heard = Events(), []
     events.listeners += [lambda _: 1 / 0, heard.append]
-    events.tell("a", value=1)
-    events.tell("b", url="s3://key:sesame-1001@bucket/x")
+    events.emit("a", value=1)
+    events.emit("b", url="s3://key:sesame-1001@bucket/x")
     assert [one["event"] for one in heard] == ["listener_dropped", "a", "b"]
     assert "ZeroDivisionError" in heard[0]["error"]
     assert "sesame" not in str(heard)
@@ -108,9 +108,9 @@ def execute(session: Session, folder, events: Events | None = None):
     plan = make_plan(config)
     with forward_events(session.client, monitor.events) as problems:
         assert problems == []
-        monitor.events.tell("run_started", name="told", batches=4, rows=2_000, lanes=2)
+        monitor.events.emit("run_started", name="told", batches=4, rows=2_000, lanes=2)
         outcome = Job(plan, session, monitor).execute()
-        monitor.events.tell("run_finished", metrics=outcome.metrics)
+        monitor.events.emit("run_finished", metrics=outcome.metrics)
     return monitor.events.run, outcome
 
 
@@ -168,7 +168,7 @@ def test_prometheus_reads_the_same_figures_and_finds_the_workers(cluster, folder
 def test_a_run_that_fails_is_told_and_one_registered_again_keeps_what_was_known(cluster):
     events = Events()
     with pytest.raises(ValueError, match="gone"), forward_events(cluster.client, events):
-        events.tell("run_started", name="fails")
+        events.emit("run_started", name="fails")
         raise ValueError("all is gone")
     assert events.listeners == []
     state = state_of(cluster, events.run)
@@ -260,7 +260,7 @@ def test_a_browser_sees_the_trials_of_a_search(cluster, folder, tmp_path):
     plan = make_plan(cfg.parse(raw))
 
     def search():
-        monitor.events.tell("run_started", name="searching", batches=4, rows=2_000, lanes=1)
+        monitor.events.emit("run_started", name="searching", batches=4, rows=2_000, lanes=1)
         found.append(HyperparameterSearch(plan, cluster, monitor, RunFolder(str(tmp_path / "run")), lambda: None).run())
 
     with forward_events(cluster.client, monitor.events), browser.chromium() as port:
@@ -330,4 +330,4 @@ def test_a_scheduler_that_cannot_take_the_plugin_is_a_notice_and_no_error():
     events = Events()
     with forward_events(Old(), events) as problems:
         assert problems == ["ModuleNotFoundError: No module named 'pipeline'"]
-        events.tell("run_started")
+        events.emit("run_started")

@@ -22,9 +22,9 @@ from tests.conftest import write
 def test_lines_for_people_and_for_programs_tell_the_same(tmp_path, capsys):
     events = Events()
     with logged(events, verbose=True, file=tmp_path / "log"):
-        events.tell("stage_started", stage="train", batches=4)
-        events.tell("run_failed", "error", error='the label "y" is\nnot there', more={"a": [1]})
-    events.tell("unheard")
+        events.emit("stage_started", stage="train", batches=4)
+        events.emit("run_failed", "error", error='the label "y" is\nnot there', more={"a": [1]})
+    events.emit("unheard")
     first, second = (line.split(" ", 1)[1] for line in capsys.readouterr().err.splitlines())
     assert first == "info    stage_started stage=train batches=4"
     assert second == 'error   run_failed error="the label \\"y\\" is\\nnot there" more={"a":[1]}'
@@ -38,8 +38,8 @@ def test_lines_for_people_and_for_programs_tell_the_same(tmp_path, capsys):
 def test_a_program_hears_through_its_own_logging(caplog):
     events = Events()
     with caplog.at_level(logging.INFO, "pipeline"), logged(events):
-        events.tell("progress", "debug", done=1)
-        events.tell("stage_started", stage="train")
+        events.emit("progress", "debug", done=1)
+        events.emit("stage_started", stage="train")
     assert [(record.levelname, record.event["stage"]) for record in caplog.records] == [("INFO", "train")]
 
 

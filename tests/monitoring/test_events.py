@@ -12,11 +12,11 @@ from pipeline.monitoring.progress import Monitor
 
 def test_whoever_listens_hears_what_is_told_meanwhile_and_nothing_later():
     events, heard = Events(), []
-    with events.heard_by(heard.append), events.heard_by(None):
-        events.tell("a")
-    events.tell("b")
-    with events.heard_by(lambda _: 1 / 0):
-        events.tell("c")
+    with events.subscribed(heard.append), events.subscribed(None):
+        events.emit("a")
+    events.emit("b")
+    with events.subscribed(lambda _: 1 / 0):
+        events.emit("c")
     assert [event["event"] for event in heard] == ["a"]
     assert events.listeners == []
 

@@ -12,10 +12,10 @@ def test_the_first_signal_is_noted_and_the_second_stops():
     said: list[str] = []
     with Interrupt(said.append, lambda: True).handled() as interrupt:
         os.kill(os.getpid(), signal.SIGTERM)
-        interrupt.insist()
+        interrupt.reraise_if_lost()
         assert said == ["stopping after this round; once more to stop at once"]
         with pytest.raises(KeyboardInterrupt):
-            interrupt.heed()
+            interrupt.raise_if_requested()
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -33,11 +33,11 @@ def test_a_signal_that_python_loses_stops_at_the_next_task():
             os.kill(os.getpid(), signal.SIGTERM)
 
     with Interrupt(print, lambda: False).handled() as interrupt:
-        interrupt.insist()
+        interrupt.reraise_if_lost()
         doomed = Doomed()
         del doomed  # its KeyboardInterrupt is printed, not raised
         with pytest.raises(KeyboardInterrupt):
-            interrupt.insist()
+            interrupt.reraise_if_lost()
 
 
 def test_the_handlers_from_before_are_put_back():

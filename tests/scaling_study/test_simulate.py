@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from pipeline import config as cfg
 from pipeline.engine.batch_schedule import WINDOW
+from pipeline.engine.cluster.probe import Probe
 from pipeline.monitoring.progress import Monitor
 from pipeline.monitoring.task_timing import kind_of
 from pipeline.planning.plan import make_plan
 from pipeline.scaling_study import fit
-from pipeline.scaling_study.costs import Observation, Probe, calibrate, timings
+from pipeline.scaling_study.costs import Observation, calibrate, timings
 from pipeline.scaling_study.critical_path import PARTS, path, short_form
 from pipeline.scaling_study.forecast import Forecast, best, enough, tenfold
 from pipeline.scaling_study.graph import Graph, Shape, build

@@ -13,10 +13,10 @@ from pipeline.encoding.encoder import Encoder
 from pipeline.encoding.one_hot_matrix import OneHotMatrix
 from pipeline.engine.batch_schedule import batch_order
 from pipeline.errors import ConfigError, DataError
-from pipeline.evaluation.evaluator import TargetSpec
 from pipeline.models.adaptive.linear import AdaptiveClassifier
-from pipeline.models.factory import kind, make, matrix_for, target_scale, with_target_scale
+from pipeline.models.factory import kind, make, matrix_for
 from pipeline.models.persistence import fingerprint
+from pipeline.models.target import TargetSpec, target_scale, with_target_scale
 from pipeline.preparation.columns import category_codes
 from pipeline.preparation.packing import PackedBatch, PackingScale, pack
 from pipeline.preparation.split import TEST, TRAIN

@@ -128,7 +128,7 @@ def refuse(event, arguments):
 
 sys.addaudithook(refuse)
 from functools import partial
-from pipeline import run as runs
+from pipeline.commands import run as runs
 from pipeline.cli import main
 
 def look(event):
