@@ -20,7 +20,7 @@ from pipeline import config as cfg
 from pipeline.engine.cluster.session import Session, connect
 from pipeline.engine.event_forwarding import forward_events
 from pipeline.monitoring.progress import Monitor
-from pipeline.planning.plan import make_plan
+from pipeline.planning.planner import make_plan
 from pipeline.training.job import Job
 from tests.conftest import table, write
 

@@ -1,6 +1,5 @@
 """Checking a data set without training on it: what is in each column, and what looks wrong."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,8 @@ from pipeline.commands.settings import load_settings
 from pipeline.engine import shuffle_join
 from pipeline.engine.cluster.session import open_session
 from pipeline.monitoring.progress import Monitor
-from pipeline.planning.plan import Plan, make_plan
+from pipeline.planning.plan import Plan
+from pipeline.planning.planner import for_exploration, make_plan, with_joined_data
 from pipeline.statistics.ledger import Ledger
 from pipeline.statistics.summary import Summary
 from pipeline.statistics.targets import predictive_power
@@ -37,9 +37,8 @@ def check(
     settings = load_settings(config, overrides, options)
     plan = make_plan(settings)
     with open_session(settings, monitor) as session, shuffle_join.joined(session.client, plan, config) as (going_on, _):
-        plan = plan if going_on is plan.config else make_plan(going_on)
-        looked = replace(plan, after=None, batches=tuple(replace(b, test=False) for b in plan.batches), exploring=True)
-        summary = Job(looked, session, monitor).explore()
+        plan = plan if going_on is plan.config else with_joined_data(plan, going_on)
+        summary = Job(for_exploration(plan), session, monitor).explore()
     found = findings(summary, plan)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("column", "type", "missing", "values", "predicts", "warning"):
@@ -56,7 +55,7 @@ def check(
 
 def findings(summary: Summary, plan: Plan) -> dict[str, Any]:
     """What a merged summary of all rows says."""
-    ledger = Ledger.of(summary, files=plan.bad_files).balanced(plan.batches)
+    ledger = Ledger.of(summary, files=plan.sources.bad_files).balanced(plan.batches)
     columns: dict[str, Any] = {}
     for name, number in summary.numeric.items():
         count = int(number.histogram.sum())

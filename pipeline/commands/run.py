@@ -24,7 +24,9 @@ from pipeline.monitoring.events import Listener
 from pipeline.monitoring.progress import Monitor
 from pipeline.monitoring.signals import Interrupt
 from pipeline.monitoring.task_timing import cost
-from pipeline.planning.plan import Plan, make_plan
+from pipeline.planning.description import describe_plan
+from pipeline.planning.plan import Plan
+from pipeline.planning.planner import make_plan, with_config, with_joined_data
 from pipeline.reporting import report
 from pipeline.reporting.terminal import show_run
 from pipeline.scaling_study.critical_path import short_form
@@ -98,7 +100,7 @@ def run(
     if plan_only:
         plan = make_plan(settings)
         plan = check_warm_start(load_base_run(base), plan) if base else plan
-        lines = plan.describe() + (describe(plan) if searching else [])
+        lines = describe_plan(plan) + (describe(plan) if searching else [])
         for line in lines:
             monitor.say(line)
         return redact({"plan": lines})
@@ -135,9 +137,9 @@ def _run(
         for notice in notices(base, settings):
             monitor.say(notice)
     if how.resumed:
-        check_sources(folder, json.loads(folder.read(BEGAN))["sources"], plan.sources)
+        check_sources(folder, json.loads(folder.read(BEGAN))["sources"], plan.sources.identity)
     else:
-        began = {"config": cfg.dump(settings), "sources": plan.sources, "searching": how.searching}
+        began = {"config": cfg.dump(settings), "sources": plan.sources.identity, "searching": how.searching}
         if base:
             began |= {"from": base.place, "fingerprint": base.fingerprint}
         folder.write(BEGAN, json.dumps(began).encode())
@@ -157,7 +159,7 @@ def _run(
         with open_session(settings, monitor) as session:
             with shuffle_join.joined(session.client, plan, folder.beside) as (going_on, dropped):
                 if going_on is not plan.config:
-                    plan = make_plan(going_on)
+                    plan = with_joined_data(plan, going_on)
                     plan = check_warm_start(base, plan) if base else plan
                 monitor.events.emit(
                     "run_started",
@@ -171,7 +173,7 @@ def _run(
                 )
                 if how.searching:
                     found = HyperparameterSearch(plan, session, monitor, folder, interrupt.raise_if_requested).run()
-                    settings, plan = found.config(settings), make_plan(found.config(plan.config))
+                    settings, plan = found.config(settings), with_config(plan, found.config(plan.config))
                     checkpoints, state = _checkpoints(folder, settings, plan, monitor, how.resumed)
                 begin = time.time()
                 session.client.get_task_stream(start=begin)  # the scheduler keeps a record from here on

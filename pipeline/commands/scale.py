@@ -23,7 +23,8 @@ from pipeline.errors import ConfigError
 from pipeline.io.redact import redact
 from pipeline.io.run_folder import RunFolder
 from pipeline.monitoring.progress import Monitor
-from pipeline.planning.plan import Plan, make_plan
+from pipeline.planning.plan import Plan
+from pipeline.planning.planner import make_plan
 from pipeline.reporting import report
 from pipeline.reporting.terminal import show_facts
 from pipeline.scaling_study.costs import Observation, calibrate

@@ -22,7 +22,8 @@ from pipeline.io.dataset import Dataset, absolute, open_dataset
 from pipeline.io.reader import empty_frame
 from pipeline.io.run_folder import RunFolder
 from pipeline.io.storage import PLAIN
-from pipeline.planning.plan import selection_of, steps, untreated_type
+from pipeline.planning.checks import is_unsupported
+from pipeline.planning.plan import preparation_steps, selection_of
 from pipeline.preparation.expressions import names_in
 from pipeline.preparation.transforms import PreparationSteps, check_join, prepare
 from pipeline.training.target import target_from_profile
@@ -94,7 +95,7 @@ def plan_scores(config: cfg.Config, trained: Pipeline, keep: Sequence[str], outp
     carried = [] if config.prepare.function else [name for name in kept if name in dataset.exact.names]
     config, schema = _pruned(config, dataset, {*encoder.columns.names, *(set(kept) - set(carried))})
     others = tuple(check_join(join, schema.names, data.storage_options) for join in config.data.join)
-    meta, _ = prepare(empty_frame(schema), steps(config))
+    meta, _ = prepare(empty_frame(schema), preparation_steps(config))
     check_schema(profile, encoder.columns, meta)
     fields = [_field(name, dataset, meta) for name in kept]
     for name in answers(estimator, target).names:
@@ -103,8 +104,10 @@ def plan_scores(config: cfg.Config, trained: Pipeline, keep: Sequence[str], outp
     beside = pa.schema([dataset.exact.field(name) for name in carried])
     every = pa.schema([*schema, *(f for f in beside if f.name not in schema.names)])
     scoring = ScoringRecipe(
-        replace(selection_of(dataset, schema), carried=beside, apart=_apart(schema, encoder, steps(config))),
-        steps(config),
+        replace(
+            selection_of(dataset, schema), carried=beside, apart=_apart(schema, encoder, preparation_steps(config))
+        ),
+        preparation_steps(config),
         pa.schema(fields),
         encoder,
         estimator,
@@ -135,7 +138,7 @@ def _pruned(config: cfg.Config, dataset: Dataset, wanted: set[str]) -> tuple[cfg
     joins = [structs.replace(join, large=False) for join in config.data.join]
     if config.prepare.function:  # nobody knows what it looks at
         named = config.prepare.columns
-        chosen = [f for f in dataset.schema if not untreated_type(f.type) and (named is None or f.name in named)]
+        chosen = [f for f in dataset.schema if not is_unsupported(f.type) and (named is None or f.name in named)]
         return structs.replace(config, data=structs.replace(config.data, join=joins)), pa.schema(chosen)
     wanted = wanted.union(*map(names_in, config.prepare.filter.values()))
     derive: dict[str, str] = {}

@@ -28,11 +28,9 @@ from pipeline.model_selection.search_space import Values, draw, read_space, with
 from pipeline.model_selection.shared_data import Pool, packing_of, part_of
 from pipeline.model_selection.successive_halving import Rung, best, brackets
 from pipeline.model_selection.trial_runner import GREATER, Trial, TrialMetric, TrialRunner
-from pipeline.models.factory import make, needs_full_batches
-from pipeline.models.merging import delta_class
 from pipeline.monitoring.progress import Monitor
-from pipeline.planning.plan import Plan, make_plan
-from pipeline.preparation.feature_inference import choose_features
+from pipeline.planning.plan import Plan
+from pipeline.planning.planner import with_config
 
 Line = dict[str, Any]
 FILE = "trials.csv"
@@ -86,14 +84,7 @@ def plan_of(plan: Plan, values: Values) -> Plan:
     """
     said = ", ".join(f"{key} = {value!r}" for key, value in values.items())
     try:
-        config = without_search(with_values(plan.config, values))
-        estimator = make(config.model, plan.features.task, config.train.seed)
-        if config.train.lanes > 1 and not needs_full_batches(estimator):
-            delta_class(estimator)
-        features = choose_features(plan.meta, config, plan.features.task)
-        found = replace(plan, config=config, features=features)
-        if features.columns.numbers != plan.features.columns.numbers:
-            found = make_plan(config)
+        found = with_config(plan, without_search(with_values(plan.config, values)))
     except ConfigError as error:
         raise ConfigError(f"search.space: with {said}: {error}") from None
     if found.identity != plan.identity:

@@ -1,4 +1,4 @@
-"""Sides: which batches, or from when on which rows, test."""
+"""The boundary of the split: which batches test, or from which value on rows test."""
 
 import pandas as pd
 import pyarrow as pa
@@ -40,7 +40,7 @@ def first_test_value(config: cfg.Config, dataset: Dataset, meta: pd.DataFrame) -
     return column, when
 
 
-def batches_of(config: cfg.Config, dataset: Dataset, test: Dataset | None, columns: pa.Schema) -> tuple[Batch, ...]:
+def plan_batches(config: cfg.Config, dataset: Dataset, test: Dataset | None, columns: pa.Schema) -> tuple[Batch, ...]:
     """All batches, numbered through, each with its side where whole batches test; ``test`` is a test set of its own.
 
     Raises

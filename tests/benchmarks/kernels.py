@@ -17,7 +17,7 @@ from pipeline.io.reader import read_batch
 from pipeline.metrics.registry import metrics_for
 from pipeline.models.adaptive.linear import AdaptiveClassifier
 from pipeline.models.target import TargetSpec
-from pipeline.planning.plan import make_plan
+from pipeline.planning.planner import make_plan
 from pipeline.preparation import batch_pipeline
 from pipeline.preparation.split import TRAIN, row_hash
 from pipeline.statistics.summary import merge_summaries

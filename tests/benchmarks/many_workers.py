@@ -25,7 +25,8 @@ from pipeline.engine.cluster.session import Session
 from pipeline.engine.cluster.worker_affinity import release_lost_affinity
 from pipeline.engine.task_runner import TaskRunner
 from pipeline.monitoring.progress import Monitor
-from pipeline.planning.plan import Plan, make_plan
+from pipeline.planning.plan import Plan
+from pipeline.planning.planner import make_plan
 from pipeline.scaling_study.costs import calibrate
 from pipeline.scaling_study.forecast import Forecast
 from pipeline.scaling_study.measurement import observe, prefix

@@ -32,7 +32,7 @@ from pipeline.io.reader import read_batch
 from pipeline.models.adaptive.linear import AdaptiveClassifier
 from pipeline.monitoring.events import Event
 from pipeline.monitoring.progress import Monitor
-from pipeline.planning.plan import make_plan
+from pipeline.planning.planner import make_plan
 from pipeline.preparation.batch_pipeline import load_batch
 from pipeline.preparation.split import ROLE, TEST, TRAIN
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from pipeline.cli import main
 from pipeline.commands.settings import load_settings
 from pipeline.errors import ConfigError
-from pipeline.planning.plan import make_plan
+from pipeline.planning.planner import make_plan
 from pipeline.scaling_study.measurement import Setting, interleaved, prefix
 from tests.conftest import table, write
 

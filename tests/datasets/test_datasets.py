@@ -10,7 +10,7 @@ from pipeline import config as cfg
 from pipeline.cli import main
 from pipeline.datasets import clicks, flights
 from pipeline.io.reader import read_batch
-from pipeline.planning.plan import make_plan
+from pipeline.planning.planner import make_plan
 from pipeline.preparation.batch_pipeline import load_batch
 
 

@@ -28,7 +28,7 @@ from pipeline.engine.batch_source import BatchSource
 from pipeline.engine.cluster.session import connect
 from pipeline.io.batching import Batch, RowGroupRange
 from pipeline.monitoring.progress import Monitor
-from pipeline.planning.plan import make_plan
+from pipeline.planning.planner import make_plan
 from pipeline.training.job import Job
 from tests.conftest import table, write
 

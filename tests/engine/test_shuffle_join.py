@@ -15,7 +15,8 @@ from pipeline.engine.shuffle_join import joined
 from pipeline.errors import DataError
 from pipeline.models.persistence import fingerprint
 from pipeline.monitoring.progress import Monitor
-from pipeline.planning.plan import make_plan
+from pipeline.planning.description import describe_plan
+from pipeline.planning.planner import make_plan, with_joined_data
 from pipeline.training.job import Job
 from tests.conftest import table, write
 
@@ -43,10 +44,10 @@ def settings(folder, large=True, **join):
 def test_a_large_join_is_pandas_merge(session, tables):
     frame, users, folder = tables
     plan = make_plan(settings(folder))
-    assert any(line.startswith("shuffle") for line in plan.describe())
+    assert any(line.startswith("shuffle") for line in describe_plan(plan))
     with joined(session.client, plan, folder / "run") as (going_on, dropped):
         found = pd.read_parquet(going_on.data.path)
-        again = make_plan(going_on)
+        again = with_joined_data(plan, going_on)
         outcome = Job(again, session, Monitor(time.perf_counter(), quiet=True)).execute()
     assert dropped == 0
     assert sorted(p.name for p in folder.iterdir()) == ["data", "users"]
@@ -68,7 +69,7 @@ def test_an_inner_one_rejects_and_counts_and_its_bits_are_always_the_same(sessio
     for _ in range(2):
         plan = make_plan(settings(folder, how="inner"))
         with joined(session.client, plan, folder / "run") as (going_on, _):
-            outcome = Job(make_plan(going_on), session, Monitor(time.perf_counter(), quiet=True)).execute()
+            outcome = Job(with_joined_data(plan, going_on), session, Monitor(time.perf_counter(), quiet=True)).execute()
         prints.append(fingerprint(outcome.model))
     assert prints[0] == prints[1]
     assert outcome.ledger.reasons == {"no match in users": (~frame["key"].isin(users["key"])).sum()}

@@ -9,7 +9,7 @@ from pipeline import config as cfg
 from pipeline.engine.trace import REPORT, reported, tasks_as_json
 from pipeline.monitoring.progress import Monitor
 from pipeline.monitoring.task_timing import cost
-from pipeline.planning.plan import make_plan
+from pipeline.planning.planner import make_plan
 from pipeline.training.job import Job
 
 

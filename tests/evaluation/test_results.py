@@ -1,7 +1,6 @@
 """Evaluation on two worker processes, against scikit-learn and pandas on the same held-out rows."""
 
 import time
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,8 +13,7 @@ from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.results import worst
 from pipeline.models import persistence
 from pipeline.monitoring.progress import Monitor
-from pipeline.planning.plan import make_plan
-from pipeline.preparation.packing import PackingScale
+from pipeline.planning.planner import TrainedModel, make_plan
 from pipeline.training.job import Job
 from tests.conftest import write
 from tests.training.test_job import config, execute, sides
@@ -26,9 +24,7 @@ SLICED = {"slices": ["c", "n", ["c", "n"]], "importance_rows": 2_000}
 
 def assess(session, model, settings):
     """`pipeline evaluate` without its command."""
-    encoder = model.named_steps["preprocess"]
-    plan = make_plan(settings, encoder.columns, encoder.profile_)
-    plan = replace(plan, reference=PackingScale(encoder.center_, encoder.unit_))
+    plan = make_plan(settings, TrainedModel.of(model))
     return Job(plan, session, Monitor(time.perf_counter(), quiet=True)).assess(model)[1]
 
 

@@ -17,7 +17,7 @@ from pipeline.engine.cluster.session import Session, connect
 from pipeline.models import persistence
 from pipeline.monitoring.progress import Monitor
 from pipeline.monitoring.task_timing import kind_of
-from pipeline.planning.plan import make_plan
+from pipeline.planning.planner import make_plan
 from pipeline.training.job import Job, Outcome
 from tests.conftest import table, write
 

@@ -18,7 +18,7 @@ from pipeline.commands.run import run
 from pipeline.errors import DataError, PipelineError
 from pipeline.io.dataset import open_dataset
 from pipeline.monitoring.progress import Monitor
-from pipeline.planning.plan import make_plan
+from pipeline.planning.planner import make_plan
 from pipeline.preparation.batch_pipeline import pack_row_group
 from pipeline.training.job import Job
 from tests.conftest import table, write

@@ -35,7 +35,7 @@ from pipeline.io.reader import Selection, read_batch
 from pipeline.io.run_folder import LAST, RunFolder
 from pipeline.io.storage import Storage
 from pipeline.monitoring.progress import Monitor
-from pipeline.planning.plan import make_plan
+from pipeline.planning.planner import make_plan
 from pipeline.training.job import Job
 from tests.conftest import table, write
 

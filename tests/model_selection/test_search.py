@@ -17,7 +17,7 @@ from pipeline.model_selection.search import SAVED, HyperparameterSearch, describ
 from pipeline.model_selection.shared_data import part_of
 from pipeline.monitoring.dashboard.state import RunState
 from pipeline.monitoring.progress import Monitor
-from pipeline.planning.plan import make_plan
+from pipeline.planning.planner import make_plan
 from pipeline.preparation.split import TEST, TRAIN, VALIDATION, assign_roles
 from pipeline.training.job import Job
 from tests.conftest import table, write

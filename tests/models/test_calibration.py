@@ -128,7 +128,7 @@ def test_a_run_calibrates_on_rows_that_it_did_not_train_on(session, tmp_path, mo
 )
 def test_what_has_no_classes_is_not_calibrated(folder, keys, message):
     from pipeline import config as cfg
-    from pipeline.planning.plan import make_plan
+    from pipeline.planning.planner import make_plan
 
     label = keys.pop("label", "y")
     with pytest.raises(ConfigError, match=message):

@@ -23,7 +23,7 @@ from pipeline.monitoring.dashboard.plugin import NAME, TOPIC
 from pipeline.monitoring.dashboard.state import POINTS, RunState
 from pipeline.monitoring.events import Events
 from pipeline.monitoring.progress import Monitor
-from pipeline.planning.plan import make_plan
+from pipeline.planning.planner import make_plan
 from pipeline.training.job import Job
 from tests import browser
 

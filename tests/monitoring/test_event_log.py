@@ -14,7 +14,7 @@ from pipeline.errors import ConfigError, DataError
 from pipeline.monitoring.event_log import logged
 from pipeline.monitoring.events import Events
 from pipeline.monitoring.progress import Monitor
-from pipeline.planning.plan import make_plan
+from pipeline.planning.planner import make_plan
 from pipeline.training.job import Job
 from tests.conftest import write
 

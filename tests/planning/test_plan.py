@@ -6,7 +6,8 @@ import pytest
 
 from pipeline import config as cfg
 from pipeline.errors import ConfigError
-from pipeline.planning.plan import make_plan
+from pipeline.planning.description import describe_plan
+from pipeline.planning.planner import make_plan
 from tests.conftest import table, write
 
 
@@ -114,7 +115,7 @@ def test_treatments_of_all_columns_go_to_those_they_suit_and_the_plan_says_so(fo
         "three": {"scale": "robust"},
         "c:t.hour": {"scale": "robust", "encode": "hash"},
     }
-    lines = "\n".join(chosen.describe())
+    lines = "\n".join(describe_plan(chosen))
     assert "scale none, log1p True" in lines
     assert "left out: features.exclude" in lines
 

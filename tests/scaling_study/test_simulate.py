@@ -12,7 +12,7 @@ from pipeline.engine.batch_schedule import WINDOW
 from pipeline.engine.cluster.probe import Probe
 from pipeline.monitoring.progress import Monitor
 from pipeline.monitoring.task_timing import kind_of
-from pipeline.planning.plan import make_plan
+from pipeline.planning.planner import make_plan
 from pipeline.scaling_study import fit
 from pipeline.scaling_study.costs import Observation, calibrate, timings
 from pipeline.scaling_study.critical_path import PARTS, path, short_form

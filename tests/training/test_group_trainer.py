@@ -18,7 +18,8 @@ from pipeline.model_selection.search import HyperparameterSearch
 from pipeline.models import persistence
 from pipeline.models.persistence import fingerprint
 from pipeline.monitoring.progress import Monitor
-from pipeline.planning.plan import make_plan
+from pipeline.planning.description import describe_plan
+from pipeline.planning.planner import make_plan
 from pipeline.training.job import Job
 from tests.conftest import table, write
 
@@ -126,7 +127,8 @@ def test_what_does_not_apply_is_refused_or_named(session, data):
     with pytest.raises(ConfigError, match="does not learn in epochs"):
         make_plan(config(data, model=tree, train={"early_stopping": "validation"}))
     assert any(
-        "an ensemble of 4 models, each of one batch" in line for line in make_plan(config(data, model=tree)).describe()
+        "an ensemble of 4 models, each of one batch" in line
+        for line in describe_plan(make_plan(config(data, model=tree)))
     )
     wrong = {"estimator": "sklearn.neighbors.KNeighborsClassifier", "params": {"metric": "haversine"}}
     with pytest.raises(DataError, match="KNeighborsClassifier refused to train"):

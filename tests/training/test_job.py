@@ -18,7 +18,7 @@ from pipeline.errors import ConfigError, DataError
 from pipeline.models import persistence
 from pipeline.models.persistence import fingerprint
 from pipeline.monitoring.progress import Monitor
-from pipeline.planning.plan import make_plan
+from pipeline.planning.planner import make_plan
 from pipeline.preparation.split import ROLE, TEST, assign_roles
 from pipeline.reporting import report
 from pipeline.training.job import Job

@@ -15,7 +15,7 @@ from pipeline.engine.cluster.local_threads import ThreadPoolClient, completed
 from pipeline.engine.cluster.session import connect
 from pipeline.models import persistence
 from pipeline.monitoring.progress import Monitor
-from pipeline.planning.plan import make_plan
+from pipeline.planning.planner import make_plan
 from pipeline.training.job import Job
 from tests.conftest import table, write
 

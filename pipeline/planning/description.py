@@ -1,0 +1,65 @@
+"""The plan in lines for a person, as ``pipeline run --plan`` prints it."""
+
+from pipeline.io.batching import target_rows
+from pipeline.models import factory
+from pipeline.planning.plan import Plan
+from pipeline.preparation.columns import CROSS
+from pipeline.preparation.feature_inference import KINDS
+from pipeline.preparation.slice_columns import keys_of
+
+
+def describe_plan(plan: Plan) -> list[str]:
+    """The plan in lines for a person."""
+    config, features = plan.config, plan.features
+    side = f"path {config.split.path}" if config.split.path else f"{config.split.test:g} by {config.split.by}"
+    if plan.after is not None:
+        about = "" if config.split.after is not None else f", about {config.split.test:g} of them by the footers"
+        side = f"rows with {plan.after[0]} >= {plan.after[1]}{about}"
+    if config.split.folds:
+        side += f", and {config.split.folds} folds of the training rows"
+    estimator = factory.make(config.model, features.task, config.train.seed)
+    count = sum(batch.test is not True for batch in plan.batches)
+    whole = factory.training_note(estimator, count, config.train.lanes)
+    lines = [
+        f"data        {config.data.path}: {plan.rows:,} rows in {len(plan.dataset.files)} files"
+        + (f", {plan.dataset.pruned:,} more pruned by data.filters" if plan.dataset.filters else ""),
+        *(f"quarantined {file.reason}" for file in plan.sources.bad_files),
+        f"batches     {len(plan.batches)} of {min(b.rows for b in plan.batches):,} to "
+        f"{max(b.rows for b in plan.batches):,} rows: {_batch_size_reason(plan)}",
+        f"columns     {len(plan.columns)} read",
+        f"prepare     {len(config.data.join)} joins, {len(config.prepare.derive)} derived columns, "
+        f"{len(config.prepare.filter)} conditions, function {config.prepare.function or 'none'}",
+        f"label       {config.data.label}: {features.task}, because {plan.task_reason}",
+        f"test        {side}, seed {config.train.seed}",
+        f"model       {config.model.estimator}, {config.train.epochs} epochs, "
+        f"early stopping {config.train.early_stopping}",
+        *([f"training    {whole}"] if whole else []),
+        f"lanes       {config.train.lanes}, merged after every {config.train.round_batches} batches, "
+        f"in trees of fan-in {config.aggregate.fan_in}",
+        *(f"shuffle     {join.path}: both tables, by {join.on}" for join in config.data.join if join.large is True),
+        f"evaluate    {_evaluation(plan)}",
+        "features",
+    ]
+    kinds = {n: k for k in KINDS for n in getattr(features.columns, k)}
+    kinds |= {CROSS.join(names): "cross" for names in features.columns.cross}
+    return lines + [f"  {name:<20} {kinds.get(name, '-'):<12} {why}" for name, why in features.reasons.items()]
+
+
+def _evaluation(plan: Plan) -> str:
+    how = plan.config.evaluate
+    keys = [" by ".join(key) for key in keys_of(how.slices)]
+    cut = [f"{column.name} at {', '.join(column.cuts)}" for column in plan.slices if column.edges]
+    return (
+        (f"intervals from {how.bootstrap} resamples" if how.bootstrap else "no intervals")
+        + (f", sliced by {', '.join(keys)}" if keys else "")
+        + (f" (the first rows' quartiles cut {'; '.join(cut)})" if cut else "")
+        + (f", beside {how.baseline}" if how.baseline else "")
+    )
+
+
+def _batch_size_reason(plan: Plan) -> str:
+    rule = plan.config.data.batch_rows
+    if rule != "auto":
+        return f"data.batch_rows = {rule}"
+    width, rows = plan.dataset.row_bytes(plan.columns), target_rows(plan.dataset, plan.columns)
+    return f"about {rows:,}, or {rows * width / 2**20:.1f} MiB of {width} bytes a row, suit {plan.rows:,} rows"

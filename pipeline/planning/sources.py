@@ -1,0 +1,85 @@
+"""The data sets that a run reads, as far as their footers tell."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+from msgspec import structs
+
+from pipeline import config as cfg
+from pipeline.io.dataset import Dataset, open_dataset
+from pipeline.io.parquet_footers import BadFile
+from pipeline.preparation.transforms import check_join
+
+# A joined table up to this size is held by every worker as a whole; a larger one is shuffled.
+MAX_BROADCAST_BYTES = 256 << 20
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The data, the test set if it is a data set of its own, and the joined tables."""
+
+    data: Dataset
+    test: Dataset | None = None
+    tables: tuple[Dataset, ...] = ()
+
+    @property
+    def datasets(self) -> tuple[Dataset, ...]:
+        """All of them."""
+        return (self.data, *self.tables, *([self.test] if self.test is not None else []))
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """For every file, by path, the text that tells whether it is still the same."""
+        return {path: text for dataset in self.datasets for path, text in dataset.identity.items()}
+
+    @property
+    def bad_files(self) -> tuple[BadFile, ...]:
+        """The files that were quarantined before any batch was made of them."""
+        return tuple(file for dataset in self.datasets for file in dataset.bad)
+
+
+def open_sources(config: cfg.Config) -> Sources:
+    """Read the footers of the data and of the test set.
+
+    Raises
+    ------
+    DataError
+        There is nothing, or files cannot be read or disagree.
+    """
+    return Sources(_open(config, config.data.path), _open(config, config.split.path) if config.split.path else None)
+
+
+def open_tables(config: cfg.Config, sources: Sources, names: Sequence[str]) -> tuple[cfg.Config, Sources]:
+    """Read the footers of the joined tables, and decide for each ``large = "auto"`` by its size.
+
+    Parameters
+    ----------
+    names
+        The columns of the data, among which the joins' keys must be.
+
+    Raises
+    ------
+    ConfigError
+        A join names a column that is not there.
+    """
+    joins, tables = [], []
+    for join in config.data.join:
+        table = check_join(join, names, config.data.storage_options)
+        tables.append(table)
+        if join.large == "auto":
+            columns = pa.schema([field for field in table.schema if field.name in (*join.on, *join.columns)])
+            join = structs.replace(join, large=table.rows * table.row_bytes(columns) > MAX_BROADCAST_BYTES)
+        joins.append(join)
+    config = structs.replace(config, data=structs.replace(config.data, join=joins))
+    return config, replace(sources, tables=tuple(tables))
+
+
+def reopen_data(config: cfg.Config, sources: Sources) -> Sources:
+    """The sources with the data of another path; tables and test set stay as they are."""
+    return replace(sources, data=_open(config, config.data.path))
+
+
+def _open(config: cfg.Config, path: str) -> Dataset:
+    data = config.data
+    return open_dataset(path, data.filters, data.storage_options, data.on_bad_batch == "quarantine")
