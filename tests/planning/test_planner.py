@@ -1,0 +1,71 @@
+"""What is decided from the footers, an empty frame and the first rows."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline import config as cfg
+from pipeline.errors import ConfigError
+from pipeline.planning.planner import make_plan, with_config
+from tests.conftest import table, write
+
+
+def plan(folder, label="y", **sections):
+    return make_plan(cfg.parse({"data": {"path": str(folder), "label": label}, **sections}))
+
+
+@pytest.mark.parametrize(
+    ("values", "task"),
+    [
+        ([0, 1] * 20, "classification"),
+        (list(range(40)), "regression"),
+        ([0.0, 1.0] * 20, "classification"),
+        ([0.0, 2.0] * 20, "regression"),
+        ([0.5, 1.0] * 20, "regression"),
+        (["a", "b"] * 20, "classification"),
+        ([True, False] * 20, "classification"),
+        (pd.array([0, None] * 20, dtype="Int64"), "classification"),
+        (pd.array([True, None] * 20, dtype="boolean"), "classification"),
+    ],
+)
+def test_the_label_decides_the_task(tmp_path, values, task):
+    write(table(40).assign(y=values), tmp_path / "d", 1)
+    assert plan(tmp_path / "d").features.task == task
+
+
+def test_features_are_found_by_type_and_each_has_a_reason(tmp_path):
+    frame = table(40)[["x", "c", "t", "y"]].assign(flag=True, nested=[[1]] * 40, raw=b"1")
+    found = plan(write(frame, tmp_path / "d", 1)).features
+    assert (found.columns.numeric, found.columns.categorical, found.columns.datetime) == (("x", "flag"), ("c",), ("t",))
+    assert "list" in found.reasons["nested"]
+    assert "binary" in found.reasons["raw"]
+
+
+def test_only_the_columns_that_are_used_are_read(folder):
+    chosen = plan(folder, features={"numeric": ["x"]})
+    assert chosen.columns.names == ["x", "y"]
+    assert len(chosen.dataset.schema) == 7
+
+
+def test_the_config_and_the_estimator_overrule_the_label(folder):
+    assert plan(folder, "n", model={"task": "classification"}).features.task == "classification"
+    assert plan(folder, "y", model={"estimator": "sklearn.linear_model.SGDRegressor"}).features.task == "regression"
+    with pytest.raises(ConfigError, match="regression needs a number"):
+        plan(folder, "c", model={"task": "regression"})
+    with pytest.raises(ConfigError, match="a label is a number, a boolean or a string"):
+        plan(folder, "t")
+
+
+def test_another_config_is_planned_without_reading_a_file(folder, monkeypatch):
+    first = plan(folder, features={"numeric": ["x", "n"]})
+    monkeypatch.setattr("pipeline.planning.sources.open_dataset", None)
+    changed = cfg.parse(
+        {"data": first.config.data, "features": {"numeric": ["n", "amount"]}, "model": {"params": {"l2": 0.5}}}
+    )
+    second = with_config(first, changed)
+    fresh = first.head["n"].to_numpy(dtype=float), first.head["amount"].to_numpy(dtype=float)
+    np.testing.assert_array_equal(second.reference.center, [values.mean() for values in fresh])
+    assert second.features.columns.numbers == ("n", "amount")
+    assert (second.batches, second.sources) == (first.batches, first.sources)
+    with pytest.raises(ConfigError, match=r"model\.params"):
+        with_config(first, cfg.parse({"data": first.config.data, "model": {"params": {"depth": 3}}}))
