@@ -230,7 +230,7 @@ def parse(raw: dict[str, Any]) -> Config:
     """A checked `Config` from nested plain dictionaries."""
     _check_keys(raw, Config, "")
     try:
-        config = msgspec.convert(raw, Config, dec_hook=lambda _, given: Storage.of(given))
+        config = msgspec.convert(raw, Config, dec_hook=lambda _, given: Storage.from_config(given))
     except msgspec.ValidationError as error:
         message, _, where = str(error).partition(" - at `$")
         key = where.strip(".`") or "the config"
@@ -276,7 +276,7 @@ def _without_credentials(config: Config) -> Config:
         data,
         path=without_credentials(data.path),
         join=[structs.replace(join, path=without_credentials(join.path)) for join in data.join],
-        storage_options=data.storage_options.knowing(urls),
+        storage_options=data.storage_options.with_urls(urls),
     )
     split = structs.replace(config.split, path=without_credentials(test) if test else test)
     return structs.replace(config, data=data, split=split)
@@ -296,10 +296,10 @@ def _treatment(column: str, raw: dict[str, Any]) -> ColumnTransform:
 def dump(config: Config) -> str:
     """The resolved config as TOML that `load` takes back (unset keys left out), credentials hidden."""
     storage = config.data.storage_options
-    raw = msgspec.to_builtins(config, enc_hook=Storage.saved)
+    raw = msgspec.to_builtins(config, enc_hook=Storage.to_config)
     for table in (raw["data"], raw["split"], *raw["data"]["join"]):
         if table["path"]:
-            table["path"] = storage.saved_url(table["path"])
+            table["path"] = storage.masked_url(table["path"])
     if not config.search.space:  # nothing is searched
         del raw["search"]
     return tomli_w.dumps(_without_none(raw))

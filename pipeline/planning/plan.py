@@ -14,9 +14,9 @@ from pipeline import config as cfg
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.evaluation.drift import check_schema
 from pipeline.io.batching import Batch, form_batches, target_rows
-from pipeline.io.dataset import Dataset, absolute, open_dataset
-from pipeline.io.parquet_footers import BadFile
+from pipeline.io.dataset import Dataset, QuarantinedFile, open_dataset
 from pipeline.io.reader import Selection, empty_frame, read_head
+from pipeline.io.urls import absolute_path
 from pipeline.metrics.registry import user_metrics
 from pipeline.models import factory
 from pipeline.models.merging import delta_class
@@ -62,12 +62,12 @@ class Plan:
     @property
     def sources(self) -> dict[str, str]:
         """By file what tells whether it is still the same, of everything that is read."""
-        return {path: what for dataset in (self.dataset, *self.others) for path, what in dataset.identity.items()}
+        return {path: what for dataset in (self.dataset, *self.others) for path, what in dataset.file_versions.items()}
 
     @property
-    def bad_files(self) -> tuple[BadFile, ...]:
+    def bad_files(self) -> tuple[QuarantinedFile, ...]:
         """Files that no batch was made of."""
-        return tuple(file for dataset in (self.dataset, *self.others) for file in dataset.bad)
+        return tuple(file for dataset in (self.dataset, *self.others) for file in dataset.quarantined)
 
     @property
     def rows(self) -> int:
@@ -115,7 +115,7 @@ class Plan:
         """Memory of all packed batches, estimated: 4 bytes a number, 2 a category or slice, label, fate, group."""
         columns = self.features.columns
         codes = len(columns.categorical) + 3 * len(columns.datetime) + len(columns.cross)
-        texts = sum(2 * int(self.dataset.lengths.get(name, 0.0)) for name in columns.text)
+        texts = sum(2 * int(self.dataset.mean_text_bytes.get(name, 0.0)) for name in columns.text)
         return self.rows * (4 * len(columns.numbers) + 2 * codes + texts + 2 * len(self.slices) + 11)
 
     def describe(self) -> list[str]:
@@ -176,7 +176,7 @@ class Plan:
 def steps(config: cfg.Config) -> PreparationSteps:
     """The preparation that a config asks for."""
     return PreparationSteps(
-        tuple(structs.replace(join, path=absolute(join.path)) for join in config.data.join),
+        tuple(structs.replace(join, path=absolute_path(join.path)) for join in config.data.join),
         tuple(config.prepare.derive.items()),
         tuple(config.prepare.filter.items()),
         config.prepare.function,
@@ -188,7 +188,7 @@ def selection_of(dataset: Dataset, schema: pa.Schema) -> Selection:
     """What is read of a data set: some columns, and those that it is filtered by."""
     looked_at = {column for column, _, _ in dataset.filters}
     by = pa.schema([f for f in dataset.schema if f.name in looked_at])
-    return Selection(schema, dataset.folders, dataset.filters, by, dataset.storage)
+    return Selection(schema, dataset.hive_columns, dataset.filters, by, dataset.storage)
 
 
 def make_plan(config: cfg.Config, trained: Columns | None = None, remembered: dict[str, Any] | None = None) -> Plan:

@@ -20,7 +20,7 @@ from pipeline import config as cfg
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation import drift
-from pipeline.io.run_folder import LAST, RunFolder
+from pipeline.io.run_folder import REPORT_FILE, RunFolder
 from pipeline.models import persistence
 from pipeline.models.calibration import CalibratedModel
 from pipeline.models.factory import make
@@ -66,12 +66,12 @@ def load_base_run(place: str) -> BaseRun:
         No finished run is there.
     """
     folder = RunFolder(place)
-    if not folder.exists(LAST):
+    if not folder.exists(REPORT_FILE):
         raise DataError(f"--from {place}: no finished run is there; give the folder of one.")
     model: Pipeline = persistence.load(place)
     estimator = model.named_steps["model"]
     estimator = estimator.estimator if isinstance(estimator, CalibratedModel) else estimator
-    report = json.loads(folder.read(LAST))
+    report = json.loads(folder.read(REPORT_FILE))
     return BaseRun(place, model.named_steps["preprocess"], estimator, report, persistence.fingerprint(model))
 
 

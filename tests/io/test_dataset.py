@@ -19,7 +19,7 @@ from tests.conftest import table, write
 
 
 def selection(dataset: Dataset) -> Selection:
-    return Selection(dataset.schema, dataset.folders, dataset.filters, dataset.schema)
+    return Selection(dataset.schema, dataset.hive_columns, dataset.filters, dataset.schema)
 
 
 def read_all(path, batch_rows="auto", filters=()) -> pd.DataFrame:
@@ -153,7 +153,7 @@ def test_the_index_that_pandas_wrote_is_a_column_like_any_other(tmp_path):
 
 def test_a_column_that_stands_twice_is_named(tmp_path):
     pq.write_table(pa.table([[1], [2]], names=["x", "x"]), tmp_path / "a.parquet")
-    with pytest.raises(DataError, match=r"a\.parquet: column 'x' stands there twice"):
+    with pytest.raises(DataError, match=r"a\.parquet: has two columns 'x'"):
         open_dataset(str(tmp_path))
 
 
@@ -193,8 +193,8 @@ def test_folders_name_columns(hive, frame):
     shown = found["kind"].astype(object)
     pd.testing.assert_series_equal(shown.isna(), found["c"].isna(), check_names=False)
     assert set(shown.dropna()) == {"a red", "a green", "a blue"}
-    assert open_dataset(str(hive / "year=2020")).folders == ("kind",)
-    assert open_dataset(f"{hive}/year=2021/*/*.parquet").folders == ("kind",)
+    assert open_dataset(str(hive / "year=2020")).hive_columns == ("kind",)
+    assert open_dataset(f"{hive}/year=2021/*/*.parquet").hive_columns == ("kind",)
 
 
 FILTERS = [

@@ -41,7 +41,7 @@ def test_a_failure_leaves_nothing_unless_there_is_something_to_go_on_from(folder
         raise ZeroDivisionError
     assert folder.names() == ["checkpoint/learned-1.skops", "config.toml"]
     with (
-        pytest.raises(ConfigError, match=r"holds an unfinished run; go on with `pipeline run --resume"),
+        pytest.raises(ConfigError, match=r"holds an unfinished run; resume it with `pipeline run --resume"),
         folder.lock(resume=False),
     ):
         pass
@@ -65,7 +65,7 @@ def test_a_second_run_is_refused_while_the_first_is_at_work(folder):
         with pytest.raises(ConfigError, match=r"another run (is at work|has begun)"):
             with other.lock(resume=False):
                 pass
-        if folder.local:
+        if folder.is_local:
             with pytest.raises(ConfigError, match=rf"another run is at work there \(process {os.getpid()} on"):
                 with other.lock(resume=True):
                     pass

@@ -32,7 +32,7 @@ from pipeline.io import redact
 from pipeline.io.batching import form_batches
 from pipeline.io.dataset import open_dataset
 from pipeline.io.reader import Selection, read_batch
-from pipeline.io.run_folder import LAST, RunFolder
+from pipeline.io.run_folder import REPORT_FILE, RunFolder
 from pipeline.io.storage import Storage
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.plan import make_plan
@@ -46,9 +46,9 @@ KEYS = {"key": "canary-key", "secret": "canary/secret+=="}
 @pytest.fixture(autouse=True)
 def own_secrets(monkeypatch):
     """Other tests' texts are not redacted by the secrets of these, and nobody waits for long."""
-    monkeypatch.setattr(redact, "_known", set())
+    monkeypatch.setattr(redact, "_secrets", set())
     monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
-    monkeypatch.setattr("pipeline.io.retry.WAITS", (0.01, 0.02, 0.03))
+    monkeypatch.setattr("pipeline.io.retry.WAIT_SECONDS", (0.01, 0.02, 0.03))
 
 
 def parse(path="s3://bucket/data", options=None, **data) -> cfg.Config:
@@ -98,9 +98,9 @@ def test_urls_are_clean_everywhere_but_in_the_storage(tmp_path):
     assert (config.data.path, config.split.path) == ("https://host/d.parquet", "https://host/t.parquet")
     assert config.data.join[0].path == "ftp://host/j"
     storage = config.data.storage_options
-    assert storage._real("https://host/d.parquet") == "https://me:canary1@host/d.parquet?sig=canary2"
-    assert storage._real("ftp://host/j/part.parquet") == "ftp://me:canary3@host/j/part.parquet"
-    assert storage._real("https://other/d.parquet") == "https://other/d.parquet"
+    assert storage._with_credentials("https://host/d.parquet") == "https://me:canary1@host/d.parquet?sig=canary2"
+    assert storage._with_credentials("ftp://host/j/part.parquet") == "ftp://me:canary3@host/j/part.parquet"
+    assert storage._with_credentials("https://other/d.parquet") == "https://other/d.parquet"
     saved = cfg.dump(config)
     assert not LEAK.search(saved + repr(config))
     assert 'path = "https://***@host/d.parquet?***"' in saved
@@ -111,14 +111,14 @@ def test_urls_are_clean_everywhere_but_in_the_storage(tmp_path):
 
 def test_urls_that_differ_in_their_credentials_alone_are_refused():
     join = {"path": "https://host/f?id=canary1", "on": ["k"], "columns": ["v"]}
-    with pytest.raises(ConfigError, match="https://host/f: stands there with different") as caught:
+    with pytest.raises(ConfigError, match="https://host/f: given with different") as caught:
         parse("https://host/f?id=canary2", join=[join])
     assert not LEAK.search(str(caught.value))
 
 
 def test_a_storage_is_a_value_that_shows_no_value():
-    one, same = (Storage.of({"secret": "canary", "key": "k"}).knowing(["ftp://u:canary@h/d"]) for _ in "12")
-    other = Storage.of({"secret": "canary", "key": "l"})
+    one, same = (Storage.from_config({"secret": "canary", "key": "k"}).with_urls(["ftp://u:canary@h/d"]) for _ in "12")
+    other = Storage.from_config({"secret": "canary", "key": "l"})
     assert one == same == pickle.loads(pickle.dumps(one)) != other
     assert hash(one) == hash(same)
     assert tokenize(one) == tokenize(same) != tokenize(other)
@@ -126,8 +126,8 @@ def test_a_storage_is_a_value_that_shows_no_value():
 
 
 def test_a_worker_knows_the_secrets_of_what_comes_to_it(monkeypatch):
-    sent = pickle.dumps(Storage.of({"secret": "canary"}))
-    redact._known.clear()
+    sent = pickle.dumps(Storage.from_config({"secret": "canary"}))
+    redact._secrets.clear()
     pickle.loads(sent)
     assert redact.redact("canary") == "***"
 
@@ -153,7 +153,7 @@ def test_what_a_storage_raises_is_an_os_error_without_secrets(monkeypatch, error
     def fail(*_, **__):
         raise error("GET https://me:canary@h/f?a=b failed\nand canary")
 
-    storage = Storage.of({"token": "canary"})
+    storage = Storage.from_config({"token": "canary"})
     monkeypatch.setattr(fsspec.core, "url_to_fs", fail)
     with pytest.raises(OSError, match=r"GET https://me:\*\*\*@h/f") as caught, storage.opened("https://h/f"):
         pass
@@ -374,7 +374,7 @@ def few(times, status="500 Internal Server Error", code="InternalError", wait=0.
 
 def read_all(path, options):
     """Every row of the columns x and n."""
-    dataset = open_dataset(path, storage=Storage.of(options))
+    dataset = open_dataset(path, storage=Storage.from_config(options))
     schema = pa.schema([dataset.schema.field(name) for name in ("x", "n")])
     batches = form_batches(dataset, "file", schema)
     return pd.concat([read_batch(batch, Selection(schema, storage=dataset.storage)) for batch in batches])
@@ -445,17 +445,17 @@ def test_results_on_s3_are_there_when_the_last_of_them_is(server, faulty, monkey
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEYS["key"])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEYS["secret"])
     store = server[0]
-    files = {LAST: b"{}", "model.skops": b"model", "a.csv": b"a", "z.html": b"z"}
+    files = {REPORT_FILE: b"{}", "model.skops": b"model", "a.csv": b"a", "z.html": b"z"}
     folder = RunFolder("s3://bucket/runs/one")
     with folder.lock(False):
         application.asked.clear()
         folder.finish(files)
     written = [path.rpartition("/")[2] for method, path, _ in application.asked if method == "PUT"]
     assert set(written) == set(files)
-    assert written[-1] == LAST
+    assert written[-1] == REPORT_FILE
 
     def fails_last(environ):
-        refused = environ["REQUEST_METHOD"] == "PUT" and environ["PATH_INFO"].endswith(LAST)
+        refused = environ["REQUEST_METHOD"] == "PUT" and environ["PATH_INFO"].endswith(REPORT_FILE)
         return ("403 Forbidden", "AccessDenied", 0.0) if refused else None
 
     application.faults.append(fails_last)
