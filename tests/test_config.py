@@ -30,21 +30,21 @@ def test_defaults_overrides_and_the_way_back(path, tmp_path):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("evaluate.bootstrap=10", "evaluate.bootstrap: 10 resamples have no 95% interval"),
+        ("evaluate.bootstrap=10", "evaluate.bootstrap: 10 resamples are too few for a 95% interval"),
         ("evaluate.slices=[['a', 'b', 'c']]", "evaluate.slices"),
         ("evaluate.threshold=1.5", "evaluate.threshold"),
         ("data.lable=1", "data.lable: unknown config key; did you mean label"),
         ("trian.epochs=1", "trian: unknown config key; did you mean train"),
         ("train.epochs=0", "train.epochs: Expected `int` >= 1"),
-        ("data.batch_rows=0", 'data.batch_rows: Expected `int` >= 1 (words that it knows: "auto", "file"); see'),
+        ("data.batch_rows=0", 'data.batch_rows: Expected `int` >= 1 (allowed words: "auto", "file"); see'),
         (
             "features.columns.x={impute='x'}",
-            "features.columns.x.impute: Invalid enum value 'x' (words that it knows: \"m",
+            "features.columns.x.impute: Invalid enum value 'x' (allowed words: \"m",
         ),
-        ("split.by=hour", "split.by: Invalid enum value 'hour' (words that it knows: \"row"),
+        ("split.by=hour", "split.by: Invalid enum value 'hour' (allowed words: \"row"),
         (
             "data.join=[{path='a',on=['b'],how='x'}]",
-            "data.join[0].how: Invalid enum value 'x' (words that it knows: \"",
+            "data.join[0].how: Invalid enum value 'x' (allowed words: \"",
         ),
         ("train.epochs='two'", "train.epochs: Expected `int`, got `str`"),
         ("split.test=1.5", "split.test"),

@@ -101,7 +101,7 @@ class Plan:
             reference=self.reference,
             identity=tuple(self.identity),
             test=config.split.test,
-            validation=config.train.validation_fraction if config.keeps_validation else 0.0,
+            validation=config.train.validation_fraction if config.needs_validation_rows else 0.0,
             seed=config.train.seed,
             folds=config.split.folds or (TARGET_FOLDS if self.features.columns.needs_folds or self.exploring else 0),
             after=self.after,

@@ -7,6 +7,7 @@ import pickle
 import re
 import threading
 import time
+import tomllib
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -27,6 +28,7 @@ from pipeline import config as cfg
 from pipeline.cli import main
 from pipeline.commands.predict import predict
 from pipeline.commands.run import run
+from pipeline.config.overrides import apply_override
 from pipeline.errors import ConfigError, DataError, StorageError
 from pipeline.io import redact
 from pipeline.io.batching import form_batches
@@ -63,7 +65,7 @@ def test_the_saved_config_has_variables_by_name_and_stars_for_texts(monkeypatch,
     options = {"key": "canary", "secret": "${MY_SECRET}", "anon": False, "client_kwargs": {"a": ["canary", 1]}}
     config = parse(options=options)
     saved = cfg.dump(config)
-    assert cfg.tomllib.loads(saved)["data"]["storage_options"] == {
+    assert tomllib.loads(saved)["data"]["storage_options"] == {
         "key": "***",
         "secret": "${MY_SECRET}",
         "anon": False,
@@ -135,7 +137,7 @@ def test_a_worker_knows_the_secrets_of_what_comes_to_it(monkeypatch):
 def test_a_mistaken_override_does_not_show_its_value():
     for override in ("data.storage options.secret=canary", "data.path.secret=canary"):
         with pytest.raises(ConfigError) as caught:
-            cfg._override({"data": {"path": "d"}}, override)
+            apply_override({"data": {"path": "d"}}, override)
         assert not LEAK.search(str(caught.value))
 
 
