@@ -17,7 +17,7 @@ from pipeline.io.redact import MASK, register_secrets
 from pipeline.io.retry import RetryingFile, as_os_error, with_retries
 from pipeline.io.urls import is_url, mask_credentials, origin_of, secrets_of, without_credentials
 
-# Bytes. A smaller file is read in one request, which takes longer than reading them.
+# A smaller file is read in one request: further requests would take longer than reading all of it.
 SMALL_FILE_BYTES = 1 << 20
 
 VARIABLE = re.compile(r"\$\{(\w+)\}")
