@@ -1,42 +1,42 @@
-"""The errors a user meets: one sentence that says what, where and what to do.
+"""The errors that a user sees: one sentence that says what or where, what was found and what to do.
 
-They cross process borders, so each carries its sentence and nothing else.
+They travel between processes, so each carries its sentence and nothing else.
 """
 
-# Characters of a sentence.
-LONGEST = 2_000
+MAX_MESSAGE_CHARS = 2_000
 
 
 class PipelineError(Exception):
-    """Base of every error the command line turns into one sentence.
+    """An error that the command line prints as one sentence.
 
-    ``exit_code`` is what the process returns: 1 for data and runs, 2 for usage and config.
+    ``exit_code`` is the command's: 1 if the data or the run failed, 2 if the usage or the config is wrong.
     """
-
-    def __init__(self, message: str = ""):
-        # What it quotes may come from data: a name of a megabyte, or one that would move a terminal's cursor.
-        line = "".join(character if character.isprintable() else " " for character in message[: 2 * LONGEST])
-        super().__init__(line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} … {line[-LONGEST // 2 :]}")
 
     exit_code = 1
     details = ""
-    """Lines to show below the sentence, where it is about many things at once."""
-    # What went wrong below stays there: it may quote a secret, and many a library's error cannot be pickled.
+    """Lines to print below the sentence if it is about many things at once."""
+    # Never chained: the error below may quote a secret, and errors of many libraries cannot be pickled.
     __context__ = None
+
+    def __init__(self, message: str = ""):
+        # The message may quote data: a name of a megabyte, or one with control characters of a terminal.
+        line = "".join(char if char.isprintable() else " " for char in message[: 2 * MAX_MESSAGE_CHARS])
+        half = MAX_MESSAGE_CHARS // 2
+        super().__init__(line if len(line) <= MAX_MESSAGE_CHARS else f"{line[:half]} … {line[-half:]}")
 
 
 class ConfigError(PipelineError):
-    """The configuration or the command is wrong."""
+    """The config or the command's arguments are wrong."""
 
     exit_code = 2
 
 
 class DataError(PipelineError):
-    """A file, column or row is not what the run needs."""
+    """A file, a column or a row is not what the run needs."""
 
 
 class StorageError(DataError):
-    """A file of ours cannot be written."""
+    """An output file cannot be written."""
 
 
 class ClusterError(PipelineError):
@@ -44,10 +44,10 @@ class ClusterError(PipelineError):
 
 
 class TrackingError(PipelineError):
-    """A tracking server does not take the run."""
+    """A tracking server rejects the run."""
 
 
 class Interrupted(PipelineError):
-    """Somebody asked for the end."""
+    """The user interrupted the run."""
 
     exit_code = 130

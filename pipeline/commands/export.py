@@ -18,9 +18,9 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from pipeline.config import flat
 from pipeline.errors import ConfigError, DataError, PipelineError, TrackingError
 from pipeline.inference.mlflow_pyfunc import METHOD
-from pipeline.io.redact import redact, remember
-from pipeline.io.run_folder import LAST, UNFINISHED
-from pipeline.io.urls import marked, secrets_of, without_credentials
+from pipeline.io.redact import redact, register_secrets
+from pipeline.io.run_folder import CHECKPOINT_FOLDER, REPORT_FILE
+from pipeline.io.urls import mask_credentials, secrets_of, without_credentials
 from pipeline.models import persistence
 from pipeline.reporting.comparison import Run, read_run
 from pipeline.reporting.report import figures
@@ -105,8 +105,8 @@ def export(folder: Path, uri: str, experiment: str) -> dict[str, str]:
     TrackingError
         The server does not answer, or refuses; nothing of the run stays there.
     """
-    remember(secrets_of(uri))
-    if not (folder / LAST).exists() and (folder / UNFINISHED).exists():
+    register_secrets(secrets_of(uri))
+    if not (folder / REPORT_FILE).exists() and (folder / CHECKPOINT_FOLDER).exists():
         raise DataError(f"{folder}: its run is not finished; go on with `pipeline run --resume {folder}` first.")
     run = read_run(folder)
     persistence.load(folder)
@@ -124,8 +124,8 @@ def export(folder: Path, uri: str, experiment: str) -> dict[str, str]:
         except Exception as error:  # of MLflow's, of its HTTP library's, of the storage's
             reason = redact(str(error)).partition("\n")[0].rstrip(".")
             raise TrackingError(
-                f"--mlflow {marked(uri)}: does not take the run ({type(error).__name__}: {short(reason, 160)}); see "
-                "that a tracking server answers there."
+                f"--mlflow {mask_credentials(uri)}: does not take the run ({type(error).__name__}: "
+                f"{short(reason, 160)}); see that a tracking server answers there."
             ) from None
 
 

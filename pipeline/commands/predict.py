@@ -171,7 +171,7 @@ def _claimed(folder: RunFolder, began: dict[str, Any], resume: bool) -> Iterator
     DataError
         A file of the input changed.
     """
-    with folder.temporary(), folder.locked(LOCK):
+    with folder.remove_if_empty(), folder.lock_file(LOCK):
         _check_place(folder, began, resume)
         try:
             yield
@@ -225,7 +225,7 @@ def _manifest(plan: ScorePlan, scored: ScoringState, trained: Pipeline, monitor:
     for part in scored.parts:
         for reason, count in part.rejected.items():
             reasons[reason] = reasons.get(reason, 0) + count
-    written, lost = sum(part.rows for part in scored.parts), sum(file.rows for file in plan.dataset.bad)
+    written, lost = sum(part.rows for part in scored.parts), sum(file.rows for file in plan.dataset.quarantined)
     if lost:
         reasons[QUARANTINED] = reasons.get(QUARANTINED, 0) + lost
     ledger = Ledger(
@@ -235,7 +235,7 @@ def _manifest(plan: ScorePlan, scored: ScoringState, trained: Pipeline, monitor:
         reasons,
         batches={part.batch: {"test": part.rows, **part.rejected} for part in scored.parts},
         errors={part.batch: part.error for part in scored.parts if part.error},
-        files=plan.dataset.bad,
+        files=plan.dataset.quarantined,
     ).balanced(plan.batches, data.max_bad_batches)
     rejected = ledger.read - written
     monitor.events.emit("rows_counted", read=ledger.read, written=written, rejected=reasons)

@@ -15,7 +15,7 @@ from pipeline.engine.cluster.session import open_session
 from pipeline.engine.trace import TASKS, reported, tasks_as_json
 from pipeline.errors import ClusterError, ConfigError, DataError, Interrupted, StorageError
 from pipeline.io.redact import redact
-from pipeline.io.run_folder import BEGAN, RunFolder
+from pipeline.io.run_folder import BEGIN_FILE, RunFolder
 from pipeline.model_selection.search import FILE as TRIALS
 from pipeline.model_selection.search import HyperparameterSearch, describe, settings_to_try, without_search
 from pipeline.models import persistence
@@ -113,12 +113,12 @@ def run(
                     settings, folder, monitor, interrupt, RunOptions(resume is not None, trace, searching, base)
                 )
             except BaseException:
-                if folder.resumable:
+                if folder.has_checkpoint:
                     monitor.say(f"checkpoint  kept; go on with: pipeline run --resume {folder}")
                 raise
     except KeyboardInterrupt:
         raise Interrupted(
-            f"Interrupted: the cluster is closed, {'a checkpoint' if folder.resumable else 'nothing'} was kept."
+            f"Interrupted: the cluster is closed, {'a checkpoint' if folder.has_checkpoint else 'nothing'} was kept."
         ) from None
 
 
@@ -137,12 +137,12 @@ def _run(
         for notice in notices(base, settings):
             monitor.say(notice)
     if how.resumed:
-        check_sources(folder, json.loads(folder.read(BEGAN))["sources"], plan.sources.identity)
+        check_sources(folder, json.loads(folder.read(BEGIN_FILE))["sources"], plan.sources.file_versions)
     else:
-        began = {"config": cfg.dump(settings), "sources": plan.sources.identity, "searching": how.searching}
+        began = {"config": cfg.dump(settings), "sources": plan.sources.file_versions, "searching": how.searching}
         if base:
             began |= {"from": base.place, "fingerprint": base.fingerprint}
-        folder.write(BEGAN, json.dumps(began).encode())
+        folder.write(BEGIN_FILE, json.dumps(began).encode())
     if how.searching:
         settings_to_try(plan)  # its mistakes belong before the run
     else:
@@ -157,7 +157,7 @@ def _run(
 
     try:
         with open_session(settings, monitor) as session:
-            with shuffle_join.joined(session.client, plan, folder.beside) as (going_on, dropped):
+            with shuffle_join.joined(session.client, plan, folder.local_path) as (going_on, dropped):
                 if going_on is not plan.config:
                     plan = with_joined_data(plan, going_on)
                     plan = check_warm_start(base, plan) if base else plan
@@ -224,7 +224,7 @@ def _base(folder: RunFolder, how: RunOptions) -> BaseRun | None:
     DataError
         It is no finished run's, or another than it was.
     """
-    began = json.loads(folder.read(BEGAN)) if how.resumed else {}
+    began = json.loads(folder.read(BEGIN_FILE)) if how.resumed else {}
     place = began.get("from", how.base)
     base = load_base_run(place) if place else None
     if base and "from" in began and base.fingerprint != began["fingerprint"]:
@@ -254,12 +254,12 @@ def _settings_again(
         A key is another than it was when the run began.
     """
     folder.check_unfinished()
-    written = json.loads(folder.read(BEGAN))
+    written = json.loads(folder.read(BEGIN_FILE))
     text = written["config"]
     began = cfg.flat(tomllib.loads(text))
     if config is None:
         allow_local_imports()
-        settings = cfg.loads(text, f"{folder}/{BEGAN}", (*overrides, *cluster_overrides(options)))
+        settings = cfg.loads(text, f"{folder}/{BEGIN_FILE}", (*overrides, *cluster_overrides(options)))
     else:
         settings = load_settings(config, overrides, options)
     now = cfg.flat(tomllib.loads(cfg.dump(settings)))

@@ -1,4 +1,4 @@
-"""The config that a command runs with: a file or a run folder, with the options of the command line."""
+"""The config that a command runs with: a config file or a run folder, changed by the command's options."""
 
 import sys
 from pathlib import Path
@@ -9,12 +9,18 @@ from pipeline.errors import ConfigError
 
 
 def load_settings(config: Path, overrides: tuple[str, ...], options: dict[str, Any] | None) -> cfg.Config:
-    """The config that a command runs with; the user's own modules can be imported from here on."""
+    """Load a config, or the config of a run folder; the user's own modules can be imported afterwards.
+
+    Raises
+    ------
+    ConfigError
+        The folder has no config, or the config is wrong.
+    """
     allow_local_imports()
-    if config.is_dir():  # a run folder: as that run was
+    if config.is_dir():
         if not (config / "config.toml").exists():
             raise ConfigError(
-                f"{config}: a folder without config.toml; give a config or a run's folder, and the place of the data "
+                f"{config}: a folder without config.toml; give a config or a run folder, and the path of the data "
                 f"with --set data.path={config}."
             )
         config = config / "config.toml"
@@ -22,11 +28,11 @@ def load_settings(config: Path, overrides: tuple[str, ...], options: dict[str, A
 
 
 def allow_local_imports() -> None:
-    """Let the user's own modules be imported from the working folder."""
-    if "" not in sys.path:  # as `python` itself would find them
+    """Let the user's own modules be imported from the working folder, as ``python`` itself does."""
+    if "" not in sys.path:
         sys.path.insert(0, "")
 
 
 def cluster_overrides(options: dict[str, Any] | None) -> list[str]:
-    """Options of the command as overrides of ``[cluster]``."""
-    return sorted(f"cluster.{k}={v}" for k, v in (options or {}).items() if v is not None)
+    """The options of a command as overrides of ``[cluster]``."""
+    return sorted(f"cluster.{key}={value}" for key, value in (options or {}).items() if value is not None)

@@ -21,7 +21,7 @@ from pipeline.evaluation.evaluator import predict
 from pipeline.io.batching import Batch
 from pipeline.io.reader import Read, Selection, read_carrying
 from pipeline.io.run_folder import RunFolder
-from pipeline.io.storage import PLAIN, Storage
+from pipeline.io.storage import DEFAULT_STORAGE, Storage
 from pipeline.models.target import TargetSpec
 from pipeline.preparation.batch_pipeline import each_batch
 from pipeline.preparation.packing import PackingScale, pack
@@ -81,7 +81,7 @@ class ScoringRecipe:
     threshold: float | None
     place: str
     """The folder of the predictions."""
-    storage: Storage = PLAIN
+    storage: Storage = DEFAULT_STORAGE
     """What opens it."""
     quarantine: bool = False
 
@@ -223,13 +223,14 @@ def _write(folder: RunFolder, table: pa.Table, part: OutputFile) -> OutputFile:
     content = sink.getvalue().to_pybytes()
     folder.write(f"{STAGED}/{part.file}", content)
     part = replace(part, size=len(content))
-    folder.write(f"{STAGED}/{part.file}.json", part.to_dict(), lasting=False)
+    folder.write(f"{STAGED}/{part.file}.json", part.to_dict(), durable=False)
     return part
 
 
 def matches(folder: RunFolder, part: OutputFile) -> bool:
     """Whether a part's file is among the staged, or in its place, as it was written."""
-    return any(folder.parquet(name) == (part.size, part.rows) for name in (f"{STAGED}/{part.file}", part.file))
+    names = (f"{STAGED}/{part.file}", part.file)
+    return any(folder.parquet_bytes_and_rows(name) == (part.size, part.rows) for name in names)
 
 
 def done(folder: RunFolder, batches: Sequence[Batch]) -> list[OutputFile]:

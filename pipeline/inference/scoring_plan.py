@@ -18,10 +18,11 @@ from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.drift import check_schema
 from pipeline.inference.scoring import ScoringRecipe, answers
 from pipeline.io.batching import Batch, form_batches
-from pipeline.io.dataset import Dataset, absolute, open_dataset
+from pipeline.io.dataset import Dataset, open_dataset
 from pipeline.io.reader import empty_frame
 from pipeline.io.run_folder import RunFolder
-from pipeline.io.storage import PLAIN
+from pipeline.io.storage import DEFAULT_STORAGE
+from pipeline.io.urls import absolute_path, is_url
 from pipeline.planning.checks import is_unsupported
 from pipeline.planning.plan import preparation_steps, selection_of
 from pipeline.preparation.expressions import names_in
@@ -45,7 +46,7 @@ class ScorePlan:
     @property
     def sources(self) -> dict[str, str]:
         """By file what tells whether it is still the same, of everything that is read."""
-        return {path: what for dataset in (self.dataset, *self.others) for path, what in dataset.identity.items()}
+        return {path: what for dataset in (self.dataset, *self.others) for path, what in dataset.file_versions.items()}
 
 
 def config_for(model: str, source: str, overrides: Sequence[str] = ()) -> cfg.Config:
@@ -91,8 +92,10 @@ def plan_scores(config: cfg.Config, trained: Pipeline, keep: Sequence[str], outp
     _refuse_inside(config.data.path, output)
     data, quarantine = config.data, config.data.on_bad_batch == "quarantine"
     dataset = open_dataset(data.path, data.filters, data.storage_options, quarantine)
-    kept = list(dict.fromkeys(name for one in keep for name in (dataset.exact.names if one == EVERY else [one])))
-    carried = [] if config.prepare.function else [name for name in kept if name in dataset.exact.names]
+    kept = list(
+        dict.fromkeys(name for one in keep for name in (dataset.original_schema.names if one == EVERY else [one]))
+    )
+    carried = [] if config.prepare.function else [name for name in kept if name in dataset.original_schema.names]
     config, schema = _pruned(config, dataset, {*encoder.columns.names, *(set(kept) - set(carried))})
     others = tuple(check_join(join, schema.names, data.storage_options) for join in config.data.join)
     meta, _ = prepare(empty_frame(schema), preparation_steps(config))
@@ -101,7 +104,7 @@ def plan_scores(config: cfg.Config, trained: Pipeline, keep: Sequence[str], outp
     for name in answers(estimator, target).names:
         if name in kept:
             raise ConfigError(f"--keep {name}: the predictions have a column of this name; rename it in the data.")
-    beside = pa.schema([dataset.exact.field(name) for name in carried])
+    beside = pa.schema([dataset.original_schema.field(name) for name in carried])
     every = pa.schema([*schema, *(f for f in beside if f.name not in schema.names)])
     scoring = ScoringRecipe(
         replace(
@@ -113,9 +116,9 @@ def plan_scores(config: cfg.Config, trained: Pipeline, keep: Sequence[str], outp
         estimator,
         target,
         threshold,
-        absolute(output),
+        absolute_path(output),
         # What opens the input opens what is of its kind; other places find credentials their own way.
-        data.storage_options if output.partition("://")[0] == data.path.partition("://")[0] else PLAIN,
+        data.storage_options if output.partition("://")[0] == data.path.partition("://")[0] else DEFAULT_STORAGE,
         quarantine,
     )
     return ScorePlan(config, scoring, dataset, form_batches(dataset, data.batch_rows, every), others)
@@ -123,7 +126,7 @@ def plan_scores(config: cfg.Config, trained: Pipeline, keep: Sequence[str], outp
 
 def _refuse_inside(source: str, output: str) -> None:
     """That predictions do not become input."""
-    if "://" not in source and "://" not in output:
+    if not is_url(source) and not is_url(output):
         inner, outer = Path(output).resolve(), Path(source).resolve()
         if outer.is_dir() and outer in (inner, *inner.parents):
             raise ConfigError(f"{output}: lies in the input {source} and would be read with it; name another folder.")
@@ -170,10 +173,10 @@ def _apart(schema: pa.Schema, encoder: Encoder, steps: PreparationSteps) -> froz
 
 def _field(name: str, dataset: Dataset, meta: pd.DataFrame) -> pa.Field:
     """A kept column as it is written."""
-    if name in dataset.exact.names:
-        return pa.field(name, dataset.exact.field(name).type)
+    if name in dataset.original_schema.names:
+        return pa.field(name, dataset.original_schema.field(name).type)
     if name not in meta.columns:
-        known: Iterable[str] = dict.fromkeys([*dataset.exact.names, *meta.columns])
+        known: Iterable[str] = dict.fromkeys([*dataset.original_schema.names, *meta.columns])
         raise ConfigError(f"--keep {name}: no such column{cfg.suggest(name, known)}.")
     values = meta[name]
     if isinstance(values.dtype, pd.CategoricalDtype):

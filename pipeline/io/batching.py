@@ -82,7 +82,7 @@ def form_batches(
     groups: list[_Group] = []
     position = 0
     for number, file in enumerate(dataset.files):
-        for index, rows in file.groups:
+        for index, rows in file.row_groups:
             if rows:
                 groups.append(_Group(number, index, position, position + rows))
                 position += rows

@@ -1,11 +1,12 @@
-"""Footers: what each Parquet file says of itself, and whether all say the same."""
+"""Parquet footers: what each file says about itself, before any row is read."""
 
 import hashlib
 import io
-from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,45 +14,60 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import DataError
+from pipeline.io.column_types import is_text
 from pipeline.io.retry import StorageUnreachable
 from pipeline.io.storage import Storage
+from pipeline.io.urls import is_url
 
-
-@dataclass(frozen=True)
-class BadFile:
-    """A file that was set aside: its rows, 0 where no footer tells, and why."""
-
-    path: str
-    rows: int
-    reason: str
+# Requests to a storage at once.
+N_THREADS = 8
 
 
 @dataclass(frozen=True)
 class Footer:
-    """What one file says of itself."""
+    """What one Parquet file says about itself."""
 
     path: str
     schema: pa.Schema
-    groups: tuple[int, ...]
-    texts: dict[str, int]  # bytes of each text column
+    group_rows: tuple[int, ...]
+    """Rows of each row group."""
+    text_bytes: dict[str, int]
+    """Bytes of each text column, uncompressed; empty if the file has nested columns."""
     version: str
+    """See `version_of`."""
     digest: str
+    """A hash of the footer."""
+
+    @property
+    def rows(self) -> int:
+        return sum(self.group_rows)
+
+
+def read_footers(paths: Sequence[str], storage: Storage) -> list[Footer | DataError]:
+    """The footer of each file, or the error that says why it cannot be read."""
+    read = partial(_footer_or_error, storage=storage)
+    if not any(map(is_url, paths)):  # threads would not help: nothing waits for a network
+        return [read(path) for path in paths]
+    with ThreadPoolExecutor(N_THREADS) as pool:
+        return list(pool.map(read, paths))
 
 
 def version_of(handle: Any) -> str:
-    """What tells a file from one that took its place, without reading it, of what `Storage.opened` gives."""
+    """What distinguishes a file from one that replaces it, without reading it: its size, and its time or tag.
+
+    ``handle`` is what `Storage.opened` gives.
+    """
     if isinstance(handle, str):
         status = Path(handle).stat()
-        seconds, rest = divmod(status.st_mtime_ns, 10**9)
-        when = datetime.fromtimestamp(seconds, UTC)
-        return f"{status.st_size:,} bytes written {when:%Y-%m-%d %H:%M:%S}.{rest:09d}"
+        seconds, nanoseconds = divmod(status.st_mtime_ns, 10**9)
+        written = datetime.fromtimestamp(seconds, UTC)
+        return f"{status.st_size:,} bytes written {written:%Y-%m-%d %H:%M:%S}.{nanoseconds:09d}"
     details = getattr(handle, "details", None) or {}
     tag = next((str(details[key]) for key in ("ETag", "etag", "LastModified", "mtime") if key in details), "")
     return f"{details.get('size', 0):,} bytes {tag}".rstrip()
 
 
-def try_footer(path: str, storage: Storage) -> "Footer | DataError":
-    """The footer of a file, or why it cannot be read, in one sentence."""
+def _footer_or_error(path: str, storage: Storage) -> Footer | DataError:
     try:
         return _read_footer(path, storage)
     except DataError as error:
@@ -61,8 +77,8 @@ def try_footer(path: str, storage: Storage) -> "Footer | DataError":
 def _read_footer(path: str, storage: Storage) -> Footer:
     try:
         with storage.opened(path, footer=True) as handle:
-            meta, version = pq.read_metadata(handle), version_of(handle)
-        schema = meta.schema.to_arrow_schema()
+            metadata, version = pq.read_metadata(handle), version_of(handle)
+        schema = metadata.schema.to_arrow_schema()
     except StorageUnreachable as error:
         raise DataError(f"{path}: cannot be read ({error}); {error.advice}.") from None
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -70,97 +86,50 @@ def _read_footer(path: str, storage: Storage) -> Footer:
         raise DataError(
             f"{path}: not a readable Parquet file ({reason}); it may be truncated: write it again or remove it."
         ) from None
-    twice = next((n for n in schema.names if schema.names.count(n) > 1), None)
-    if twice is not None:
-        raise DataError(f"{path}: column {twice!r} stands there twice; write it once.")
-    if any(pa.types.is_timestamp(f.type) and f.type.unit == "ns" for f in schema):  # as read: see `read`
-        leaves = [meta.schema.column(i) for i in range(len(meta.schema))]
-        old = {leaf.path for leaf in leaves if leaf.physical_type == "INT96"}
-        schema = pa.schema([f.with_type(pa.timestamp("us")) if f.name in old else f for f in schema])
-    groups = [meta.row_group(i) for i in range(meta.num_row_groups)]
-    counts = tuple(group.num_rows for group in groups)
-    if min(counts, default=0) < 0 or sum(counts) != meta.num_rows:
+    duplicate = next((name for name in schema.names if schema.names.count(name) > 1), None)
+    if duplicate is not None:
+        raise DataError(f"{path}: has two columns {duplicate!r}; give each its own name.")
+    return Footer(
+        path,
+        _with_old_timestamps(schema, metadata),
+        _group_rows(path, metadata),
+        _text_bytes(schema, metadata),
+        version,
+        _digest(metadata),
+    )
+
+
+def _with_old_timestamps(schema: pa.Schema, metadata: pq.FileMetaData) -> pa.Schema:
+    """The schema with old Spark's 96-bit timestamps in microseconds, as `reader` reads them."""
+    if not any(pa.types.is_timestamp(field.type) and field.type.unit == "ns" for field in schema):
+        return schema
+    leaves = [metadata.schema.column(i) for i in range(len(metadata.schema))]
+    old = {leaf.path for leaf in leaves if leaf.physical_type == "INT96"}
+    return pa.schema([field.with_type(pa.timestamp("us")) if field.name in old else field for field in schema])
+
+
+def _group_rows(path: str, metadata: pq.FileMetaData) -> tuple[int, ...]:
+    counts = tuple(metadata.row_group(i).num_rows for i in range(metadata.num_row_groups))
+    if min(counts, default=0) < 0 or sum(counts) != metadata.num_rows:
         raise DataError(
-            f"{path}: not a readable Parquet file (row groups of {counts} rows, but {meta.num_rows:,} in all); write "
-            "it again or remove it."
+            f"{path}: not a readable Parquet file (row groups of {counts} rows, but {metadata.num_rows:,} in all); "
+            "write it again or remove it."
         )
-    texts = {}
-    if not any(pa.types.is_nested(f.type) for f in schema):  # else columns and leaves are not the same
-        for i, f in enumerate(schema):
-            if _is_text(f.type):
-                texts[f.name] = sum(group.column(i).total_uncompressed_size for group in groups)
+    return counts
+
+
+def _text_bytes(schema: pa.Schema, metadata: pq.FileMetaData) -> dict[str, int]:
+    if any(pa.types.is_nested(field.type) for field in schema):  # a nested column has several leaves
+        return {}
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    return {
+        field.name: sum(group.column(i).total_uncompressed_size for group in groups)
+        for i, field in enumerate(schema)
+        if is_text(field.type)
+    }
+
+
+def _digest(metadata: pq.FileMetaData) -> str:
     footer = io.BytesIO()
-    meta.write_metadata_file(footer)
-    digest = hashlib.sha256(footer.getbuffer()).hexdigest()[:16]
-    return Footer(path, schema, counts, texts, version, digest)
-
-
-def _is_text(dtype: pa.DataType) -> bool:
-    plain_type = plain(dtype)
-    return bool(pa.types.is_string(plain_type) or pa.types.is_binary(plain_type))
-
-
-def plain(dtype: pa.DataType) -> pa.DataType:
-    """The type a column is read as.
-
-    Strings in any encoding are one, decimals and half floats are floats, dates are timestamps, durations
-    and times of day are float seconds.
-    """
-    if pa.types.is_dictionary(dtype):
-        return plain(dtype.value_type)
-    if pa.types.is_large_string(dtype) or pa.types.is_string_view(dtype):
-        return pa.string()
-    if pa.types.is_decimal(dtype) or pa.types.is_duration(dtype) or pa.types.is_time(dtype):
-        return pa.float64()
-    if pa.types.is_float16(dtype):
-        return pa.float32()
-    if pa.types.is_date(dtype):
-        return pa.timestamp("ms")
-    return dtype
-
-
-def alike(footers: Sequence[Footer]) -> tuple[list[Footer], list[BadFile]]:
-    """The files whose columns have the types that most have, and the others."""
-    shapes = [tuple((f.name, str(plain(f.type))) for f in footer.schema) for footer in footers]
-    first = footers[shapes.index(Counter(shapes).most_common(1)[0][0])]
-    same, odd = [], []
-    for footer in footers:
-        try:
-            common_schema([first, footer])
-            same.append(footer)
-        except DataError as error:
-            odd.append(BadFile(footer.path, sum(footer.groups), str(error)))
-    return same, odd
-
-
-def exact_types(footers: Sequence[Footer]) -> pa.Schema:
-    """The columns as the files hold them, to be carried over; texts in any encoding are strings."""
-    found = {f.name: pa.string() if pa.types.is_string(plain(f.type)) else f.type for f in footers[0].schema}
-    for footer in footers[1:]:
-        for f in footer.schema:
-            if f.name in found and not pa.types.is_string(found[f.name]) and f.type != found[f.name]:
-                found[f.name] = plain(found[f.name] if pa.types.is_null(f.type) else f.type)
-    return pa.schema(list(found.items()))
-
-
-def common_schema(footers: Sequence[Footer]) -> pa.Schema:
-    """The columns that every file must share, typed; the first file decides the order."""
-    first = footers[0]
-    fields = {f.name: plain(f.type) for f in first.schema}
-    known = first.schema
-    for footer in footers[1:]:
-        if footer.schema.equals(known):
-            continue
-        known = footer.schema
-        types = {f.name: plain(f.type) for f in footer.schema}
-        for name, dtype in fields.items():
-            if name not in types:
-                raise DataError(f"{footer.path}: column {name!r} is missing, {first.path} has it; add or rename it.")
-            if pa.types.is_null(dtype):  # a column without a single value takes any type
-                fields[name] = types[name]
-            elif types[name] != dtype and not pa.types.is_null(types[name]):
-                raise DataError(
-                    f"{footer.path}: column {name!r} is {types[name]}, but {dtype} in {first.path}; "
-                    "write both with one type."
-                )
-    return pa.schema(list(fields.items()))
+    metadata.write_metadata_file(footer)
+    return hashlib.sha256(footer.getbuffer()).hexdigest()[:16]

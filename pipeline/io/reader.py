@@ -16,7 +16,7 @@ from pipeline.io.batching import Batch, RowGroupRange
 from pipeline.io.parquet_footers import version_of
 from pipeline.io.retry import StorageUnreachable
 from pipeline.io.row_filters import Filter, to_arrow_filter
-from pipeline.io.storage import PLAIN, Storage
+from pipeline.io.storage import DEFAULT_STORAGE, Storage
 
 STREAM_ROWS = 65_536
 EXACT_FLOAT = 2**53
@@ -33,7 +33,7 @@ class Selection:
     filters: tuple[Filter, ...] = ()
     filter_schema: pa.Schema | None = None
     """The columns that the filters look at."""
-    storage: Storage = PLAIN
+    storage: Storage = DEFAULT_STORAGE
     carried: pa.Schema = field(default_factory=lambda: pa.schema([]))
     """The columns that are carried over as the files have them."""
     apart: frozenset[str] = frozenset()

@@ -1,6 +1,7 @@
-"""Redaction: secrets that this process knows are kept out of the texts that leave it.
+"""Redaction: the secrets that this process knows are kept out of every text that leaves it.
 
-A last line of defence. Nothing of ours shows a secret, but the errors of other libraries quote what they were given.
+This is the last line of defence: our own code never shows a secret, but errors of other libraries quote their
+arguments.
 """
 
 import json
@@ -10,48 +11,48 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-HIDDEN = "***"
-# Shorter ones stand in too many words.
-SHORTEST = 4
+MASK = "***"
+# Shorter secrets are part of too many words.
+MIN_SECRET_CHARS = 4
 
-_known: set[str] = set()
+_secrets: set[str] = set()
 
 
-def remember(secrets: Iterable[str]) -> None:
-    """Texts that `redact` is to hide from now on, in this process."""
-    _known.update(secret for secret in secrets if len(secret) >= SHORTEST)
+def register_secrets(secrets: Iterable[str]) -> None:
+    """Let `redact` hide these texts from now on, in this process."""
+    _secrets.update(secret for secret in secrets if len(secret) >= MIN_SECRET_CHARS)
 
 
 def redact(value: T) -> T:
-    """A text, or all texts in nested lists and the values of dictionaries, without the secrets.
+    """A text with every secret masked; in nested lists and dictionaries, every text except the keys.
 
-    They are found as they are, as URLs spell them, and as Python and JSON quote them.
+    A secret is found as it is, as URLs spell it, and as Python and JSON quote it.
 
-    >>> remember(["open/sesame"])
-    >>> redact({"said": "GET /?key=open%2Fsesame"})
-    {'said': 'GET /?key=***'}
+    >>> register_secrets(["open/sesame"])
+    >>> redact({"request": "GET /?key=open%2Fsesame"})
+    {'request': 'GET /?key=***'}
     """
-    if not _known:
+    if not _secrets:
         return value
-    longest_first = sorted(_known, key=len, reverse=True)
-    return _redact(value, re.compile("|".join("".join(map(_spellings, secret)) for secret in longest_first)))
+    longest_first = sorted(_secrets, key=len, reverse=True)
+    return _mask(value, re.compile("|".join("".join(map(_spellings, secret)) for secret in longest_first)))
 
 
-def _redact(value: T, secrets: re.Pattern[str]) -> T:
+def _mask(value: T, secrets: re.Pattern[str]) -> T:
     if isinstance(value, str):
-        return secrets.sub(HIDDEN, value)  # type: ignore[return-value]
+        return secrets.sub(MASK, value)  # type: ignore[return-value]
     if isinstance(value, dict):
-        return {key: _redact(inner, secrets) for key, inner in value.items()}  # type: ignore[return-value]
+        return {key: _mask(inner, secrets) for key, inner in value.items()}  # type: ignore[return-value]
     if isinstance(value, list | tuple):
-        return type(value)(_redact(inner, secrets) for inner in value)
+        return type(value)(_mask(inner, secrets) for inner in value)
     return value
 
 
 def _spellings(character: str) -> str:
-    """A pattern of one character of a secret, however it is quoted."""
-    if character in " +":  # in a query they are the same
+    """A pattern for one character of a secret in every spelling."""
+    if character in " +":  # a query does not tell them apart
         return r"(?:[ +]|%20|%2[Bb])"
     quoted = {character, f"\\{character}", repr(character)[1:-1], json.dumps(character)[1:-1]}
     url = "".join(f"%{byte:02X}" for byte in character.encode(errors="replace"))
-    # Were a character to match in two ways, a text that almost is a secret would be tried in 2 ** length ways.
+    # No two alternatives may match the same text: a near miss would then take 2 ** length steps.
     return f"(?:(?i:{url})|{'|'.join(re.escape(text) for text in sorted(quoted, key=len, reverse=True))})"

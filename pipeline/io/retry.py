@@ -1,4 +1,4 @@
-"""Patience: a storage that fails now and then is asked again, after longer and longer waits; then one clear error."""
+"""Retries: an operation on a storage that fails is tried again after longer and longer waits, then it is one error."""
 
 import contextlib
 import errno
@@ -11,80 +11,78 @@ from pipeline.io.redact import redact
 
 T = TypeVar("T")
 
-# Seconds before the second, the third and the last time. Libraries that ask again by themselves do so within each.
-WAITS = (0.5, 2.0, 4.0)
-# What asking again does not change.
-FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError)
-FINAL_NUMBERS = {errno.EINVAL, errno.EACCES, errno.EPERM, errno.ENOENT, errno.EBADF}
+# Seconds before each further try. Libraries with retries of their own make them within each of ours.
+WAIT_SECONDS = (0.5, 2.0, 4.0)
+PERMANENT_ERRORS = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError)
+PERMANENT_ERRNOS = {errno.EINVAL, errno.EACCES, errno.EPERM, errno.ENOENT, errno.EBADF}
 
 
 class StorageUnreachable(OSError):
-    """A storage did not give what it was asked for; ``refused``: it would not, whenever it is asked."""
+    """A storage failed for good; ``refused``: it denied access, so that another try is of no use."""
 
     refused = False
 
+    @classmethod
+    def from_error(cls, error: Exception) -> "StorageUnreachable":
+        """From whatever fsspec and the libraries below it raise, as one line without secrets."""
+        reason = redact(str(error)).partition("\n")[0].rstrip(".")
+        unreachable = cls(reason if isinstance(error, OSError) and reason else f"{type(error).__name__}: {reason}")
+        unreachable.refused = isinstance(error, PermissionError) or getattr(error, "status", 0) in (401, 403)
+        return unreachable
+
     @property
     def advice(self) -> str:
-        """What to do."""
+        """What to do, as the end of an error sentence."""
         return "renew the credentials or ask for the right" if self.refused else "try again when the storage answers"
 
 
 def with_retries(call: Callable[[], T]) -> T:
-    """What ``call`` gives, once it does.
+    """The result of ``call``, which is tried again as long as its error may be temporary.
 
     Raises
     ------
-    Unreachable
-        It failed for good, or every time; without secrets.
+    StorageUnreachable
+        The error is permanent, or every try failed; without secrets.
     """
-    for wait in (*WAITS, None):
+    for wait in (*WAIT_SECONDS, None):
         try:
             return call()
         except (PipelineError, MemoryError, StorageUnreachable):
             raise
         except Exception as error:
-            if wait is None or not _passes(error):
-                raise unreachable(error) from None
+            if wait is None or not _is_temporary(error):
+                raise StorageUnreachable.from_error(error) from None
             time.sleep(wait)
     raise AssertionError
 
 
-def unreachable(error: Exception) -> StorageUnreachable:
-    """Whatever fsspec and those below it raise, in a line without secrets: not all of theirs are an OSError."""
-    name, said = type(error).__name__, redact(str(error)).partition("\n")[0].rstrip(".")
-    failed = StorageUnreachable(said if isinstance(error, OSError) and said else f"{name}: {said}")
-    failed.refused = isinstance(error, PermissionError) or getattr(error, "status", 0) in (401, 403)
-    return failed
-
-
-def _passes(error: Exception) -> bool:
-    """Whether it may be over a moment later."""
-    if isinstance(error, FINAL) or getattr(error, "errno", None) in FINAL_NUMBERS:
+def _is_temporary(error: Exception) -> bool:
+    if isinstance(error, PERMANENT_ERRORS) or getattr(error, "errno", None) in PERMANENT_ERRNOS:
         return False
-    status = getattr(error, "status", None)  # of an answer of HTTP
+    status = getattr(error, "status", None)  # of an HTTP response
     if isinstance(status, int):
         return status >= 500 or status in (408, 429)
-    # aiohttp's errors are no OSErrors, nor is that of a connection that ends too soon.
+    # Errors of aiohttp are no OSErrors, nor is that of a connection that ends too early.
     return isinstance(error, OSError | TimeoutError | EOFError) or type(error).__module__.startswith(
         ("aiohttp", "http")
     )
 
 
 class RetryingFile:
-    """A file of a storage whose reads are patient; all else as the file has it."""
+    """A file of a storage whose reads are retried; everything else is the file's own."""
 
     def __init__(self, file: Any):
         self._file = file
 
     def read(self, size: int = -1) -> bytes:
-        """As any file's."""
-        place = self._file.tell()
+        """Read at most ``size`` bytes from the current position, or all if it is negative."""
+        position = self._file.tell()
 
-        def again() -> bytes:
-            self._file.seek(place)
+        def read_again() -> bytes:
+            self._file.seek(position)
             return bytes(self._file.read(size))
 
-        return with_retries(again)
+        return with_retries(read_again)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
@@ -92,11 +90,11 @@ class RetryingFile:
 
 @contextlib.contextmanager
 def as_os_error() -> Iterator[None]:
-    """Whatever fsspec and those below it raise inside, as an OSError without secrets."""
+    """Turn whatever fsspec and the libraries below it raise inside into an OSError without secrets."""
     try:
         yield
     except (PipelineError, MemoryError, StorageUnreachable):
         raise
     except Exception as error:
-        failed = unreachable(error)
-        raise (failed if failed.refused else OSError(str(failed))) from None
+        unreachable = StorageUnreachable.from_error(error)
+        raise (unreachable if unreachable.refused else OSError(str(unreachable))) from None

@@ -1,42 +1,60 @@
-"""Filters: which rows to read, as one Arrow expression."""
+"""Row filters: ``data.filters`` as one Arrow expression, and the row groups in which a row may pass it."""
 
 from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.dataset as ds
+from pyarrow.fs import FSSpecHandler, PyFileSystem
 
 from pipeline.errors import ConfigError
+from pipeline.io.storage import Storage
 
 Filter = tuple[str, str, object]
+"""Column, operator, value."""
 
 
 def to_arrow_filter(filters: Sequence[Filter], schema: pa.Schema) -> ds.Expression:
-    """The filters as one Arrow expression over columns of ``schema``.
+    """All filters as one Arrow expression over columns of ``schema``.
 
     Raises
     ------
     ConfigError
-        A column that is not there, or a value that its type cannot be compared with.
+        A column is missing, or its type cannot be compared with the value.
     """
-    total = None
+    expression = None
     for column, operator, value in filters:
         if column not in schema.names:
             raise ConfigError(f"data.filters: no file has a column {column!r}; name one of {', '.join(schema.names)}.")
+        dtype = schema.field(column).type
         try:
-            one = _comparison(ds.field(column), operator, value, schema.field(column).type)
+            comparison = _comparison(ds.field(column), operator, value, dtype)
         except (pa.ArrowException, TypeError, ValueError) as error:
             raise ConfigError(
-                f"data.filters: {value!r} does not compare with column {column!r}, {schema.field(column).type} "
-                f"({error}); correct the value."
+                f"data.filters: {value!r} does not compare with column {column!r}, {dtype} ({error}); correct the "
+                "value."
             ) from None
-        total = one if total is None else total & one
-    return total
+        expression = comparison if expression is None else expression & comparison
+    return expression
+
+
+def matching_row_groups(
+    path: str, storage: Storage, expression: ds.Expression, schema: pa.Schema, partition: ds.Expression
+) -> set[int]:
+    """The indices of the row groups of a file that may hold rows for ``expression``, by the footer's statistics.
+
+    ``partition`` is what is known about all rows of the file: see `hive_partitions.partition_expression`.
+    """
+    fs, fs_path = storage.url_to_fs(path)
+    fragment = ds.ParquetFileFormat().make_fragment(
+        fs_path, PyFileSystem(FSSpecHandler(fs)), partition_expression=partition
+    )
+    return {group.id for group in fragment.subset(expression, schema=schema).row_groups}
 
 
 def _comparison(field: ds.Expression, operator: str, value: object, dtype: pa.DataType) -> ds.Expression:
     if operator in ("in", "not in"):
-        found = field.isin(pa.array(value, dtype))
-        return found if operator == "in" else ~found & field.is_valid()
+        is_in = field.isin(pa.array(value, dtype))
+        return is_in if operator == "in" else ~is_in & field.is_valid()
     scalar = pa.scalar(value).cast(dtype)
     comparisons = {
         "==": field == scalar,

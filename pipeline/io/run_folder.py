@@ -1,50 +1,42 @@
-"""The run folder: files that appear whole or not at all, for one run at a time.
+"""The run folder: where one run at a time writes its files, each of which appears complete or not at all.
 
-It is a local folder or a URL that fsspec writes to. What a run needs to go on after a crash lies under
-`UNFINISHED`, which goes away when the run is done.
+It is a local folder, or a URL that fsspec writes to. The files that a run needs to be resumed are under
+`CHECKPOINT_FOLDER`, which is removed when the run is finished.
 """
 
 import contextlib
 import json
 import os
-import re
 import socket
-import time
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import ConfigError, DataError, StorageError
-from pipeline.io.storage import PLAIN, Storage
+from pipeline.io.atomic_write import is_draft, write_atomically
+from pipeline.io.lock_file import hold_lock_file
+from pipeline.io.storage import DEFAULT_STORAGE, Storage
+from pipeline.io.urls import absolute_path, is_url
 
-try:
-    import fcntl
-except ImportError:  # not on Windows, where nothing keeps two runs apart
-    fcntl = None  # type: ignore[assignment]
-
-UNFINISHED = "checkpoint"
-# With what a run began: its config, and what tells whether its data is still the same.
-BEGAN = f"{UNFINISHED}/began.json"
-LOCK = f"{UNFINISHED}/lock"
-# Seconds that a lock may take to be let go.
-PATIENCE = 1.0
-# The last file to be written: where it is, all others are.
-LAST = "report.json"
-DRAFT = re.compile(r"\..+\.[0-9a-f]{8}")
+CHECKPOINT_FOLDER = "checkpoint"
+# The config that a run began with, and the versions of the files it reads.
+BEGIN_FILE = f"{CHECKPOINT_FOLDER}/began.json"
+LOCK_FILE = f"{CHECKPOINT_FOLDER}/lock"
+# The last file that a run writes: if it exists, all others do.
+REPORT_FILE = "report.json"
 
 
 class RunFolder:
-    """A place to write files to, each under its name at once, and to read them from; ``storage`` opens a URL."""
+    """A local folder, or a URL that ``storage`` opens; files are named by their paths in it."""
 
-    def __init__(self, location: str, storage: Storage = PLAIN):
+    def __init__(self, location: str, storage: Storage = DEFAULT_STORAGE):
         self.location = location
-        self.local = "://" not in location
+        self.is_local = not is_url(location)
         try:
-            self._fs, self._root = storage.locate(location if not self.local else str(Path(location).resolve()))
+            self._fs, self._root = storage.url_to_fs(absolute_path(location))
         except (ImportError, ValueError) as error:
             raise ConfigError(f"--out {location}: no place to write to ({error}); name another.") from None
         self._token = uuid.uuid4().hex
@@ -53,29 +45,21 @@ class RunFolder:
         return self.location
 
     @property
-    def beside(self) -> Path:
-        """A local path whose folder has room for what a run puts aside."""
-        return Path(self._root) if self.local else Path(self._root.rpartition("/")[2])
+    def local_path(self) -> Path:
+        """The folder itself, or in place of a URL a path of its name in the working folder."""
+        return Path(self._root) if self.is_local else Path(self._root.rpartition("/")[2])
 
     def path(self, name: str) -> str:
-        """Where a file is, for anybody."""
-        return self._path(name) if self.local else f"{self.location}/{name}"
-
-    def _path(self, name: str) -> str:
-        return f"{self._root}/{name}"
-
-    def missing(self) -> list[Path]:
-        """The local folders down to this one that are not there yet, the inmost first."""
-        path = Path(self._root)
-        return [p for p in (path, *path.parents) if not p.exists()] if self.local else []
+        """The absolute path or the URL of a file."""
+        return self._path(name) if self.is_local else f"{self.location}/{name}"
 
     def exists(self, name: str) -> bool:
         return bool(self._fs.exists(self._path(name)))
 
     def names(self, prefix: str = "") -> list[str]:
-        """All files, in order, that begin with ``prefix``."""
-        found = sorted(self._fs.find(self._root)) if self._fs.exists(self._root) else []
-        return [name for path in found if (name := path[len(self._root) + 1 :]).startswith(prefix)]
+        """The files whose names begin with ``prefix``, in order."""
+        paths = sorted(self._fs.find(self._root)) if self._fs.exists(self._root) else []
+        return [name for path in paths if (name := path[len(self._root) + 1 :]).startswith(prefix)]
 
     def read(self, name: str) -> bytes:
         """The content of a file.
@@ -90,45 +74,47 @@ class RunFolder:
         except OSError as error:
             raise DataError(f"{self}/{name}: cannot be read ({_reason(error)}); give another run folder.") from None
 
-    def write(self, name: str, content: bytes, lasting: bool = True) -> None:
-        """Put a file there, whole: a reader, or a crash at any moment, finds the old one or the new one.
+    def write(self, name: str, content: bytes, durable: bool = True) -> None:
+        """Write a file, atomically: a reader, or a crash at any moment, finds the old file or the new one.
 
-        One that need not be ``lasting`` may be gone, or empty, after the machine itself has failed.
+        A file that is not ``durable`` may be missing or empty after the machine itself has crashed.
 
         Raises
         ------
         StorageError
-            There is no room, or no right to; what was there is there still.
+            There is no room, or no permission; the old file is unchanged.
+        DataError
+            Another process has resumed this run.
         """
-        self._hold()
+        self._check_owner()
         try:
-            if self.local:
-                _write(Path(self._path(name)), content, lasting)
-            else:  # an object appears when it is complete
+            if self.is_local:
+                write_atomically(Path(self._path(name)), content, durable)
+            else:  # an object store shows complete objects only
                 self._fs.pipe_file(self._path(name), content)
         except OSError as error:
             raise StorageError(
-                f"{self}/{name}: cannot be written ({_reason(error)}); free some room there or name another place."
+                f"{self}/{name}: cannot be written ({_reason(error)}); free some room there or name another folder."
             ) from None
 
     def rename(self, name: str, new: str) -> None:
-        """Give a file another name; what had it before is replaced.
+        """Rename a file, in place of the file that had the new name.
 
         Raises
         ------
         StorageError
-            It cannot be done.
+            It cannot be renamed.
         """
         try:
-            if self.local:
+            if self.is_local:
                 Path(self._path(name)).replace(self._path(new))
             else:
                 self._fs.mv(self._path(name), self._path(new))
         except OSError as error:
             raise StorageError(f"{self}/{new}: cannot be written ({_reason(error)}); free some room there.") from None
 
-    def parquet(self, name: str) -> tuple[int, int] | None:
-        """Bytes and rows of a Parquet file; None where there is none that can be read."""
+    def parquet_bytes_and_rows(self, name: str) -> tuple[int, int] | None:
+        """Bytes and rows of a Parquet file; None if it cannot be read."""
         try:
             size = int(self._fs.size(self._path(name)))
             with self._fs.open(self._path(name), "rb") as file:
@@ -136,213 +122,145 @@ class RunFolder:
         except (OSError, pa.ArrowException):
             return None
 
-    def remove_folder(self, name: str) -> None:
-        """Take a folder away with all that is in it, if it is there."""
-        with contextlib.suppress(OSError):
-            self._fs.rm(self._path(name), recursive=True)
-
     def remove(self, name: str) -> None:
-        """Take a file away, if it is there."""
+        """Remove a file, if it exists."""
         with contextlib.suppress(OSError):
             self._fs.rm_file(self._path(name))
 
+    def remove_folder(self, name: str) -> None:
+        """Remove a folder with everything in it, if it exists."""
+        with contextlib.suppress(OSError):
+            self._fs.rm(self._path(name), recursive=True)
+
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether there is a state from which the run can be resumed."""
+        return any(name.endswith((".skops", "/search.json")) for name in self.names(CHECKPOINT_FOLDER))
+
+    def check_unfinished(self) -> None:
+        """Raise a `ConfigError` if there is no unfinished run to resume."""
+        names = self.names()
+        if not _has_unfinished_run(names):
+            reason = "its run is finished" if REPORT_FILE in names else "no unfinished run is there"
+            raise ConfigError(f"--resume {self}: {reason}; start a new one with --out.")
+
     def finish(self, files: Mapping[str, bytes]) -> None:
-        """Write the results, of which the last is `LAST`, and take away what going on would have needed.
+        """Write the results, `REPORT_FILE` last, and remove the checkpoint.
 
         Raises
         ------
         StorageError
-            They cannot be written: none of them is there.
+            One of them cannot be written; then none of them remains.
         """
         written = []
         try:
-            for name, content in sorted(files.items(), key=lambda file: file[0] == LAST):
+            for name, content in sorted(files.items(), key=lambda file: file[0] == REPORT_FILE):
                 self.write(name, content)
                 written.append(name)
         except BaseException:
             for name in written:
                 self.remove(name)
             raise
-        self.remove_folder(UNFINISHED)
-
-    def check_unfinished(self) -> None:
-        """That there is a run to go on with.
-
-        Raises
-        ------
-        ConfigError
-            There is none.
-        """
-        there = self.names()
-        if not any(n.startswith(UNFINISHED) and n != LOCK and not _is_draft(n) for n in there):
-            why = "its run is finished" if LAST in there else "no unfinished run is there"
-            raise ConfigError(f"--resume {self}: {why}; start a new one with --out.")
+        self.remove_folder(CHECKPOINT_FOLDER)
 
     @contextlib.contextmanager
     def lock(self, resume: bool) -> Iterator[None]:
-        """Hold the folder for one run; a new run's folder that holds no checkpoint vanishes on an error.
+        """Hold the folder for one run, new or resumed; a new run that fails without a checkpoint leaves no file.
 
         Raises
         ------
         ConfigError
-            Another run is at work there, or a new run would meet what another left.
+            Another run is at work there, or a new run would overwrite files.
         """
-        there = self.names()
-        with self.temporary(), self._lock():
+        names = self.names()
+        with self.remove_if_empty(), self._lock_run():
             if not resume:
-                self._refuse(there)
-            self._sweep()
+                self._check_empty(names)
+            self._remove_drafts()
             try:
                 yield
             except BaseException:
-                if not (resume or self.resumable):
+                if not (resume or self.has_checkpoint):
                     for name in self.names():
                         self.remove(name)
                 raise
 
     @contextlib.contextmanager
-    def temporary(self) -> Iterator[None]:
-        """Of the folders that are made meanwhile, those that are empty at the end go away."""
-        made = self.missing()
-        try:
-            yield
-        finally:
-            for new in made:
-                with contextlib.suppress(OSError):
-                    new.rmdir()  # unless something is in it
-
-    def _refuse(self, there: list[str]) -> None:
-        """That a new run finds nothing that it would write over."""
-        if any(n.startswith(UNFINISHED) and n != LOCK and not _is_draft(n) for n in there) and LAST not in there:
-            raise ConfigError(
-                f"--out {self}: holds an unfinished run; go on with `pipeline run --resume {self}`, or name another."
-            )
-        if not self.local and LOCK in there:
-            raise ConfigError(
-                f"--out {self}: another run has begun there; go on with `pipeline run --resume {self}` once it is "
-                "dead, or name another."
-            )
-        entries = {entry.name for entry in Path(self._root).iterdir()} if self.local else set(there)
-        if any(entry != UNFINISHED and not _is_draft(entry) for entry in entries):
-            raise ConfigError(f"--out {self}: exists and is not empty; name a new folder, nothing was changed.")
-
-    @property
-    def resumable(self) -> bool:
-        """Whether there is something to go on from."""
-        return any(name.endswith((".skops", "/search.json")) for name in self.names(UNFINISHED))
-
-    def _sweep(self) -> None:
-        """Drafts that a crash left behind."""
-        for name in self.names():
-            if _is_draft(name):
-                self.remove(name)
-
-    @contextlib.contextmanager
-    def locked(self, name: str) -> Iterator[None]:
-        """Hold a lock of this name, as long as the place knows locks: nobody else does.
+    def lock_file(self, name: str) -> Iterator[None]:
+        """Hold a lock file of this name; without effect for a URL, since object stores have no locks.
 
         Raises
         ------
         ConfigError
-            Somebody else holds it.
+            Another process holds it.
         """
-        if not self.local:
-            yield
-            return
-        with self._lock(name):
+        owner = f"process {os.getpid()} on {socket.gethostname()}"
+        with hold_lock_file(Path(self._path(name)), owner, str(self)) if self.is_local else contextlib.nullcontext():
             yield
 
     @contextlib.contextmanager
-    def _lock(self, name: str = LOCK) -> Iterator[None]:
+    def remove_if_empty(self) -> Iterator[None]:
+        """Remove the folders that are made meanwhile on the way to this one, if they are empty at the end."""
+        path = Path(self._root)
+        missing = [folder for folder in (path, *path.parents) if not folder.exists()] if self.is_local else []
+        try:
+            yield
+        finally:
+            for folder in missing:
+                with contextlib.suppress(OSError):  # not empty
+                    folder.rmdir()
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{name}"
+
+    def _check_empty(self, names: list[str]) -> None:
+        """Raise a `ConfigError` if a new run would overwrite one of the files that were there before its lock."""
+        if _has_unfinished_run(names) and REPORT_FILE not in names:
+            raise ConfigError(
+                f"--out {self}: holds an unfinished run; resume it with `pipeline run --resume {self}`, or name "
+                "another folder."
+            )
+        if not self.is_local and LOCK_FILE in names:
+            raise ConfigError(
+                f"--out {self}: another run has begun there; resume it with `pipeline run --resume {self}` once it has "
+                "died, or name another folder."
+            )
+        entries = {entry.name for entry in Path(self._root).iterdir()} if self.is_local else set(names)
+        if any(entry != CHECKPOINT_FOLDER and not is_draft(entry) for entry in entries):
+            raise ConfigError(f"--out {self}: exists and is not empty; name a new folder, nothing was changed.")
+
+    def _remove_drafts(self) -> None:
+        for name in self.names():
+            if is_draft(name):
+                self.remove(name)
+
+    @contextlib.contextmanager
+    def _lock_run(self) -> Iterator[None]:
+        if self.is_local:
+            with self.lock_file(LOCK_FILE):
+                yield
+            return
         owner = {"host": socket.gethostname(), "process": os.getpid(), "token": self._token}
-        if not self.local:  # taken over by whoever resumes; see `_hold`
-            self._fs.pipe_file(self._path(LOCK), json.dumps(owner).encode())
-            try:
-                yield
-            finally:
-                self.remove(LOCK)
-            return
-        path = Path(self._path(name))
-        with self._lock_file(path) as file:
-            file.truncate(0)
-            file.write(f"process {owner['process']} on {owner['host']}")
-            file.flush()
-            try:
-                yield
-            finally:
-                path.unlink(missing_ok=True)
-                with contextlib.suppress(OSError):
-                    path.parent.rmdir()  # unless there is something to go on from
+        self._fs.pipe_file(self._path(LOCK_FILE), json.dumps(owner).encode())
+        try:
+            yield
+        finally:
+            self.remove(LOCK_FILE)
 
-    def _lock_file(self, path: Path) -> IO[str]:
-        """The file of a lock that is ours now."""
-        begin = time.monotonic()
-        while True:
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                file = path.open("a+")
-            except OSError as error:
-                raise ConfigError(
-                    f"--out {self}: cannot be written to ({_reason(error)}); name another place."
-                ) from None
-            if _locked(file, path):
-                return file
-            with file:
-                file.seek(0)
-                owner = file.read()
-            # A run that is killed while it starts a process leaves that the lock until it is another program.
-            if time.monotonic() - begin > PATIENCE:
-                raise ConfigError(f"{self}: another run is at work there ({owner or 'just begun'}); wait for it.")
-            time.sleep(0.05)
-
-    def _hold(self) -> None:
-        """That the folder is still this run's: nothing locks an object store, so a later run may have taken it over."""
-        if self.local or not self.exists(LOCK):
+    def _check_owner(self) -> None:
+        """Raise a `DataError` if another process has taken over the run: an object store has no locks against it."""
+        if self.is_local or not self.exists(LOCK_FILE):
             return
-        owner = json.loads(self._fs.cat_file(self._path(LOCK)))
+        owner = json.loads(self._fs.cat_file(self._path(LOCK_FILE)))
         if owner["token"] != self._token:
             raise DataError(
                 f"{self}: process {owner['process']} on {owner['host']} has resumed this run; nothing was written, "
-                "let that one go on."
+                "let that process finish."
             )
 
 
-def _locked(file: IO[str], path: Path) -> bool:
-    """Whether the lock is ours now; the system lets it go when this process ends, however it ends."""
-    if fcntl is None:
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    # The run before may have removed the file in between: then the lock is one on nothing.
-    return path.exists() and os.fstat(file.fileno()).st_ino == path.stat().st_ino
-
-
-def _write(path: Path, content: bytes, lasting: bool) -> None:
-    """Through a draft in the same folder, on the disk before it takes its name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        with draft.open("xb") as file:
-            file.write(content)
-            if lasting:
-                file.flush()
-                os.fsync(file.fileno())
-        draft.replace(path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
-    if lasting and hasattr(os, "O_DIRECTORY"):  # the name itself is on the disk when its folder is
-        folder = os.open(path.parent, os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
-def _is_draft(name: str) -> bool:
-    return DRAFT.fullmatch(name.rpartition("/")[2]) is not None
+def _has_unfinished_run(names: list[str]) -> bool:
+    return any(name.startswith(CHECKPOINT_FOLDER) and name != LOCK_FILE and not is_draft(name) for name in names)
 
 
 def _reason(error: OSError) -> str:

@@ -23,7 +23,7 @@ from pipeline.engine.failure_diagnosis import diagnose_failures
 from pipeline.engine.stage import Stage, run_stage
 from pipeline.engine.task_runner import TaskRunner
 from pipeline.errors import ClusterError, ConfigError, DataError, StorageError
-from pipeline.io.run_folder import UNFINISHED, RunFolder
+from pipeline.io.run_folder import CHECKPOINT_FOLDER, RunFolder
 from pipeline.model_selection.search_space import Values, draw, read_space, with_values
 from pipeline.model_selection.shared_data import Pool, packing_of, part_of
 from pipeline.model_selection.successive_halving import Rung, best, brackets
@@ -34,7 +34,7 @@ from pipeline.planning.planner import with_config
 
 Line = dict[str, Any]
 FILE = "trials.csv"
-SAVED = f"{UNFINISHED}/search.json"
+SAVED = f"{CHECKPOINT_FOLDER}/search.json"
 # Fewer rows tell nothing about a setting.
 LEAST = 1_000
 

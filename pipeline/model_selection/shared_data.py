@@ -60,7 +60,7 @@ def packing_of(columns: Columns) -> Any:
 
 def statistics_of(columns: Columns) -> Any:
     """What two trials on the same packed batches must agree in to learn from the same statistics."""
-    numbers = tuple((columns.treatment(n).log1p, columns.treatment(n).ranked) for n in columns.numbers)
+    numbers = tuple((columns.treatment(n).log1p, columns.treatment(n).needs_quantiles) for n in columns.numbers)
     return numbers, tuple(columns.encoding(name) == "target" for name in columns.coded)
 
 

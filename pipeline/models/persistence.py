@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 from pipeline.errors import DataError
-from pipeline.io.run_folder import LAST, RunFolder
+from pipeline.io.run_folder import REPORT_FILE, RunFolder
 
 FILE = "model.skops"
 # The classes of ours in the file; scikit-learn's own are known to skops.
@@ -132,10 +132,10 @@ def load(path: str | Path, trusted: tuple[str, ...] = ()) -> Pipeline:
     if not folder.exists(file):
         raise DataError(f"{folder}/{file}: no model there; give a run folder or its {FILE}.")
     content = folder.read(file)
-    if file == FILE and folder.exists(LAST) and _told(folder) not in (None, digest(content)):
+    if file == FILE and folder.exists(REPORT_FILE) and _told(folder) not in (None, digest(content)):
         raise DataError(
-            f"{folder}/{file}: is not the file that the run wrote, by its sha256 in {LAST}; nothing of it was run, "
-            "train it again."
+            f"{folder}/{file}: is not the file that the run wrote, by its sha256 in {REPORT_FILE}; nothing of it was "
+            "run, train it again."
         )
     return loads(content, f"{folder}/{file}", trusted)
 
@@ -148,7 +148,7 @@ def digest(content: bytes) -> str:
 def _told(folder: RunFolder) -> str | None:
     """What report.json says of the model's file."""
     try:
-        return str(json.loads(folder.read(LAST))["model"]["sha256"])
+        return str(json.loads(folder.read(REPORT_FILE))["model"]["sha256"])
     except (ValueError, KeyError, TypeError):
         return None
 

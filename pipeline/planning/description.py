@@ -23,7 +23,7 @@ def describe_plan(plan: Plan) -> list[str]:
     lines = [
         f"data        {config.data.path}: {plan.rows:,} rows in {len(plan.dataset.files)} files"
         + (f", {plan.dataset.pruned:,} more pruned by data.filters" if plan.dataset.filters else ""),
-        *(f"quarantined {file.reason}" for file in plan.sources.bad_files),
+        *(f"quarantined {file.reason}" for file in plan.sources.quarantined_files),
         f"batches     {len(plan.batches)} of {min(b.rows for b in plan.batches):,} to "
         f"{max(b.rows for b in plan.batches):,} rows: {_batch_size_reason(plan)}",
         f"columns     {len(plan.columns)} read",

@@ -8,8 +8,9 @@ from msgspec import structs
 
 from pipeline import config as cfg
 from pipeline.io.batching import Batch
-from pipeline.io.dataset import Dataset, absolute
+from pipeline.io.dataset import Dataset
 from pipeline.io.reader import Selection
+from pipeline.io.urls import absolute_path
 from pipeline.planning.sources import Sources
 from pipeline.preparation.batch_pipeline import BatchRecipe
 from pipeline.preparation.columns import unique
@@ -85,7 +86,7 @@ class Plan:
             reference=self.reference,
             identity=tuple(self.identity),
             test=config.split.test,
-            validation=config.train.validation_fraction if config.keeps_validation else 0.0,
+            validation=config.train.validation_fraction if config.needs_validation_rows else 0.0,
             seed=config.train.seed,
             folds=config.split.folds or (TARGET_FOLDS if self.features.columns.needs_folds or self.exploring else 0),
             after=self.after,
@@ -102,14 +103,14 @@ class Plan:
         """
         columns = self.features.columns
         codes = len(columns.categorical) + 3 * len(columns.datetime) + len(columns.cross)
-        texts = sum(2 * int(self.dataset.lengths.get(name, 0.0)) for name in columns.text)
+        texts = sum(2 * int(self.dataset.mean_text_bytes.get(name, 0.0)) for name in columns.text)
         return self.rows * (4 * len(columns.numbers) + 2 * codes + texts + 2 * len(self.slices) + 11)
 
 
 def preparation_steps(config: cfg.Config) -> PreparationSteps:
     """The joins, derived columns, filters and function that a config asks for."""
     return PreparationSteps(
-        tuple(structs.replace(join, path=absolute(join.path)) for join in config.data.join),
+        tuple(structs.replace(join, path=absolute_path(join.path)) for join in config.data.join),
         tuple(config.prepare.derive.items()),
         tuple(config.prepare.filter.items()),
         config.prepare.function,
@@ -121,4 +122,4 @@ def selection_of(dataset: Dataset, schema: pa.Schema) -> Selection:
     """What is read of a data set: the columns of ``schema``, and those that it is filtered by."""
     filtered = {column for column, _, _ in dataset.filters}
     filter_schema = pa.schema([field for field in dataset.schema if field.name in filtered])
-    return Selection(schema, dataset.folders, dataset.filters, filter_schema, dataset.storage)
+    return Selection(schema, dataset.hive_columns, dataset.filters, filter_schema, dataset.storage)

@@ -7,8 +7,7 @@ import pyarrow as pa
 from msgspec import structs
 
 from pipeline import config as cfg
-from pipeline.io.dataset import Dataset, open_dataset
-from pipeline.io.parquet_footers import BadFile
+from pipeline.io.dataset import Dataset, QuarantinedFile, open_dataset
 from pipeline.preparation.transforms import check_join
 
 # A joined table up to this size is held by every worker as a whole; a larger one is shuffled.
@@ -29,14 +28,14 @@ class Sources:
         return (self.data, *self.tables, *([self.test] if self.test is not None else []))
 
     @property
-    def identity(self) -> dict[str, str]:
+    def file_versions(self) -> dict[str, str]:
         """For every file, by path, the text that tells whether it is still the same."""
-        return {path: text for dataset in self.datasets for path, text in dataset.identity.items()}
+        return {path: text for dataset in self.datasets for path, text in dataset.file_versions.items()}
 
     @property
-    def bad_files(self) -> tuple[BadFile, ...]:
+    def quarantined_files(self) -> tuple[QuarantinedFile, ...]:
         """The files that were quarantined before any batch was made of them."""
-        return tuple(file for dataset in self.datasets for file in dataset.bad)
+        return tuple(file for dataset in self.datasets for file in dataset.quarantined)
 
 
 def open_sources(config: cfg.Config) -> Sources:

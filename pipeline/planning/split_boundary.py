@@ -6,9 +6,9 @@ import pyarrow as pa
 from pipeline import config as cfg
 from pipeline.errors import ConfigError
 from pipeline.io.batching import Batch, form_batches
+from pipeline.io.column_types import type_as_read
 from pipeline.io.dataset import Dataset
-from pipeline.io.parquet_footers import plain
-from pipeline.io.row_group_stats import time_at
+from pipeline.io.row_group_stats import estimate_quantile
 from pipeline.preparation.split import separate, split_batches
 
 
@@ -27,7 +27,7 @@ def first_test_value(config: cfg.Config, dataset: Dataset, meta: pd.DataFrame) -
             raise ConfigError(
                 f"split.after: missing, and column {column!r} is made by prepare; say from when rows test."
             )
-        value = time_at(dataset, column, 1 - config.split.test)
+        value = estimate_quantile(dataset, column, 1 - config.split.test)
     if not moment:
         return column, value
     try:
@@ -51,19 +51,20 @@ def plan_batches(config: cfg.Config, dataset: Dataset, test: Dataset | None, col
     batches = form_batches(dataset, config.data.batch_rows, columns)
     if test is not None:
         for column in columns:
-            if column.name in test.schema.names and plain(test.schema.field(column.name).type) != plain(column.type):
+            own = test.schema.field(column.name).type if column.name in test.schema.names else None
+            if own is not None and type_as_read(own) != type_as_read(column.type):
                 raise ConfigError(
-                    f"split.path: column {column.name!r} is {test.schema.field(column.name).type} in {test.path}, "
+                    f"split.path: column {column.name!r} is {own} in {test.path}, "
                     f"but {column.type} in {dataset.path}; write both with one type."
                 )
-            if column.name not in test.schema.names:
+            if own is None:
                 raise ConfigError(
                     f"split.path: {test.path} has no column {column.name!r}; give a test set like the data."
                 )
-        if test.folders != dataset.folders:
+        if test.hive_columns != dataset.hive_columns:
             raise ConfigError(
-                f"split.path: the folders of {test.path} name {list(test.folders)}, those of the data "
-                f"{list(dataset.folders)}; lay out both alike."
+                f"split.path: the folders of {test.path} name {list(test.hive_columns)}, those of the data "
+                f"{list(dataset.hive_columns)}; lay out both alike."
             )
         return separate(batches, form_batches(test, config.data.batch_rows, columns))
     if config.split.by == "batch":

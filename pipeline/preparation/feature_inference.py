@@ -95,7 +95,8 @@ def choose_features(frame: pd.DataFrame, config: cfg.Config, task: LearningTask)
             raise ConfigError(f"features.columns.{name}.{vain}: {name!r} is {treated[name]}, which knows {known}.")
     options = {}
     for name, kind in treated.items():
-        changed = {key: value for key, value in named.of(name).options().items() if key in TREATED_BY[kind]}
+        own = named.transform_for(name).non_defaults()
+        changed = {key: value for key, value in own.items() if key in TREATED_BY[kind]}
         if changed:
             options[name] = changed
             reasons[name] += "; " + ", ".join(f"{key} {value}" for key, value in changed.items())

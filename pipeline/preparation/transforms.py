@@ -14,7 +14,7 @@ from pipeline.errors import ConfigError, DataError
 from pipeline.io.batching import form_batches
 from pipeline.io.dataset import Dataset, open_dataset
 from pipeline.io.reader import Selection, empty_frame, read_batch, without_categories
-from pipeline.io.storage import PLAIN, Storage
+from pipeline.io.storage import DEFAULT_STORAGE, Storage
 from pipeline.preparation import expressions
 
 MATCHED = "__matched_"
@@ -30,7 +30,7 @@ class PreparationSteps:
     filter: tuple[tuple[str, str], ...] = ()
     """(name, condition): rows that do not meet it are dropped, and counted under the name."""
     function: str | None = None
-    storage: Storage = PLAIN
+    storage: Storage = DEFAULT_STORAGE
     """Where the joins' tables are."""
 
     @property
@@ -130,7 +130,7 @@ def small_table(
     columns: tuple[str, ...],
     prefix: str,
     empty: bool = False,
-    storage: Storage = PLAIN,
+    storage: Storage = DEFAULT_STORAGE,
 ) -> pd.DataFrame:
     """A join's table, indexed by its key: read once in each worker, not sent with each task.
 
@@ -138,7 +138,7 @@ def small_table(
     """
     dataset = open_dataset(path, storage=storage)
     wanted = pa.schema([dataset.schema.field(c) for c in [*on, *columns]])
-    selection = Selection(wanted, dataset.folders, storage=storage)
+    selection = Selection(wanted, dataset.hive_columns, storage=storage)
     parts = [empty_frame(selection.schema)]
     if not empty:
         parts = [read_batch(batch, selection) for batch in form_batches(dataset, "file")]
@@ -150,7 +150,7 @@ def small_table(
     return table
 
 
-def check_join(join: JoinConfig, known: Sequence[str], storage: Storage = PLAIN) -> Dataset:
+def check_join(join: JoinConfig, known: Sequence[str], storage: Storage = DEFAULT_STORAGE) -> Dataset:
     """The join's table, if it has its columns and the batches have its key."""
     table = open_dataset(join.path, storage=storage)
     names = table.schema.names

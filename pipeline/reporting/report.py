@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline import config as cfg
-from pipeline.io.run_folder import LAST
+from pipeline.io.run_folder import REPORT_FILE
 from pipeline.models import persistence
 from pipeline.planning.plan import Plan
 from pipeline.reporting import model_card
@@ -110,5 +110,5 @@ def files(config: cfg.Config, report: dict[str, Any], model: bytes, ledger: pd.D
         persistence.FILE: model,
         model_card.FILE: model_card.model_card(report, config, name).encode(),
         PAGE: report_page(report, text, name).encode(),
-        LAST: (json.dumps(report, indent=2) + "\n").encode(),
+        REPORT_FILE: (json.dumps(report, indent=2) + "\n").encode(),
     }

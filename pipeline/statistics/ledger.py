@@ -8,7 +8,7 @@ import pandas as pd
 
 from pipeline.errors import DataError
 from pipeline.io.batching import Batch
-from pipeline.io.parquet_footers import BadFile
+from pipeline.io.dataset import QuarantinedFile
 from pipeline.preparation.split import NOT_FINITE, QUARANTINED, REASONS, UNSEEN_LABEL
 from pipeline.statistics.summary import Summary
 
@@ -31,11 +31,11 @@ class Ledger:
     """By number: the rows of each fate (of "train" without those of "validation") and of each reason."""
     errors: Mapping[int, str] = field(default_factory=dict)
     """Why a batch was set aside, by number."""
-    files: tuple[BadFile, ...] = ()
+    files: tuple[QuarantinedFile, ...] = ()
     """Files that were set aside before they were made batches of."""
 
     @classmethod
-    def of(cls, summary: Summary, classes: pd.Index | None = None, files: Sequence[BadFile] = ()) -> "Ledger":
+    def of(cls, summary: Summary, classes: pd.Index | None = None, files: Sequence[QuarantinedFile] = ()) -> "Ledger":
         """From a merged summary; test rows of a class that training lacks cannot be scored and are rejected.
 
         ``classes`` are those of a model that exists; None: those of the training rows.
@@ -170,7 +170,7 @@ class Ledger:
         """What `dumped` gave."""
         batches = {int(number): rows for number, rows in values["batches"].items()}
         errors = {int(number): reason for number, reason in values["errors"].items()}
-        files = tuple(BadFile(**file) for file in values["files"])
+        files = tuple(QuarantinedFile(**file) for file in values["files"])
         return cls(**{**values, "batches": batches, "errors": errors, "files": files})
 
     def __str__(self) -> str:

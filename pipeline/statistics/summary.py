@@ -58,7 +58,9 @@ def summarise(
     for j, name in enumerate(columns.numbers):
         t = columns.treatment(name)
         column = packed.numbers[:, j]
-        numbers[name] = NumericStats.of(column, trains, reference.center[j], reference.unit[j], t.log1p, t.ranked)
+        numbers[name] = NumericStats.of(
+            column, trains, reference.center[j], reference.unit[j], t.log1p, t.needs_quantiles
+        )
     folds = batch.fold[trains] if batch.fold is not None else np.zeros(len(trains), dtype=np.int8)
     counts, targets = {}, {}
     if explore:

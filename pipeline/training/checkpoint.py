@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.engine.cluster.version_check import EXACT
 from pipeline.errors import DataError
-from pipeline.io.run_folder import UNFINISHED, RunFolder
+from pipeline.io.run_folder import CHECKPOINT_FOLDER, RunFolder
 from pipeline.models import persistence
 from pipeline.training.fitted_state import FittedState
 from pipeline.training.lane import Lane, new_lane
@@ -119,11 +119,11 @@ class Checkpoints:
         return state
 
     def _names(self, kind: str) -> list[str]:
-        return self._folder.names(f"{UNFINISHED}/{kind}-")
+        return self._folder.names(f"{CHECKPOINT_FOLDER}/{kind}-")
 
     def _write(self, name: str, values: dict[str, Any]) -> None:
         content = persistence.dumps(values)
-        self._folder.write(f"{UNFINISHED}/{name}-{_digest(content)}.skops", content)
+        self._folder.write(f"{CHECKPOINT_FOLDER}/{name}-{_digest(content)}.skops", content)
 
     def _read(self, name: str) -> dict[str, Any] | None:
         """None, and a line that says so, where the file is not what was written."""

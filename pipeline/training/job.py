@@ -240,7 +240,7 @@ class Job:
     def _assess(self, source: BatchSource, encoder: Encoder, estimator: Any) -> tuple[Ledger, Findings, dict[str, Any]]:
         summary, plan = self._summarise(source, TEST), self.plan
         classes = getattr(estimator, "classes_", None)
-        ledger = Ledger.of(summary, None if classes is None else pd.Index(classes), plan.sources.bad_files)
+        ledger = Ledger.of(summary, None if classes is None else pd.Index(classes), plan.sources.quarantined_files)
         ledger = ledger.balanced(plan.batches, plan.config.data.max_bad_batches)
         if not ledger.test:
             raise DataError(f"{self.plan.config.data.path}: no rows to evaluate on ({ledger}); give --all.")

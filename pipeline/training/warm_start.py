@@ -20,7 +20,7 @@ from pipeline import config as cfg
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation import drift
-from pipeline.io.run_folder import LAST, RunFolder
+from pipeline.io.run_folder import REPORT_FILE, RunFolder
 from pipeline.models import persistence
 from pipeline.models.calibration import CalibratedModel
 from pipeline.models.factory import make
@@ -66,12 +66,12 @@ def load_base_run(place: str) -> BaseRun:
         No finished run is there.
     """
     folder = RunFolder(place)
-    if not folder.exists(LAST):
+    if not folder.exists(REPORT_FILE):
         raise DataError(f"--from {place}: no finished run is there; give the folder of one.")
     model: Pipeline = persistence.load(place)
     estimator = model.named_steps["model"]
     estimator = estimator.estimator if isinstance(estimator, CalibratedModel) else estimator
-    report = json.loads(folder.read(LAST))
+    report = json.loads(folder.read(REPORT_FILE))
     return BaseRun(place, model.named_steps["preprocess"], estimator, report, persistence.fingerprint(model))
 
 
@@ -161,7 +161,7 @@ def warm_start_state(base: BaseRun, summary: Summary, plan: Plan) -> FittedState
         centre, scale = (label["mean"], label["std"]) if scaled else (0.0, 1.0)
         target, told = replace(now, centre=centre, scale=scale), label
     else:
-        ledger = Ledger.of(summary, pd.Index(classes), plan.sources.bad_files)
+        ledger = Ledger.of(summary, pd.Index(classes), plan.sources.quarantined_files)
         ledger = ledger.balanced(plan.batches, plan.config.data.max_bad_batches)
         for side, rows in (("training", ledger.train), ("testing", ledger.test)):
             if not rows:

@@ -67,7 +67,7 @@ CASES = {
         lambda d: (d / "c.toml").unlink() or (d / "data").rename(d / "c.toml"),
         [],
         2,
-        "c.toml: a folder without config.toml; give a config or a run's folder",
+        "c.toml: a folder without config.toml; give a config or a run folder",
     ),
     "no config": (lambda d: (d / "c.toml").unlink(), [], 2, "cannot read the config"),
 }

@@ -51,7 +51,7 @@ REPORT = {
 @pytest.fixture(autouse=True)
 def own_secrets(monkeypatch):
     """Other tests' texts are not redacted by the secrets of these."""
-    monkeypatch.setattr("pipeline.io.redact._known", set())
+    monkeypatch.setattr("pipeline.io.redact._secrets", set())
 
 
 @pytest.fixture

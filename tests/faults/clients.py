@@ -15,7 +15,7 @@ def client(config: str | None, out: str, scheduler: str, die: tuple[int, str] | 
     """Run, or resume where ``config`` is None; ``die`` is the number of a write, and "before", "half" or "after" it."""
     # The workers have the package: what is sent would be the same.
     session.send_code = lambda client, modules: []
-    whole, count = run_folder._write, 0
+    whole, count = run_folder.write_atomically, 0
 
     def deadly(path: Path, content: bytes, *args: Any, **options: Any) -> None:
         nonlocal count
@@ -29,7 +29,7 @@ def client(config: str | None, out: str, scheduler: str, die: tuple[int, str] | 
             os.kill(os.getpid(), signal.SIGKILL)
         whole(path, content, *args, **options)
 
-    run_folder._write = deadly
+    run_folder.write_atomically = deadly
     options = {"scheduler": scheduler}
     run(config and Path(config), (), options, None if config is None else out, resume=out if config is None else None)
 

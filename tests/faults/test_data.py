@@ -49,7 +49,7 @@ BROKEN = {
     ),
     "a column twice": (
         lambda path: pq.write_table(pa.table([[1], [2]], names=["x", "x"]), path),
-        "column 'x' stands there twice",
+        "has two columns 'x'",
     ),
 }
 

@@ -101,7 +101,7 @@ def test_row_11_a_full_scratch_folder_is_told(own):
 
 def test_row_11_a_read_only_folder_is_told(own):
     done = on_small_disk("1m", f"mount -o remount,ro full && {PIPELINE} --out full/run; echo code $?", own)
-    assert "--out full/run: cannot be written to (Read-only file system); name another place." in done.stderr
+    assert "--out full/run: cannot be written to (Read-only file system); name another folder." in done.stderr
     assert "code 2" in done.stdout
 
 

@@ -135,7 +135,7 @@ def test_row_5_a_scheduler_killed_is_told_at_once_and_resumed_on_another(
     with pytest.raises(ClusterError, match=r"tcp://127\.0\.0\.1:\d+: the scheduler went away"):
         run(config, slow, {"scheduler": address}, out=str(folder))
     assert time.monotonic() - killed[0] < 20, "it is not looked for during cluster.timeout"
-    assert folder.resumable
+    assert folder.has_checkpoint
     with pytest.raises(ClusterError, match="no scheduler answered within 1 s"):
         run(None, ("cluster.timeout=1",), {"scheduler": address}, resume=str(folder))
     worker.wait(30)

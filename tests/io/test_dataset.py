@@ -11,15 +11,90 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import ConfigError, DataError
+from pipeline.errors import DataError
 from pipeline.io.batching import form_batches, group_by_row_group
 from pipeline.io.dataset import Dataset, open_dataset
 from pipeline.io.reader import Selection, empty_frame, read_batch, read_span
 from tests.conftest import table, write
 
 
+def test_folder_names_add_columns_after_those_of_the_files(tmp_path):
+    for year in (2025, 2026):
+        (tmp_path / f"year={year}").mkdir()
+        pd.DataFrame({"x": [1.5]}).to_parquet(tmp_path / f"year={year}" / "a.parquet")
+    dataset = open_dataset(str(tmp_path))
+    assert (dataset.schema.names, dataset.hive_columns) == (["x", "year"], ("year",))
+    assert dataset.original_schema == dataset.schema
+    assert [file.values for file in dataset.files] == [(2025,), (2026,)]
+    assert open_dataset(str(tmp_path / "year=2025")).hive_columns == ()
+
+
+def test_a_column_of_files_and_folders_is_named(tmp_path):
+    (tmp_path / "x=1").mkdir()
+    pd.DataFrame({"x": [1]}).to_parquet(tmp_path / "x=1" / "a.parquet")
+    with pytest.raises(DataError, match="column 'x' is in the files and in the folders' names"):
+        open_dataset(str(tmp_path))
+
+
+def test_filters_prune_files_and_row_groups(tmp_path):
+    pd.DataFrame({"i": range(1000), "c": "x"}).to_parquet(tmp_path / "a.parquet", row_group_size=100)
+    pd.DataFrame({"i": range(-50, 0), "c": "x"}).to_parquet(tmp_path / "b.parquet")
+    dataset = open_dataset(str(tmp_path), [("i", ">=", 850)])
+    assert (dataset.rows, dataset.pruned, len(dataset.files)) == (200, 850, 1)
+    assert dataset.files[0].row_groups == ((8, 100), (9, 100))
+
+
+def test_filters_that_leave_no_row_group_and_files_without_rows_are_errors(tmp_path):
+    pd.DataFrame({"i": [1, 2]}).to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=r"data\.filters leave no row group of it; .* or widen the filters"):
+        open_dataset(str(tmp_path), [("i", "<", 0)])
+    pd.DataFrame({"i": []}).to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(DataError, match="the Parquet files hold no rows; check what wrote them"):
+        open_dataset(str(tmp_path))
+
+
+def test_quarantine_keeps_the_files_that_agree_and_says_why_of_the_others(folder, frame):
+    (folder / "part-001.parquet").write_bytes(b"PAR1")
+    frame.head(7).drop(columns="x").to_parquet(folder / "part-002.parquet", index=False)
+    with pytest.raises(DataError, match=r"part-001\.parquet: not a readable"):
+        open_dataset(str(folder))
+    dataset = open_dataset(str(folder), quarantine=True)
+    assert (dataset.rows, len(dataset.files)) == (1_000, 2)
+    unreadable, deviating = dataset.quarantined
+    assert (unreadable.rows, deviating.rows) == (0, 7)
+    assert "part-001.parquet: not a readable" in unreadable.reason
+    assert "part-002.parquet: column 'x' is missing" in deviating.reason
+
+
+def test_quarantine_of_every_file_is_an_error(tmp_path):
+    (tmp_path / "a.parquet").write_bytes(b"PAR1")
+    with pytest.raises(DataError, match=r"a\.parquet: not a readable"):
+        open_dataset(str(tmp_path), quarantine=True)
+
+
+def test_the_version_of_each_file_changes_with_it(folder, frame):
+    (folder / "part-003.parquet").write_bytes(b"PAR1")
+    before = open_dataset(str(folder), quarantine=True).file_versions
+    frame.head(3).to_parquet(folder / "part-001.parquet", index=False)
+    after = open_dataset(str(folder), quarantine=True).file_versions
+    changed = [path for path in before if before[path] != after[path]]
+    assert changed == [str(folder / "part-001.parquet")]
+    assert before[str(folder / "part-003.parquet")].startswith("quarantined (")
+
+
+def test_the_bytes_of_a_row_count_long_texts_by_their_mean_size(tmp_path):
+    texts = [f"{i:0300d}" for i in range(100)]
+    pd.DataFrame({"i": range(100), "short": "ab", "long": texts}).to_parquet(tmp_path / "a.parquet", index=False)
+    dataset = open_dataset(str(tmp_path))
+    assert dataset.row_bytes(dataset.schema) == 8 + 24 + 512
+    assert dataset.row_bytes(pa.schema([])) == 1
+
+
+# Reading and batching.
+
+
 def selection(dataset: Dataset) -> Selection:
-    return Selection(dataset.schema, dataset.folders, dataset.filters, dataset.schema)
+    return Selection(dataset.schema, dataset.hive_columns, dataset.filters, dataset.schema)
 
 
 def read_all(path, batch_rows="auto", filters=()) -> pd.DataFrame:
@@ -44,41 +119,11 @@ def test_batches_hold_every_row_in_order_however_they_are_formed(tmp_path):
     assert {b.rows for b in form_batches(dataset, 200)} == {200}
 
 
-def test_file_folder_and_glob_name_the_same_rows(folder):
-    assert open_dataset(str(folder)).rows == open_dataset(f"{folder}/*.parquet").rows == 2_000
-    assert open_dataset(str(folder / "part-000.parquet")).rows == 500
-
-
 def test_an_empty_frame_has_the_dtypes_of_a_batch(folder):
     dataset = open_dataset(str(folder))
     batch = read_batch(form_batches(dataset)[0], selection(dataset))
     assert isinstance(batch["c"].dtype, pd.CategoricalDtype)
     assert [d.kind for d in empty_frame(dataset.schema).dtypes] == [d.kind for d in batch.dtypes]
-
-
-def test_missing_path(tmp_path):
-    with pytest.raises(DataError, match="nowhere: no such file or folder"):
-        open_dataset(str(tmp_path / "nowhere"))
-
-
-def test_folder_without_parquet(tmp_path):
-    (tmp_path / "a.csv").write_text("a\n1\n")
-    with pytest.raises(DataError, match="no Parquet file"):
-        open_dataset(str(tmp_path))
-
-
-@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"PAR1 and then nothing"])
-def test_file_that_is_not_parquet_is_named(folder, content):
-    (folder / "bad.parquet").write_bytes(content)
-    with pytest.raises(DataError, match=r"bad\.parquet: not a readable Parquet file"):
-        open_dataset(str(folder))
-
-
-def test_truncated_file_is_named(folder):
-    path = folder / "part-002.parquet"
-    path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(DataError, match=r"part-002\.parquet.*truncated"):
-        open_dataset(str(folder))
 
 
 def test_damaged_page_is_named(folder):
@@ -89,18 +134,6 @@ def test_damaged_page_is_named(folder):
     dataset = open_dataset(str(folder))
     with pytest.raises(DataError, match=r"part-002\.parquet: cannot be decoded"):
         read_batch(form_batches(dataset, "file")[2], selection(dataset))
-
-
-def test_disagreeing_types_name_file_column_and_both_types(folder, frame):
-    frame.assign(n=frame["n"].astype(float)).to_parquet(folder / "part-009.parquet")
-    with pytest.raises(DataError, match=r"part-009\.parquet: column 'n' is double, but int64 in .*part-000"):
-        open_dataset(str(folder))
-
-
-def test_column_missing_from_one_file(folder, frame):
-    frame.drop(columns="x").to_parquet(folder / "part-009.parquet")
-    with pytest.raises(DataError, match=r"part-009\.parquet: column 'x' is missing"):
-        open_dataset(str(folder))
 
 
 def test_encodings_of_strings_and_all_missing_files_agree(folder, frame):
@@ -151,12 +184,6 @@ def test_the_index_that_pandas_wrote_is_a_column_like_any_other(tmp_path):
     assert read_batch(form_batches(dataset)[0], selection(dataset))["id"].tolist() == [5, 6]
 
 
-def test_a_column_that_stands_twice_is_named(tmp_path):
-    pq.write_table(pa.table([[1], [2]], names=["x", "x"]), tmp_path / "a.parquet")
-    with pytest.raises(DataError, match=r"a\.parquet: column 'x' stands there twice"):
-        open_dataset(str(tmp_path))
-
-
 def test_neighbours_beyond_what_a_float_holds_stay_apart(tmp_path):
     values = [2**53, 2**53 + 1, None]
     pq.write_table(pa.table({"id": pa.array(values, pa.int64())}), tmp_path / "a.parquet")
@@ -193,8 +220,8 @@ def test_folders_name_columns(hive, frame):
     shown = found["kind"].astype(object)
     pd.testing.assert_series_equal(shown.isna(), found["c"].isna(), check_names=False)
     assert set(shown.dropna()) == {"a red", "a green", "a blue"}
-    assert open_dataset(str(hive / "year=2020")).folders == ("kind",)
-    assert open_dataset(f"{hive}/year=2021/*/*.parquet").folders == ("kind",)
+    assert open_dataset(str(hive / "year=2020")).hive_columns == ("kind",)
+    assert open_dataset(f"{hive}/year=2021/*/*.parquet").hive_columns == ("kind",)
 
 
 FILTERS = [
@@ -215,25 +242,11 @@ def test_filters_leave_exactly_the_rows_that_pass(hive, filters, query):
     pd.testing.assert_frame_equal(found, wanted, check_dtype=False)
 
 
-def test_filters_prune_files_and_row_groups_before_they_are_read(tmp_path):
+def test_rows_read_are_counted_before_the_filters(tmp_path):
     pd.DataFrame({"i": range(1000), "c": "x"}).to_parquet(tmp_path / "a.parquet", row_group_size=100)
     dataset = open_dataset(str(tmp_path), [("i", ">=", 850)])
-    assert (dataset.rows, dataset.pruned) == (200, 800)
     frame = read_batch(form_batches(dataset)[0], selection(dataset))
     assert (len(frame), frame.attrs["read"]) == (150, 200)
-    with pytest.raises(DataError, match=r"data\.filters leave no row group"):
-        open_dataset(str(tmp_path), [("i", "<", 0)])
-    with pytest.raises(ConfigError, match=r"data\.filters: no file has a column 'j'"):
-        open_dataset(str(tmp_path), [("j", "<", 0)])
-    with pytest.raises(ConfigError, match=r"'a' does not compare with column 'i', int64"):
-        open_dataset(str(tmp_path), [("i", "<", "a")])
-
-
-def test_folders_that_disagree_are_refused(hive, frame):
-    (hive / "month=1").mkdir()
-    frame.to_parquet(hive / "month=1" / "x.parquet")
-    with pytest.raises(DataError, match=r"month=1.*lay out both alike"):
-        open_dataset(str(hive))
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.io.urls import marked, origin_of, secrets_of, without_credentials
+from pipeline.io.urls import mask_credentials, origin_of, secrets_of, without_credentials
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from pipeline.io.urls import marked, origin_of, secrets_of, without_credentials
     ],
 )
 def test_credentials_are_told_from_what_is_public(url, clean, secrets):
-    assert without_credentials(url) == without_credentials(marked(url)) == clean
+    assert without_credentials(url) == without_credentials(mask_credentials(url)) == clean
     assert set(secrets_of(url)) == secrets
-    assert (marked(url) != url) == bool(secrets)
+    assert (mask_credentials(url) != url) == bool(secrets)
     assert without_credentials(origin_of(url)) == origin_of(clean)

@@ -42,7 +42,7 @@ def test_values_are_checked_as_the_config_is():
     values = {"model.params.l2": 3.0, "features.columns.c.min_frequency": 5, "train.lanes": 4}
     config = with_values(BASE, values)
     assert config.model.params == {"l1": 1.0, "l2": 3.0}
-    assert config.features.of("c").min_frequency == 5
+    assert config.features.transform_for("c").min_frequency == 5
     assert (config.train.lanes, BASE.train.lanes, config.data) == (4, 1, BASE.data)
     with pytest.raises(ConfigError, match=r"search.space: train.lanes: Expected `int`"):
         with_values(BASE, {"train.lanes": "many"})

@@ -78,7 +78,7 @@ def test_an_event_that_is_not_known_changes_nothing_and_warnings_are_kept():
 
 
 def test_a_listener_that_fails_is_dropped_and_told_to_the_others(monkeypatch):
-    monkeypatch.setattr("pipeline.io.redact._known", {"sesame-1001"})
+    monkeypatch.setattr("pipeline.io.redact._secrets", {"sesame-1001"})
     events, heard = Events(), []
     events.listeners += [lambda _: 1 / 0, heard.append]
     events.emit("a", value=1)

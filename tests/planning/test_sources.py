@@ -22,7 +22,7 @@ def config(tmp_path):
 
 def test_every_file_of_data_tables_and_test_set_has_an_identity(config):
     _, opened = open_tables(config, open_sources(config), ["n", "y"])
-    names = sorted(path.rpartition("/")[2] for path in opened.identity)
+    names = sorted(path.rpartition("/")[2] for path in opened.file_versions)
     assert names == ["part-000.parquet", "part-000.parquet", "part-001.parquet", "sizes.parquet"]
 
 

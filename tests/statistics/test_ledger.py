@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.errors import DataError
 from pipeline.io.batching import Batch, RowGroupRange
-from pipeline.io.parquet_footers import BadFile
+from pipeline.io.dataset import QuarantinedFile
 from pipeline.statistics.counts import Counts
 from pipeline.statistics.ledger import Ledger
 from pipeline.statistics.moments import Moments
@@ -47,7 +47,9 @@ def test_a_batch_counted_twice_fails_the_run():
 
 
 def test_more_set_aside_than_allowed_fails_the_run():
-    ledger = Ledger.of(summary(), files=[BadFile("a.parquet", 0, "broken"), BadFile("b.parquet", 3, "odd")])
+    ledger = Ledger.of(
+        summary(), files=[QuarantinedFile("a.parquet", 0, "broken"), QuarantinedFile("b.parquet", 3, "odd")]
+    )
     assert (ledger.read, ledger.rejected, ledger.reasons) == (8, 3, {"batch set aside": 3})
     assert ledger.balanced([batch(5)], 2) is ledger
     with pytest.raises(DataError, match=r"a.parquet: set aside \(broken\), and 1 more, .*max_bad_batches = 1"):
@@ -64,7 +66,7 @@ def test_evaluation_must_see_the_rows_that_test_and_tells_the_unseen_by_batch():
 
 
 def test_a_ledger_comes_back_from_a_checkpoint_as_it_was():
-    ledger = Ledger.of(summary(strange=1), files=[BadFile("a.parquet", 0, "broken")])
+    ledger = Ledger.of(summary(strange=1), files=[QuarantinedFile("a.parquet", 0, "broken")])
     assert Ledger.from_dict(json.loads(json.dumps(ledger.to_dict()))) == ledger
     table = ledger.table([batch(5)])
     assert table["where"].tolist() == ["part-0.parquet (row groups 0 to 0)", "a.parquet"]

@@ -146,14 +146,14 @@ def test_a_checkpoint_with_something_else_in_it_is_refused_and_nothing_of_it_run
 def test_other_data_is_refused_and_the_file_named(tmp_path, frame):
     data = write(frame, tmp_path / "data", 3)
     settings, folder = settings_of(data, {}), RunFolder("memory://sources")
-    then = make_plan(settings).sources.identity
-    check_sources(folder, then, make_plan(settings).sources.identity)
+    then = make_plan(settings).sources.file_versions
+    check_sources(folder, then, make_plan(settings).sources.file_versions)
     frame.head(10).to_parquet(data / "part-001.parquet", index=False)
     with pytest.raises(DataError, match=r"part-001\.parquet: when .* began it was .* rows in .*, now it is 10 rows in"):
-        check_sources(folder, then, make_plan(settings).sources.identity)
+        check_sources(folder, then, make_plan(settings).sources.file_versions)
     (data / "part-001.parquet").unlink()
     with pytest.raises(DataError, match=r"part-001\.parquet: .* now it is not there"):
-        check_sources(folder, then, make_plan(settings).sources.identity)
+        check_sources(folder, then, make_plan(settings).sources.file_versions)
 
 
 def test_joined_tables_and_test_sets_are_data_too(tmp_path, frame):
@@ -161,12 +161,12 @@ def test_joined_tables_and_test_sets_are_data_too(tmp_path, frame):
     pd.DataFrame({"n": np.arange(50), "extra": 1.0}).to_parquet(tmp_path / "join.parquet")
     join = {"path": str(tmp_path / "join.parquet"), "on": ["n"], "columns": ["extra"]}
     plan = make_plan(settings_of(data, {"data": {"join": [join]}, "split": {"path": str(test)}}))
-    assert {Path(path).name for path in plan.sources.identity} == {
+    assert {Path(path).name for path in plan.sources.file_versions} == {
         "part-000.parquet",
         "part-001.parquet",
         "join.parquet",
     }
-    assert len(plan.sources.identity) == 4
+    assert len(plan.sources.file_versions) == 4
 
 
 @pytest.fixture

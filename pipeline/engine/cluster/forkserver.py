@@ -54,9 +54,9 @@ def _written(config: str | Path | None, resume: str | Path | None) -> str:
     """The text of the config; empty where there is none."""
     try:
         if resume and not config:
-            from pipeline.io.run_folder import BEGAN, RunFolder  # not before it is needed: it imports pyarrow
+            from pipeline.io.run_folder import BEGIN_FILE, RunFolder  # not before it is needed: it imports pyarrow
 
-            return str(json.loads(RunFolder(str(resume)).read(BEGAN))["config"])
+            return str(json.loads(RunFolder(str(resume)).read(BEGIN_FILE))["config"])
         path = Path(config or "")
         path = path.parent if path.suffix == ".skops" else path
         return (path / "config.toml" if path.is_dir() else path).read_text()

@@ -5,7 +5,7 @@ from click.testing import CliRunner
 
 from pipeline.cli import main
 from pipeline.engine.cluster import forkserver
-from pipeline.io.run_folder import BEGAN
+from pipeline.io.run_folder import BEGIN_FILE
 
 NONE = "[cluster]\nworkers = 0\n"
 FAR = '[cluster]\nscheduler = "tcp://h:1"\n'
@@ -47,8 +47,8 @@ def test_a_run_that_goes_on_is_asked_how_it_began(tmp_path, started):
     forkserver.start_early(None, tmp_path, (), {})
     forkserver.start_early(None, None, (), {})
     assert len(started) == 2, "nothing is written there"
-    (tmp_path / BEGAN).parent.mkdir()
-    (tmp_path / BEGAN).write_text(json.dumps({"config": NONE}))
+    (tmp_path / BEGIN_FILE).parent.mkdir()
+    (tmp_path / BEGIN_FILE).write_text(json.dumps({"config": NONE}))
     forkserver.start_early(None, tmp_path, (), {})
     assert len(started) == 2
     forkserver.start_early(None, tmp_path, (), {"workers": 2})

@@ -53,9 +53,9 @@ def test_workers_are_a_number_a_range_or_none():
     assert (scheduler_spec.count(parse(workers=[2, 50])), scheduler_spec.count(parse(workers=3))) == (2, 3)
     assert (scheduler_spec.bounds(parse(workers=3)), scheduler_spec.count(parse())) == (None, None)
     for wrong in ([5, 2], [0, 2], [1], [1, 2, 3]):
-        with pytest.raises(ConfigError, match=r"cluster.workers: \[.*write the fewest, 1 or more, and the most"):
+        with pytest.raises(ConfigError, match=r"cluster.workers: \[.*write the fewest workers \(at least 1\)"):
             parse(workers=wrong)
     with pytest.raises(ConfigError, match=r"cluster.workers: -1"):
         parse(workers=-1)
-    with pytest.raises(ConfigError, match=r"0 is no cluster, but cluster.scheduler is tcp:"):
+    with pytest.raises(ConfigError, match=r"0 means no cluster, but cluster.scheduler is tcp:"):
         parse(workers=0, scheduler="tcp://h:1")

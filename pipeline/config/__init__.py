@@ -1,0 +1,51 @@
+"""Configuration: TOML in, frozen values out. Every mistake is one sentence that names the key.
+
+Belongs here: the keys (`schema`), how a file and ``--set`` become values (`loading`, `overrides`), rules that types
+cannot express (`checks`), and how a config is saved (`saving`).
+
+May import: `errors`, `io`.
+
+To add a key, add a field to a class in `schema` and a row to the README's table; a rule between keys goes to `checks`.
+"""
+
+from pipeline.config.loading import load, loads, parse, section
+from pipeline.config.messages import suggest
+from pipeline.config.saving import dump, flat
+from pipeline.config.schema import (
+    AggregateConfig,
+    ClusterConfig,
+    ColumnTransform,
+    Config,
+    DataConfig,
+    EvaluateConfig,
+    FeatureConfig,
+    JoinConfig,
+    ModelConfig,
+    PrepareConfig,
+    SearchConfig,
+    SplitConfig,
+    TrainConfig,
+)
+
+__all__ = [
+    "AggregateConfig",
+    "ClusterConfig",
+    "ColumnTransform",
+    "Config",
+    "DataConfig",
+    "EvaluateConfig",
+    "FeatureConfig",
+    "JoinConfig",
+    "ModelConfig",
+    "PrepareConfig",
+    "SearchConfig",
+    "SplitConfig",
+    "TrainConfig",
+    "dump",
+    "flat",
+    "load",
+    "loads",
+    "parse",
+    "section",
+    "suggest",
+]

@@ -1,0 +1,82 @@
+import os
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.errors import DataError
+from pipeline.io.dataset import open_dataset
+from pipeline.io.parquet_footers import Footer, read_footers, version_of
+from pipeline.io.storage import DEFAULT_STORAGE
+
+
+def footer_of(path) -> Footer:
+    (footer,) = read_footers([str(path)], DEFAULT_STORAGE)
+    assert isinstance(footer, Footer), footer
+    return footer
+
+
+def test_a_footer_has_schema_row_groups_and_sizes_of_texts(tmp_path):
+    frame = pd.DataFrame({"i": range(25), "c": "ab"})
+    frame.to_parquet(tmp_path / "a.parquet", row_group_size=10, index=False, compression=None)
+    footer = footer_of(tmp_path / "a.parquet")
+    assert (footer.schema.names, footer.group_rows, footer.rows) == (["i", "c"], (10, 10, 5), 25)
+    assert footer.text_bytes.keys() == {"c"}
+    assert footer.text_bytes["c"] > 0
+
+
+def test_nested_columns_leave_the_sizes_of_texts_unknown(tmp_path):
+    pq.write_table(pa.table({"l": [[1], [2]], "c": ["a", "b"]}), tmp_path / "a.parquet")
+    assert footer_of(tmp_path / "a.parquet").text_bytes == {}
+
+
+def test_old_sparks_timestamps_are_in_microseconds(tmp_path):
+    times = pa.array([np.datetime64("1066-10-14", "us")])
+    pq.write_table(pa.table({"t": times}), tmp_path / "a.parquet", use_deprecated_int96_timestamps=True)
+    assert footer_of(tmp_path / "a.parquet").schema.field("t").type == pa.timestamp("us")
+
+
+def test_footers_come_in_the_order_of_the_files_with_errors_in_place(folder):
+    (folder / "part-001.parquet").write_bytes(b"PAR1")
+    paths = [f"file://{folder}/part-00{i}.parquet" for i in range(3)]
+    first, second, third = read_footers(paths, DEFAULT_STORAGE)
+    assert (first.path, third.path) == (paths[0], paths[2])
+    assert isinstance(second, DataError)
+    assert paths[1] in str(second)
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"PAR1 and then nothing"])
+def test_a_file_that_is_not_parquet_is_named(folder, content):
+    (folder / "bad.parquet").write_bytes(content)
+    with pytest.raises(DataError, match=r"bad\.parquet: not a readable Parquet file"):
+        open_dataset(str(folder))
+
+
+def test_a_truncated_file_is_named(folder):
+    path = folder / "part-002.parquet"
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(DataError, match=r"part-002\.parquet.*truncated"):
+        open_dataset(str(folder))
+
+
+def test_two_columns_of_one_name_are_named(tmp_path):
+    pq.write_table(pa.table([[1], [2]], names=["x", "x"]), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=r"a\.parquet: has two columns 'x'"):
+        open_dataset(str(tmp_path))
+
+
+def test_the_version_of_a_file_changes_with_its_size_and_its_time(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"123")
+    os.utime(path, ns=(0, 1_000_000_007))
+    assert version_of(str(path)) == "3 bytes written 1970-01-01 00:00:01.000000007"
+
+
+def test_the_version_of_a_remote_file_is_its_size_and_tag():
+    class Handle:
+        details = {"size": 1_234, "ETag": '"abc"', "mtime": 5}  # noqa: RUF012
+
+    assert version_of(Handle()) == '1,234 bytes "abc"'
+    assert version_of(object()) == "0 bytes"
