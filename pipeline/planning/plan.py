@@ -13,10 +13,10 @@ from msgspec import structs
 from pipeline import config as cfg
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.evaluation.drift import check_schema
-from pipeline.io.batching import Batch, form_batches, target_rows
+from pipeline.io.batching import Batch, auto_batch_rows, form_batches
 from pipeline.io.dataset import Dataset, absolute, open_dataset
 from pipeline.io.parquet_footers import BadFile
-from pipeline.io.reader import Selection, empty_frame, read_head
+from pipeline.io.reader import ReadSpec, empty_frame, read_head
 from pipeline.metrics.registry import user_metrics
 from pipeline.models import factory
 from pipeline.models.merging import delta_class
@@ -25,9 +25,11 @@ from pipeline.preparation.batch_pipeline import BatchRecipe
 from pipeline.preparation.columns import CROSS, Columns, unique
 from pipeline.preparation.expressions import names_in
 from pipeline.preparation.feature_inference import KINDS, FeatureSelection, choose_features, choose_task
+from pipeline.preparation.joins import check_join, matched_column
 from pipeline.preparation.packing import PackingScale
 from pipeline.preparation.slice_columns import SliceColumn, keys_of, slice_columns
-from pipeline.preparation.transforms import MATCHED, PreparationSteps, check_join, prepare
+from pipeline.preparation.split import SplitSpec
+from pipeline.preparation.transforms import PreparationSteps, prepare
 
 FEW_INTEGERS = 20
 # A joined table that every worker holds as a whole may be so large.
@@ -93,20 +95,22 @@ class Plan:
         config = self.config
         beside = [column.name for column in self.slices] + ([] if self.after is None else [self.after[0]])
         return BatchRecipe(
-            selection=selection_of(self.dataset, self.columns),
+            read_spec=ReadSpec.of(self.dataset, self.columns),
             steps=steps(config),
             columns=tuple(unique([*self.identity, *self.features.columns.names, config.data.label, *beside])),
             label=config.data.label,
             features=replace(self.features, reasons={}),
             reference=self.reference,
-            identity=tuple(self.identity),
-            test=config.split.test,
-            validation=config.train.validation_fraction if config.keeps_validation else 0.0,
-            seed=config.train.seed,
-            folds=config.split.folds or (TARGET_FOLDS if self.features.columns.needs_folds or self.exploring else 0),
-            after=self.after,
+            split=SplitSpec(
+                tuple(self.identity),
+                config.split.test,
+                config.train.seed,
+                config.train.validation_fraction if config.keeps_validation else 0.0,
+                config.split.folds or (TARGET_FOLDS if self.features.columns.needs_folds or self.exploring else 0),
+                self.after,
+                bootstrap=bool(config.evaluate.bootstrap) and not self.exploring,
+            ),
             explore=self.exploring,
-            grouped=bool(config.evaluate.bootstrap) and not self.exploring,
             slices=self.slices,
             quarantine=config.data.on_bad_batch == "quarantine",
         )
@@ -169,7 +173,7 @@ class Plan:
         rule = self.config.data.batch_rows
         if rule != "auto":
             return f"data.batch_rows = {rule}"
-        width, rows = self.dataset.row_bytes(self.columns), target_rows(self.dataset, self.columns)
+        width, rows = self.dataset.row_bytes(self.columns), auto_batch_rows(self.dataset, self.columns)
         return f"about {rows:,}, or {rows * width / 2**20:.1f} MiB of {width} bytes a row, suit {self.rows:,} rows"
 
 
@@ -182,13 +186,6 @@ def steps(config: cfg.Config) -> PreparationSteps:
         config.prepare.function,
         config.data.storage_options,
     )
-
-
-def selection_of(dataset: Dataset, schema: pa.Schema) -> Selection:
-    """What is read of a data set: some columns, and those that it is filtered by."""
-    looked_at = {column for column, _, _ in dataset.filters}
-    by = pa.schema([f for f in dataset.schema if f.name in looked_at])
-    return Selection(schema, dataset.folders, dataset.filters, by, dataset.storage)
 
 
 def make_plan(config: cfg.Config, trained: Columns | None = None, remembered: dict[str, Any] | None = None) -> Plan:
@@ -227,7 +224,7 @@ def make_plan(config: cfg.Config, trained: Columns | None = None, remembered: di
         dtype, pd.CategoricalDtype | pd.StringDtype | pd.BooleanDtype | np.dtypes.BoolDType
     ):
         raise ConfigError(f"data.label: {label!r} is {dtype}; a label is a number, a boolean or a string.")
-    head = _head(config, form_batches(dataset, config.data.batch_rows, schema), selection_of(dataset, schema))
+    head = _head(config, form_batches(dataset, config.data.batch_rows, schema), ReadSpec.of(dataset, schema))
     few = number and _is_class_number(head[label], pd.api.types.is_integer_dtype(dtype))
     task, reason = choose_task(dtype, config, factory.kind(config.model), few)
     if task == "regression" and not number:
@@ -263,9 +260,10 @@ def make_plan(config: cfg.Config, trained: Columns | None = None, remembered: di
     if not config.prepare.function:  # only what the run uses is read
         used = {*features.columns.names, label, config.split.column, *(c for join in config.data.join for c in join.on)}
         used |= {column.name for column in slices}
+        used |= {matched_column(join) for join in config.data.join}
         expressions = (*config.prepare.derive.values(), *config.prepare.filter.values())
         used = used.union(*map(names_in, expressions))
-        schema = pa.schema([f for f in schema if f.name in used or f.name.startswith(MATCHED)])
+        schema = pa.schema([f for f in schema if f.name in used])
     reference = PackingScale.of(head, features.columns)
     after = first_test_value(config, dataset, meta)
     batches = batches_of(config, dataset, test, schema)
@@ -273,15 +271,15 @@ def make_plan(config: cfg.Config, trained: Columns | None = None, remembered: di
     return Plan(config, dataset, batches, schema, meta, features, reason, reference, after, slices, others=others)
 
 
-def _head(config: cfg.Config, batches: Sequence[Batch], selection: Selection) -> pd.DataFrame:
+def _head(config: cfg.Config, batches: Sequence[Batch], spec: ReadSpec) -> pd.DataFrame:
     """The first rows, prepared: of the first batch that can be."""
     allowed = config.data.max_bad_batches if config.data.on_bad_batch == "quarantine" else 0
     for batch in batches[:allowed]:
         with contextlib.suppress(PipelineError):  # its turn to be set aside comes
-            return prepare(read_head(batch, selection), steps(config))[0]
+            return prepare(read_head(batch, spec), steps(config))[0]
     batch = batches[min(allowed, len(batches) - 1)]
     try:
-        return prepare(read_head(batch, selection), steps(config))[0]
+        return prepare(read_head(batch, spec), steps(config))[0]
     except DataError as error:
         raise DataError(f"batch {batch.number} ({batch}): {error}") from error
 
