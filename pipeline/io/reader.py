@@ -33,8 +33,8 @@ class ReadSpec:
 
     schema: pa.Schema
     """The columns to read."""
-    folders: tuple[str, ...] = ()
-    """All columns that the folders' names give, in their order."""
+    hive_columns: tuple[str, ...] = ()
+    """All columns that are not in the files but in the names of their folders, in order."""
     filters: tuple[Filter, ...] = ()
     filter_schema: pa.Schema = field(default_factory=lambda: pa.schema([]))
     """The columns that the filters compare."""
@@ -156,8 +156,8 @@ def _decoded_tables(row_groups: Sequence[RowGroupRange], spec: ReadSpec, max_row
     """Tables of at most ``max_rows`` rows, or for None of all row groups of a file; files are open only meanwhile."""
     schema = spec.full_schema
     for of_file in row_groups:
-        folder_values = dict(zip(spec.folders, of_file.values, strict=True))
-        columns, groups = [name for name in schema.names if name not in folder_values], list(of_file.groups)
+        hive_values = dict(zip(spec.hive_columns, of_file.values, strict=True))
+        columns, groups = [name for name in schema.names if name not in hive_values], list(of_file.groups)
         with _open(of_file, spec) as file:
             if max_rows is None:
                 tables = iter([file.read_row_groups(groups, columns=columns, use_threads=False)])
@@ -165,8 +165,8 @@ def _decoded_tables(row_groups: Sequence[RowGroupRange], spec: ReadSpec, max_row
                 parts = file.iter_batches(max_rows, row_groups=groups, columns=columns, use_threads=False)
                 tables = (pa.Table.from_batches([part]) for part in parts)
             for table in tables:
-                for f in (f for f in schema if f.name in folder_values):
-                    constant = pa.repeat(pa.scalar(folder_values[f.name], f.type), len(table))
+                for f in (f for f in schema if f.name in hive_values):
+                    constant = pa.repeat(pa.scalar(hive_values[f.name], f.type), len(table))
                     table = table.append_column(f, constant)
                 yield table
 
@@ -192,7 +192,8 @@ def _unchanged(row_groups: RowGroupRange, handle: Any) -> Iterator[None]:
 def _open(row_groups: RowGroupRange, spec: ReadSpec) -> Iterator[pq.ParquetFile]:
     """The opened file of some row groups; an error inside the block becomes a `DataError` that names the file."""
     path = row_groups.path
-    strings = [f.name for f in spec.schema_with_filters if pa.types.is_string(f.type) and f.name not in spec.folders]
+    in_files = (f for f in spec.schema_with_filters if f.name not in spec.hive_columns)
+    strings = [f.name for f in in_files if pa.types.is_string(f.type)]
     # As microseconds, none of the 96-bit timestamps of old Spark versions overflows.
     options = {"memory_map": True, "coerce_int96_timestamp_unit": "us", "page_checksum_verification": True}
     try:

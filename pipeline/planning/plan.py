@@ -24,7 +24,7 @@ from pipeline.planning.split_boundary import batches_of, first_test_value
 from pipeline.preparation.batch_pipeline import BatchRecipe
 from pipeline.preparation.columns import CROSS, Columns, unique
 from pipeline.preparation.expressions import names_in
-from pipeline.preparation.feature_inference import KINDS, FeatureSelection, choose_features, choose_task
+from pipeline.preparation.feature_inference import FEATURE_KINDS, FeatureSelection, choose_features, choose_task
 from pipeline.preparation.joins import check_join, matched_column
 from pipeline.preparation.packing import PackingScale
 from pipeline.preparation.slice_columns import SliceColumn, keys_of, slice_columns
@@ -154,7 +154,7 @@ class Plan:
             f"evaluate    {self._how_evaluated()}",
             "features",
         ]
-        kinds = {n: k for k in KINDS for n in getattr(features.columns, k)}
+        kinds = {n: k for k in FEATURE_KINDS for n in getattr(features.columns, k)}
         kinds |= {CROSS.join(names): "cross" for names in features.columns.cross}
         return lines + [f"  {name:<20} {kinds.get(name, '-'):<12} {why}" for name, why in features.reasons.items()]
 
@@ -327,7 +327,7 @@ def _refuse_named(config: cfg.Config, untreated: dict[str, str]) -> None:
     """That no column is asked for that nothing can be made of."""
     if config.prepare.function:
         return
-    asked = {f"features.{kind}": getattr(config.features, kind) or [] for kind in KINDS}
+    asked = {f"features.{kind}": getattr(config.features, kind) or [] for kind in FEATURE_KINDS}
     for key, names in {**asked, "data.label": [config.data.label]}.items():
         for name in names:
             if name in untreated:

@@ -111,8 +111,8 @@ def category_codes(values: pd.Series) -> tuple[np.ndarray, pd.Index]:
             raise DataError(f"column {values.name!r}: {distinct.max()} is beyond 64-bit integers; write it as text.")
         return codes, distinct.astype(np.int64)
     if pd.api.types.is_numeric_dtype(distinct.dtype):
-        whole = distinct.to_numpy(dtype=np.float64)
-        return codes, distinct.astype(np.int64 if np.array_equal(whole, np.floor(whole)) else np.float64)
+        numbers = distinct.to_numpy(dtype=np.float64)
+        return codes, distinct.astype(np.int64 if np.array_equal(numbers, np.floor(numbers)) else np.float64)
     if all(isinstance(v, bool | np.bool_) for v in distinct[:1]) and len(distinct):
         return codes, distinct.astype(bool)
     return codes, distinct.astype(str)

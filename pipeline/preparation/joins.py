@@ -76,7 +76,7 @@ def small_table(
     table = table.dropna(subset=list(on)).set_index(list(on)).add_prefix(prefix)
     if not table.index.is_unique:
         repeated = table.index[table.index.duplicated()][0]
-        raise DataError(f"{path}: the key {', '.join(on)} = {repeated} stands there twice; a join needs unique keys.")
+        raise DataError(f"{path}: the key {', '.join(on)} = {repeated} occurs twice; a join needs unique keys.")
     return table
 
 

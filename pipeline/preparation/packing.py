@@ -20,10 +20,12 @@ from pipeline.preparation.text_hashing import Tokens, concat_tokens, tokenise
 
 @dataclass(frozen=True)
 class PackingScale:
-    """The value that is subtracted from each numeric column, then the one that divides it: float64 (d,) both."""
+    """How the d numbers of a row are packed: ``(value - center) / unit`` as float32."""
 
     center: np.ndarray
+    """float64 (d,)"""
     unit: np.ndarray
+    """float64 (d,)"""
 
     @classmethod
     def of(cls, frame: pd.DataFrame, columns: Columns) -> "PackingScale":

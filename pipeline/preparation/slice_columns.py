@@ -40,7 +40,7 @@ class SliceColumn:
         return [f"under {cuts[0]}", *(f"{a} to {b}" for a, b in pairwise(cuts)), f"{cuts[-1]} and over"]
 
 
-def slice_columns(wanted: Sequence[str | list[str]], label: str, head: pd.DataFrame) -> tuple[SliceColumn, ...]:
+def slice_columns(slicings: Sequence[str | list[str]], label: str, head: pd.DataFrame) -> tuple[SliceColumn, ...]:
     """The columns that ``evaluate.slices`` names, each once; ``head`` has the first rows.
 
     Numbers are cut at the quartiles of these rows.
@@ -50,22 +50,22 @@ def slice_columns(wanted: Sequence[str | list[str]], label: str, head: pd.DataFr
     ConfigError
         A column is not there or is the label, or a pair is one column twice.
     """
-    for names in wanted:
+    for names in slicings:
         if not isinstance(names, str) and names[0] == names[1]:
             raise ConfigError(f"evaluate.slices: {names} is one column twice; name two.")
     columns = []
-    for name in unique([name for names in keys_of(wanted) for name in names]):
+    for name in unique([name for names in keys_of(slicings) for name in names]):
         if name not in head.columns:
             raise ConfigError(f"evaluate.slices: no file has a column {name!r}{cfg.suggest(name, head.columns)}.")
         if name == label:
-            raise ConfigError(f"evaluate.slices: {name!r} is the label, of which each figure knows already; drop it.")
+            raise ConfigError(f"evaluate.slices: {name!r} is the label; drop it.")
         columns.append(SliceColumn(name, _edges(head[name])))
     return tuple(columns)
 
 
-def keys_of(wanted: Sequence[str | list[str]]) -> tuple[tuple[str, ...], ...]:
+def keys_of(slicings: Sequence[str | list[str]]) -> tuple[tuple[str, ...], ...]:
     """The distinct slicings, each as the names of its columns."""
-    return tuple(dict.fromkeys((names,) if isinstance(names, str) else tuple(names) for names in wanted))
+    return tuple(dict.fromkeys((names,) if isinstance(names, str) else tuple(names) for names in slicings))
 
 
 def _edges(values: pd.Series) -> tuple[float, ...] | None:

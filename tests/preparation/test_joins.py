@@ -40,9 +40,9 @@ def test_join_on_two_columns(tmp_path):
     assert apply_join(FRAME, join, PLAIN)[0]["v"].fillna(-1).tolist() == [5, -1, -1, -1]
 
 
-def test_join_refuses_a_key_that_stands_twice(tmp_path):
+def test_join_refuses_a_repeated_key(tmp_path):
     pd.DataFrame({"k": ["a", "a"], "v": [5, 6]}).to_parquet(tmp_path / "twice.parquet")
-    with pytest.raises(DataError, match="k = a stands there twice"):
+    with pytest.raises(DataError, match="k = a occurs twice"):
         apply_join(FRAME, JoinConfig(path=str(tmp_path / "twice.parquet"), on=["k"], columns=["v"]), PLAIN)
 
 
