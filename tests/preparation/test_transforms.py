@@ -1,3 +1,5 @@
+import pickle
+
 import msgspec
 import numpy as np
 import pandas as pd
@@ -6,6 +8,7 @@ import pytest
 from pipeline.config import JoinConfig
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.preparation.joins import small_table
+from pipeline.preparation.row_counts import RowCounts
 from pipeline.preparation.transforms import PreparationSteps, import_function, prepare
 
 FRAME = pd.DataFrame({"k": ["a", "b", None, "z"], "i": [1, 2, 3, 4]}, index=[7, 8, 9, 10])
@@ -78,3 +81,22 @@ def test_conditions_drop_rows_and_say_how_many():
 def test_expressions_that_are_none(steps, message):
     with pytest.raises(PipelineError, match=message):
         prepare(FRAME, steps)
+
+
+def test_without_steps_the_frame_itself_is_the_result():
+    assert PreparationSteps().is_empty
+    assert not PreparationSteps(filter=(("small", "i < 4"),)).is_empty
+    result, counts = prepare(FRAME, PreparationSteps())
+    assert result is FRAME
+    assert counts == RowCounts(4)
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_no_row_and_one_row_are_prepared_as_among_all_and_the_frame_stays_as_it_is(join, rows):
+    steps = PreparationSteps((join,), (("twice", "2 * p_v"),), (("small", "i < 4"),), "tests.prepared:own_column")
+    steps = pickle.loads(pickle.dumps(steps))
+    before = FRAME.copy()
+    result, counts = prepare(FRAME.iloc[:rows], steps)
+    pd.testing.assert_frame_equal(result, prepare(FRAME, steps)[0].iloc[:rows], check_dtype=False)
+    assert counts.read == rows
+    pd.testing.assert_frame_equal(FRAME, before)
