@@ -82,7 +82,7 @@ def auto_batch_rows(dataset: Dataset, columns: pa.Schema) -> int:
 def form_batches(
     dataset: Dataset, batch_rows: BatchRows = "auto", columns: pa.Schema | None = None
 ) -> tuple[Batch, ...]:
-    """The batches of all rows of the dataset, in order.
+    """All rows of the data set as batches, in order.
 
     Parameters
     ----------

@@ -102,10 +102,8 @@ def read_batches(batches: Sequence[Batch], spec: ReadSpec) -> Iterator[ReadBatch
         if n_pending < batch.rows or (uncut and n_pending > batch.rows):
             raise DataError(f"{batch}: {n_pending} rows, but its footer said {batch.rows}; was it replaced meanwhile?")
         try:
-            decoded, passthrough = (
-                _concatenate(pending, spec.schema_with_filters),
-                pa.concat_tables(pending_passthrough),
-            )
+            decoded = _concatenate(pending, spec.schema_with_filters)
+            passthrough = pa.concat_tables(pending_passthrough)
             read = _to_read_batch(decoded.slice(0, batch.rows), passthrough.slice(0, batch.rows), spec)
         except MemoryError:
             raise

@@ -53,11 +53,8 @@ class Columns:
     @property
     def coded(self) -> tuple[str, ...]:
         """The coded columns of a packed batch: categorical ones, parts of datetimes, crosses."""
-        parts = [
-            (name, part) for name in self.datetime for part in self.treatment(name).parts if part in DATETIME_PARTS
-        ]
-        crosses = (CROSS.join(names) for names in self.cross)
-        return (*self.categorical, *(f"{name}.{part}" for name, part in parts), *crosses)
+        parts = [f"{name}.{part}" for name in self.datetime for part in self.treatment(name).parts if part != "age"]
+        return (*self.categorical, *parts, *(CROSS.join(names) for names in self.cross))
 
     def treatment(self, name: str) -> ColumnTransform:
         """How a column, a part of a datetime column or a cross is transformed."""
