@@ -31,6 +31,11 @@ def only_short(frame):
     return frame[frame["n"] < 40]
 
 
+def own_column(frame):
+    frame["own"] = frame["i"] + 1
+    return frame
+
+
 def doubled(frame):
     import pandas as pd
 

@@ -28,7 +28,7 @@ from pipeline.io.run_folder import RunFolder
 from pipeline.models import persistence
 from pipeline.monitoring.progress import Monitor
 from pipeline.monitoring.signals import Interrupt
-from pipeline.preparation.split import QUARANTINED
+from pipeline.preparation.row_counts import QUARANTINED
 from pipeline.reporting.terminal import short, show_facts
 from pipeline.statistics.ledger import Ledger
 from pipeline.training.checkpoint import check_sources

@@ -84,7 +84,7 @@ class Encoder(TransformerMixin, BaseEstimator):
             target = pd.Series(np.asarray(y))
             number = pd.api.types.is_float_dtype(target.dtype)
             label, labels = (number_values(target), None) if number else category_codes(target)
-        batch = PackedBatch(0, len(X), pack(X, columns, reference), label, labels, np.full(len(X), TRAIN))
+        batch = PackedBatch(0, pack(X, columns, reference), label, labels, np.full(len(X), TRAIN))
         classes = None if labels is None else np.array(sorted(labels), dtype=labels.to_numpy().dtype)
         return self.fit_statistics(summarise(batch, columns, reference), reference, classes)
 

@@ -23,9 +23,9 @@ from pipeline import config as cfg
 from pipeline.errors import DataError
 from pipeline.io.batching import Batch, form_batches
 from pipeline.io.dataset import open_dataset
-from pipeline.io.reader import Selection, empty_frame, read_batch, without_categories
+from pipeline.io.reader import ReadSpec, empty_frame, read_batch, without_categories
 from pipeline.planning.plan import Plan
-from pipeline.preparation.transforms import matched_column
+from pipeline.preparation.joins import matched_column
 
 ORDER = "__order__"
 # A row's place: the batch's number above, the row's below.
@@ -58,10 +58,10 @@ def joined(client: Client, plan: Plan, beside: Path) -> Iterator[tuple[cfg.Confi
 
 def _shuffle(client: Client, plan: Plan, joins: Sequence[cfg.JoinConfig], folder: Path) -> int:
     """Join and write all rows; their number."""
-    frame = _frames(plan.batches, plan.recipe.selection, numbered=True)
+    frame = _frames(plan.batches, plan.recipe.read_spec, numbered=True)
     for join in joins:
         table = open_dataset(join.path, storage=plan.config.data.storage_options)
-        wanted = Selection(pa.schema([table.schema.field(c) for c in [*join.on, *join.columns]]), storage=table.storage)
+        wanted = ReadSpec.of(table, pa.schema([table.schema.field(c) for c in [*join.on, *join.columns]]))
         other = _frames(form_batches(table, "auto", wanted.schema), wanted, numbered=False).dropna(subset=join.on)
         names = {column: f"{join.prefix}{column}" for column in join.columns}
         other = other.rename(columns=names).assign(**{matched_column(join): True})
@@ -73,15 +73,15 @@ def _shuffle(client: Client, plan: Plan, joins: Sequence[cfg.JoinConfig], folder
     return int(sum(client.gather(client.compute(parts))))
 
 
-def _frames(batches: Sequence[Batch], selection: Selection, numbered: bool) -> dd.DataFrame:
-    meta = without_categories(empty_frame(selection.schema))
+def _frames(batches: Sequence[Batch], spec: ReadSpec, numbered: bool) -> dd.DataFrame:
+    meta = without_categories(empty_frame(spec.schema))
     if numbered:
         meta = meta.assign(**{ORDER: pd.Series(dtype="int64")})
-    return dd.from_map(_read, list(batches), selection=selection, numbered=numbered, meta=meta, label="read")
+    return dd.from_map(_read, list(batches), spec=spec, numbered=numbered, meta=meta, label="read")
 
 
-def _read(batch: Batch, selection: Selection, numbered: bool) -> pd.DataFrame:
-    frame = without_categories(read_batch(batch, selection))
+def _read(batch: Batch, spec: ReadSpec, numbered: bool) -> pd.DataFrame:
+    frame = without_categories(read_batch(batch, spec).frame)
     first = batch.number << ROW_BITS
     return frame.assign(**{ORDER: np.arange(first, first + len(frame))}) if numbered else frame
 

@@ -11,7 +11,7 @@ import pandas as pd
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import DataError
 from pipeline.preparation.columns import Columns
-from pipeline.preparation.feature_inference import KINDS, kind_of
+from pipeline.preparation.feature_inference import FEATURE_KINDS, feature_kind
 from pipeline.preparation.packing import PackedFeatures
 from pipeline.statistics.counts import Counts
 from pipeline.statistics.moments import Moments, NumericStats
@@ -45,7 +45,7 @@ def profile(summary: Summary, columns: Columns) -> dict[str, Any]:
             "counts": [int(n) for n in top],
             "rest": total - int(top.sum()),
         }
-    kinds = {name: kind for kind in KINDS for name in getattr(columns, kind)}
+    kinds = {name: kind for kind in FEATURE_KINDS for name in getattr(columns, kind)}
     return {"numbers": numbers, "codes": codes, "kinds": kinds}
 
 
@@ -90,7 +90,7 @@ def check_schema(remembered: Mapping[str, Any], columns: Columns, frame: pd.Data
     for name in columns.names:
         if name not in frame.columns:
             raise DataError(f"column {name!r}: missing from the data; the model was trained with it.")
-        kind, found = remembered["kinds"].get(name), kind_of(frame[name].dtype)
+        kind, found = remembered["kinds"].get(name), feature_kind(frame[name].dtype)
         alike = {"text": "categorical"}.get(str(kind), kind)
         if (kind in ("numeric", "datetime") and found != alike) or (kind == "text" and found != "categorical"):
             raise DataError(f"column {name!r}: {frame[name].dtype} in the data, but {kind} when the model was trained.")

@@ -7,7 +7,7 @@ import numpy as np
 
 from pipeline.metrics.classification import LogLoss
 from pipeline.metrics.prediction import Prediction
-from pipeline.preparation.columns import CROSS, PARTS, Columns
+from pipeline.preparation.columns import CROSS, DATETIME_PARTS, Columns
 from pipeline.preparation.packing import PackedFeatures, concat_packed
 
 
@@ -66,7 +66,7 @@ def row_loss(prediction: Prediction) -> np.ndarray:
 def _permuted(sample: PackedFeatures, columns: Columns, name: str, order: np.ndarray) -> PackedFeatures:
     """The sample with all that is made of one column in another order."""
     numbers, codes, texts = sample.numbers.copy(), sample.codes.copy(), list(sample.texts)
-    parts = {f"{name}.{part}" for part in (*PARTS, "age")} if name in columns.datetime else {name}
+    parts = {f"{name}.{part}" for part in (*DATETIME_PARTS, "age")} if name in columns.datetime else {name}
     for made, values in ((columns.numbers, numbers), (columns.coded, codes)):
         for j, column in enumerate(made):
             if column in parts:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline.preparation.columns import CROSS, escaped
-from pipeline.preparation.slice_columns import CodesAndValues, SliceColumn
+from pipeline.preparation.columns import CROSS, CodesAndValues, escaped
+from pipeline.preparation.slice_columns import SliceColumn
 
 # Of a column, and of each column of a pair, so many of the most frequent values have slices of their own.
 VALUES, PAIRED = 200, 50

@@ -19,14 +19,14 @@ from pipeline.errors import DataError, PipelineError
 from pipeline.evaluation.drift import DriftState
 from pipeline.evaluation.evaluator import predict
 from pipeline.io.batching import Batch
-from pipeline.io.reader import Read, Selection, read_carrying
+from pipeline.io.reader import ReadBatch, ReadSpec, read_batches
 from pipeline.io.run_folder import RunFolder
 from pipeline.io.storage import DEFAULT_STORAGE, Storage
 from pipeline.models.target import TargetSpec
-from pipeline.preparation.batch_pipeline import each_batch
+from pipeline.preparation.batch_pipeline import map_batches, prepare_rows
 from pipeline.preparation.packing import PackingScale, pack
-from pipeline.preparation.split import FILTERED, OUTSIDE, QUARANTINED
-from pipeline.preparation.transforms import PreparationSteps, prepare
+from pipeline.preparation.row_counts import QUARANTINED
+from pipeline.preparation.transforms import PreparationSteps
 
 # Where files lie until all are there; names that begin so are no data to Parquet's readers.
 STAGED = "_unfinished"
@@ -71,7 +71,7 @@ class OutputFile:
 class ScoringRecipe:
     """What every batch goes through: the same for all, decided before the first row is read."""
 
-    selection: Selection
+    read_spec: ReadSpec
     steps: PreparationSteps
     kept: pa.Schema
     """The columns that are carried over, in the types that they are written in."""
@@ -133,18 +133,18 @@ def score_span(batches: Sequence[Batch], numbers: Sequence[int], scoring: Scorin
     """
     folder = RunFolder(scoring.place, scoring.storage)
 
-    def work(read: Read, batch: Batch) -> OutputFile | None:
+    def work(read: ReadBatch, batch: Batch) -> OutputFile | None:
         return _write(folder, *score(read, batch, scoring)) if batch.number in numbers else None
 
-    def aside(batch: Batch, reason: str) -> OutputFile | None:
+    def on_error(batch: Batch, reason: str) -> OutputFile | None:
         return OutputFile(batch.number, str(batch), batch.rows, 0, {QUARANTINED: batch.rows}, error=reason)
 
-    read = read_carrying(batches, scoring.selection)
-    parts = each_batch(batches, read, work, aside if scoring.quarantine else None)
+    reads = read_batches(batches, scoring.read_spec)
+    parts = map_batches(batches, reads, work, on_error if scoring.quarantine else None)
     return ScoringState.of([part for part in parts if part is not None and part.batch in numbers])
 
 
-def score(read: Read, batch: Batch, scoring: ScoringRecipe) -> tuple[pa.Table, OutputFile]:
+def score(read: ReadBatch, batch: Batch, scoring: ScoringRecipe) -> tuple[pa.Table, OutputFile]:
     """The predictions of a batch as it was read, with what is carried over; and the account of its rows.
 
     Raises
@@ -152,18 +152,15 @@ def score(read: Read, batch: Batch, scoring: ScoringRecipe) -> tuple[pa.Table, O
     PipelineError
         What went wrong.
     """
-    frame, tally = prepare(read.frame, scoring.steps)
-    count = len(read.frame)
-    filtered = count - sum(tally.dropped.values()) - len(frame)
-    if filtered < 0:
-        raise DataError(f"prepare.function returned {-filtered:,} rows more than it got; it must not add rows.")
-    rejected = {OUTSIDE: read.frame.attrs["read"] - count, **tally.dropped, FILTERED: filtered}
-    columns = _kept(frame, read.carried, count, scoring)
+    frame, counts = prepare_rows(read, scoring.steps)
+    columns = _kept(frame, read.passthrough, len(read.frame), scoring)
     encoder = scoring.encoder
-    absent = [name for name in encoder.columns.names if name not in frame.columns and name not in read.coded]
+    absent = [
+        name for name in encoder.columns.names if name not in frame.columns and name not in read.dictionary_columns
+    ]
     if absent:
         raise DataError(f"column {absent[0]!r}: left out by prepare.function; the model was trained with it.")
-    packed = pack(frame, encoder.columns, PackingScale(encoder.center_, encoder.unit_), read.coded)
+    packed = pack(frame, encoder.columns, PackingScale(encoder.center_, encoder.unit_), read.dictionary_columns)
     slots = encoder.slots_of(packed.names, packed.vocabularies)
     layout = encoder.layout(packed.names, packed.vocabularies, slots)
     every = np.arange(len(frame))
@@ -175,7 +172,7 @@ def score(read: Read, batch: Batch, scoring: ScoringRecipe) -> tuple[pa.Table, O
         str(batch),
         batch.rows,
         len(frame),
-        {reason: count for reason, count in rejected.items() if count},
+        counts.dropped,
         observed=DriftState.of(packed, some, encoder, slots),
     )
     return table, part

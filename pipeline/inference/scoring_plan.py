@@ -19,14 +19,15 @@ from pipeline.evaluation.drift import check_schema
 from pipeline.inference.scoring import ScoringRecipe, answers
 from pipeline.io.batching import Batch, form_batches
 from pipeline.io.dataset import Dataset, open_dataset
-from pipeline.io.reader import empty_frame
+from pipeline.io.reader import ReadSpec, empty_frame
 from pipeline.io.run_folder import RunFolder
 from pipeline.io.storage import DEFAULT_STORAGE
 from pipeline.io.urls import absolute_path, is_url
 from pipeline.planning.checks import is_unsupported
-from pipeline.planning.plan import preparation_steps, selection_of
+from pipeline.planning.plan import preparation_steps
 from pipeline.preparation.expressions import names_in
-from pipeline.preparation.transforms import PreparationSteps, check_join, prepare
+from pipeline.preparation.joins import check_join
+from pipeline.preparation.transforms import PreparationSteps, prepare
 from pipeline.training.target import target_from_profile
 
 EVERY = "*"
@@ -108,7 +109,9 @@ def plan_scores(config: cfg.Config, trained: Pipeline, keep: Sequence[str], outp
     every = pa.schema([*schema, *(f for f in beside if f.name not in schema.names)])
     scoring = ScoringRecipe(
         replace(
-            selection_of(dataset, schema), carried=beside, apart=_apart(schema, encoder, preparation_steps(config))
+            ReadSpec.of(dataset, schema),
+            passthrough=beside,
+            dictionary_columns=_dictionary_columns(schema, encoder, preparation_steps(config)),
         ),
         preparation_steps(config),
         pa.schema(fields),
@@ -162,9 +165,9 @@ def _pruned(config: cfg.Config, dataset: Dataset, wanted: set[str]) -> tuple[cfg
     return config, pa.schema([f for f in dataset.schema if f.name in wanted])
 
 
-def _apart(schema: pa.Schema, encoder: Encoder, steps: PreparationSteps) -> frozenset[str]:
-    """The categories that need not become a DataFrame's, as nothing but the encoder looks at them."""
-    if not steps.none:
+def _dictionary_columns(schema: pa.Schema, encoder: Encoder, steps: PreparationSteps) -> frozenset[str]:
+    """The columns of strings that only the encoder uses, so that they need not be in the DataFrame."""
+    if not steps.is_empty:
         return frozenset()
     columns = encoder.columns
     others = {*columns.numeric, *columns.datetime, *columns.text}

@@ -1,170 +1,184 @@
-"""Reading: one batch, or all batches of a span, from their files to DataFrames."""
+"""Reading: batches as DataFrames from their Parquet files."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from pipeline.errors import DataError
 from pipeline.io.batching import Batch, RowGroupRange
+from pipeline.io.dataset import Dataset
 from pipeline.io.parquet_footers import version_of
 from pipeline.io.retry import StorageUnreachable
 from pipeline.io.row_filters import Filter, to_arrow_filter
 from pipeline.io.storage import DEFAULT_STORAGE, Storage
 
 STREAM_ROWS = 65_536
-EXACT_FLOAT = 2**53
-PLACE = "__place__"
+MAX_EXACT_INTEGER = 2**53  # beyond it not every integer is a float64
+
+DictionaryColumn = tuple[np.ndarray, pd.Index]
+"""Codes (n,), -1 for missing, and the distinct values that they point to."""
 
 
 @dataclass(frozen=True)
-class Selection:
-    """What of every row is read: the columns of ``schema``, of which ``folders`` stand in the folders' names."""
+class ReadSpec:
+    """Which columns and rows of a data set are read, and in which form."""
 
     schema: pa.Schema
-    folders: tuple[str, ...] = ()
-    """All columns of the folders' names, in their order."""
+    """The columns to read."""
+    hive_columns: tuple[str, ...] = ()
+    """All columns that are not in the files but in the names of their folders, in order."""
     filters: tuple[Filter, ...] = ()
-    filter_schema: pa.Schema | None = None
-    """The columns that the filters look at."""
+    filter_schema: pa.Schema = field(default_factory=lambda: pa.schema([]))
+    """The columns that the filters compare."""
     storage: Storage = DEFAULT_STORAGE
-    carried: pa.Schema = field(default_factory=lambda: pa.schema([]))
-    """The columns that are carried over as the files have them."""
-    apart: frozenset[str] = frozenset()
-    """Columns of texts that come as `Read.coded` and not in the DataFrame."""
+    passthrough: pa.Schema = field(default_factory=lambda: pa.schema([]))
+    """Columns that are also given as a table, with the types that they have in the files."""
+    dictionary_columns: frozenset[str] = frozenset()
+    """Columns of strings that are given as codes and values, and not in the DataFrame."""
+
+    @classmethod
+    def of(cls, dataset: Dataset, schema: pa.Schema) -> "ReadSpec":
+        """For some columns of a data set, with its filters."""
+        compared = {column for column, _, _ in dataset.filters}
+        filter_schema = pa.schema([f for f in dataset.schema if f.name in compared])
+        return cls(schema, dataset.hive_columns, dataset.filters, filter_schema, dataset.storage)
 
     @property
-    def every(self) -> pa.Schema:
-        """The columns to read and those to filter by."""
-        extra = [f for f in self.filter_schema or () if f.name not in self.schema.names]
-        return pa.schema([*self.schema, *extra])
+    def schema_with_filters(self) -> pa.Schema:
+        """The columns to read, then those that only the filters compare."""
+        return _merge_schemas(self.schema, self.filter_schema)
 
     @property
-    def touched(self) -> pa.Schema:
-        """All columns of which there is anything to do."""
-        every = self.every
-        return pa.schema([*every, *(f for f in self.carried if f.name not in every.names)])
+    def full_schema(self) -> pa.Schema:
+        """All columns that are decoded: to read, to filter by, to pass through."""
+        return _merge_schemas(self.schema_with_filters, self.passthrough)
 
 
-class Read(NamedTuple):
-    """A batch as it was read."""
+def _merge_schemas(first: pa.Schema, second: pa.Schema) -> pa.Schema:
+    return pa.schema([*first, *(f for f in second if f.name not in first.names)])
+
+
+@dataclass(frozen=True)
+class ReadBatch:
+    """A batch as it was read. Its parts have the same n rows: those that meet the filters."""
 
     frame: pd.DataFrame
-    coded: dict[str, tuple[np.ndarray, pd.Index]]
-    """Of columns that are not in ``frame``: codes (n,), -1 for missing, and the distinct values, texts."""
-    carried: pa.Table
+    rows_read: int
+    """Rows before the filters."""
+    dictionary_columns: dict[str, DictionaryColumn] = field(default_factory=dict)
+    passthrough: pa.Table = field(default_factory=lambda: pa.table({}))
 
 
-def read_span(batches: Sequence[Batch], selection: Selection) -> Iterator[pd.DataFrame]:
-    """Each batch as a DataFrame, in order; a row group that several batches are cut from is decoded once.
+def read_batches(batches: Sequence[Batch], spec: ReadSpec) -> Iterator[ReadBatch]:
+    """Read consecutive batches, one at a time; a row group that several are cut from is decoded once.
 
-    Strings become categories: dictionary-encoded columns are read as dictionaries, so a string is decoded once per
-    batch and not once per row. ``attrs["read"]`` is the number of rows before the filters.
+    Strings become categories: dictionary-encoded columns are read as dictionaries, so that a string is decoded once per
+    batch and not once per row.
 
     Raises
     ------
     DataError
-        The file cannot be decoded, or its rows are not as many as its footer said.
+        The file cannot be decoded, or its number of rows is not the one in its footer.
     """
-    return (read.frame for read in read_carrying(batches, selection))
-
-
-def read_carrying(batches: Sequence[Batch], selection: Selection) -> Iterator[Read]:
-    """As `read_span`, each with the columns that are carried over or come apart, row by row beside it."""
-    whole = len(batches) == 1 and not batches[0].skip and not batches[0].rest
-    tables = _stream(_joined(batches), selection, None if whole else STREAM_ROWS)
+    uncut = len(batches) == 1 and not batches[0].skip_rows and not batches[0].remaining_rows
+    tables = _decoded_tables(_merge_row_groups(batches), spec, None if uncut else STREAM_ROWS)
     pending: list[pa.Table] = []
-    beside: list[pa.Table] = []
-    have, skip = 0, batches[0].skip
+    pending_passthrough: list[pa.Table] = []
+    n_pending, skip_rows = 0, batches[0].skip_rows
     for batch in batches:
-        while have < batch.rows and (table := next(tables, None)) is not None:
-            table, skip = table.slice(min(skip, len(table))), max(skip - len(table), 0)
+        while n_pending < batch.rows and (table := next(tables, None)) is not None:
+            table, skip_rows = table.slice(min(skip_rows, len(table))), max(skip_rows - len(table), 0)
             pending.append(table)
-            beside.append(table.select(selection.carried.names).cast(selection.carried))
-            have += len(table)
-        if have < batch.rows or (whole and have > batch.rows):
-            raise DataError(f"{batch}: {have} rows, but its footer said {batch.rows}; was it replaced meanwhile?")
+            pending_passthrough.append(table.select(spec.passthrough.names).cast(spec.passthrough))
+            n_pending += len(table)
+        if n_pending < batch.rows or (uncut and n_pending > batch.rows):
+            raise DataError(f"{batch}: {n_pending} rows, but its footer said {batch.rows}; was it replaced meanwhile?")
         try:
-            joined, carried = _concatenate(pending, selection.every), pa.concat_tables(beside)
-            read = _read(joined.slice(0, batch.rows), carried.slice(0, batch.rows), selection)
+            decoded = _concatenate(pending, spec.schema_with_filters)
+            passthrough = pa.concat_tables(pending_passthrough)
+            read = _to_read_batch(decoded.slice(0, batch.rows), passthrough.slice(0, batch.rows), spec)
         except MemoryError:
             raise
-        except (pa.ArrowException, ValueError, OverflowError) as error:  # of damaged data, pyarrow says many a thing
+        except (pa.ArrowException, ValueError, OverflowError) as error:  # all of them can come from damaged data
             reason = str(error).partition("\n")[0].rstrip(".")
             raise DataError(f"{batch}: cannot be decoded ({reason}); write it again or remove it.") from None
         yield read
-        pending, beside, have = [joined.slice(batch.rows)], [carried.slice(batch.rows)], have - batch.rows
+        pending, pending_passthrough = [decoded.slice(batch.rows)], [passthrough.slice(batch.rows)]
+        n_pending -= batch.rows
 
 
-def read_batch(batch: Batch, selection: Selection) -> pd.DataFrame:
-    """One batch; see `read_span`."""
-    return next(read_span([batch], selection))
+def read_batch(batch: Batch, spec: ReadSpec) -> ReadBatch:
+    """Read one batch; see `read_batches`."""
+    return next(read_batches([batch], spec))
 
 
-def read_head(batch: Batch, selection: Selection, rows: int = 50_000) -> pd.DataFrame:
-    """The first rows of a batch, as `read_batch` gives them."""
-    some = replace(batch, rows=min(rows, batch.rows), rest=1)
-    return read_batch(some, selection)
+def read_head(batch: Batch, spec: ReadSpec, rows: int = 50_000) -> pd.DataFrame:
+    """The first rows of a batch, without those that do not meet the filters."""
+    head = replace(batch, rows=min(rows, batch.rows), remaining_rows=1)
+    return read_batch(head, spec).frame
 
 
 def empty_frame(schema: pa.Schema) -> pd.DataFrame:
-    """A DataFrame without rows, typed as `read_batch` would type it."""
+    """A DataFrame without rows, with the dtypes that `read_batch` gives."""
     return _to_pandas(_concatenate([schema.empty_table()], schema))
 
 
 def without_categories(frame: pd.DataFrame) -> pd.DataFrame:
-    """With texts as they are: the categories of two batches are not the same."""
-    texts = [name for name, dtype in frame.dtypes.items() if isinstance(dtype, pd.CategoricalDtype)]
-    return frame.astype(dict.fromkeys(texts, "str"))
+    """The frame with categories as strings: two batches do not have the same categories."""
+    categorical = [name for name, dtype in frame.dtypes.items() if isinstance(dtype, pd.CategoricalDtype)]
+    return frame.astype(dict.fromkeys(categorical, "str"))
 
 
-def _joined(batches: Sequence[Batch]) -> list[RowGroupRange]:
-    """The pieces of consecutive batches, a row group that two of them share once."""
-    pieces: list[RowGroupRange] = []
-    for piece in (piece for batch in batches for piece in batch.pieces):
-        if pieces and pieces[-1].path == piece.path:
-            last = pieces.pop()
-            more = piece.groups[1:] if piece.groups[0] == last.groups[-1] else piece.groups
-            piece = replace(piece, groups=(*last.groups, *more))
-        pieces.append(piece)
-    return pieces
+def _merge_row_groups(batches: Sequence[Batch]) -> list[RowGroupRange]:
+    """The row groups of consecutive batches by file, each row group once."""
+    merged: list[RowGroupRange] = []
+    for row_groups in (row_groups for batch in batches for row_groups in batch.row_groups):
+        if merged and merged[-1].path == row_groups.path:
+            last = merged.pop()
+            is_shared = row_groups.groups[0] == last.groups[-1]
+            added = row_groups.groups[1:] if is_shared else row_groups.groups
+            row_groups = replace(row_groups, groups=(*last.groups, *added))
+        merged.append(row_groups)
+    return merged
 
 
-def _stream(pieces: Sequence[RowGroupRange], selection: Selection, rows: int | None) -> Iterator[pa.Table]:
-    """Tables of at most ``rows`` rows (None: a file's row groups at once); a file is open only while it is read."""
-    schema = selection.touched
-    for piece in pieces:
-        values = dict(zip(selection.folders, piece.values, strict=True))
-        with _open(piece, selection) as file:
-            inside = [name for name in schema.names if name not in values]
-            if rows is None:
-                tables = iter([file.read_row_groups(list(piece.groups), columns=inside, use_threads=False)])
+def _decoded_tables(row_groups: Sequence[RowGroupRange], spec: ReadSpec, max_rows: int | None) -> Iterator[pa.Table]:
+    """Tables of at most ``max_rows`` rows, or for None of all row groups of a file; files are open only meanwhile."""
+    schema = spec.full_schema
+    for of_file in row_groups:
+        hive_values = dict(zip(spec.hive_columns, of_file.values, strict=True))
+        columns, groups = [name for name in schema.names if name not in hive_values], list(of_file.groups)
+        with _open(of_file, spec) as file:
+            if max_rows is None:
+                tables = iter([file.read_row_groups(groups, columns=columns, use_threads=False)])
             else:
-                some = file.iter_batches(rows, row_groups=list(piece.groups), columns=inside, use_threads=False)
-                tables = (pa.Table.from_batches([batch]) for batch in some)
+                parts = file.iter_batches(max_rows, row_groups=groups, columns=columns, use_threads=False)
+                tables = (pa.Table.from_batches([part]) for part in parts)
             for table in tables:
-                for field in (f for f in schema if f.name in values):
-                    constant = pa.repeat(pa.scalar(values[field.name], field.type), len(table))
-                    table = table.append_column(field, constant)
+                for f in (f for f in schema if f.name in hive_values):
+                    constant = pa.repeat(pa.scalar(hive_values[f.name], f.type), len(table))
+                    table = table.append_column(f, constant)
                 yield table
 
 
 @contextlib.contextmanager
-def _unchanged(piece: RowGroupRange, handle: Any) -> Iterator[None]:
-    """That the file is the one whose footer was read, before and after what is inside."""
+def _unchanged(row_groups: RowGroupRange, handle: Any) -> Iterator[None]:
+    """Check, before and after the block, that the file is the one whose footer was read."""
 
     def check() -> None:
-        found = version_of(handle)
-        if piece.version not in ("", found):
+        version = version_of(handle)
+        if row_groups.version not in ("", version):
             raise DataError(
-                f"{piece.path}: was {piece.version} when the run began, is {found} now; leave the data alone while it "
-                "runs."
+                f"{row_groups.path}: was {row_groups.version} when the run began, is {version} now; leave the data "
+                "alone while it runs."
             )
 
     check()
@@ -173,18 +187,19 @@ def _unchanged(piece: RowGroupRange, handle: Any) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _open(piece: RowGroupRange, selection: Selection) -> Iterator[pq.ParquetFile]:
-    """A piece's file to read the selection from, the one whose footer was read; what goes wrong names it."""
-    path = piece.path
-    strings = [f.name for f in selection.every if pa.types.is_string(f.type) and f.name not in selection.folders]
-    # Old Spark's 96-bit timestamps: in microseconds none of them overflows.
-    how = {"memory_map": True, "coerce_int96_timestamp_unit": "us", "page_checksum_verification": True}
+def _open(row_groups: RowGroupRange, spec: ReadSpec) -> Iterator[pq.ParquetFile]:
+    """The opened file of some row groups; an error inside the block becomes a `DataError` that names the file."""
+    path = row_groups.path
+    in_files = (f for f in spec.schema_with_filters if f.name not in spec.hive_columns)
+    strings = [f.name for f in in_files if pa.types.is_string(f.type)]
+    # As microseconds, none of the 96-bit timestamps of old Spark versions overflows.
+    options = {"memory_map": True, "coerce_int96_timestamp_unit": "us", "page_checksum_verification": True}
     try:
         with (
-            selection.storage.opened(path) as handle,
-            _unchanged(piece, handle),
-            # Elsewhere each request is a journey: all columns of the row groups in as few as can be.
-            pq.ParquetFile(handle, read_dictionary=strings, pre_buffer=not isinstance(handle, str), **how) as file,
+            spec.storage.opened(path) as handle,
+            _unchanged(row_groups, handle),
+            # Remote storage is slow for each request: fetch all columns of the row groups with as few as possible.
+            pq.ParquetFile(handle, read_dictionary=strings, pre_buffer=not isinstance(handle, str), **options) as file,
         ):
             yield file
     except StorageUnreachable as error:
@@ -212,35 +227,37 @@ def _cast(table: pa.Table, target: pa.Schema) -> pa.Table:
     return table.cast(target)
 
 
-def _read(table: pa.Table, carried: pa.Table, selection: Selection) -> Read:
-    read = len(table)
-    if selection.filters and not len(selection.carried):
-        table = table.filter(to_arrow_filter(selection.filters, selection.every))
-    elif selection.filters:
-        place = pa.array(np.arange(read))
-        table = table.append_column(PLACE, place).filter(to_arrow_filter(selection.filters, selection.every))
-        carried = carried.take(table.column(PLACE))
-    frame = _to_pandas(table.select([name for name in selection.schema.names if name not in selection.apart]))
-    frame.attrs["read"] = read
-    return Read(frame, {name: _coded(table.column(name)) for name in selection.apart}, carried)
+def _to_read_batch(table: pa.Table, passthrough: pa.Table, spec: ReadSpec) -> ReadBatch:
+    """What is left of a batch's rows by the filters."""
+    rows_read = len(table)
+    if spec.filters:
+        condition = to_arrow_filter(spec.filters, spec.schema_with_filters)
+        if passthrough.num_columns:
+            met = ds.dataset(table).to_table(columns={"met": condition}, use_threads=False).column("met")
+            table, passthrough = table.filter(met), passthrough.filter(met)
+        else:
+            table = table.filter(condition)
+    frame = _to_pandas(table.select([name for name in spec.schema.names if name not in spec.dictionary_columns]))
+    dictionaries = {name: _dictionary_column(table.column(name)) for name in spec.dictionary_columns}
+    return ReadBatch(frame, rows_read, dictionaries, passthrough)
 
 
-def _coded(column: pa.ChunkedArray) -> tuple[np.ndarray, pd.Index]:
-    """Codes and values of a column of dictionaries, as its categories would have them, which pandas would hash."""
+def _dictionary_column(column: pa.ChunkedArray) -> DictionaryColumn:
+    """The codes and values of a dictionary column: those of a pandas Categorical, without the hashing of its values."""
     array = column.combine_chunks()
     return pc.fill_null(array.indices, -1).to_numpy(), pd.Index(array.dictionary.to_pandas(), dtype="str")
 
 
 def _to_pandas(table: pa.Table) -> pd.DataFrame:
-    # A nullable boolean in every batch: otherwise those with a missing value would be Python objects.
+    # Booleans are nullable in every batch; otherwise a batch with a missing value would have Python objects.
     types = {pa.bool_(): pd.BooleanDtype()}.get
     frame = table.to_pandas(split_blocks=True, use_threads=False, types_mapper=types, ignore_metadata=True)
     for f in table.schema:
         column = table.column(f.name)
         if f.type in (pa.int64(), pa.uint64()) and column.null_count:
             extremes = pc.min_max(column)
-            if max(abs(extremes[k].as_py() or 0) for k in ("min", "max")) > EXACT_FLOAT:
-                # As floats, which pandas makes of integers with gaps, neighbours would become one.
+            if max(abs(extremes[k].as_py() or 0) for k in ("min", "max")) > MAX_EXACT_INTEGER:
+                # pandas would convert the column to floats, and neighbouring integers would become equal.
                 dtype = pd.Int64Dtype() if f.type == pa.int64() else pd.UInt64Dtype()
                 frame[f.name] = table.select([f.name]).to_pandas(types_mapper={f.type: dtype}.get)[f.name]
     return frame

@@ -188,13 +188,13 @@ class HyperparameterSearch:
         with contextlib.ExitStack() as stack:
             pools = {}
             for key, plans in alike.items():
-                recipe = replace(
-                    plans[0].recipe,
-                    validation=train.validation_fraction,
-                    folds=max(plan.recipe.folds for plan in plans),
-                    grouped=False,
-                    slices=(),
+                split = replace(
+                    plans[0].recipe.split,
+                    validation_fraction=train.validation_fraction,
+                    folds=max(plan.recipe.split.folds for plan in plans),
+                    bootstrap=False,
                 )
+                recipe = replace(plans[0].recipe, split=split, slices=())
                 source = open_source(plans[0], recipe, self._session, keep, self._monitor.events.run)
                 stack.enter_context(diagnose_failures(source, plans[0].batches, self._session, self._monitor))
                 pools[key] = Pool(plans[0], recipe, source, self._tasks)

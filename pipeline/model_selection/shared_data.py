@@ -111,7 +111,7 @@ class Pool:
         columns = plan.features.columns
         summary = self._summaries[statistics_of(columns)]
         target = target_of(summary, plan)
-        folds = self._recipe.folds if columns.needs_folds else 1
+        folds = self._recipe.split.folds if columns.needs_folds else 1
         return make_encoder(summary, columns, plan.reference, target.classes, folds), target
 
     def part(self, share: float) -> Subsample:

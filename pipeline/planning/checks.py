@@ -8,7 +8,7 @@ from pipeline.errors import ConfigError
 from pipeline.metrics.registry import user_metrics
 from pipeline.models import factory
 from pipeline.models.merging import delta_class
-from pipeline.preparation.feature_inference import KINDS, LearningTask
+from pipeline.preparation.feature_inference import FEATURE_KINDS, LearningTask
 
 
 def is_unsupported(dtype: pa.DataType) -> bool:
@@ -38,7 +38,7 @@ def check_named_columns(config: cfg.Config, schema: pa.Schema) -> None:
     if config.prepare.function:
         return
     unsupported = unsupported_columns(schema)
-    named = {f"features.{kind}": getattr(config.features, kind) or [] for kind in KINDS}
+    named = {f"features.{kind}": getattr(config.features, kind) or [] for kind in FEATURE_KINDS}
     for key, names in {**named, "data.label": [config.data.label]}.items():
         for name in names:
             if name in unsupported:

@@ -1,10 +1,10 @@
 """The plan in lines for a person, as ``pipeline run --plan`` prints it."""
 
-from pipeline.io.batching import target_rows
+from pipeline.io.batching import auto_batch_rows
 from pipeline.models import factory
 from pipeline.planning.plan import Plan
 from pipeline.preparation.columns import CROSS
-from pipeline.preparation.feature_inference import KINDS
+from pipeline.preparation.feature_inference import FEATURE_KINDS
 from pipeline.preparation.slice_columns import keys_of
 
 
@@ -40,7 +40,7 @@ def describe_plan(plan: Plan) -> list[str]:
         f"evaluate    {_evaluation(plan)}",
         "features",
     ]
-    kinds = {n: k for k in KINDS for n in getattr(features.columns, k)}
+    kinds = {n: k for k in FEATURE_KINDS for n in getattr(features.columns, k)}
     kinds |= {CROSS.join(names): "cross" for names in features.columns.cross}
     return lines + [f"  {name:<20} {kinds.get(name, '-'):<12} {why}" for name, why in features.reasons.items()]
 
@@ -61,5 +61,5 @@ def _batch_size_reason(plan: Plan) -> str:
     rule = plan.config.data.batch_rows
     if rule != "auto":
         return f"data.batch_rows = {rule}"
-    width, rows = plan.dataset.row_bytes(plan.columns), target_rows(plan.dataset, plan.columns)
+    width, rows = plan.dataset.row_bytes(plan.columns), auto_batch_rows(plan.dataset, plan.columns)
     return f"about {rows:,}, or {rows * width / 2**20:.1f} MiB of {width} bytes a row, suit {plan.rows:,} rows"

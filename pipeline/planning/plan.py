@@ -9,7 +9,7 @@ from msgspec import structs
 from pipeline import config as cfg
 from pipeline.io.batching import Batch
 from pipeline.io.dataset import Dataset
-from pipeline.io.reader import Selection
+from pipeline.io.reader import ReadSpec
 from pipeline.io.urls import absolute_path
 from pipeline.planning.sources import Sources
 from pipeline.preparation.batch_pipeline import BatchRecipe
@@ -17,6 +17,7 @@ from pipeline.preparation.columns import unique
 from pipeline.preparation.feature_inference import FeatureSelection
 from pipeline.preparation.packing import PackingScale
 from pipeline.preparation.slice_columns import SliceColumn
+from pipeline.preparation.split import SplitSpec
 from pipeline.preparation.transforms import PreparationSteps
 
 # Folds of target encoding, unless the config asks for another number: as in scikit-learn's TargetEncoder.
@@ -78,20 +79,22 @@ class Plan:
         config = self.config
         extra = [column.name for column in self.slices] + ([] if self.after is None else [self.after[0]])
         return BatchRecipe(
-            selection=selection_of(self.dataset, self.columns),
+            read_spec=ReadSpec.of(self.dataset, self.columns),
             steps=preparation_steps(config),
             columns=tuple(unique([*self.identity, *self.features.columns.names, config.data.label, *extra])),
             label=config.data.label,
             features=replace(self.features, reasons={}),
             reference=self.reference,
-            identity=tuple(self.identity),
-            test=config.split.test,
-            validation=config.train.validation_fraction if config.needs_validation_rows else 0.0,
-            seed=config.train.seed,
-            folds=config.split.folds or (TARGET_FOLDS if self.features.columns.needs_folds or self.exploring else 0),
-            after=self.after,
+            split=SplitSpec(
+                tuple(self.identity),
+                config.split.test,
+                config.train.seed,
+                config.train.validation_fraction if config.needs_validation_rows else 0.0,
+                config.split.folds or (TARGET_FOLDS if self.features.columns.needs_folds or self.exploring else 0),
+                self.after,
+                bootstrap=bool(config.evaluate.bootstrap) and not self.exploring,
+            ),
             explore=self.exploring,
-            grouped=bool(config.evaluate.bootstrap) and not self.exploring,
             slices=self.slices,
             quarantine=config.data.on_bad_batch == "quarantine",
         )
@@ -116,10 +119,3 @@ def preparation_steps(config: cfg.Config) -> PreparationSteps:
         config.prepare.function,
         config.data.storage_options,
     )
-
-
-def selection_of(dataset: Dataset, schema: pa.Schema) -> Selection:
-    """What is read of a data set: the columns of ``schema``, and those that it is filtered by."""
-    filtered = {column for column, _, _ in dataset.filters}
-    filter_schema = pa.schema([field for field in dataset.schema if field.name in filtered])
-    return Selection(schema, dataset.hive_columns, dataset.filters, filter_schema, dataset.storage)

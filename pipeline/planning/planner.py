@@ -15,7 +15,7 @@ from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.evaluation.drift import check_schema
 from pipeline.io.batching import Batch, form_batches
 from pipeline.io.dataset import Dataset
-from pipeline.io.reader import empty_frame, read_head
+from pipeline.io.reader import ReadSpec, empty_frame, read_head
 from pipeline.models import factory
 from pipeline.planning.checks import (
     check_label_has_values,
@@ -26,15 +26,16 @@ from pipeline.planning.checks import (
     is_unsupported,
     unsupported_columns,
 )
-from pipeline.planning.plan import Plan, preparation_steps, selection_of
+from pipeline.planning.plan import Plan, preparation_steps
 from pipeline.planning.sources import Sources, open_sources, open_tables, reopen_data
 from pipeline.planning.split_boundary import first_test_value, plan_batches
 from pipeline.preparation.columns import Columns
 from pipeline.preparation.expressions import names_in
 from pipeline.preparation.feature_inference import FeatureSelection, LearningTask, choose_features, choose_task
+from pipeline.preparation.joins import matched_column
 from pipeline.preparation.packing import PackingScale
 from pipeline.preparation.slice_columns import SliceColumn, slice_columns
-from pipeline.preparation.transforms import MATCHED, prepare
+from pipeline.preparation.transforms import prepare
 
 # An integer label of at most so many values is a class.
 MAX_CLASS_INTEGERS = 20
@@ -169,7 +170,7 @@ def _readable_columns(config: cfg.Config, schema: pa.Schema) -> pa.Schema:
 
 def _first_rows(config: cfg.Config, data: Dataset, schema: pa.Schema) -> pd.DataFrame:
     """The first rows of the first batch that can be read, prepared; a batch that cannot be is quarantined later."""
-    batches, selection = form_batches(data, config.data.batch_rows, schema), selection_of(data, schema)
+    batches, selection = form_batches(data, config.data.batch_rows, schema), ReadSpec.of(data, schema)
 
     def prepared_head(batch: Batch) -> pd.DataFrame:
         return prepare(read_head(batch, selection), preparation_steps(config))[0]
@@ -211,5 +212,6 @@ def _used_columns(config: cfg.Config, schema: pa.Schema, features: Columns, slic
         return schema
     keys = (column for join in config.data.join for column in join.on)
     used = {*features.names, config.data.label, config.split.column, *keys, *(column.name for column in slices)}
+    used |= {matched_column(join) for join in config.data.join}
     used = used.union(*map(names_in, (*config.prepare.derive.values(), *config.prepare.filter.values())))
-    return pa.schema([field for field in schema if field.name in used or field.name.startswith(MATCHED)])
+    return pa.schema([field for field in schema if field.name in used])

@@ -8,7 +8,7 @@ from msgspec import structs
 
 from pipeline import config as cfg
 from pipeline.io.dataset import Dataset, QuarantinedFile, open_dataset
-from pipeline.preparation.transforms import check_join
+from pipeline.preparation.joins import check_join
 
 # A joined table up to this size is held by every worker as a whole; a larger one is shuffled.
 MAX_BROADCAST_BYTES = 256 << 20

@@ -9,7 +9,7 @@ from pipeline.io.batching import Batch, form_batches
 from pipeline.io.column_types import type_as_read
 from pipeline.io.dataset import Dataset
 from pipeline.io.row_group_stats import estimate_quantile
-from pipeline.preparation.split import separate, split_batches
+from pipeline.preparation.split import append_test_set, split_batches
 
 
 def first_test_value(config: cfg.Config, dataset: Dataset, meta: pd.DataFrame) -> tuple[str, object] | None:
@@ -66,7 +66,7 @@ def plan_batches(config: cfg.Config, dataset: Dataset, test: Dataset | None, col
                 f"split.path: the folders of {test.path} name {list(test.hive_columns)}, those of the data "
                 f"{list(dataset.hive_columns)}; lay out both alike."
             )
-        return separate(batches, form_batches(test, config.data.batch_rows, columns))
+        return append_test_set(batches, form_batches(test, config.data.batch_rows, columns))
     if config.split.by == "batch":
         if len(batches) < 2:
             raise ConfigError('split.by: "batch" needs two batches, found 1; set split.by = "row" or data.batch_rows.')

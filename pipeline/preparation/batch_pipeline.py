@@ -1,6 +1,13 @@
-"""Stages: one batch from its files to prepared rows with their fate, its packed form, its summary.
+"""The batch pipeline: from the files of one batch to its packed form.
 
-These are the functions that run as tasks; each takes the `BatchRecipe`, which is small, and one batch.
+These functions run as tasks. Each takes one batch and the `BatchRecipe`, which is small, and needs no cluster::
+
+    recipe = plan.recipe                            # of pipeline.planning.plan.make_plan(config)
+    batch = plan.batches[0]
+    read = read_batch(batch, recipe.read_spec)      # ReadBatch: the rows of the files as a DataFrame
+    prepared = prepare_batch(read, batch, recipe)   # PreparedBatch: joins, new columns, filters, the user's function
+    prepared.roles.role                             # which rows train, which test, which do neither
+    packed = pack_batch(prepared, recipe)           # PackedBatch: numbers as float32, categories as codes
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,199 +20,190 @@ import pyarrow as pa
 
 from pipeline.errors import DataError, PipelineError, StorageError
 from pipeline.io.batching import Batch, group_by_row_group
-from pipeline.io.reader import Selection, empty_frame, read_span
+from pipeline.io.reader import ReadBatch, ReadSpec, empty_frame, read_batches
 from pipeline.preparation.columns import category_codes, number_values
 from pipeline.preparation.feature_inference import FeatureSelection
 from pipeline.preparation.packing import PackedBatch, PackingScale, pack, pack_codes
+from pipeline.preparation.row_counts import FILTERED, OUTSIDE, QUARANTINED, RowCounts
 from pipeline.preparation.slice_columns import SliceColumn, slice_codes
-from pipeline.preparation.split import (
-    FILTERED,
-    FOLD,
-    GROUP,
-    OUTSIDE,
-    QUARANTINED,
-    ROLE,
-    TEST,
-    TRAIN,
-    UNUSED,
-    VALIDATION,
-    assign_roles,
-)
+from pipeline.preparation.split import TEST, TRAIN, UNUSED, VALIDATION, RowRoles, SplitSpec, assign_roles
 from pipeline.preparation.transforms import PreparationSteps, prepare
 
-R = TypeVar("R")
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class BatchRecipe:
-    """What every batch goes through: the same for all, decided before the first row is read."""
+    """What is done with every batch: decided before the first row is read, and the same for all."""
 
-    selection: Selection
+    read_spec: ReadSpec
     steps: PreparationSteps
     columns: tuple[str, ...]
     """The columns of a prepared batch."""
     label: str
     features: FeatureSelection
     reference: PackingScale
-    identity: tuple[str, ...]
-    test: float
-    validation: float
-    seed: int
-    folds: int = 0
-    after: tuple[str, object] | None = None
-    """Column and value from which on rows test, where the split goes by time."""
+    split: SplitSpec
     explore: bool = False
-    """Whether to learn how each column alone goes with the label."""
-    grouped: bool = False
-    """Whether rows are grouped for the bootstrap."""
+    """Whether to learn how each column by itself is related to the label."""
     slices: tuple[SliceColumn, ...] = ()
     """The columns to slice by."""
     quarantine: bool = False
-    """Whether a batch that fails is set aside instead of ending the run."""
+    """Whether a batch that fails is quarantined instead of ending the run."""
+
+
+@dataclass(frozen=True)
+class PreparedBatch:
+    """The n rows of a batch after preparation."""
+
+    number: int
+    frame: pd.DataFrame
+    roles: RowRoles
+    counts: RowCounts
 
 
 def pack_row_group(batches: Sequence[Batch], recipe: BatchRecipe) -> PackedBatch | tuple[PackedBatch, ...]:
-    """The packed batches of a span, of which one at a time exists as a DataFrame; a lone batch comes by itself.
+    """Read, prepare and pack the batches that are cut from one row group; a single batch is returned by itself.
+
+    Only one of them at a time exists as a DataFrame.
 
     Raises
     ------
     DataError
-        The batch, with its file, and what went wrong with it; with ``recipe.quarantine`` such a batch is set aside:
-        it has no rows then, and says why.
+        Names the batch, its file and what went wrong. With ``recipe.quarantine``, a batch without rows that has the
+        error's text takes its place.
     """
-    packed = each_batch(
+    packed = map_batches(
         batches,
-        read_span(batches, recipe.selection),
-        lambda read, batch: pack_batch(load_batch(read, batch, recipe), recipe),
+        read_batches(batches, recipe.read_spec),
+        lambda read, batch: pack_batch(prepare_batch(read, batch, recipe), recipe),
         (lambda batch, reason: quarantine_batch(batch, recipe, reason)) if recipe.quarantine else None,
     )
     return tuple(packed) if len(packed) > 1 else packed[0]
 
 
 def pack_batches(batches: Sequence[Batch], recipe: BatchRecipe) -> PackedBatch | tuple[PackedBatch, ...]:
-    """As `pack_row_group`, of batches of several spans."""
+    """As `pack_row_group`, for batches of several row groups."""
     packed: list[PackedBatch] = []
-    for some in group_by_row_group(batches):
-        done = pack_row_group(some, recipe)
-        packed += [done] if isinstance(done, PackedBatch) else done
+    for from_row_group in group_by_row_group(batches):
+        result = pack_row_group(from_row_group, recipe)
+        packed += [result] if isinstance(result, PackedBatch) else result
     return tuple(packed) if len(packed) > 1 else packed[0]
 
 
-def each_batch(
+def map_batches(
     batches: Sequence[Batch],
-    read: Iterator[R],
-    work: Callable[[R, Batch], T],
-    aside: Callable[[Batch, str], T] | None,
+    reads: Iterator[ReadBatch],
+    function: Callable[[ReadBatch, Batch], T],
+    on_error: Callable[[Batch, str], T] | None,
 ) -> list[T]:
-    """What ``work`` makes of each batch as it is read; ``aside``, if there is one, of a batch that fails.
+    """The results of ``function`` for each batch as it is read.
+
+    Parameters
+    ----------
+    on_error
+        Called with a batch that failed and the reason; its result takes the place of the batch's. None to raise.
 
     Raises
     ------
     DataError
-        The batch, with its file, and what went wrong with it.
+        Names the batch, its file and what went wrong.
     """
-    done: list[T] = []
-    broken: DataError | None = None
+    results: list[T] = []
+    read_error: DataError | None = None
     for batch in batches:
         try:
-            if broken:  # what is left of a span that could not be read
-                raise broken
+            if read_error:  # the batches after one that could not be read cannot be read either
+                raise read_error
             try:
-                here = next(read)
+                read = next(reads)
             except (DataError, pa.ArrowException, OSError) as error:
-                broken = DataError(str(error))
+                read_error = DataError(str(error))
                 raise
-            done.append(work(here, batch))
+            results.append(function(read, batch))
         except (MemoryError, StorageError):
-            raise  # of which the batch's size is to blame, or no batch at all
+            raise  # the batch's size is the cause, or no batch at all
         except Exception as error:
             reason = str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
-            if aside is None:
+            if on_error is None:
                 raise DataError(f"batch {batch.number} ({batch}): {reason}") from error
-            done.append(aside(batch, reason))
-    return done
+            results.append(on_error(batch, reason))
+    return results
 
 
-def load_batch(read: pd.DataFrame, batch: Batch, recipe: BatchRecipe) -> pd.DataFrame:
-    """Prepare a batch as it was read, and decide its rows' fate.
-
-    ``attrs`` hold ``number``, ``read`` (the rows read), ``dropped`` (rows by reason) and ``unmatched``.
+def prepare_rows(read: ReadBatch, steps: PreparationSteps) -> tuple[pd.DataFrame, RowCounts]:
+    """The prepared rows of a batch, and the counts of those that were read and dropped.
 
     Raises
     ------
     PipelineError
-        What went wrong.
+        A step failed, or the user's function added rows.
     """
-    frame, tally = prepare(read, recipe.steps)
+    frame, counts = prepare(read.frame, steps)
+    filtered = len(read.frame) - sum(counts.dropped.values()) - len(frame)
+    if filtered < 0:
+        raise DataError(f"prepare.function returned {-filtered:,} rows more than it got; it must not add rows.")
+    dropped = {OUTSIDE: read.rows_read - len(read.frame), **counts.dropped, FILTERED: filtered}
+    dropped = {reason: count for reason, count in dropped.items() if count}
+    return frame, RowCounts(read.rows_read, dropped, counts.unmatched)
+
+
+def prepare_batch(read: ReadBatch, batch: Batch, recipe: BatchRecipe) -> PreparedBatch:
+    """Prepare a batch as it was read, and assign the roles of its rows.
+
+    Raises
+    ------
+    PipelineError
+        A step failed, or the user's function added rows or left out a column.
+    """
+    frame, counts = prepare_rows(read, recipe.steps)
     absent = [c for c in recipe.columns if c not in frame.columns]
     if absent:
         raise DataError(f"prepare.function left out column {absent[0]!r}; return it always.")
-    outside = read.attrs["read"] - len(read)
-    filtered = len(read) - sum(tally.dropped.values()) - len(frame)
-    if filtered < 0:
-        raise DataError(f"prepare.function returned {-filtered:,} rows more than it got; it must not add rows.")
-    dropped = {OUTSIDE: outside, **tally.dropped, FILTERED: filtered}
     frame = frame[list(recipe.columns)]
-    frame = assign_roles(
-        frame,
-        recipe.label,
-        recipe.identity,
-        recipe.test,
-        recipe.seed,
-        batch.test,
-        recipe.validation,
-        recipe.folds,
-        recipe.after,
-        recipe.grouped,
-    )
-    dropped = {reason: count for reason, count in dropped.items() if count}
-    frame.attrs.update(number=batch.number, read=read.attrs["read"], dropped=dropped, unmatched=tally.unmatched)
-    return frame
+    return PreparedBatch(batch.number, frame, assign_roles(frame, recipe.split, recipe.label, batch.test), counts)
 
 
 def quarantine_batch(batch: Batch, recipe: BatchRecipe, reason: str) -> PackedBatch:
-    """A batch of which no row is used, all accounted for."""
-    nothing = empty_frame(recipe.selection.schema)
-    nothing.attrs["read"] = 0
-    empty = pack_batch(load_batch(nothing, batch, recipe), recipe)
-    return replace(empty, read=batch.rows, dropped={QUARANTINED: batch.rows}, error=reason)
+    """A packed batch without rows that counts all rows of ``batch`` as quarantined."""
+    no_rows = ReadBatch(empty_frame(recipe.read_spec.schema), rows_read=0)
+    empty = pack_batch(prepare_batch(no_rows, batch, recipe), recipe)
+    return replace(empty, counts=RowCounts(batch.rows, {QUARANTINED: batch.rows}), error=reason)
 
 
 def pick_batch(packed: Sequence[PackedBatch], index: int) -> PackedBatch:
-    """One batch of a packed span."""
+    """One of the packed batches that one task read."""
     return packed[index]
 
 
-def pack_batch(frame: pd.DataFrame, recipe: BatchRecipe) -> PackedBatch:
-    """The compact form of a loaded batch."""
-    features = recipe.features
+def pack_batch(prepared: PreparedBatch, recipe: BatchRecipe) -> PackedBatch:
+    """The compact form of a prepared batch."""
+    frame, roles, features = prepared.frame, prepared.roles, recipe.features
     packed = pack(frame, features.columns, recipe.reference)
     if features.task == "regression":
         label, labels = number_values(frame[recipe.label]), None
     else:
         label, labels = category_codes(frame[recipe.label])
-    fold, group = (frame[name].to_numpy() if name in frame else None for name in (FOLD, GROUP))
     slices = {}
     for column in recipe.slices:
         if column.edges is not None or column.name not in packed.names:
             codes, values = slice_codes(frame, column)
             slices[column.name] = pack_codes({column.name: (codes, values)}, len(frame))[:, 0], values
-    told = {key: frame.attrs[key] for key in ("number", "read", "dropped", "unmatched")}
     return PackedBatch(
+        number=prepared.number,
         features=packed,
         label=label,
         labels=labels,
-        role=frame[ROLE].to_numpy(),
-        fold=fold,
-        group=group,
+        role=roles.role,
+        fold=roles.fold,
+        group=roles.group,
         slices=slices,
-        **told,
+        counts=prepared.counts,
     )
 
 
 def mask_fold(batch: PackedBatch, fold: int) -> PackedBatch:
-    """The batch as one fold of cross-validation sees it: the fold's training rows test, the test rows are aside."""
+    """The batch as one fold of cross-validation sees it: the fold's training rows test, test rows are unused."""
     assert batch.fold is not None
     role = np.where(batch.role == TEST, UNUSED, batch.role)
     role[np.isin(batch.role, (TRAIN, VALIDATION)) & (batch.fold == fold)] = TEST

@@ -1,8 +1,8 @@
-"""Features: which columns the model sees, how each is treated, and why."""
+"""Feature inference: which columns the model sees, of which kind each is, how it is transformed, and why."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -11,22 +11,22 @@ from pipeline.errors import ConfigError
 from pipeline.preparation.columns import CROSS, Columns
 
 LearningTask = Literal["classification", "regression"]
-KINDS = ("numeric", "categorical", "datetime", "text")
-# The keys of a `Treatment` that each kind of column looks at.
-_SCALED = ("impute", "indicator", "scale", "log1p", "clip", "bins")
-_CODED = ("encode", "scale", "min_frequency", "max_categories", "hash_above", "buckets", "smooth")
-TREATED_BY = {
-    "numeric": _SCALED,
-    "categorical": _CODED,
-    "cross": _CODED,
-    "datetime": ("parts", "cyclical", "min_frequency", *_SCALED),
+FEATURE_KINDS = ("numeric", "categorical", "datetime", "text")
+_NUMERIC_OPTIONS = ("impute", "indicator", "scale", "log1p", "clip", "bins")
+_CATEGORICAL_OPTIONS = ("encode", "scale", "min_frequency", "max_categories", "hash_above", "buckets", "smooth")
+# The keys of a `ColumnTransform` that apply to each kind of column.
+OPTIONS_BY_KIND = {
+    "numeric": _NUMERIC_OPTIONS,
+    "categorical": _CATEGORICAL_OPTIONS,
+    "cross": _CATEGORICAL_OPTIONS,
+    "datetime": ("parts", "cyclical", "min_frequency", *_NUMERIC_OPTIONS),
     "text": ("buckets",),
 }
 
 
 @dataclass(frozen=True)
 class FeatureSelection:
-    """The task, the columns, and the reason for each choice."""
+    """The learning task, the columns of the features, and by column the reason why it is a feature or is none."""
 
     task: LearningTask
     columns: Columns
@@ -34,80 +34,105 @@ class FeatureSelection:
 
 
 def choose_features(frame: pd.DataFrame, config: cfg.Config, task: LearningTask) -> FeatureSelection:
-    """Features as the config names them, or inferred from the dtypes of an empty prepared frame.
+    """The features that the config names; those it does not name are inferred from the dtypes of ``frame``.
+
+    Parameters
+    ----------
+    frame
+        A prepared batch; rows are not needed.
 
     Raises
     ------
     ConfigError
-        A named column does not exist or has a type its treatment cannot take, or none is left.
+        A named column does not exist, or has a type that does not suit its kind or its options; or no column is left.
     """
-    named = config.features
-    label, reasons = config.data.label, {}
-    groups: dict[str, list[str]] = {kind: [] for kind in KINDS}
-    asked = {kind: getattr(named, kind) for kind in KINDS}
-    for name in named.exclude:
+    columns_of, reasons = _columns_by_kind(frame, config)
+    crosses = tuple(tuple(names) for names in config.features.cross)
+    for names in crosses:
+        for name in names:
+            if name.rpartition(".")[0] not in columns_of["datetime"]:
+                _check_named(frame, name, "cross", config.data.label)
+        reasons[CROSS.join(names)] = "named in features.cross"
+    kinds = {name: kind for kind, names in columns_of.items() for name in names}
+    options = _options(config.features, kinds | {CROSS.join(names): "cross" for names in crosses})
+    for name, own in options.items():
+        reasons[name] += "; " + ", ".join(f"{key} {value}" for key, value in own.items())
+    numeric, categorical, datetime, text = (tuple(columns_of[kind]) for kind in FEATURE_KINDS)
+    return FeatureSelection(task, Columns(numeric, categorical, datetime, text, crosses, options), reasons)
+
+
+def _columns_by_kind(frame: pd.DataFrame, config: cfg.Config) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """The names of the features of each kind, and by column why it is one or is none."""
+    features, label = config.features, config.data.label
+    reasons: dict[str, str] = {}
+    columns_of: dict[str, list[str]] = {kind: [] for kind in FEATURE_KINDS}
+    named = {kind: getattr(features, kind) for kind in FEATURE_KINDS}
+    for name in features.exclude:
         if name not in frame.columns:
             raise ConfigError(f"features.exclude: no file has a column {name!r}{cfg.suggest(name, frame.columns)}.")
-    if all(names is None for kind, names in asked.items() if kind != "text"):
+    if all(names is None for kind, names in named.items() if kind != "text"):
         for name in frame.columns:
             if name == label or (name == config.split.column and config.split.by == "group"):
                 continue
-            if name in (named.text or []):
+            if name in (features.text or []):
                 _check_named(frame, name, "text", label)
                 kind: str | None = "text"
                 reasons[name] = "named in features.text"
             else:
-                kind = None if name in named.exclude else kind_of(frame[name].dtype)
-                why = "features.exclude" if name in named.exclude else f"{frame[name].dtype} has no treatment"
+                kind = None if name in features.exclude else feature_kind(frame[name].dtype)
+                why = "features.exclude" if name in features.exclude else f"{frame[name].dtype} has no treatment"
                 reasons[name] = f"{frame[name].dtype} column" if kind else f"left out: {why}"
             if kind:
-                groups[kind].append(name)
+                columns_of[kind].append(name)
     else:
-        for kind in groups:
-            for name in asked[kind] or []:
+        for kind in FEATURE_KINDS:
+            for name in named[kind] or []:
                 _check_named(frame, name, kind, label)
-                groups[kind].append(name)
+                columns_of[kind].append(name)
                 reasons[name] = f"named in features.{kind}"
-    for kind in KINDS:
-        for name in asked[kind] or []:
-            if name not in groups[kind]:
+    for kind in FEATURE_KINDS:
+        for name in named[kind] or []:
+            if name not in columns_of[kind]:
                 _check_named(frame, name, kind, label)
-    names = [n for group in groups.values() for n in group]
-    twice = next((n for n in names if names.count(n) > 1), None)
-    if twice:
-        raise ConfigError(f"features: column {twice!r} is named twice; name it once.")
-    if not names and not named.cross:
+    all_names = [name for names in columns_of.values() for name in names]
+    repeated = next((name for name in all_names if all_names.count(name) > 1), None)
+    if repeated:
+        raise ConfigError(f"features: column {repeated!r} is named twice; name it once.")
+    if not all_names and not features.cross:
         raise ConfigError("features: no column is left to learn from; name some in [features].")
-    for cross in named.cross:
-        for name in cross:
-            if name.rpartition(".")[0] not in groups["datetime"]:
-                _check_named(frame, name, "cross", label)
-        reasons[CROSS.join(cross)] = "named in features.cross"
-    crosses = tuple(tuple(cross) for cross in named.cross)
-    treated = {name: kind for kind, group in groups.items() for name in group}
-    treated |= {CROSS.join(cross): "cross" for cross in crosses}
-    for name, own in named.columns.items():
-        if name not in treated:
-            raise ConfigError(f"features.columns.{name}: no feature has this name{cfg.suggest(name, treated)}.")
-        vain = next((key for key in own if key not in TREATED_BY[treated[name]]), None)
-        if vain:
-            known = ", ".join(TREATED_BY[treated[name]])
-            raise ConfigError(f"features.columns.{name}.{vain}: {name!r} is {treated[name]}, which knows {known}.")
+    return columns_of, reasons
+
+
+def _options(features: cfg.FeatureConfig, kinds: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """By column and cross, the keys of its `ColumnTransform` that apply to its kind and are not the default."""
+    for name, own in features.columns.items():
+        if name not in kinds:
+            raise ConfigError(f"features.columns.{name}: no feature has this name{cfg.suggest(name, kinds)}.")
+        allowed = OPTIONS_BY_KIND[kinds[name]]
+        useless = next((key for key in own if key not in allowed), None)
+        if useless:
+            raise ConfigError(
+                f"features.columns.{name}.{useless}: {name!r} is {kinds[name]}, which knows {', '.join(allowed)}."
+            )
     options = {}
-    for name, kind in treated.items():
-        own = named.transform_for(name).non_defaults()
-        changed = {key: value for key, value in own.items() if key in TREATED_BY[kind]}
-        if changed:
-            options[name] = changed
-            reasons[name] += "; " + ", ".join(f"{key} {value}" for key, value in changed.items())
-    numeric, categorical, datetime, text = (tuple(groups[kind]) for kind in KINDS)
-    return FeatureSelection(task, Columns(numeric, categorical, datetime, text, crosses, options), reasons)
+    for name, kind in kinds.items():
+        own = {
+            key: value
+            for key, value in features.transform_for(name).non_defaults().items()
+            if key in OPTIONS_BY_KIND[kind]
+        }
+        if own:
+            options[name] = own
+    return options
 
 
 def choose_task(
     dtype: object, config: cfg.Config, estimator_kind: str | None, few_values: bool
 ) -> tuple[LearningTask, str]:
-    """The task and the reason for it, from the config, the estimator or the label's dtype."""
+    """The learning task and the reason for it: from the config, the kind of estimator or the label's dtype.
+
+    ``few_values`` tells whether a numeric label looks like a class.
+    """
     if config.model.task != "auto":
         return config.model.task, "set by model.task"
     if estimator_kind == "classifier":
@@ -122,8 +147,8 @@ def choose_task(
     return "classification", f"the label is {dtype}"
 
 
-def kind_of(dtype: object) -> str | None:
-    """The kind of feature that a dtype makes, None where it makes none."""
+def feature_kind(dtype: object) -> str | None:
+    """The kind of feature that a column of this dtype is; None if it cannot be one."""
     if pd.api.types.is_bool_dtype(dtype) or (pd.api.types.is_numeric_dtype(dtype) and not _is_complex(dtype)):
         return "numeric"
     if isinstance(dtype, (pd.CategoricalDtype, pd.StringDtype)):
@@ -143,13 +168,12 @@ def _check_named(frame: pd.DataFrame, name: str, kind: str, label: str) -> None:
     if name == label:
         raise ConfigError(f"features.{kind}: {name!r} is the label; a feature must not be.")
     dtype = frame[name].dtype
-    found = kind_of(dtype)
-    takes: dict[str, Sequence[str]] = {"categorical": ("categorical", "numeric"), "text": ("categorical",)}
-    takes["cross"] = takes["categorical"]
-    fits = found in takes.get(kind, (kind,))
-    if found == "numeric" and kind != "numeric" and pd.api.types.is_float_dtype(dtype):
-        fits = False
-    if not fits:
+    inferred = feature_kind(dtype)
+    allowed = {"categorical": ("categorical", "numeric"), "cross": ("categorical", "numeric"), "text": ("categorical",)}
+    suits = inferred in allowed.get(kind, (kind,))
+    if inferred == "numeric" and kind != "numeric" and pd.api.types.is_float_dtype(dtype):
+        suits = False
+    if not suits:
         raise ConfigError(
-            f"features.{kind}: column {name!r} is {dtype}; name it under {found or 'none, leave it out'}."
+            f"features.{kind}: column {name!r} is {dtype}; name it under {inferred or 'none, leave it out'}."
         )

@@ -1,9 +1,9 @@
 """Packing: a prepared batch in the compact form that is kept between the stages.
 
-Numbers become float32, about a reference that is the same for every batch: a float32 holds a value near
-the middle of its column to seven digits of the column's spread, where it would hold 1,700,000,000 seconds
-to two minutes. Categories become 16-bit codes into the batch's own vocabulary. A packed row takes 4
-bytes a number and 2 a category, a fifth of the DataFrame, and says all that the stages after it ask.
+Numbers become float32, relative to a center and a unit that are the same for every batch. A float32 then holds a value
+with seven digits of the column's spread; without a center it would hold 1,700,000,000 seconds to two minutes only.
+Categories become 16-bit codes into the batch's own vocabulary. A packed row takes 4 bytes for a number and 2 for a
+category, a fifth of the DataFrame, and has everything that the later stages need.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,32 +13,35 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from pipeline.preparation.columns import CodedColumns, Columns, coded_columns, numeric_columns
+from pipeline.preparation.columns import CodedColumns, CodesAndValues, Columns, coded_columns, numeric_columns
+from pipeline.preparation.row_counts import RowCounts
 from pipeline.preparation.text_hashing import Tokens, concat_tokens, tokenise
 
 
 @dataclass(frozen=True)
 class PackingScale:
-    """About which value, and in which unit, each number is packed: float64 (d,) both."""
+    """How the d numbers of a row are packed: ``(value - center) / unit`` as float32."""
 
     center: np.ndarray
+    """float64 (d,)"""
     unit: np.ndarray
+    """float64 (d,)"""
 
     @classmethod
     def of(cls, frame: pd.DataFrame, columns: Columns) -> "PackingScale":
-        """Mean and standard deviation of some rows; which rows does not matter but for rounding."""
+        """Means and standard deviations of some rows; the choice of rows matters for rounding only."""
         center, unit = np.zeros(len(columns.numbers)), np.ones(len(columns.numbers))
         for j, values in enumerate(numeric_columns(frame, columns)):
             values = values[np.isfinite(values)]
             if len(values):
                 center[j], spread = _moments(values)
-                # A spread that is nothing but rounding is none.
+                # A smaller spread comes from rounding: the column is constant.
                 unit[j] = spread if spread > 1e-12 * abs(center[j]) else 1.0
         return cls(center, unit)
 
 
 def _moments(values: np.ndarray) -> tuple[float, float]:
-    """Mean and standard deviation, of values whose squares are no floats, too."""
+    """Mean and standard deviation, also if the sum or the squares of the values overflow."""
     with np.errstate(over="ignore"):
         mean, spread = values.mean(), values.std()
     if np.isfinite(mean) and np.isfinite(spread):
@@ -49,16 +52,16 @@ def _moments(values: np.ndarray) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class PackedFeatures:
-    """The features of some rows.
-
-    ``numbers`` is float32 (n, d), NaN for missing and non-finite. ``codes`` is unsigned 16 or 32 bits
-    (n, k) into ``vocabularies``, whose length stands for missing; ``names`` are the k columns' names.
-    """
+    """The features of n rows: d numbers, k columns of codes, and texts."""
 
     numbers: np.ndarray
+    """float32 (n, d), NaN for missing and non-finite."""
     codes: np.ndarray
+    """uint16 or uint32 (n, k): positions in ``vocabularies``, the length of the vocabulary for missing."""
     names: tuple[str, ...]
+    """The names of the k columns of codes."""
     vocabularies: tuple[pd.Index, ...]
+    """The distinct values of each of the k columns."""
     texts: tuple[Tokens, ...] = ()
     """The hashed tokens of each text column."""
 
@@ -66,32 +69,32 @@ class PackedFeatures:
         return len(self.numbers)
 
     def take(self, rows: np.ndarray) -> "PackedFeatures":
-        """Some rows, in the order of ``rows``."""
+        """The rows at the positions ``rows``, in that order."""
         texts = tuple(replace(text, codes=text.codes[rows]) for text in self.texts)
         return replace(self, numbers=self.numbers[rows], codes=self.codes[rows], texts=texts)
 
     def compact(self) -> "PackedFeatures":
-        """The same rows, with vocabularies of no other values than theirs."""
+        """The same rows, with vocabularies that have only the values of these rows."""
         coded: CodedColumns = {}
         for j, (name, values) in enumerate(zip(self.names, self.vocabularies, strict=True)):
-            codes, place = self.codes[:, j], np.full(len(values) + 1, -1)
+            codes, new_codes = self.codes[:, j], np.full(len(values) + 1, -1)
             used = np.unique(codes[codes < len(values)])
-            place[used] = np.arange(len(used))
-            coded[name] = place[codes], values[used]
+            new_codes[used] = np.arange(len(used))
+            coded[name] = new_codes[codes], values[used]
         vocabularies = tuple(values for _, values in coded.values())
         return replace(self, codes=pack_codes(coded, len(self)), vocabularies=vocabularies)
 
 
 def concat_packed(parts: Sequence[PackedFeatures]) -> PackedFeatures:
-    """The rows of several batches as one, in order; their vocabularies become one."""
+    """The rows of several batches in order, with the union of their vocabularies."""
     first = parts[0]
     coded: CodedColumns = {}
     for j, name in enumerate(first.names):
         values = parts[0].vocabularies[j]
         for part in parts[1:]:
             values = values.append(part.vocabularies[j].difference(values, sort=False))
-        places = [np.append(values.get_indexer(part.vocabularies[j]), -1)[part.codes[:, j]] for part in parts]
-        coded[name] = np.concatenate(places), values
+        codes = [np.append(values.get_indexer(part.vocabularies[j]), -1)[part.codes[:, j]] for part in parts]
+        coded[name] = np.concatenate(codes), values
     rows = sum(map(len, parts))
     texts = tuple(concat_tokens([part.texts[j] for part in parts]) for j in range(len(first.texts)))
     numbers = np.concatenate([part.numbers for part in parts])
@@ -102,58 +105,55 @@ def concat_packed(parts: Sequence[PackedFeatures]) -> PackedFeatures:
 
 @dataclass(frozen=True)
 class PackedBatch:
-    """A batch as it is kept: features, label, and the fate of each row.
-
-    ``label`` holds the target, float64 (n,), or codes (n,) into ``labels``, -1 for missing.
-    """
+    """A batch as it is kept between the stages: n rows with features, label and role."""
 
     number: int
-    read: int
     features: PackedFeatures
     label: np.ndarray
+    """The target, float64 (n,), or codes (n,) into ``labels``, -1 for missing."""
     labels: pd.Index | None
+    """The distinct labels; None for regression."""
     role: np.ndarray
-    dropped: Mapping[str, int] = field(default_factory=dict)
-    """Rows that were read and are not here, by reason."""
-    unmatched: Mapping[str, int] = field(default_factory=dict)
-    """Rows without a match, by joined table."""
+    """The role of each row, int8 (n,): see `pipeline.preparation.split`."""
     fold: np.ndarray | None = None
-    """The fold of each row, int8 (n,), where folds are asked for."""
+    """The fold of each row, int8 (n,); None without folds."""
     group: np.ndarray | None = None
-    """The group of each row in the bootstrap, uint16 (n,), where it is asked for."""
-    slices: Mapping[str, tuple[np.ndarray, pd.Index]] = field(default_factory=dict)
-    """Codes and values of the columns to slice by that are no coded features, as `PackedFeatures.codes` are."""
+    """The bootstrap group of each row, uint16 (n,); None without a bootstrap."""
+    slices: Mapping[str, CodesAndValues] = field(default_factory=dict)
+    """Columns to slice by that are not among ``features``, coded as `PackedFeatures.codes` are."""
+    counts: RowCounts = field(default_factory=RowCounts)
+    """Rows that were read, and why some of them are not in this batch."""
     error: str = ""
-    """Why the batch was set aside: it has no rows then."""
+    """Why the batch was quarantined: it has no rows then."""
 
-    def coded(self, name: str) -> tuple[np.ndarray, pd.Index]:
-        """Codes (n,), the number of values for missing, and values of a column to slice by."""
+    def coded(self, name: str) -> CodesAndValues:
+        """A column to slice by: codes (n,), the number of values for missing, and the values."""
         if name in self.slices:
             return self.slices[name]
         j = self.features.names.index(name)
         return self.features.codes[:, j], self.features.vocabularies[j]
 
     def take(self, rows: np.ndarray) -> "PackedBatch":
-        """Some rows, in the order of ``rows``."""
+        """The rows at the positions ``rows``, in that order."""
         slices = {name: (codes[rows], values) for name, (codes, values) in self.slices.items()}
-        fold, group = (None if part is None else part[rows] for part in (self.fold, self.group))
+        fold, group = (None if values is None else values[rows] for values in (self.fold, self.group))
         features, label, role = self.features.take(rows), self.label[rows], self.role[rows]
         return replace(self, features=features, label=label, role=role, fold=fold, group=group, slices=slices)
 
     def __sizeof__(self) -> int:
-        """What Dask weighs when it chooses between moving a batch and waiting for its worker."""
-        values = sum(index.memory_usage(deep=True) for index in self.features.vocabularies)
-        values += sum(text.nbytes for text in self.features.texts)
-        for codes, found in self.slices.values():
-            values += codes.nbytes + found.memory_usage(deep=True)
-        values += sum(part.nbytes for part in (self.fold, self.group) if part is not None)
-        return self.features.numbers.nbytes + self.features.codes.nbytes + self.label.nbytes + self.role.nbytes + values
+        """The bytes of the batch: Dask compares them with the wait for its worker, to decide whether to move it."""
+        features = self.features
+        arrays = [features.numbers, features.codes, *features.texts, self.label, self.role, self.fold, self.group]
+        arrays += [codes for codes, _ in self.slices.values()]
+        indexes = [*features.vocabularies, *(values for _, values in self.slices.values())]
+        size = sum(array.nbytes for array in arrays if array is not None)
+        return size + sum(int(index.memory_usage(deep=True)) for index in indexes)
 
 
 def pack(
     frame: pd.DataFrame, columns: Columns, reference: PackingScale, coded: CodedColumns | None = None
 ) -> PackedFeatures:
-    """Pack the features of a DataFrame; ``coded`` are categorical columns that are coded already."""
+    """The features of a DataFrame in packed form; ``coded`` has the categorical columns that are coded already."""
     numbers = np.empty((len(frame), len(columns.numbers)), dtype=np.float32)
     for j, values in enumerate(numeric_columns(frame, columns)):
         _pack_numbers(values, reference.center[j], reference.unit[j], numbers[:, j])
@@ -164,9 +164,9 @@ def pack(
 
 
 def pack_codes(coded: CodedColumns, rows: int) -> np.ndarray:
-    """Codes of all columns in the smallest type, unsigned (n, k), the number of values for missing."""
-    longest = max((len(values) for _, values in coded.values()), default=0)
-    out = np.empty((rows, len(coded)), dtype=np.uint16 if longest <= np.iinfo(np.uint16).max else np.uint32)
+    """The codes of all columns as one array, uint16 or uint32 (n, k); the number of values stands for missing."""
+    largest = max((len(values) for _, values in coded.values()), default=0)
+    out = np.empty((rows, len(coded)), dtype=np.uint16 if largest <= np.iinfo(np.uint16).max else np.uint32)
     for j, (codes, values) in enumerate(coded.values()):
         out[:, j] = np.where(codes < 0, len(values), codes)
     return out

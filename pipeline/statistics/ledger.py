@@ -9,7 +9,8 @@ import pandas as pd
 from pipeline.errors import DataError
 from pipeline.io.batching import Batch
 from pipeline.io.dataset import QuarantinedFile
-from pipeline.preparation.split import NOT_FINITE, QUARANTINED, REASONS, UNSEEN_LABEL
+from pipeline.preparation.row_counts import QUARANTINED
+from pipeline.preparation.split import NOT_FINITE, REASONS, UNSEEN_LABEL
 from pipeline.statistics.summary import Summary
 
 ROLES = ("train", "validation", "test")

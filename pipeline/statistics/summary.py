@@ -51,7 +51,7 @@ def summarise(
     roles = np.bincount(batch.role, minlength=VALIDATION + 1)
     rows = {"train": int(roles[TRAIN]), "validation": int(roles[VALIDATION]), "test": int(roles[TEST])}
     rows |= {reason: int(roles[role]) for role, reason in REASONS.items() if len(roles) > role and roles[role]}
-    rows |= batch.dropped
+    rows |= batch.counts.dropped
     packed = batch.features
     trains, tests = (np.flatnonzero(batch.role == role) for role in (side, TEST))
     numbers = {}
@@ -85,7 +85,9 @@ def summarise(
         sliced[name] = Counts.of(codes[trains], values)
     errors = {batch.number: batch.error} if batch.error else {}
     by_batch = {batch.number: rows}
-    return Summary(rows, numbers, counts, label, sides[0], sides[1], batch.unmatched, targets, sliced, by_batch, errors)
+    return Summary(
+        rows, numbers, counts, label, sides[0], sides[1], batch.counts.unmatched, targets, sliced, by_batch, errors
+    )
 
 
 def summarise_batch(batch: PackedBatch, recipe: BatchRecipe, side: int = TRAIN) -> Summary:

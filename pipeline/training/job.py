@@ -104,7 +104,7 @@ class Job:
             self.per_task,
         )
         self.recipe = plan.recipe
-        self.folds = self.recipe.folds if plan.features.columns.needs_folds else 1
+        self.folds = self.recipe.split.folds if plan.features.columns.needs_folds else 1
 
     def execute(
         self,

@@ -29,7 +29,7 @@ def understand(summary: Summary, plan: Plan) -> tuple[Ledger, TargetSpec]:
     if ledger.train == 0:
         raise DataError(f"{plan.config.data.path}: no rows left for training ({ledger}); lower split.test or add data.")
     target = target_of(summary, plan)
-    if plan.recipe.validation and ledger.validation == 0:
+    if plan.recipe.split.validation_fraction and ledger.validation == 0:
         raise DataError(
             f"{plan.config.data.path}: no rows left to stop by or to calibrate on ({ledger}); raise "
             "train.validation_fraction or add data."

@@ -26,7 +26,7 @@ from pipeline.models.calibration import CalibratedModel
 from pipeline.models.factory import make
 from pipeline.models.target import TargetSpec
 from pipeline.planning.plan import Plan
-from pipeline.preparation.feature_inference import KINDS
+from pipeline.preparation.feature_inference import FEATURE_KINDS
 from pipeline.preparation.packing import PackingScale
 from pipeline.statistics.counts import Counts
 from pipeline.statistics.ledger import Ledger
@@ -107,7 +107,7 @@ def check_warm_start(base: BaseRun, plan: Plan) -> Plan:
     if config.split.folds:
         raise ConfigError("split.folds: the model has seen rows of every fold before; drop it, or --from.")
     ours, theirs = plan.features.columns, encoder.columns
-    for kind in (*KINDS, "cross"):
+    for kind in (*FEATURE_KINDS, "cross"):
         now, then = getattr(ours, kind), getattr(theirs, kind)
         if now != then:
             name = next((one for one in [*now, *then] if one not in now or one not in then), now[0] if now else then[0])

@@ -12,15 +12,16 @@ from pipeline.encoding.batch_encoder import BatchEncoder, make_encoder
 from pipeline.evaluation.baselines import Constant
 from pipeline.evaluation.evaluator import Evaluator, evaluate_batch
 from pipeline.evaluation.slices import Slicing
-from pipeline.io.reader import Selection
+from pipeline.io.reader import ReadSpec
 from pipeline.metrics.registry import comparable_metrics, metrics_for
 from pipeline.models.factory import make
 from pipeline.models.target import TargetSpec
-from pipeline.preparation.batch_pipeline import BatchRecipe, pack_batch
+from pipeline.preparation.batch_pipeline import BatchRecipe, PreparedBatch, pack_batch
 from pipeline.preparation.columns import Columns
 from pipeline.preparation.feature_inference import FeatureSelection
 from pipeline.preparation.packing import PackingScale
-from pipeline.preparation.split import assign_roles
+from pipeline.preparation.row_counts import RowCounts
+from pipeline.preparation.split import SplitSpec, assign_roles
 from pipeline.preparation.transforms import PreparationSteps
 from pipeline.statistics.summary import summarise_batch
 from pipeline.training.lane import new_lane, train_batches
@@ -34,11 +35,9 @@ def rehearse() -> None:
     frame = pd.DataFrame({"x": numbers, "c": names, "t": pd.Timestamp("2026-01-01"), "y": numbers.astype(np.int64) % 2})
     features = FeatureSelection("classification", Columns(("x",), ("c",), ("t",)))
     reference = PackingScale.of(frame, features.columns)
-    read = Selection(pa.schema([]))
-    recipe = BatchRecipe(read, PreparationSteps(), (), "y", features, reference, ("x", "c", "t", "y"), 0.5, 0.0, 0)
-    frame = assign_roles(frame, recipe.label, recipe.identity, recipe.test, recipe.seed, None, grouped=True)
-    frame.attrs.update(number=0, read=rows, dropped={}, unmatched={})
-    batch = pack_batch(frame, recipe)
+    split = SplitSpec(("x", "c", "t", "y"), 0.5, 0, bootstrap=True)
+    recipe = BatchRecipe(ReadSpec(pa.schema([])), PreparationSteps(), (), "y", features, reference, split)
+    batch = pack_batch(PreparedBatch(0, frame, assign_roles(frame, split, "y"), RowCounts(rows)), recipe)
     encoder = make_encoder(summarise_batch(batch, recipe), features.columns, reference)
     batch_encoder = BatchEncoder(encoder, np.array([0, 1]), 0)
     target = TargetSpec(batch_encoder.classes, shares=np.array([0.5, 0.5]))

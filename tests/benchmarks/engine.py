@@ -41,7 +41,7 @@ class Empty:
     """A batch: its number, and nothing else."""
 
     def __init__(self, number: int):
-        self.number, self.rows, self.span, self.test = number, 1, number, False
+        self.number, self.rows, self.row_group_id, self.test = number, 1, number, False
 
     def __str__(self) -> str:
         return f"empty batch {self.number}"

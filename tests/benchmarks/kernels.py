@@ -18,9 +18,9 @@ from pipeline.metrics.registry import metrics_for
 from pipeline.models.adaptive.linear import AdaptiveClassifier
 from pipeline.models.target import TargetSpec
 from pipeline.planning.planner import make_plan
-from pipeline.preparation import batch_pipeline
+from pipeline.preparation.batch_pipeline import pack_batch, prepare_batch
 from pipeline.preparation.split import TRAIN, row_hash
-from pipeline.statistics.summary import merge_summaries
+from pipeline.statistics.summary import merge_summaries, summarise_batch
 
 ROWS = 50_000
 
@@ -33,18 +33,18 @@ def plan(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def frame(plan):
-    return batch_pipeline.load_batch(read_batch(plan.batches[0], plan.recipe.selection), plan.batches[0], plan.recipe)
+def prepared(plan):
+    return prepare_batch(read_batch(plan.batches[0], plan.recipe.read_spec), plan.batches[0], plan.recipe)
 
 
 @pytest.fixture(scope="module")
-def packed(plan, frame):
-    return batch_pipeline.pack_batch(frame, plan.recipe)
+def packed(plan, prepared):
+    return pack_batch(prepared, plan.recipe)
 
 
 @pytest.fixture(scope="module")
 def batch_encoder(plan, packed):
-    summary = batch_pipeline.summarise_batch(packed, plan.recipe)
+    summary = summarise_batch(packed, plan.recipe)
     return BatchEncoder(make_encoder(summary, plan.features.columns, plan.reference), np.array([0, 1]), 0)
 
 
@@ -55,23 +55,23 @@ def model(batch_encoder, packed):
 
 
 def test_read(benchmark, plan):
-    benchmark(read_batch, plan.batches[0], plan.recipe.selection)
+    benchmark(read_batch, plan.batches[0], plan.recipe.read_spec)
 
 
-def test_hash_rows(benchmark, plan, frame):
-    benchmark(row_hash, frame, plan.identity, 0)
+def test_hash_rows(benchmark, plan, prepared):
+    benchmark(row_hash, prepared.frame, plan.identity, 0)
 
 
-def test_pack(benchmark, plan, frame):
-    benchmark(batch_pipeline.pack_batch, frame, plan.recipe)
+def test_pack(benchmark, plan, prepared):
+    benchmark(pack_batch, prepared, plan.recipe)
 
 
 def test_summarise(benchmark, plan, packed):
-    benchmark(batch_pipeline.summarise_batch, packed, plan.recipe)
+    benchmark(summarise_batch, packed, plan.recipe)
 
 
 def test_merge_eight_summaries(benchmark, plan, packed):
-    benchmark(merge_summaries, [batch_pipeline.summarise_batch(packed, plan.recipe)] * 8)
+    benchmark(merge_summaries, [summarise_batch(packed, plan.recipe)] * 8)
 
 
 def test_encode(benchmark, batch_encoder, packed):

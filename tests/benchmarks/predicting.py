@@ -30,12 +30,12 @@ from pipeline.models import persistence
 from pipeline.monitoring.progress import Monitor
 
 
-def copy(pieces, columns: list[str], kept: list[str], answers: pa.Schema, out: str) -> int:
+def copy(row_groups, columns: list[str], kept: list[str], answers: pa.Schema, out: str) -> int:
     """Decode some row groups, write the kept columns and made-up answers."""
     tables = []
-    for piece in pieces:
-        with pq.ParquetFile(piece.path, memory_map=True) as file:
-            tables.append(file.read_row_groups(list(piece.groups), columns=columns, use_threads=False))
+    for of_file in row_groups:
+        with pq.ParquetFile(of_file.path, memory_map=True) as file:
+            tables.append(file.read_row_groups(list(of_file.groups), columns=columns, use_threads=False))
     table = pa.concat_tables(tables)
     random = np.random.default_rng(0)
     made = [
@@ -53,10 +53,10 @@ def plain(client: Client, plan: ScorePlan, out: Path) -> float:
     scoring = plan.scoring
     kept = scoring.kept.names
     answers = pa.schema([f for f in scoring.schema if f.name not in kept])
-    columns = scoring.selection.touched.names
+    columns = scoring.read_spec.full_schema.names
     begin = time.perf_counter()
     futures = [
-        client.submit(copy, batch.pieces, columns, kept, answers, str(out / f"{batch.number}.parquet"), pure=False)
+        client.submit(copy, batch.row_groups, columns, kept, answers, str(out / f"{batch.number}.parquet"), pure=False)
         for batch in plan.batches
     ]
     wait(futures)

@@ -33,8 +33,8 @@ from pipeline.models.adaptive.linear import AdaptiveClassifier
 from pipeline.monitoring.events import Event
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.planner import make_plan
-from pipeline.preparation.batch_pipeline import load_batch
-from pipeline.preparation.split import ROLE, TEST, TRAIN
+from pipeline.preparation.batch_pipeline import prepare_batch
+from pipeline.preparation.split import TEST, TRAIN
 
 RATES, PENALTIES = [0.02, 0.05, 0.15, 0.4], [0.0, 10.0, 100.0]
 SPACE = {"model.params.learning_rate": RATES, "model.params.l2": PENALTIES, "features.min_frequency": [1, 50]}
@@ -85,8 +85,8 @@ def encoded(run: Path, role: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
     plan = make_plan(settings)
     X, y = [], []
     for batch in plan.batches:
-        frame = load_batch(read_batch(batch, plan.recipe.selection), batch, plan.recipe)
-        frame = frame[frame[ROLE] == role]
+        prepared = prepare_batch(read_batch(batch, plan.recipe.read_spec), batch, plan.recipe)
+        frame = prepared.frame[prepared.roles.role == role]
         frame = frame.iloc[np.random.default_rng([0, batch.number]).permutation(len(frame))]
         matrix = encoder.transform(frame)
         X.append(np.asarray(matrix.toarray() if hasattr(matrix, "toarray") else matrix))

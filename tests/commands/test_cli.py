@@ -12,7 +12,7 @@ import yaml
 from click.testing import CliRunner
 
 from pipeline.cli import main
-from pipeline.preparation.transforms import small_table
+from pipeline.preparation.joins import small_table
 from tests.conftest import table, write
 
 MINIMAL = '[data]\npath = "data"\nlabel = "y"\n[cluster]\ndashboard = "127.0.0.1:0"\n'

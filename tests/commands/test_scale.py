@@ -142,7 +142,7 @@ def test_prefixes_have_both_sides_and_numbers_of_their_own(here):
 def test_where_rows_go_by_time_a_prefix_is_spread_over_all_of_it(here):
     plan = make_plan(load_settings(here / "c.toml", ("split.by=time", "split.column=t"), None))
     part = prefix(plan, 4)
-    assert len({batch.pieces[0].path for batch in part.batches}) == 4
+    assert len({batch.row_groups[0].path for batch in part.batches}) == 4
 
 
 def test_settings_take_turns_after_a_run_of_each_cluster_that_does_not_count():

@@ -11,7 +11,7 @@ from pipeline.cli import main
 from pipeline.datasets import clicks, flights
 from pipeline.io.reader import read_batch
 from pipeline.planning.planner import make_plan
-from pipeline.preparation.batch_pipeline import load_batch
+from pipeline.preparation.batch_pipeline import prepare_batch
 
 
 def test_a_partition_is_the_seeds_and_its_numbers_alone():
@@ -69,7 +69,9 @@ def test_flights_are_late_by_their_delay_and_know_nothing_of_it(tmp_path, monkey
     known = {"arr_delay", "dep_delay", "dep_time", "arr_time", "air_time", "late"}
     assert not known & set(plan.features.columns.names)
     raw = pd.read_parquet("data/flights/flights/month-01.parquet")
-    frame = load_batch(read_batch(plan.batches[0], plan.recipe.selection), plan.batches[0], plan.recipe)
+    read = read_batch(plan.batches[0], plan.recipe.read_spec)
+    prepared = prepare_batch(read, plan.batches[0], plan.recipe)
+    frame = prepared.frame
     expected = (raw["arr_delay"] > 15).astype("boolean").mask(raw["arr_delay"].isna())
     pd.testing.assert_series_equal(frame["late"], expected, check_names=False)
     assert (frame["time_hour"].dt.hour == raw["hour"]).all()
@@ -78,7 +80,7 @@ def test_flights_are_late_by_their_delay_and_know_nothing_of_it(tmp_path, monkey
     merged = raw[["origin", "time_hour"]].merge(weather, on=["origin", "time_hour"], how="left")
     np.testing.assert_array_equal(frame["temp"], merged["temp"])
     assert (
-        frame.attrs["unmatched"]["planes.parquet"]
+        prepared.counts.unmatched["planes.parquet"]
         == (~raw["tailnum"].isin(pd.read_parquet("data/flights/planes.parquet")["tailnum"])).sum()
     )
 

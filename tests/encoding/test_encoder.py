@@ -103,7 +103,7 @@ def test_missing_column_is_named(encoder):
 def packed(frame: pd.DataFrame, encoder: Encoder, label: str, number: int = 0) -> PackedBatch:
     features = pack(frame, encoder.columns, PackingScale(encoder.center_, encoder.unit_))
     role = np.arange(len(frame), dtype=np.int8) % 4
-    return PackedBatch(number, len(frame), features, *category_codes(frame[label]), role)
+    return PackedBatch(number, features, *category_codes(frame[label]), role)
 
 
 def test_a_batch_is_parted_by_fate_and_labels_become_class_numbers(encoder):

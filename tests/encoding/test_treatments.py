@@ -157,7 +157,7 @@ def batches(frame, columns, about, cuts, label="y", folds=3):
         part = frame.iloc[a:b]
         codes, labels = category_codes(part[label])
         role = (np.arange(a, b) % 5 == 0).astype(np.int8)
-        made.append(PackedBatch(i, b - a, pack(part, columns, about), codes, labels, role, fold=fold[a:b]))
+        made.append(PackedBatch(i, pack(part, columns, about), codes, labels, role, fold=fold[a:b]))
     return made
 
 

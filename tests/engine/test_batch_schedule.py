@@ -33,8 +33,9 @@ from pipeline.training.job import Job
 from tests.conftest import table, write
 
 
-def lone(number, test=None, span=None):
-    return Batch(number, (RowGroupRange(f"{number}", (0,)),), 1, span=number if span is None else span, test=test)
+def lone(number, test=None, row_group_id=None):
+    row_group_id = number if row_group_id is None else row_group_id
+    return Batch(number, (RowGroupRange(f"{number}", (0,)),), 1, row_group_id=row_group_id, test=test)
 
 
 @given(st.lists(st.sampled_from([None, True, False]), min_size=1, max_size=70), st.integers(1, 9), st.integers(1, 40))
@@ -99,7 +100,9 @@ def test_segments_are_shared_out_until_every_thread_has_plenty(count, threads):
 
 def test_segments_are_the_same_however_batches_are_cut_and_neighbours_where_they_are_many(monkeypatch):
     train = cfg.TrainConfig(lanes=2)
-    assert segments_of([lone(n, span=n // 3) for n in range(20)], train) == segments_of([*map(lone, range(20))], train)
+    assert segments_of([lone(n, row_group_id=n // 3) for n in range(20)], train) == segments_of(
+        [*map(lone, range(20))], train
+    )
     monkeypatch.setattr("pipeline.engine.batch_schedule.WINDOW", 19)
     neighbours = [list(range(8)), list(range(8, 16)), list(range(16, 20))]
     assert segments_of([lone(n) for n in range(20)], train) == neighbours

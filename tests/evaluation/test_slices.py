@@ -2,13 +2,11 @@
 
 import numpy as np
 import pandas as pd
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import ConfigError
-from pipeline.evaluation.slices import Slicing
-from pipeline.preparation.slice_columns import PAIRED, VALUES, SliceColumn, keys_of, slice_codes, slice_columns
+from pipeline.evaluation.slices import PAIRED, VALUES, Slicing
+from pipeline.preparation.slice_columns import SliceColumn, keys_of, slice_codes, slice_columns
 
 
 def frame(rows: int = 200, seed: int = 0) -> pd.DataFrame:
@@ -32,27 +30,6 @@ def named(table: pd.DataFrame, column: SliceColumn) -> list[str]:
     """The part of each row by its name."""
     codes, values = slice_codes(table, column)
     return [str(values[c]) if c >= 0 else "missing" for c in codes]
-
-
-def test_numbers_are_cut_at_the_quartiles_of_the_first_rows():
-    table = frame()
-    (column,) = slice_columns(["x"], "y", table)
-    low, middle, high = column.edges
-    assert column.edges == pytest.approx(np.nanquantile(table["x"], [0.25, 0.5, 0.75]), rel=1e-5)
-    names = [f"under {low:g}", f"{low:g} to {middle:g}", f"{middle:g} to {high:g}", f"{high:g} and over", "missing"]
-    assert column.ranges == names[:4]
-    place = np.where(table["x"].isna(), 4, np.digitize(table["x"], column.edges))
-    assert named(table, column) == [names[p] for p in place]
-
-
-def test_values_months_and_flags_are_slices_of_their_own():
-    table = frame()
-    few, flag, time, text = slice_columns(["few", "flag", ["t", "c"]], "y", table)
-    assert [c.edges for c in (few, flag, time, text)] == [None] * 4
-    assert named(table, few) == table["few"].astype(str).tolist()
-    assert named(table, flag) == table["flag"].astype(str).tolist()
-    assert named(table, text) == table["c"].fillna("missing").tolist()
-    assert named(table, time) == table["t"].dt.strftime("%Y-%m").fillna("missing").tolist()
 
 
 @given(st.integers(0, 20), st.lists(st.integers(0, 200), max_size=4))
@@ -80,14 +57,6 @@ def test_every_row_has_one_slice_of_each_key_in_any_batch(seed, edges):
     assert [tuple(names[i] for i in row) for row in found] == expected
 
 
-def test_edges_that_differ_in_late_digits_alone():
-    table = pd.DataFrame({"ts": 1_700_000_000.5 + np.arange(4_000), "y": 0})
-    (column,) = slice_columns(["ts"], "y", table)
-    assert len(set(column.cuts)) == 3  # as the plan shows them
-    assert len(set(column.ranges)) == 4
-    assert pd.Series(named(table, column)).value_counts().tolist() == [1_000] * 4
-
-
 def test_values_that_read_like_our_own_names_or_like_pairs():
     values = pd.Series([3, 2, 1], index=["other", "missing", "a:b"])
     slicing = Slicing.of([("c",), ("c", "c:d")], {"c": values, "c:d": values}, ())
@@ -103,24 +72,3 @@ def test_only_the_frequent_values_have_slices():
     (single,), (first, second) = slicing.values
     assert (len(single), len(first), len(second)) == (VALUES, PAIRED, 3)
     assert single[0] == f"v{1_000 - VALUES:03d}"
-
-
-CASES = {
-    "no such column": (["cc"], "no file has a column 'cc'"),
-    "the label": (["y"], "'y' is the label"),
-    "twice": ([["c", "c"]], "one column twice"),
-}
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_slices_that_make_no_sense(case):
-    wanted, message = CASES[case]
-    with pytest.raises(ConfigError, match=r"evaluate\.slices: .*" + message):
-        slice_columns(wanted, "y", frame())
-
-
-def test_a_column_of_missing_values_or_of_one_number():
-    table = pd.DataFrame({"none": [np.nan, np.nan], "half": [0.5, 0.5], "y": [0, 1]})
-    none, half = slice_columns(["none", "half"], "y", table)
-    assert named(table, none) == ["missing", "missing"]
-    assert named(table, half) == ["0.5 and over"] * 2

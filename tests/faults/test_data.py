@@ -133,7 +133,7 @@ def test_rows_15_and_16_drift_is_named_with_file_column_and_types_or_set_aside(w
     with pytest.raises(DataError, match=rf"part-002\.parquet: {reason}"):
         make_plan(settings(folder))
     ledger = execute(workers, settings(folder, QUARANTINE)).ledger
-    assert (ledger.read, ledger.reasons) == (1_200, {"batch set aside": 300})
+    assert (ledger.read, ledger.reasons) == (1_200, {"batch quarantined": 300})
     assert Path(ledger.files[0].path).name == "part-002.parquet"
     # The first file is the odd one: most decide.
     shutil.copy(folder / "part-002.parquet", folder / "aaa.parquet")
@@ -225,7 +225,7 @@ def test_a_failing_function_is_set_aside_with_its_reason_up_to_the_limit(workers
         changes["data"] = {"on_bad_batch": "quarantine", "keep": keep}
         outcome = execute(workers, settings(folder, changes))
         ledger = outcome.ledger
-        assert ledger.reasons == {"batch set aside": 600}
+        assert ledger.reasons == {"batch quarantined": 600}
         assert sorted(ledger.errors) == [0, 2]
         assert "raised ValueError: what is this" in ledger.errors[2]
         assert ledger.train + ledger.test == 600

@@ -36,7 +36,7 @@ def trained(label="y", estimator=None):
     frame = lettered(table(1_000))
     encoder = Encoder(["x", "n"], ["c"], ["t"])
     columns, reference = encoder.columns, PackingScale.of(frame, encoder.columns)
-    batch = PackedBatch(0, 1000, pack(frame, columns, reference), np.zeros(1000), None, np.full(1000, TRAIN))
+    batch = PackedBatch(0, pack(frame, columns, reference), np.zeros(1000), None, np.full(1000, TRAIN))
     summary = summarise(batch, columns, reference)
     encoder.fit_statistics(summary, reference)
     values = frame[label]
@@ -194,7 +194,7 @@ def test_drift_is_that_of_the_rows(model, tmp_path):
     encoder = model.named_steps["preprocess"]
     reference = PackingScale(encoder.center_, encoder.unit_)
     packed = pack(frame, encoder.columns, reference)
-    batch = PackedBatch(0, 500, packed, np.zeros(500), None, np.full(500, TRAIN))
+    batch = PackedBatch(0, packed, np.zeros(500), None, np.full(500, TRAIN))
     wanted = drift.compare(encoder.profile_, encoder.categories_, summarise(batch, encoder.columns, reference))
     assert result.observed.compared(encoder.profile_) == wanted
     assert wanted["c"]["unseen"] > 0
@@ -208,7 +208,7 @@ def test_texts_that_stay_out_of_the_frame_change_nothing(model, tmp_path):
     told = []
     for name, prepare in (("apart", {}), ("inside", {"filter": {"all": "n > 0"}})):
         found, result, plan = scored(model, tmp_path / "in.parquet", tmp_path / name, ["c"], data=data, prepare=prepare)
-        assert plan.scoring.selection.apart == ({"c"} if name == "apart" else set())
+        assert plan.scoring.read_spec.dictionary_columns == ({"c"} if name == "apart" else set())
         told.append((found, result.parts, result.observed.to_dict()))
     assert told[0][0].equals(told[1][0])
     assert told[0][1:] == told[1][1:]
@@ -222,7 +222,6 @@ def test_a_model_of_texts_alone(tmp_path):
     encoder = Encoder(categorical=["c"]).fit(frame)
     batch = PackedBatch(
         0,
-        300,
         pack(frame, encoder.columns, PackingScale(np.empty(0), np.empty(0))),
         np.zeros(300),
         None,

@@ -32,7 +32,7 @@ from pipeline.errors import ConfigError, DataError, StorageError
 from pipeline.io import redact
 from pipeline.io.batching import form_batches
 from pipeline.io.dataset import open_dataset
-from pipeline.io.reader import Selection, read_batch
+from pipeline.io.reader import ReadSpec, read_batch
 from pipeline.io.run_folder import REPORT_FILE, RunFolder
 from pipeline.io.storage import Storage
 from pipeline.monitoring.progress import Monitor
@@ -359,7 +359,7 @@ def read_all(path, options):
     dataset = open_dataset(path, storage=Storage.from_config(options))
     schema = pa.schema([dataset.schema.field(name) for name in ("x", "n")])
     batches = form_batches(dataset, "file", schema)
-    return pd.concat([read_batch(batch, Selection(schema, storage=dataset.storage)) for batch in batches])
+    return pd.concat([read_batch(batch, ReadSpec(schema, storage=dataset.storage)).frame for batch in batches])
 
 
 @pytest.fixture(scope="module")

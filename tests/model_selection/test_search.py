@@ -18,7 +18,7 @@ from pipeline.model_selection.shared_data import part_of
 from pipeline.monitoring.dashboard.state import RunState
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.planner import make_plan
-from pipeline.preparation.split import TEST, TRAIN, VALIDATION, assign_roles
+from pipeline.preparation.split import TEST, TRAIN, VALIDATION, SplitSpec, assign_roles
 from pipeline.training.job import Job
 from tests.conftest import table, write
 
@@ -73,8 +73,9 @@ def test_the_search_finds_what_a_grid_finds_on_less(session, data, found, tmp_pa
     assert by_number[found[0].report["best"]] == pytest.approx(min(by_number.values()), abs=2e-3)
     assert found[0].values["model.params.learning_rate"] == 0.1
     assert found[0].report["rows_trained"] < 0.7 * grid.report["rows_trained"]
-    train = assign_roles(table(12_000), "y", ["x", "n", "c", "t", "y"], 0.2, 0, None, 0.1)["__fate__"]
-    assert grid.report["rows_trained"] == 8 * (train == TRAIN).sum()
+    split = SplitSpec(("x", "n", "c", "t", "y"), 0.2, 0, validation_fraction=0.1)
+    role = assign_roles(table(12_000), split, "y").role
+    assert grid.report["rows_trained"] == 8 * (role == TRAIN).sum()
 
 
 def test_a_trial_on_all_rows_is_the_run_without_its_validation_rows(session, data, tmp_path):

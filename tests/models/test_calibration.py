@@ -20,7 +20,7 @@ from pipeline.models import calibration
 from pipeline.models.adaptive.linear import AdaptiveClassifier
 from pipeline.models.calibration import CalibratedModel, Curve, curves_of, merge_curves
 from pipeline.models.persistence import dumps, fingerprint, loads
-from pipeline.preparation.split import ROLE, TEST, VALIDATION, assign_roles
+from pipeline.preparation.split import TEST, VALIDATION, SplitSpec, assign_roles
 from tests.conftest import table, write
 
 METHODS = ["isotonic", "sigmoid"]
@@ -107,8 +107,8 @@ def test_a_run_calibrates_on_rows_that_it_did_not_train_on(session, tmp_path, mo
     report = run(tmp_path / "c.toml", out=tmp_path / "run")
     model = pipeline.load(tmp_path / "run")
     base = Pipeline([("preprocess", model[0]), ("model", model[1].estimator)])
-    split = assign_roles(frame, "y", ["x", "n", "c", "y"], 0.2, 0, None, 0.3)
-    held, tested = (split[split[ROLE] == role] for role in (VALIDATION, TEST))
+    roles = assign_roles(frame, SplitSpec(("x", "n", "c", "y"), 0.2, 0, validation_fraction=0.3), "y")
+    held, tested = (frame[roles.role == role] for role in (VALIDATION, TEST))
     assert report["rows"]["validation"] == len(held)
     theirs = CalibratedClassifierCV(FrozenEstimator(base), method=method).fit(held, held["y"])
     ours = model.predict_proba(tested)[:, 1]

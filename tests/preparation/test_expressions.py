@@ -11,7 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError, DataError
-from pipeline.preparation.expressions import DEEPEST, FUNCTIONS, LONGEST, METHODS, eval_expression, names_in, row_mask
+from pipeline.preparation.expression_parser import MAX_CHARS, MAX_DEPTH
+from pipeline.preparation.expressions import FUNCTIONS, METHODS, eval_expression, names_in, row_mask
 
 KEY = "prepare.derive.d"
 FRAME = pd.DataFrame(
@@ -260,13 +261,13 @@ ATTACKS = [
     "(" * 150 + "x" + ",)" * 150,
     "x" + "+x" * 4000,
     "x" + "**x" * 3000,
-    "x" + "+x" * (DEEPEST + 1),
+    "x" + "+x" * (MAX_DEPTH + 1),
     "x" + ".x" * 4000,
     "x" + "()" * 4000,
     "lambda:" * 1400 + "x",
     "[" * 9000,
     "'" * 9001,
-    "x + " + "1" * LONGEST,
+    "x + " + "1" * MAX_CHARS,
     "1" * 5000 + " + x",
     "x + " * 10**6 + "x",
 ]
@@ -309,7 +310,7 @@ def test_comparisons_in_one_another_are_computed_once():
 
 
 def test_as_deep_as_allowed_is_computed():
-    assert eval_expression(FRAME, "+".join(["i"] * (DEEPEST - 2)), KEY).tolist()[:3] == [98, 196, 294]
+    assert eval_expression(FRAME, "+".join(["i"] * (MAX_DEPTH - 2)), KEY).tolist()[:3] == [98, 196, 294]
 
 
 WORDS = [

@@ -1,6 +1,7 @@
 import functools
 import itertools
 import operator
+import pickle
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.io.batching import Batch, RowGroupRange
-from pipeline.preparation.split import NO_LABEL, NOT_FINITE, ROLE, TEST, assign_roles, row_hash, separate, split_batches
+from pipeline.preparation.split import (
+    N_BOOTSTRAP_GROUPS,
+    NO_LABEL,
+    NO_TIME,
+    NOT_FINITE,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    SplitSpec,
+    append_test_set,
+    assign_roles,
+    row_hash,
+    split_batches,
+)
 from tests.conftest import table
 
 COLUMNS = ["x", "n", "c", "t", "y"]
@@ -18,10 +32,11 @@ COLUMNS = ["x", "n", "c", "t", "y"]
 @given(cuts=st.lists(st.integers(0, 300), max_size=5), seed=st.integers(0, 3))
 def test_a_row_falls_on_the_same_side_however_the_table_is_cut(cuts, seed):
     frame = table(300)
-    whole = assign_roles(frame, "y", COLUMNS, 0.3, seed, None)[ROLE].tolist()
+    split = SplitSpec(tuple(COLUMNS), 0.3, seed)
+    whole = assign_roles(frame, split, "y").role.tolist()
     edges = [0, *sorted(cuts), 300]
     parts = [frame.iloc[a:b] for a, b in itertools.pairwise(edges)]
-    pieces = [assign_roles(p, "y", COLUMNS, 0.3, seed, None)[ROLE].tolist() for p in parts]
+    pieces = [assign_roles(part, split, "y").role.tolist() for part in parts]
     assert functools.reduce(operator.iadd, pieces, []) == whole
 
 
@@ -45,26 +60,78 @@ def test_zero_and_nan_have_one_hash_each():
 
 def test_the_share_is_met_within_chance():
     frame = table(20_000)
-    test = (assign_roles(frame, "y", COLUMNS, 0.2, 0, None)[ROLE] == TEST).mean()
+    test = (assign_roles(frame, SplitSpec(tuple(COLUMNS), 0.2, 0), "y").role == TEST).mean()
     assert abs(test - 0.2) < 4 * (0.2 * 0.8 / 20_000) ** 0.5
 
 
 def test_rows_without_a_usable_label_are_neither():
     frame = pd.DataFrame({"y": [1.0, np.nan, np.inf, 2.0]})
-    roles = assign_roles(frame, "y", ["y"], 0.5, 0, None)[ROLE]
-    assert roles.tolist()[1:3] == [NO_LABEL, NOT_FINITE]
-    assert ROLE not in frame
+    role = assign_roles(frame, SplitSpec(("y",), 0.5, 0), "y").role
+    assert role.tolist()[1:3] == [NO_LABEL, NOT_FINITE]
+    assert list(frame.columns) == ["y"]
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.2, 2), (0.001, 1), (0.5, 5)])
 def test_whole_batches(share, expected):
-    batches = [Batch(i, (RowGroupRange("f", (i,)),), 10, span=i) for i in range(10)]
+    batches = [Batch(i, (RowGroupRange("f", (i,)),), 10, row_group_id=i) for i in range(10)]
     split = split_batches(batches, share, seed=3)
     assert sum(b.test for b in split) == expected
     assert split == split_batches(batches, share, seed=3)
 
 
 def test_a_separate_test_set_is_numbered_through():
-    batches = [Batch(i, (RowGroupRange("f", (i,)),), 10, span=i) for i in range(2)]
-    both = separate(batches, batches)
+    batches = [Batch(i, (RowGroupRange("f", (i,)),), 10, row_group_id=i) for i in range(2)]
+    both = append_test_set(batches, batches)
     assert [(b.number, b.test) for b in both] == [(0, False), (1, False), (2, True), (3, True)]
+
+
+def test_folds_and_groups_are_there_if_the_split_has_them():
+    frame = table(20_000)
+    plain = assign_roles(frame, SplitSpec(tuple(COLUMNS), 0.2, 0), "y")
+    assert (plain.fold, plain.group) == (None, None)
+    roles = assign_roles(frame, SplitSpec(tuple(COLUMNS), 0.2, 0, folds=4, bootstrap=True), "y")
+    np.testing.assert_array_equal(roles.role, plain.role)
+    assert (roles.role.dtype, roles.fold.dtype, roles.group.dtype) == (np.int8, np.int8, np.uint16)
+    assert np.bincount(roles.fold, minlength=4).min() > 4_700
+    assert 1_000 < len(np.unique(roles.group)) <= N_BOOTSTRAP_GROUPS
+    assert abs(np.corrcoef(roles.fold, roles.role)[0, 1]) < 0.03  # a fold is independent of the test
+
+
+@pytest.mark.parametrize(
+    ("in_test", "expected"),
+    [(None, {TRAIN: 0.6, TEST: 0.2, VALIDATION: 0.2}), (False, {TRAIN: 0.75, VALIDATION: 0.25}), (True, {TEST: 1.0})],
+)
+def test_validation_rows_are_a_fraction_of_those_that_do_not_test(in_test, expected):
+    split = SplitSpec(tuple(COLUMNS), 0.2, 0, validation_fraction=0.25)
+    roles, counts = np.unique(assign_roles(table(20_000), split, "y", in_test).role, return_counts=True)
+    assert dict(zip(roles.tolist(), counts / 20_000, strict=True)) == pytest.approx(expected, abs=0.015)
+
+
+def test_a_split_by_time_tests_from_a_value_on_and_rejects_rows_without_time():
+    frame = table(200)
+    frame.loc[3, "t"] = pd.NaT
+    start = frame["t"].median()
+    role = assign_roles(frame, SplitSpec(tuple(COLUMNS), 0.2, 0, test_from=("t", start)), "y").role
+    assert role[3] == NO_TIME
+    others = np.arange(200) != 3
+    np.testing.assert_array_equal(role[others] == TEST, (frame["t"] >= start)[others])
+    np.testing.assert_array_equal(role[others] == TRAIN, (frame["t"] < start)[others])
+
+
+def test_rows_of_a_group_have_one_role():
+    frame = table(500)
+    split = SplitSpec(("n",), 0.3, 1, validation_fraction=0.2, folds=3, bootstrap=True)
+    roles = assign_roles(frame, split, "y")
+    groups = frame.assign(role=roles.role, fold=roles.fold, group=roles.group).groupby("n")
+    assert (groups[["role", "fold", "group"]].nunique() == 1).all(axis=None)
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_no_row_and_one_row_have_the_roles_that_they_have_among_all_and_the_frame_stays_as_it_is(rows):
+    split = pickle.loads(pickle.dumps(SplitSpec(tuple(COLUMNS), 0.3, 0, 0.2, 3, bootstrap=True)))
+    frame = table(20)
+    before = frame.copy()
+    every, few = assign_roles(frame, split, "y"), assign_roles(frame.iloc[:rows], split, "y")
+    for name in ("role", "fold", "group"):
+        np.testing.assert_array_equal(getattr(few, name), getattr(every, name)[:rows])
+    pd.testing.assert_frame_equal(frame, before)

@@ -19,7 +19,7 @@ from pipeline.models import persistence
 from pipeline.models.persistence import fingerprint
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.planner import make_plan
-from pipeline.preparation.split import ROLE, TEST, assign_roles
+from pipeline.preparation.split import TEST, SplitSpec, assign_roles
 from pipeline.reporting import report
 from pipeline.training.job import Job
 from tests.conftest import table, write
@@ -47,7 +47,7 @@ def made(outcome: report.Outcome, settings: cfg.Config) -> dict:
 
 
 def sides(frame: pd.DataFrame, label: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    role = assign_roles(frame, label, ["x", "n", "c", "t", label], 0.2, 0, None)[ROLE]
+    role = assign_roles(frame, SplitSpec(("x", "n", "c", "t", label), 0.2, 0), label).role
     return frame[role == 0], frame[role == TEST]
 
 
@@ -212,7 +212,7 @@ def test_splits_by_batch_and_by_group(session, folder, frame):
     by_batch = execute(session, config(folder, split={"by": "batch", "test": 0.5}))
     assert by_batch.ledger.test == 1_000
     by_group = execute(session, config(folder, split={"by": "group", "column": "n"}))
-    test = assign_roles(frame, "y", ["n"], 0.2, 0, None)[ROLE] == TEST
+    test = assign_roles(frame, SplitSpec(("n",), 0.2, 0), "y").role == TEST
     assert by_group.ledger.test == test.sum()
     assert not set(frame["n"][test]) & set(frame["n"][~test])
 

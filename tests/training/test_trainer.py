@@ -37,7 +37,7 @@ def batches(count: int = 4, label: str = "y", role: int = TRAIN) -> list[PackedB
         rows = FRAME.iloc[part]
         coded = category_codes(rows[label]) if label == "y" else (rows[label].to_numpy(), None)
         features = pack(rows, ENCODER.columns, about)
-        made.append(PackedBatch(i, len(rows), features, *coded, np.full(len(rows), role, dtype=np.int8)))
+        made.append(PackedBatch(i, features, *coded, np.full(len(rows), role, dtype=np.int8)))
     return made
 
 

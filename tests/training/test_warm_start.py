@@ -15,7 +15,7 @@ from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation import drift
 from pipeline.models.adaptive.linear import AdaptiveClassifier, AdaptiveRegressor
 from pipeline.models.persistence import fingerprint
-from pipeline.preparation.split import ROLE, TEST, TRAIN, assign_roles
+from pipeline.preparation.split import TEST, TRAIN, SplitSpec, assign_roles
 from pipeline.statistics.counts import Counts
 from pipeline.statistics.summary import Summary
 from tests.conftest import table, write
@@ -53,9 +53,9 @@ def first(tmp_path_factory):
 
 def by_hand(model, frame, report, estimator=None):
     """The estimator after the training rows of ``frame``, in the order of a single batch."""
-    split = assign_roles(frame, "y", ["x", "n", "c", "y"], 0.2, 0, None)
-    assert (split[ROLE] == TEST).sum() == report["rows"]["test"]
-    rows = np.random.default_rng([0, 0]).permutation(np.flatnonzero(split[ROLE] == TRAIN))
+    role = assign_roles(frame, SplitSpec(("x", "n", "c", "y"), 0.2, 0), "y").role
+    assert (role == TEST).sum() == report["rows"]["test"]
+    rows = np.random.default_rng([0, 0]).permutation(np.flatnonzero(role == TRAIN))
     chosen = frame.iloc[rows]
     estimator = estimator or model.named_steps["model"]
     return estimator.partial_fit(model.named_steps["preprocess"].transform(chosen), chosen["y"])
@@ -210,7 +210,7 @@ def test_two_profiles_are_that_of_the_rows_of_both():
 
         reference = PackingScale(encoder.center_, encoder.unit_)
         packed = pack(frame, encoder.columns, reference)
-        rows = PackedBatch(0, len(frame), packed, np.zeros(len(frame)), None, np.full(len(frame), TRAIN))
+        rows = PackedBatch(0, packed, np.zeros(len(frame)), None, np.full(len(frame), TRAIN))
         found: Summary = summarise(rows, encoder.columns, reference)
         assert isinstance(found.categorical["c"], Counts)
         return drift.profile(found, encoder.columns)

@@ -20,7 +20,7 @@ def numbers(batches):
 
 
 def test_what_one_task_trains_on_is_read_by_one_worker(session):
-    batches = [Batch(n, (RowGroupRange(f"{n}", (0,)),), 1, span=n) for n in range(24)]
+    batches = [Batch(n, (RowGroupRange(f"{n}", (0,)),), 1, row_group_id=n) for n in range(24)]
     together = [list(range(start, 24, 2)) for start in (0, 1)]
     source = BatchSource(session.client, numbers, pd.DataFrame({"x": []}), batches, True, together)
     futures = source.batches(list(range(24)))

@@ -1,0 +1,117 @@
+import pickle
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.preparation.columns import Columns, number_values
+from pipeline.preparation.packing import PackedBatch, PackingScale, concat_packed, pack, pack_codes
+from tests.conftest import table
+
+COLUMNS = Columns(("x", "n"), ("c",), ("t",), ("words",), (("c", "n"),), {"words": {"buckets": 32}})
+
+
+def rows(count: int, seed: int = 0) -> pd.DataFrame:
+    return table(count, seed).assign(words=lambda f: f["c"] + " and " + f["n"].astype(str))
+
+
+def values_of(features, j):
+    values = features.vocabularies[j]
+    return [values[code] if code < len(values) else None for code in features.codes[:, j]]
+
+
+def assert_same_rows(first, second):
+    np.testing.assert_array_equal(first.numbers, second.numbers)
+    for j in range(len(first.names)):
+        assert values_of(first, j) == values_of(second, j)
+    for text, other in zip(first.texts, second.texts, strict=True):
+        for row in range(len(first)):
+            a, b = (t.buckets[t.indptr[t.codes[row]] : t.indptr[t.codes[row] + 1]] for t in (text, other))
+            np.testing.assert_array_equal(a, b)
+
+
+def test_numbers_are_scaled_and_categories_coded():
+    frame = rows(300)
+    before = frame.copy()
+    scale = PackingScale.of(frame, COLUMNS)
+    packed = pack(frame, COLUMNS, scale)
+    expected = (number_values(frame["x"]) - frame["x"].mean()) / frame["x"].std(ddof=0)
+    np.testing.assert_allclose(packed.numbers[:, 0], expected, rtol=1e-5, atol=1e-6)
+    assert packed.names == COLUMNS.coded
+    assert values_of(packed, 0) == frame["c"].astype(object).where(frame["c"].notna(), None).tolist()
+    assert (packed.numbers.dtype, packed.codes.dtype) == (np.float32, np.uint16)
+    pd.testing.assert_frame_equal(frame, before)
+
+
+def test_numbers_that_are_not_finite_or_overflow_are_missing():
+    frame = pd.DataFrame({"x": [np.inf, -np.inf, np.nan, 1e300, 1.0]})
+    packed = pack(frame, Columns(("x",)), PackingScale(np.zeros(1), np.ones(1)))
+    np.testing.assert_array_equal(packed.numbers[:, 0], [np.nan, np.nan, np.nan, np.nan, 1.0])
+
+
+@pytest.mark.parametrize("values", [[], [np.nan], [3.0, 3.0, 3.0], [1e9] * 3])
+def test_the_unit_of_a_column_without_spread_is_one(values):
+    scale = PackingScale.of(pd.DataFrame({"x": np.array(values, dtype=float)}), Columns(("x",)))
+    assert scale.unit.tolist() == [1.0]
+    assert np.isfinite(scale.center).all()
+
+
+def test_the_scale_of_values_whose_squares_overflow_is_finite():
+    frame = rows(4).assign(x=[1e300, -1e300, 1.5e308, 1.7e308])
+    scale = PackingScale.of(frame, COLUMNS)
+    j = COLUMNS.numbers.index("x")
+    assert scale.center[j] == pytest.approx(np.mean(np.array([1, -1, 1.5e8, 1.7e8])) * 1e300)
+    assert scale.unit[j] == pytest.approx(np.std(np.array([1, -1, 1.5e8, 1.7e8])) * 1e300)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_no_row_and_one_row_are_packed_as_among_all(count):
+    frame = rows(50)
+    scale = PackingScale.of(frame, COLUMNS)
+    every, few = pack(frame, COLUMNS, scale), pack(frame.iloc[:count], COLUMNS, scale)
+    assert_same_rows(few, every.take(np.arange(count)))
+    assert_same_rows(few, pickle.loads(pickle.dumps(few)))
+
+
+def test_concatenated_batches_are_the_rows_of_all():
+    frame = rows(90)
+    scale = PackingScale.of(frame, COLUMNS)
+    parts = [pack(frame.iloc[a:b], COLUMNS, scale) for a, b in ((0, 30), (30, 30), (30, 31), (31, 90))]
+    assert_same_rows(concat_packed(parts), pack(frame, COLUMNS, scale))
+
+
+def test_compact_rows_are_the_same_rows_with_smaller_vocabularies():
+    frame = pd.DataFrame({"x": [1.0, 2.0, 3.0, 4.0], "c": ["b", None, "a", "z"], "d": ["p", "p", "q", None]})
+    columns = Columns(("x",), ("c", "d"))
+    packed = pack(frame, columns, PackingScale.of(frame, columns)).take(np.array([3, 1, 0]))
+    compact = packed.compact()
+    assert [list(values) for values in compact.vocabularies] == [["b", "z"], ["p"]]
+    for j, (before, after) in enumerate(zip(packed.vocabularies, compact.vocabularies, strict=True)):
+        expected = [*before, None], [*after, None]
+        assert [expected[0][k] for k in packed.codes[:, j]] == [expected[1][k] for k in compact.codes[:, j]]
+    np.testing.assert_array_equal(compact.numbers, packed.numbers)
+
+
+@pytest.mark.parametrize(("count", "dtype"), [(65_535, np.uint16), (65_536, np.uint32)])
+def test_codes_have_the_smallest_type_that_holds_missing(count, dtype):
+    codes = pack_codes({"c": (np.array([-1, 0, count - 1]), pd.RangeIndex(count))}, 3)
+    assert codes.dtype == dtype
+    assert codes[:, 0].tolist() == [count, 0, count - 1]
+
+
+def test_rows_of_a_batch_are_taken_with_everything_they_have_and_dask_sees_its_size():
+    frame = rows(60)
+    features = pack(frame, COLUMNS, PackingScale.of(frame, COLUMNS))
+    slices = {"s": (np.arange(60, dtype=np.uint16) % 3, pd.Index(["a", "b", "c"]))}
+    index = np.arange(60)
+    batch = PackedBatch(4, features, index.astype(float), None, index.astype(np.int8), index % 5, index % 7, slices)
+    taken = batch.take(np.array([5, 3]))
+    assert_same_rows(taken.features, features.take(np.array([5, 3])))
+    assert (taken.number, taken.label.tolist(), taken.role.tolist()) == (4, [5.0, 3.0], [5, 3])
+    assert (taken.fold.tolist(), taken.group.tolist()) == ([0, 3], [5, 3])
+    assert taken.coded("s")[0].tolist() == [2, 0]
+    assert taken.coded("c")[1] is features.vocabularies[0]
+    arrays = [features.numbers, features.codes, batch.label, batch.role, batch.fold, batch.group]
+    assert sys.getsizeof(batch) > sum(array.nbytes for array in arrays)
+    assert sys.getsizeof(batch) > sys.getsizeof(taken)
