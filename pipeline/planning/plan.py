@@ -29,7 +29,7 @@ from pipeline.preparation.joins import check_join, matched_column
 from pipeline.preparation.packing import PackingScale
 from pipeline.preparation.slice_columns import SliceColumn, keys_of, slice_columns
 from pipeline.preparation.split import SplitSpec
-from pipeline.preparation.transforms import PreparationSteps, prepare
+from pipeline.preparation.transforms import PreparationSteps, apply_steps
 
 FEW_INTEGERS = 20
 # A joined table that every worker holds as a whole may be so large.
@@ -211,7 +211,7 @@ def make_plan(config: cfg.Config, trained: Columns | None = None, remembered: di
     schema = _columns(config, dataset.schema)
     _check_types(config, schema)
     config, tables = _sized(config, schema.names)
-    meta, _ = prepare(empty_frame(schema), steps(config))
+    meta, _ = apply_steps(empty_frame(schema), steps(config))
     label = config.data.label
     if label not in meta.columns:
         raise ConfigError(f"data.label: no file has a column {label!r}{cfg.suggest(label, meta.columns)}.")
@@ -276,10 +276,10 @@ def _head(config: cfg.Config, batches: Sequence[Batch], spec: ReadSpec) -> pd.Da
     allowed = config.data.max_bad_batches if config.data.on_bad_batch == "quarantine" else 0
     for batch in batches[:allowed]:
         with contextlib.suppress(PipelineError):  # its turn to be set aside comes
-            return prepare(read_head(batch, spec), steps(config))[0]
+            return apply_steps(read_head(batch, spec), steps(config))[0]
     batch = batches[min(allowed, len(batches) - 1)]
     try:
-        return prepare(read_head(batch, spec), steps(config))[0]
+        return apply_steps(read_head(batch, spec), steps(config))[0]
     except DataError as error:
         raise DataError(f"batch {batch.number} ({batch}): {error}") from error
 
