@@ -27,7 +27,7 @@ from pipeline.planning.checks import is_unsupported
 from pipeline.planning.plan import preparation_steps
 from pipeline.preparation.expressions import names_in
 from pipeline.preparation.joins import check_join
-from pipeline.preparation.transforms import PreparationSteps, prepare
+from pipeline.preparation.transforms import PreparationSteps, apply_steps
 from pipeline.training.target import target_from_profile
 
 EVERY = "*"
@@ -99,7 +99,7 @@ def plan_scores(config: cfg.Config, trained: Pipeline, keep: Sequence[str], outp
     carried = [] if config.prepare.function else [name for name in kept if name in dataset.original_schema.names]
     config, schema = _pruned(config, dataset, {*encoder.columns.names, *(set(kept) - set(carried))})
     others = tuple(check_join(join, schema.names, data.storage_options) for join in config.data.join)
-    meta, _ = prepare(empty_frame(schema), preparation_steps(config))
+    meta, _ = apply_steps(empty_frame(schema), preparation_steps(config))
     check_schema(profile, encoder.columns, meta)
     fields = [_field(name, dataset, meta) for name in kept]
     for name in answers(estimator, target).names:

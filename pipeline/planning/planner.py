@@ -35,7 +35,7 @@ from pipeline.preparation.feature_inference import FeatureSelection, LearningTas
 from pipeline.preparation.joins import matched_column
 from pipeline.preparation.packing import PackingScale
 from pipeline.preparation.slice_columns import SliceColumn, slice_columns
-from pipeline.preparation.transforms import prepare
+from pipeline.preparation.transforms import apply_steps
 
 # An integer label of at most so many values is a class.
 MAX_CLASS_INTEGERS = 20
@@ -132,7 +132,7 @@ def _decide(config: cfg.Config, sources: Sources, trained: TrainedModel | None) 
     """The plan for opened data."""
     data, label = sources.data, config.data.label
     schema = _readable_columns(config, data.schema)
-    meta, _ = prepare(empty_frame(schema), preparation_steps(config))
+    meta, _ = apply_steps(empty_frame(schema), preparation_steps(config))
     check_prepared_columns(config, meta)
     head = _first_rows(config, data, schema)
     task, reason = _choose_task(config, meta, head)
@@ -140,7 +140,7 @@ def _decide(config: cfg.Config, sources: Sources, trained: TrainedModel | None) 
     features = _trained_features(trained, meta) if trained else choose_features(meta, config, task)
     for name, dtype in unsupported_columns(data.schema).items():
         if name not in features.reasons:
-            features.reasons[name] = f"left out: {dtype} has no treatment; make columns of it in prepare.function"
+            features.reasons[name] = f"left out: {dtype} has no treatment; make columns of it in apply_steps.function"
     slices = slice_columns(config.evaluate.slices, label, head)
     schema = _used_columns(config, schema, features.columns, slices)
     return Plan(
@@ -164,7 +164,9 @@ def _readable_columns(config: cfg.Config, schema: pa.Schema) -> pa.Schema:
         return pa.schema([field for field in schema if not is_unsupported(field.type)])
     for column in config.prepare.columns:
         if column not in schema.names:
-            raise ConfigError(f"prepare.columns: no file has a column {column!r}{cfg.suggest(column, schema.names)}.")
+            raise ConfigError(
+                f"apply_steps.columns: no file has a column {column!r}{cfg.suggest(column, schema.names)}."
+            )
     return pa.schema([schema.field(column) for column in config.prepare.columns])
 
 
@@ -173,7 +175,7 @@ def _first_rows(config: cfg.Config, data: Dataset, schema: pa.Schema) -> pd.Data
     batches, selection = form_batches(data, config.data.batch_rows, schema), ReadSpec.of(data, schema)
 
     def prepared_head(batch: Batch) -> pd.DataFrame:
-        return prepare(read_head(batch, selection), preparation_steps(config))[0]
+        return apply_steps(read_head(batch, selection), preparation_steps(config))[0]
 
     skippable = config.data.max_bad_batches if config.data.on_bad_batch == "quarantine" else 0
     for batch in batches[:skippable]:

@@ -6,6 +6,6 @@ memory. Each step is a function of one batch that does not change its input; `ba
 
 May import: `errors`, `io`, `config`.
 
-To add a step without fitted state, add it to `transforms.prepare`. A function for the expressions of a config goes into
-the tables of `expressions`, a part of a date into `columns.DATETIME_PARTS`.
+To add a step without fitted state, add it to `transforms.apply_steps`. A function for the expressions of a config
+goes into the tables of `expressions`, a part of a date into `columns.DATETIME_PARTS`.
 """

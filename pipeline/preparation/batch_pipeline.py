@@ -27,7 +27,7 @@ from pipeline.preparation.packing import PackedBatch, PackingScale, pack, pack_c
 from pipeline.preparation.row_counts import FILTERED, OUTSIDE, QUARANTINED, RowCounts
 from pipeline.preparation.slice_columns import SliceColumn, slice_codes
 from pipeline.preparation.split import TEST, TRAIN, UNUSED, VALIDATION, RowRoles, SplitSpec, assign_roles
-from pipeline.preparation.transforms import PreparationSteps, prepare
+from pipeline.preparation.transforms import PreparationSteps, apply_steps
 
 T = TypeVar("T")
 
@@ -139,7 +139,7 @@ def prepare_rows(read: ReadBatch, steps: PreparationSteps) -> tuple[pd.DataFrame
     PipelineError
         A step failed, or the user's function added rows.
     """
-    frame, counts = prepare(read.frame, steps)
+    frame, counts = apply_steps(read.frame, steps)
     filtered = len(read.frame) - sum(counts.dropped.values()) - len(frame)
     if filtered < 0:
         raise DataError(f"prepare.function returned {-filtered:,} rows more than it got; it must not add rows.")

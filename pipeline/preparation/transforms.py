@@ -35,7 +35,7 @@ class PreparationSteps:
         return not (self.joins or self.derive or self.filter or self.function)
 
 
-def prepare(frame: pd.DataFrame, steps: PreparationSteps) -> tuple[pd.DataFrame, RowCounts]:
+def apply_steps(frame: pd.DataFrame, steps: PreparationSteps) -> tuple[pd.DataFrame, RowCounts]:
     """The rows of ``frame`` after all steps, and how many of them joins and filters dropped; ``frame`` stays as it is.
 
     Rows that the user's function drops are not counted here.

@@ -9,7 +9,7 @@ from pipeline.config import JoinConfig
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.preparation.joins import small_table
 from pipeline.preparation.row_counts import RowCounts
-from pipeline.preparation.transforms import PreparationSteps, import_function, prepare
+from pipeline.preparation.transforms import PreparationSteps, apply_steps, import_function
 
 FRAME = pd.DataFrame({"k": ["a", "b", None, "z"], "i": [1, 2, 3, 4]}, index=[7, 8, 9, 10])
 
@@ -22,11 +22,11 @@ def join(tmp_path):
 
 
 def test_function_is_called_and_its_exception_is_a_sentence():
-    assert len(prepare(FRAME, PreparationSteps(function="tests.prepared:keep_large"))[0]) == 2
+    assert len(apply_steps(FRAME, PreparationSteps(function="tests.prepared:keep_large"))[0]) == 2
     with pytest.raises(DataError, match=r"tests\.prepared:fail: raised ZeroDivisionError"):
-        prepare(FRAME, PreparationSteps(function="tests.prepared:fail"))
+        apply_steps(FRAME, PreparationSteps(function="tests.prepared:fail"))
     with pytest.raises(DataError, match="returned int; return a DataFrame"):
-        prepare(FRAME, PreparationSteps(function="tests.prepared:not_a_frame"))
+        apply_steps(FRAME, PreparationSteps(function="tests.prepared:not_a_frame"))
 
 
 @pytest.mark.parametrize("reference", ["nothing", "no.such.module:f", "tests.prepared:absent", "tests.prepared:NUMBER"])
@@ -36,9 +36,9 @@ def test_function_that_is_none(reference):
 
 
 def test_rows_without_a_match_are_counted_and_an_inner_join_drops_them(join):
-    joined, counts = prepare(FRAME, PreparationSteps((join,)))
+    joined, counts = apply_steps(FRAME, PreparationSteps((join,)))
     assert (len(joined), counts.unmatched, counts.dropped) == (4, {"small.parquet": 2}, {})
-    joined, counts = prepare(FRAME, PreparationSteps((msgspec.structs.replace(join, how="inner"),)))
+    joined, counts = apply_steps(FRAME, PreparationSteps((msgspec.structs.replace(join, how="inner"),)))
     assert joined["k"].tolist() == ["a", "b"]
     assert counts.dropped == {"no match in small.parquet": 2}
 
@@ -52,7 +52,7 @@ def test_derived_columns_see_those_before_them_and_missing_stays_missing():
         ("both", "k + '-' + k"),
         ("one", "1"),
     )
-    result, _ = prepare(frame, PreparationSteps(derive=derive))
+    result, _ = apply_steps(frame, PreparationSteps(derive=derive))
     assert result["late"].tolist() == [False, pd.NA, True]
     assert result["four"].tolist() == [4.0, pd.NA, 120.0]
     assert result["both"].tolist() == ["x-x", pd.NA, "y-y"]
@@ -62,7 +62,7 @@ def test_derived_columns_see_those_before_them_and_missing_stays_missing():
 
 def test_conditions_drop_rows_and_say_how_many():
     steps = PreparationSteps(filter=(("known", "k == k"), ("small", "i < 4 and i != 1")))
-    result, counts = prepare(FRAME, steps)
+    result, counts = apply_steps(FRAME, steps)
     assert result["i"].tolist() == [2]
     assert counts.dropped == {"prepare.filter.known": 1, "prepare.filter.small": 2}
 
@@ -80,13 +80,13 @@ def test_conditions_drop_rows_and_say_how_many():
 )
 def test_expressions_that_are_none(steps, message):
     with pytest.raises(PipelineError, match=message):
-        prepare(FRAME, steps)
+        apply_steps(FRAME, steps)
 
 
 def test_without_steps_the_frame_itself_is_the_result():
     assert PreparationSteps().is_empty
     assert not PreparationSteps(filter=(("small", "i < 4"),)).is_empty
-    result, counts = prepare(FRAME, PreparationSteps())
+    result, counts = apply_steps(FRAME, PreparationSteps())
     assert result is FRAME
     assert counts == RowCounts(4)
 
@@ -96,7 +96,7 @@ def test_no_row_and_one_row_are_prepared_as_among_all_and_the_frame_stays_as_it_
     steps = PreparationSteps((join,), (("twice", "2 * p_v"),), (("small", "i < 4"),), "tests.prepared:own_column")
     steps = pickle.loads(pickle.dumps(steps))
     before = FRAME.copy()
-    result, counts = prepare(FRAME.iloc[:rows], steps)
-    pd.testing.assert_frame_equal(result, prepare(FRAME, steps)[0].iloc[:rows], check_dtype=False)
+    result, counts = apply_steps(FRAME.iloc[:rows], steps)
+    pd.testing.assert_frame_equal(result, apply_steps(FRAME, steps)[0].iloc[:rows], check_dtype=False)
     assert counts.read == rows
     pd.testing.assert_frame_equal(FRAME, before)
