@@ -14,7 +14,7 @@ from pipeline.planning.plan import Plan, make_plan
 from pipeline.statistics.ledger import Ledger
 from pipeline.statistics.summary import Summary
 from pipeline.statistics.targets import predictive_power
-from pipeline.training.job import Job
+from pipeline.training.statistics_stage import explore
 
 # A column that avoids so much of a constant guess's error by itself probably is the label in disguise.
 LEAK = 0.95
@@ -39,7 +39,7 @@ def check(
     with open_session(settings, monitor) as session, shuffle_join.joined(session.client, plan, config) as (going_on, _):
         plan = plan if going_on is plan.config else make_plan(going_on)
         looked = replace(plan, after=None, batches=tuple(replace(b, test=False) for b in plan.batches), exploring=True)
-        summary = Job(looked, session, monitor).explore()
+        summary = explore(looked, session, monitor)
     found = findings(summary, plan)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("column", "type", "missing", "values", "predicts", "warning"):

@@ -18,7 +18,7 @@ from pipeline.planning.plan import Plan, make_plan
 from pipeline.preparation.feature_inference import LearningTask
 from pipeline.preparation.packing import PackingScale
 from pipeline.reporting.terminal import short, show_facts, show_findings
-from pipeline.training.job import Job
+from pipeline.training.saved_model_evaluation import evaluate_saved_model
 
 SHOWN = 10
 
@@ -57,8 +57,9 @@ def evaluate(
     plan = planned(settings)
     with open_session(settings, monitor) as session, shuffle_join.joined(session.client, plan, model) as (going_on, _):
         plan = plan if going_on is plan.config else planned(going_on)
-        ledger, findings, drift = Job(plan, session, monitor).assess(trained)
+        evaluation = evaluate_saved_model(plan, session, monitor, trained)
     seconds = {"total": time.perf_counter() - monitor.started, **monitor.seconds}
+    ledger, drift = evaluation.ledger, evaluation.drift
     facts = {"rows": f"{ledger.test:,} evaluated of {ledger.read:,} read, {ledger.rejected:,} rejected"}
     for name, change in sorted(drift.items(), key=lambda item: -item[1]["score"])[:SHOWN]:
         then, now = change["missing"]
@@ -68,7 +69,7 @@ def evaluate(
     result = {
         "task": task,
         "rows": {"read": ledger.read, "test": ledger.test, "rejected": ledger.rejected} | {"by_reason": ledger.reasons},
-        **asdict(findings),
+        **asdict(evaluation.findings),
         "drift": drift,
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "model": {"path": str(Path(model).resolve()), "fingerprint": persistence.fingerprint(trained)},

@@ -28,9 +28,9 @@ from pipeline.planning.plan import Plan, make_plan
 from pipeline.reporting import report
 from pipeline.reporting.terminal import show_run
 from pipeline.scaling_study.critical_path import short_form
-from pipeline.training.checkpoint import Checkpoints, State, check_sources
-from pipeline.training.job import Job
-from pipeline.training.warm_start import BaseRun, check_warm_start, load_base_run, notices
+from pipeline.training.checkpoint import Checkpoints, RunProgress, check_sources
+from pipeline.training.run_stages import run_stages
+from pipeline.training.warm_start import BaseRun, check_warm_start, load_base_run, split_warnings
 
 # What of the config may be another when a run goes on.
 MAY_CHANGE = ("cluster.", "train.checkpoint_seconds")
@@ -132,25 +132,25 @@ def _run(
     base = _base(folder, how)
     if base:
         plan = check_warm_start(base, plan)
-        for notice in notices(base, settings):
-            monitor.say(notice)
+        for line in split_warnings(base, settings):
+            monitor.say(line)
     if how.resumed:
         check_sources(folder, json.loads(folder.read(BEGAN))["sources"], plan.sources)
     else:
         began = {"config": cfg.dump(settings), "sources": plan.sources, "searching": how.searching}
         if base:
-            began |= {"from": base.place, "fingerprint": base.fingerprint}
+            began |= {"from": base.folder, "fingerprint": base.fingerprint}
         folder.write(BEGAN, json.dumps(began).encode())
     if how.searching:
         settings_to_try(plan)  # its mistakes belong before the run
     else:
         settings = without_search(settings)
-    checkpoints, state = _checkpoints(folder, settings, plan, monitor, how.resumed and not how.searching)
-    rounds = state.training.rounds if state.training else 0
+    checkpoints, progress = _checkpoints(folder, settings, plan, monitor, how.resumed and not how.searching)
+    rounds = progress.rounds
 
-    def after(state: State) -> None:
-        if checkpoints.note(state):
-            monitor.events.emit("checkpoint_kept", rounds=state.training.rounds if state.training else 0)
+    def on_progress(progress: RunProgress) -> None:
+        if checkpoints.record(progress):
+            monitor.events.emit("checkpoint_kept", rounds=progress.rounds)
         interrupt.raise_if_requested()
 
     try:
@@ -172,11 +172,11 @@ def _run(
                 if how.searching:
                     found = HyperparameterSearch(plan, session, monitor, folder, interrupt.raise_if_requested).run()
                     settings, plan = found.config(settings), make_plan(found.config(plan.config))
-                    checkpoints, state = _checkpoints(folder, settings, plan, monitor, how.resumed)
+                    checkpoints, progress = _checkpoints(folder, settings, plan, monitor, how.resumed)
                 begin = time.time()
                 session.client.get_task_stream(start=begin)  # the scheduler keeps a record from here on
                 with reported(session.client, how.trace) as traces:
-                    outcome = Job(plan, session, monitor).execute(state, after, base)
+                    outcome = run_stages(plan, session, monitor, progress, on_progress, base)
                     end = time.time()
                 records = session.client.get_task_stream(start=begin)
                 spent = cost(records)
@@ -232,11 +232,11 @@ def _base(folder: RunFolder, how: RunOptions) -> BaseRun | None:
 
 def _checkpoints(
     folder: RunFolder, settings: cfg.Config, plan: Plan, monitor: Monitor, resumed: bool
-) -> tuple[Checkpoints, State]:
+) -> tuple[Checkpoints, RunProgress]:
     """Where the run writes how far it is, and how far it is already."""
     estimator = make(settings.model, plan.features.task, settings.train.seed)
     checkpoints = Checkpoints(folder, settings.train.checkpoint_seconds, estimator, monitor.say)
-    return checkpoints, checkpoints.load() if resumed else State()
+    return checkpoints, checkpoints.load() if resumed else RunProgress()
 
 
 def _settings_again(

@@ -25,7 +25,7 @@ from pipeline.io.storage import PLAIN
 from pipeline.planning.plan import selection_of, steps, untreated_type
 from pipeline.preparation.expressions import names_in
 from pipeline.preparation.transforms import PreparationSteps, check_join, prepare
-from pipeline.training.target import target_from_profile
+from pipeline.training.label import target_from_profile
 
 EVERY = "*"
 

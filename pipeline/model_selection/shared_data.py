@@ -26,7 +26,7 @@ from pipeline.preparation.columns import Columns
 from pipeline.preparation.packing import PackedBatch
 from pipeline.preparation.split import TRAIN
 from pipeline.statistics.summary import Summary, merge_summaries, summarise_batch
-from pipeline.training.target import target_of
+from pipeline.training.label import target_of
 
 # With fewer batches than this rows are left out rather than batches.
 FEWEST = 32

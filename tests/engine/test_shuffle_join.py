@@ -16,7 +16,7 @@ from pipeline.errors import DataError
 from pipeline.models.persistence import fingerprint
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.plan import make_plan
-from pipeline.training.job import Job
+from pipeline.training.run_stages import run_stages
 from tests.conftest import table, write
 
 pytestmark = pytest.mark.cluster
@@ -47,7 +47,7 @@ def test_a_large_join_is_pandas_merge(session, tables):
     with joined(session.client, plan, folder / "run") as (going_on, dropped):
         found = pd.read_parquet(going_on.data.path)
         again = make_plan(going_on)
-        outcome = Job(again, session, Monitor(time.perf_counter(), quiet=True)).execute()
+        outcome = run_stages(again, session, Monitor(time.perf_counter(), quiet=True))
     assert dropped == 0
     assert sorted(p.name for p in folder.iterdir()) == ["data", "users"]
     columns = ["x", "key", "y", "age", "town"]
@@ -68,7 +68,7 @@ def test_an_inner_one_rejects_and_counts_and_its_bits_are_always_the_same(sessio
     for _ in range(2):
         plan = make_plan(settings(folder, how="inner"))
         with joined(session.client, plan, folder / "run") as (going_on, _):
-            outcome = Job(make_plan(going_on), session, Monitor(time.perf_counter(), quiet=True)).execute()
+            outcome = run_stages(make_plan(going_on), session, Monitor(time.perf_counter(), quiet=True))
         prints.append(fingerprint(outcome.model))
     assert prints[0] == prints[1]
     assert outcome.ledger.reasons == {"no match in users": (~frame["key"].isin(users["key"])).sum()}
@@ -90,7 +90,7 @@ def test_a_small_table_may_be_a_folder_and_is_not_shuffled(session, tables):
     frame, users, folder = tables
     plan = make_plan(settings(folder, large="auto"))
     assert plan.config.data.join[0].large is False
-    outcome = Job(plan, session, Monitor(time.perf_counter(), quiet=True)).execute()
+    outcome = run_stages(plan, session, Monitor(time.perf_counter(), quiet=True))
     assert outcome.unmatched == {"users": (~frame["key"].isin(users["key"])).sum()}
 
 

@@ -19,7 +19,7 @@ from pipeline.monitoring.dashboard.state import RunState
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.plan import make_plan
 from pipeline.preparation.split import TEST, TRAIN, VALIDATION, assign_roles
-from pipeline.training.job import Job
+from pipeline.training.run_stages import run_stages
 from tests.conftest import table, write
 
 pytestmark = pytest.mark.cluster
@@ -82,7 +82,7 @@ def test_a_trial_on_all_rows_is_the_run_without_its_validation_rows(session, dat
     grid = searched(session, settings, tmp_path)
     stopping = {"early_stopping": "validation", "n_iter_no_change": 9, "epochs": 3, "lanes": 2, "round_batches": 3}
     raw = {"data": {"path": str(data), "label": "y", "batch_rows": "file"}, "features": FEATURES, "train": stopping}
-    outcome = Job(make_plan(cfg.parse(raw)), session, Monitor(quiet=True)).execute()
+    outcome = run_stages(make_plan(cfg.parse(raw)), session, Monitor(quiet=True))
     watched = [point["log_loss"] for point in outcome.training.validation]
     assert [trial["score"] for trial in grid.report["trials"]] == watched[1:]
 
