@@ -16,8 +16,9 @@ from pipeline.engine.trace import TASKS, reported, tasks_as_json
 from pipeline.errors import ClusterError, ConfigError, DataError, Interrupted, StorageError
 from pipeline.io.redact import redact
 from pipeline.io.run_folder import BEGAN, RunFolder
-from pipeline.model_selection.search import FILE as TRIALS
-from pipeline.model_selection.search import HyperparameterSearch, describe, settings_to_try, without_search
+from pipeline.model_selection.search import HyperparameterSearch
+from pipeline.model_selection.search_result import TRIALS_FILE
+from pipeline.model_selection.trial_settings import describe_search, settings_to_try, without_search
 from pipeline.models import persistence
 from pipeline.models.factory import make
 from pipeline.monitoring.events import Listener
@@ -98,7 +99,7 @@ def run(
     if plan_only:
         plan = make_plan(settings)
         plan = check_warm_start(load_base_run(base), plan) if base else plan
-        lines = plan.describe() + (describe(plan) if searching else [])
+        lines = plan.describe() + (describe_search(plan) if searching else [])
         for line in lines:
             monitor.say(line)
         return redact({"plan": lines})
@@ -201,7 +202,7 @@ def _run(
         result["scaling"] = scaling
         if found is not None:
             result["search"] = redact(found.report)
-            traces[TRIALS] = found.table()
+            traces[TRIALS_FILE] = found.table()
         results = report.files(settings, result, model, outcome.ledger.table(plan.batches))
         folder.finish(results | traces)
     except (KeyboardInterrupt, ClusterError, StorageError):
