@@ -31,7 +31,8 @@ def rehearse() -> None:
     rows = 40
     numbers = np.arange(rows, dtype=np.float64)
     colours = pd.Categorical(np.where(numbers % 3 > 0, "a", "b"))
-    frame = pd.DataFrame({"x": numbers, "c": colours, "t": pd.Timestamp("2026-01-01"), "y": numbers.astype(np.int64) % 2})
+    labels = numbers.astype(np.int64) % 2
+    frame = pd.DataFrame({"x": numbers, "c": colours, "t": pd.Timestamp("2026-01-01"), "y": labels})
     features = FeatureSelection("classification", Columns(("x",), ("c",), ("t",)))
     reference = PackingScale.of(frame, features.columns)
     selection = Selection(pa.schema([]))
