@@ -19,7 +19,7 @@ from pipeline.io.run_folder import RunFolder
 from pipeline.model_selection.search_checkpoint import SearchCheckpoint
 from pipeline.model_selection.search_result import SearchResult
 from pipeline.model_selection.shared_trial_data import SharedTrialData, packing_key, subsample
-from pipeline.model_selection.successive_halving import Rung, best
+from pipeline.model_selection.successive_halving import Rung, ranked
 from pipeline.model_selection.trial import Trial, TrialScore
 from pipeline.model_selection.trial_metric import TrialMetric
 from pipeline.model_selection.trial_runner import TrialRunner
@@ -69,21 +69,20 @@ class HyperparameterSearch:
             if scores:
                 context.monitor.say(f"resuming    the search after {len(scores)} scores")
             _emit_scores(context.monitor, scores, metric)
-            first = 0
+            start = 0
             for rungs in brackets:
-                remaining = list(range(first, first + rungs[0].count))
-                first += rungs[0].count
-                for rung, next_rung in zip(rungs, [*rungs[1:], None], strict=True):
+                ranking = list(range(start, start + rungs[0].count))
+                start += rungs[0].count
+                for rung in rungs:
                     of_rung = [s for s in scores if (s.bracket, s.share) == (rung.bracket, rung.share)]
-                    if not of_rung and remaining:
-                        results = runner.run_rung([trials[n] for n in remaining], rung, epochs, stage)
-                        of_rung = _with_earlier_rows(results, scores)
+                    if not of_rung and ranking:
+                        remaining = [trials[number] for number in ranking[: rung.count]]
+                        of_rung = _with_earlier_rows(runner.run_rung(remaining, rung, epochs, stage), scores)
                         scores = [*scores, *of_rung]
                         self._checkpoint.record(scores)
                         _emit_scores(context.monitor, of_rung, metric)
                         self._on_rung()
-                    losses = {score.trial: metric.loss(score.score) for score in of_rung}
-                    remaining = best(losses, next_rung.count if next_rung else 1)
+                    ranking = ranked({score.trial: metric.loss(score.score) for score in of_rung})
         return SearchResult.of(scores, metric, plan.config.search.method)
 
 

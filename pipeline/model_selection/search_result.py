@@ -9,7 +9,7 @@ import pandas as pd
 from pipeline import config as cfg
 from pipeline.errors import DataError
 from pipeline.model_selection.search_space import Values, with_values
-from pipeline.model_selection.successive_halving import best
+from pipeline.model_selection.successive_halving import ranked
 from pipeline.model_selection.trial import TrialScore
 from pipeline.model_selection.trial_metric import TrialMetric
 from pipeline.model_selection.trial_settings import without_search
@@ -36,11 +36,11 @@ class SearchResult:
         last = {score.trial: score for score in scores}
         largest_share = max((score.share for score in scores if score.score is not None), default=1.0)
         losses = {n: metric.loss(score.score) for n, score in last.items() if score.share == largest_share}
-        winners = best(losses, 1)
-        if not winners:
+        ranking = ranked(losses)
+        if not ranking:
             reason = next((score.failed for score in scores if score.failed), "none was scored")
             raise DataError(f"search.space: no setting could be trained; the first says: {reason.rstrip('.')}.")
-        winner = last[winners[0]]
+        winner = last[ranking[0]]
         report = {
             "method": method,
             "metric": metric.name,

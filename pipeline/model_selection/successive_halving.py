@@ -63,7 +63,6 @@ def _divided(total: int, weights: Sequence[float]) -> list[int]:
     return counts
 
 
-def best(losses: Mapping[int, float | None], count: int) -> list[int]:
-    """Return the ``count`` trials of the least losses, ties by number; those without a loss are never among them."""
-    scored = sorted((loss, number) for number, loss in losses.items() if loss is not None)
-    return [number for _, number in scored[:count]]
+def ranked(losses: Mapping[int, float | None]) -> list[int]:
+    """Return the trials from the least loss to the greatest, ties by number; those without a loss are left out."""
+    return [number for _, number in sorted((loss, n) for n, loss in losses.items() if loss is not None)]

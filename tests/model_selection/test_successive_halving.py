@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.model_selection.successive_halving import Rung, best, brackets
+from pipeline.model_selection.successive_halving import Rung, brackets, ranked
 
 
 def cost(brackets):
@@ -42,9 +42,15 @@ def test_hyperband_brackets_cost_about_the_same():
     assert max(costs) < 2.5 * min(costs)
 
 
-def test_best_has_the_least_losses_ties_by_number():
-    assert best({4: 0.2, 3: 0.1, 1: 0.2, 0: None}, 2) == [3, 1]
-    assert best({0: None}, 1) == []
+def test_ranked_is_by_loss_ties_by_number_without_failed_trials():
+    assert ranked({4: 0.2, 3: 0.1, 1: 0.2, 0: None}) == [3, 1, 4]
+    assert ranked({0: None}) == []
+
+
+def test_random_search_is_one_bracket_of_one_rung():
     assert brackets("random", 7, 3, 100) == [[Rung(0, 1.0, 7)]]
+
+
+def test_hyperband_without_a_trial_is_an_error():
     with pytest.raises(ValueError, match="math domain"):
         brackets("hyperband", 0, 3, 100)
