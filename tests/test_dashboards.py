@@ -21,7 +21,7 @@ from pipeline.engine.cluster.session import Session, connect
 from pipeline.engine.event_forwarding import forward_events
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.planner import make_plan
-from pipeline.training.job import Job
+from pipeline.training.run_stages import run_stages
 from tests.conftest import table, write
 
 HERE = Path(__file__).parent.parent / "dashboards"
@@ -126,7 +126,7 @@ def seen(tmp_path_factory) -> Iterator[tuple[Session, str]]:
         with forward_events(session.client, monitor.events) as problems:
             assert problems == []
             monitor.events.emit("run_started", name="seen", batches=4, rows=2_000, lanes=2)
-            outcome = Job(make_plan(config), session, monitor).execute()
+            outcome = run_stages(make_plan(config), session, monitor)
             monitor.events.emit("run_finished", metrics=outcome.metrics)
         yield session, monitor.events.run
 

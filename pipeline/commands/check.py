@@ -14,7 +14,7 @@ from pipeline.planning.planner import for_exploration, make_plan, with_joined_da
 from pipeline.statistics.ledger import Ledger
 from pipeline.statistics.summary import Summary
 from pipeline.statistics.targets import predictive_power
-from pipeline.training.job import Job
+from pipeline.training.statistics_stage import explore
 
 # A column that avoids so much of a constant guess's error by itself probably is the label in disguise.
 LEAK = 0.95
@@ -38,7 +38,7 @@ def check(
     plan = make_plan(settings)
     with open_session(settings, monitor) as session, shuffle_join.joined(session.client, plan, config) as (going_on, _):
         plan = plan if going_on is plan.config else with_joined_data(plan, going_on)
-        summary = Job(for_exploration(plan), session, monitor).explore()
+        summary = explore(for_exploration(plan), session, monitor)
     found = findings(summary, plan)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("column", "type", "missing", "values", "predicts", "warning"):

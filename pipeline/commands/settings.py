@@ -1,14 +1,21 @@
 """The config that a command runs with: a config file or a run folder, changed by the command's options."""
 
+import json
 import sys
+import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline import config as cfg
 from pipeline.errors import ConfigError
+from pipeline.io.run_folder import BEGIN_FILE, RunFolder
+
+# Keys of the config that may change when a run is resumed.
+CHANGEABLE_KEYS = ("cluster.", "train.checkpoint_seconds")
 
 
-def load_settings(config: Path, overrides: tuple[str, ...], options: dict[str, Any] | None) -> cfg.Config:
+def load_settings(config: Path, overrides: tuple[str, ...], options: Mapping[str, Any] | None) -> cfg.Config:
     """Load a config, or the config of a run folder; the user's own modules can be imported afterwards.
 
     Raises
@@ -27,12 +34,41 @@ def load_settings(config: Path, overrides: tuple[str, ...], options: dict[str, A
     return cfg.load(config, (*overrides, *cluster_overrides(options)))
 
 
+def resumed_settings(
+    folder: RunFolder, config: Path | None, overrides: tuple[str, ...], options: Mapping[str, Any] | None
+) -> tuple[cfg.Config, bool]:
+    """Return the config of an unfinished run, perhaps for another cluster, and whether the run is a search.
+
+    Raises
+    ------
+    ConfigError
+        A key is not what it was when the run began.
+    """
+    folder.check_unfinished()
+    begin = json.loads(folder.read(BEGIN_FILE))
+    then = cfg.flat(tomllib.loads(begin["config"]))
+    if config is None:
+        allow_local_imports()
+        place = f"{folder}/{BEGIN_FILE}"
+        settings = cfg.loads(begin["config"], place, (*overrides, *cluster_overrides(options)))
+    else:
+        settings = load_settings(config, overrides, options)
+    now = cfg.flat(tomllib.loads(cfg.dump(settings)))
+    for key in sorted(then.keys() | now.keys()):
+        if then.get(key) != now.get(key) and not key.startswith(CHANGEABLE_KEYS):
+            raise ConfigError(
+                f"{key}: {folder} began with {then.get(key, 'none')}, now it is {now.get(key, 'none')}; resume it as "
+                "it was, or start a new run with --out."
+            )
+    return settings, bool(begin.get("searching"))
+
+
 def allow_local_imports() -> None:
     """Let the user's own modules be imported from the working folder, as ``python`` itself does."""
     if "" not in sys.path:
         sys.path.insert(0, "")
 
 
-def cluster_overrides(options: dict[str, Any] | None) -> list[str]:
+def cluster_overrides(options: Mapping[str, Any] | None) -> list[str]:
     """The options of a command as overrides of ``[cluster]``."""
     return sorted(f"cluster.{key}={value}" for key, value in (options or {}).items() if value is not None)

@@ -28,7 +28,7 @@ from pipeline.planning.plan import preparation_steps
 from pipeline.preparation.expressions import names_in
 from pipeline.preparation.joins import check_join
 from pipeline.preparation.transforms import PreparationSteps, apply_steps
-from pipeline.training.target import target_from_profile
+from pipeline.training.label import target_from_profile
 
 EVERY = "*"
 
@@ -61,7 +61,7 @@ def config_for(model: str, source: str, overrides: Sequence[str] = ()) -> cfg.Co
     place = (model.rpartition("/")[0] or ".") if model.endswith(".skops") else model
     folder = RunFolder(place)
     saved = tomllib.loads(folder.read("config.toml").decode()) if folder.exists("config.toml") else {}
-    raw: dict[str, Any] = {key: saved[key] for key in ("prepare", "aggregate", "cluster") if key in saved}
+    raw: dict[str, Any] = {key: saved[key] for key in ("apply_steps", "aggregate", "cluster") if key in saved}
     raw["data"] = {"label": "", **saved.get("data", {}), "path": source}
     told = saved.get("evaluate", {})
     raw["evaluate"] = {key: told[key] for key in ("threshold", "on_drift") if key in told}

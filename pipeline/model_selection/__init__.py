@@ -1,8 +1,10 @@
-"""Model selection: many settings, trained beside each other on the same batches; the best one wins.
+"""Model selection: many settings train side by side on the same batches, and the best one wins.
 
-Belongs here: the space of a search, its methods (`successive_halving`), and how trials share the work.
+Belongs here: the space of a search (`search_space`), the settings drawn from it (`trial_settings`), how many of them
+train on how much (`successive_halving`), the data and the tasks that trials share (`shared_trial_data`, `trial_runner`,
+`batched_trials`), and the loop over all of it (`search`).
 
 May import: the rooms above it in `tests/test_layering.py`.
 
-To add a search method, write a file here and add its word to `config.SearchConfig`.
+To add a search method, return its rungs in `successive_halving.brackets` and add its name to `config.SearchConfig`.
 """

@@ -1,6 +1,7 @@
-"""Abreast: trials that encode alike, in one task each time: the rows are encoded once for all of them.
+"""Tasks that train or score several trials at once: rows are encoded once for all trials that encode alike.
 
-Lanes come and go as lists, one for each trial. A trial that fails has its reason in its place, and the others go on.
+Lanes come and go as lists, with one lane for each trial. A trial that fails has a `Failed` in its place, and the others
+continue.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from pipeline.evaluation.evaluator import States, merge_states, predict, states_
 from pipeline.metrics.classification import LogLoss
 from pipeline.metrics.prediction import Prediction
 from pipeline.metrics.registry import Metric
-from pipeline.model_selection.shared_data import training_of
+from pipeline.model_selection.shared_trial_data import every_nth_training_row
 from pipeline.models.target import TargetSpec
 from pipeline.preparation.packing import PackedBatch
 from pipeline.preparation.split import TRAIN, VALIDATION
@@ -26,7 +27,7 @@ from pipeline.training.lane import Lane, copied, delta_of, fitted, merge_deltas,
 
 @dataclass(frozen=True)
 class Failed:
-    """In place of a result: why there is none."""
+    """The reason why a trial has no result, in place of the result."""
 
     reason: str
 
@@ -35,11 +36,11 @@ Lanes = list[Lane | Failed]
 
 
 def or_failed(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What ``function`` gives, or why a setting cannot be trained or scored: the search goes on without it."""
+    """Return what ``function`` returns, or `Failed` if it raises or an argument is `Failed` already."""
     for argument in arguments:
-        for one in argument if isinstance(argument, list) else [argument]:
-            if isinstance(one, Failed):
-                return one
+        for value in argument if isinstance(argument, list) else [argument]:
+            if isinstance(value, Failed):
+                return value
     try:
         return function(*arguments)
     except (PipelineError, ArithmeticError, TypeError) as error:
@@ -54,70 +55,76 @@ class EncoderAndTarget:
     target: TargetSpec
 
 
-def train_some(lanes: Lanes, batches: Sequence[PackedBatch], coded: EncoderAndTarget, step: int) -> Lanes:
-    """The lanes after every ``step``-th training row of some batches, which are put together to whole ones again."""
+def train_lanes(lanes: Lanes, batches: Sequence[PackedBatch], encoding: EncoderAndTarget, step: int) -> Lanes:
+    """Return the lanes after every ``step``-th training row; ``step`` batches make one of the usual size."""
     lanes = [or_failed(copied, lane) for lane in lanes]
-    for some in chunks(batches, step):
-        parts = [coded.batch_encoder.rows(training_of(batch, step) if step > 1 else batch, TRAIN) for batch in some]
+    for group in chunks(batches, step):
+        parts = [
+            encoding.batch_encoder.rows(every_nth_training_row(batch, step) if step > 1 else batch, TRAIN)
+            for batch in group
+        ]
         rows = concat_rows(parts) if len(parts) > 1 else parts[0]
-        lanes = [or_failed(_train, lane, rows, coded.target) for lane in lanes]
+        lanes = [or_failed(_train_lane, lane, rows, encoding.target) for lane in lanes]
     return lanes
 
 
-def _train(lane: Lane, rows: EncodedBatch, target: TargetSpec) -> Lane:
+def _train_lane(lane: Lane, rows: EncodedBatch, target: TargetSpec) -> Lane:
     count, _ = train_rows(lane, rows, target, watched=False)
     return replace(lane, rows=lane.rows + count)
 
 
-def share_all(lanes: Lanes, bases: Lanes) -> list[Any]:
-    """What each lane learned since the round began at its base."""
-    return [or_failed(delta_of, *both) for both in zip(lanes, bases, strict=True)]
+def lane_deltas(lanes: Lanes, round_starts: Lanes) -> list[Any]:
+    """Return what the lane of each trial learned in the round."""
+    return [or_failed(delta_of, lane, start) for lane, start in zip(lanes, round_starts, strict=True)]
 
 
-def merge_shares_all(parts: Sequence[list[Any]]) -> list[Any]:
-    """As `merge_deltas`, trial by trial."""
-    return [or_failed(merge_deltas, list(some)) for some in zip(*parts, strict=True)]
+def merge_lane_deltas(parts: Sequence[list[Any]]) -> list[Any]:
+    """Merge the deltas of each trial, as `merge_deltas` does."""
+    return [or_failed(merge_deltas, list(deltas)) for deltas in zip(*parts, strict=True)]
 
 
-def merged_all(bases: Lanes, shares: list[Any], lanes: Sequence[Lanes]) -> Lanes:
-    """As `merged_lane`, trial by trial."""
-    each = [list(some) for some in zip(*lanes, strict=True)]
-    return [or_failed(merged_lane, *all_of_one) for all_of_one in zip(bases, shares, each, strict=True)]
+def merge_lanes(round_starts: Lanes, deltas: list[Any], parts: Sequence[Lanes]) -> Lanes:
+    """Return the lane that each trial continues from, as `merged_lane` does."""
+    lanes_by_trial = [list(lanes) for lanes in zip(*parts, strict=True)]
+    return [
+        or_failed(merged_lane, start, delta, lanes)
+        for start, delta, lanes in zip(round_starts, deltas, lanes_by_trial, strict=True)
+    ]
 
 
-def train_whole(estimator: Any, batches: Sequence[PackedBatch], coded: EncoderAndTarget, step: int) -> Any:
-    """The model of a group of batches, as `whole.fit_group` gives it."""
-    some = [training_of(batch, step) for batch in batches] if step > 1 else batches
-    return or_failed(fit_group, estimator, some, coded.batch_encoder, coded.target)
+def fit_batch_group(estimator: Any, batches: Sequence[PackedBatch], encoding: EncoderAndTarget, step: int) -> Any:
+    """Fit a trial's model to a group of batches, as `fit_group` does, with every ``step``-th training row."""
+    parts = [every_nth_training_row(batch, step) for batch in batches] if step > 1 else batches
+    return or_failed(fit_group, estimator, parts, encoding.batch_encoder, encoding.target)
 
 
-def join_whole(estimator: Any, parts: list[Any], coded: EncoderAndTarget) -> Lanes:
-    """The lane of what the groups' models of a trial are together."""
-    return [or_failed(trained, estimator, parts, coded.target)]
+def join_batch_groups(estimator: Any, parts: list[Any], encoding: EncoderAndTarget) -> Lanes:
+    """Return the lane of the model that a trial's group models make together."""
+    return [or_failed(trained, estimator, parts, encoding.target)]
 
 
-def score_all(
-    lanes: Lanes, batches: Sequence[PackedBatch], coded: EncoderAndTarget, metrics: tuple[type[Metric], ...]
+def score_lanes(
+    lanes: Lanes, batches: Sequence[PackedBatch], encoding: EncoderAndTarget, metrics: tuple[type[Metric], ...]
 ) -> list[Any]:
-    """The metrics of each model on the rows kept aside."""
+    """Return the metrics of each trial's model on the validation rows."""
     parts: list[list[Any]] = []
     for batch in batches:
-        rows = coded.batch_encoder.rows(batch, VALIDATION)
-        parts.append([or_failed(_states, lane, rows, coded.target, metrics) for lane in lanes])
-    return merge_scored_all(parts)
+        rows = encoding.batch_encoder.rows(batch, VALIDATION)
+        parts.append([or_failed(_score_lane, lane, rows, encoding.target, metrics) for lane in lanes])
+    return merge_scores(parts)
 
 
-def _states(lane: Lane, rows: EncodedBatch, target: TargetSpec, metrics: tuple[type[Metric], ...]) -> States:
+def _score_lane(lane: Lane, rows: EncodedBatch, target: TargetSpec, metrics: tuple[type[Metric], ...]) -> States:
     if lane.estimator is None:
         raise DataError("there was no row to train on")
-    nothing = np.zeros(0, dtype=rows.y.dtype)
-    prediction = Prediction(nothing, nothing)
+    empty = np.zeros(0, dtype=rows.y.dtype)
+    prediction = Prediction(empty, empty)
     if len(rows):
         classes = metrics != (LogLoss,)
         prediction = predict(fitted(lane, target), rows.X, rows.y, target, classes=classes)
     return states_of(metrics, prediction)
 
 
-def merge_scored_all(parts: Sequence[list[Any]]) -> list[Any]:
-    """As `merge_states`, trial by trial."""
-    return [or_failed(merge_states, list(some)) for some in zip(*parts, strict=True)]
+def merge_scores(parts: Sequence[list[Any]]) -> list[Any]:
+    """Merge the metrics of each trial, as `merge_states` does."""
+    return [or_failed(merge_states, list(states)) for states in zip(*parts, strict=True)]

@@ -1,297 +1,135 @@
-"""Search: the best of many settings, by successive halving over the lanes that train every model here.
+"""A search: the best of many settings, by brackets of rungs on which fewer and fewer settings train on more and more.
 
-All trials share the packed batches and, where they agree in preprocessing, the statistics. Rows that test are not
-among what any trial sees; the winner is then trained and evaluated as any run.
+All trials share the packed batches and, if they agree in preprocessing, the statistics. No trial sees a test row. The
+winner is then trained and evaluated as any run.
 """
 
 import contextlib
-import json
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
-import pandas as pd
-from msgspec import structs
-
-from pipeline import config as cfg
-from pipeline.engine.batch_schedule import batches_per_task, segments_of, share_row_groups
 from pipeline.engine.batch_source import open_source, should_keep_batches
 from pipeline.engine.cluster.session import Session
 from pipeline.engine.failure_diagnosis import diagnose_failures
 from pipeline.engine.stage import Stage, run_stage
-from pipeline.engine.task_runner import TaskRunner
-from pipeline.errors import ClusterError, ConfigError, DataError, StorageError
-from pipeline.io.run_folder import CHECKPOINT_FOLDER, RunFolder
-from pipeline.model_selection.search_space import Values, draw, read_space, with_values
-from pipeline.model_selection.shared_data import Pool, packing_of, part_of
-from pipeline.model_selection.successive_halving import Rung, best, brackets
-from pipeline.model_selection.trial_runner import GREATER, Trial, TrialMetric, TrialRunner
+from pipeline.errors import ClusterError, StorageError
+from pipeline.io.run_folder import RunFolder
+from pipeline.model_selection.search_checkpoint import SearchCheckpoint
+from pipeline.model_selection.search_result import SearchResult
+from pipeline.model_selection.shared_trial_data import SharedTrialData, packing_key, subsample
+from pipeline.model_selection.successive_halving import Rung, ranked
+from pipeline.model_selection.trial import Trial, TrialScore
+from pipeline.model_selection.trial_metric import TrialMetric
+from pipeline.model_selection.trial_runner import TrialRunner
+from pipeline.model_selection.trial_settings import TrialSetting, brackets_of, settings_to_try
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.plan import Plan
-from pipeline.planning.planner import with_config
-
-Line = dict[str, Any]
-FILE = "trials.csv"
-SAVED = f"{CHECKPOINT_FOLDER}/search.json"
-# Fewer rows tell nothing about a setting.
-LEAST = 1_000
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """The winner's values, and what report.json says of the search."""
-
-    values: Values
-    report: dict[str, Any]
-
-    def config(self, config: cfg.Config) -> cfg.Config:
-        """The config that is run in the end: the winner's, without the search."""
-        return without_search(with_values(config, self.values))
-
-    def table(self) -> bytes:
-        """trials.csv: a line for each trial."""
-        lines = [{**trial, **trial["values"]} for trial in self.report["trials"]]
-        return pd.DataFrame(lines).drop(columns="values").to_csv(index=False).encode()
-
-
-def without_search(config: cfg.Config) -> cfg.Config:
-    """The config without its search."""
-    return structs.replace(config, search=cfg.SearchConfig())
-
-
-def settings_to_try(plan: Plan) -> list[tuple[Values, Plan]]:
-    """Every trial's values and plan.
-
-    Raises
-    ------
-    ConfigError
-        The space is wrong, or a setting changes which rows train and test.
-    """
-    how = plan.config.search
-    drawn = draw(read_space(how.space), how.trials, how.seed, how.method == "grid")
-    return [(values, plan_of(plan, values)) for values in drawn]
-
-
-def plan_of(plan: Plan, values: Values) -> Plan:
-    """The plan of one setting, from that of the config: files and footers are the same.
-
-    Raises
-    ------
-    ConfigError
-        It cannot be run, or not be compared with the others.
-    """
-    said = ", ".join(f"{key} = {value!r}" for key, value in values.items())
-    try:
-        found = with_config(plan, without_search(with_values(plan.config, values)))
-    except ConfigError as error:
-        raise ConfigError(f"search.space: with {said}: {error}") from None
-    if found.identity != plan.identity:
-        raise ConfigError(
-            f"search.space: with {said} other columns tell the rows apart, and other rows would test; have the same "
-            "columns in all trials, and compare runs with others by `pipeline report`."
-        )
-    return found
-
-
-def describe(plan: Plan) -> list[str]:
-    """What would be searched, in lines for a person."""
-    how, tried = plan.config.search, settings_to_try(plan)
-    lines = [f"search      {how.method}: {len(tried)} settings, by {how.metric} on rows kept out of training"]
-    for count, rungs in brackets(how.method, len(tried), how.eta, _parts(plan)):
-        steps = ", ".join(f"{rung.count} on {rung.share:.1%}" for rung in rungs)
-        lines.append(f"            {count} settings: {steps} of the training")
-    return lines + [f"  {key:<20} {choices}" for key, choices in read_space(how.space).items()]
-
-
-def _parts(plan: Plan) -> int:
-    """Parts of the training rows that are large enough to tell good settings from bad ones."""
-    return sum(batch.rows for batch in plan.batches if batch.test is not True) // LEAST
+from pipeline.training.run_context import RunContext
 
 
 class HyperparameterSearch:
-    """One search on a session; its state is in ``folder`` after every rung.
+    """One search on a session; its scores are in ``folder`` after every rung.
 
     Parameters
     ----------
-    heed
-        Called where a search may stop: what it raises ends it.
+    on_rung
+        Called after every rung; what it raises ends the search.
     """
 
-    def __init__(self, plan: Plan, session: Session, monitor: Monitor, folder: RunFolder, heed: Callable[[], None]):
-        self._plan, self._session, self._monitor, self._heed = plan, session, monitor, heed
-        config, segments = plan.config, segments_of(plan.batches, plan.config.train)
-        self._saved = SearchCheckpoint(folder, config.train.checkpoint_seconds)
-        self._tasks = TaskRunner(
-            session.client,
-            config.aggregate.fan_in,
-            config.cluster.retries,
-            monitor.events.run,
-            [batch.rows for batch in plan.batches],
-            batches_per_task(
-                segments, session.threads, should_keep_batches(plan, session), share_row_groups(plan.batches)
-            ),
-        )
+    def __init__(self, plan: Plan, session: Session, monitor: Monitor, folder: RunFolder, on_rung: Callable[[], None]):
+        self._context, self._on_rung = RunContext.of(plan, session, monitor), on_rung
+        self._checkpoint = SearchCheckpoint(folder, plan.config.train.checkpoint_seconds)
 
     def run(self) -> SearchResult:
-        """Race all trials, and give the best.
+        """Train and score the settings, and return the best.
 
         Raises
         ------
         DataError
-            No setting could be trained, or the rows are too few.
+            No setting could be trained, or there are too few rows.
         """
         try:
             return self._run()
         except (KeyboardInterrupt, ClusterError):
-            with contextlib.suppress(StorageError):  # of which the run's own end will tell
-                self._saved.flush()
+            with contextlib.suppress(StorageError):  # the end of the run will report it
+                self._checkpoint.flush()
             raise
 
     def _run(self) -> SearchResult:
-        how, tried = self._plan.config.search, settings_to_try(self._plan)
-        heats = brackets(how.method, len(tried), how.eta, _parts(self._plan))
-        epochs = max(plan.config.train.epochs for _, plan in tried)
-        work = _work(self._plan, heats, epochs)
-        with run_stage(self._monitor, "search", work) as stage, self._pooled(tried, stage) as trials:
-            scoring = TrialMetric.of(how.metric, trials, self._plan.config.evaluate.exact_rows)
-            runner, lines = TrialRunner(self._tasks, scoring, self._session.threads), self._saved.load(trials)
-            if lines:
-                self._monitor.say(f"resuming    the search after {len(lines)} scores")
-            self._tell(lines, scoring)
-            first = 0
-            for count, rungs in heats:
-                going = list(range(first, first + count))
-                first += count
-                for rung, following in zip(rungs, [*rungs[1:], None], strict=True):
-                    known = {line["trial"]: line["score"] for line in lines if _is_of(line, rung)}
-                    if not known and going:
-                        runner.run_trials([trials[n] for n in going], rung.share, epochs, stage)
-                        new = [_line(trials[n], rung) for n in going]
-                        lines = [*lines, *new]
-                        self._saved.note(lines)
-                        self._tell(new, scoring)
-                        self._heed()
-                        known = {n: trials[n].score for n in going}
-                    losses = {n: scoring.loss(score) for n, score in known.items()}
-                    going = best(losses, following.count if following else 1)
-        return self._found(trials, lines, scoring)
-
-    @contextlib.contextmanager
-    def _pooled(self, tried: Sequence[tuple[Values, Plan]], stage: Stage) -> Iterator[list[Trial]]:
-        """The trials, each with the pool that it learns from."""
-        alike: dict[Any, list[Plan]] = {}
-        for _, plan in tried:
-            alike.setdefault(packing_of(plan.features.columns), []).append(plan)
-        keep, train = should_keep_batches(self._plan, self._session, len(alike) + 1), self._plan.config.train
-        with contextlib.ExitStack() as stack:
-            pools = {}
-            for key, plans in alike.items():
-                split = replace(
-                    plans[0].recipe.split,
-                    validation_fraction=train.validation_fraction,
-                    folds=max(plan.recipe.split.folds for plan in plans),
-                    bootstrap=False,
-                )
-                recipe = replace(plans[0].recipe, split=split, slices=())
-                source = open_source(plans[0], recipe, self._session, keep, self._monitor.events.run)
-                stack.enter_context(diagnose_failures(source, plans[0].batches, self._session, self._monitor))
-                pools[key] = Pool(plans[0], recipe, source, self._tasks)
-                pools[key].learn([plan.features.columns for plan in plans], stage)
-            yield [
-                Trial(number, values, plan, pools[packing_of(plan.features.columns)])
-                for number, (values, plan) in enumerate(tried)
-            ]
-
-    def _tell(self, lines: Sequence[Line], scoring: TrialMetric) -> None:
-        for line in lines:
-            self._monitor.events.emit("trial_scored", metric=scoring.name, loss=scoring.loss(line["score"]), **line)
-
-    def _found(self, trials: Sequence[Trial], lines: Sequence[Line], scoring: TrialMetric) -> SearchResult:
-        last = {line["trial"]: line for line in lines}
-        whole = max((line["share"] for line in lines if line["score"] is not None), default=1.0)
-        losses = {n: scoring.loss(line["score"]) for n, line in last.items() if line["share"] == whole}
-        winner = best(losses, 1)
-        if not winner:
-            why = next((line["failed"] for line in lines if line["failed"]), "none was scored")
-            raise DataError(f"search.space: no setting could be trained; the first says: {why.rstrip('.')}.")
-        report = {
-            "method": self._plan.config.search.method,
-            "metric": scoring.name,
-            "greater_is_better": scoring.name in GREATER,
-            "best": winner[0],
-            "values": trials[winner[0]].values,
-            "rows_trained": sum(line["rows"] for line in last.values()),
-            "trials": [last[n] for n in sorted(last)],
-        }
-        return SearchResult(trials[winner[0]].values, report)
+        context, plan = self._context, self._context.plan
+        settings = settings_to_try(plan)
+        brackets = brackets_of(plan, len(settings))
+        epochs = max(setting.plan.config.train.epochs for setting in settings)
+        work = _batches_to_train(context.training_batches, brackets, epochs)
+        with run_stage(context.monitor, "search", work) as stage, _open_trials(context, settings, stage) as trials:
+            metric = TrialMetric.of(plan.config.search.metric, trials, plan.config.evaluate.exact_rows)
+            runner, scores = TrialRunner(context.tasks, metric, context.session.threads), self._checkpoint.load()
+            if scores:
+                context.monitor.say(f"resuming    the search after {len(scores)} scores")
+            _emit_scores(context.monitor, scores, metric)
+            start = 0
+            for rungs in brackets:
+                ranking = list(range(start, start + rungs[0].count))
+                start += rungs[0].count
+                for rung in rungs:
+                    of_rung = [s for s in scores if (s.bracket, s.share) == (rung.bracket, rung.share)]
+                    if not of_rung and ranking:
+                        remaining = [trials[number] for number in ranking[: rung.count]]
+                        of_rung = _with_earlier_rows(runner.run_rung(remaining, rung, epochs, stage), scores)
+                        scores = [*scores, *of_rung]
+                        self._checkpoint.record(scores)
+                        _emit_scores(context.monitor, of_rung, metric)
+                        self._on_rung()
+                    ranking = ranked({score.trial: metric.loss(score.score) for score in of_rung})
+        return SearchResult.of(scores, metric, plan.config.search.method)
 
 
-class SearchCheckpoint:
-    """The state of a search in the run folder: every score so far."""
-
-    def __init__(self, folder: RunFolder, seconds: float):
-        self._folder, self._seconds = folder, seconds
-        self._written, self._unwritten = time.monotonic(), b""
-
-    def note(self, lines: Sequence[Line]) -> None:
-        """Remember a state to go on from, and write it if the last is so many seconds old.
-
-        Raises
-        ------
-        StorageError
-            It cannot be written.
-        """
-        self._unwritten = json.dumps(list(lines)).encode()
-        if time.monotonic() - self._written >= self._seconds:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write what was noted last, if it is not written yet.
-
-        Raises
-        ------
-        StorageError
-            It cannot be written.
-        """
-        if self._unwritten:
-            self._folder.write(SAVED, self._unwritten)
-            self._written, self._unwritten = time.monotonic(), b""
-
-    def load(self, trials: Sequence[Trial]) -> list[Line]:
-        """The scores so far, none if nothing was saved; ``trials`` are as they were after the last."""
-        if not self._folder.exists(SAVED):
-            return []
-        lines: list[Line] = json.loads(self._folder.read(SAVED))
-        for line in lines:
-            trial = trials[line["trial"]]
-            trial.rows, trial.score, trial.share, trial.failed = (line[k] for k in ("rows", "score", "share", "failed"))
-        return lines
+@contextlib.contextmanager
+def _open_trials(context: RunContext, settings: Sequence[TrialSetting], stage: Stage) -> Iterator[list[Trial]]:
+    """Return the trial of each setting; those whose batches are packed alike share their data."""
+    plans_by_packing: dict[Any, list[Plan]] = {}
+    for setting in settings:
+        plans_by_packing.setdefault(packing_key(setting.plan.features.columns), []).append(setting.plan)
+    session, monitor = context.session, context.monitor
+    keep = should_keep_batches(context.plan, session, len(plans_by_packing) + 1)
+    with contextlib.ExitStack() as stack:
+        data = {}
+        for key, plans in plans_by_packing.items():
+            recipe = plans[0].recipe
+            split = replace(
+                recipe.split,
+                validation_fraction=context.plan.config.train.validation_fraction,
+                folds=max(plan.recipe.split.folds for plan in plans),
+                bootstrap=False,
+            )
+            recipe = replace(recipe, split=split, slices=())
+            source = open_source(plans[0], recipe, session, keep, monitor.events.run)
+            stack.enter_context(diagnose_failures(source, plans[0].batches, session, monitor))
+            columns = [plan.features.columns for plan in plans]
+            data[key] = SharedTrialData.collect(plans[0], recipe, source, context.tasks, columns, stage)
+        yield [
+            Trial(number, setting.values, setting.plan, data[packing_key(setting.plan.features.columns)])
+            for number, setting in enumerate(settings)
+        ]
 
 
-def _line(trial: Trial, rung: Rung) -> Line:
-    """What is told of a trial after a rung."""
-    return {
-        "trial": trial.number,
-        "bracket": rung.bracket,
-        "share": rung.share,
-        "score": trial.score,
-        "rows": trial.rows,
-        "failed": trial.failed,
-        "values": trial.values,
-    }
+def _with_earlier_rows(new: Sequence[TrialScore], earlier: Sequence[TrialScore]) -> list[TrialScore]:
+    """Return the new scores with the rows of all rungs so far."""
+    rows = {score.trial: score.rows for score in earlier}
+    return [replace(score, rows=score.rows + rows.get(score.trial, 0)) for score in new]
 
 
-def _is_of(line: Line, rung: Rung) -> bool:
-    return line["bracket"] == rung.bracket and line["share"] == rung.share
+def _emit_scores(monitor: Monitor, scores: Sequence[TrialScore], metric: TrialMetric) -> None:
+    for score in scores:
+        monitor.events.emit("trial_scored", metric=metric.name, loss=metric.loss(score.score), **asdict(score))
 
 
-def _work(plan: Plan, heats: Sequence[tuple[int, Sequence[Rung]]], epochs: int) -> int:
-    """Batches that all trials train on together, about: which of them go on is not known."""
-    numbers, work = [batch.number for batch in plan.batches if batch.test is not True], 0
-    for _, rungs in heats:
-        for rung in rungs:
-            passes = math.ceil(rung.share * epochs)
-            work += rung.count * passes * len(part_of(numbers, rung.share * epochs / passes, 0).numbers)
-    return work
+def _batches_to_train(numbers: list[int], brackets: Sequence[Sequence[Rung]], epochs: int) -> int:
+    """Return about how many batches all trials train on together; which trials reach a later rung is not known."""
+    count = 0
+    for rung in (rung for rungs in brackets for rung in rungs):
+        passes = math.ceil(rung.share * epochs)
+        count += rung.count * passes * len(subsample(numbers, rung.share * epochs / passes, 0).numbers)
+    return count

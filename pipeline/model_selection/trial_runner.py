@@ -1,4 +1,4 @@
-"""Trials: settings that train side by side on the same rows, and how well each does on rows kept aside."""
+"""Running trials: they train side by side on the same rows, and are scored on the validation rows."""
 
 import math
 from collections.abc import Sequence
@@ -10,259 +10,208 @@ from pipeline.encoding.batch_encoder import BatchEncoder
 from pipeline.engine.batch_schedule import SEGMENT, batch_order, chunks
 from pipeline.engine.stage import Stage
 from pipeline.engine.task_runner import Future, TaskRunner
-from pipeline.errors import DataError
-from pipeline.evaluation.evaluator import States, results
-from pipeline.metrics.classification import Accuracy, LogLoss
-from pipeline.metrics.registry import Metric, metrics_for
-from pipeline.metrics.regression import SquaredAndAbsoluteError
 from pipeline.model_selection.batched_trials import (
     EncoderAndTarget,
     Failed,
-    join_whole,
-    merge_scored_all,
-    merge_shares_all,
-    merged_all,
-    score_all,
-    share_all,
-    train_some,
-    train_whole,
+    fit_batch_group,
+    join_batch_groups,
+    lane_deltas,
+    merge_lane_deltas,
+    merge_lanes,
+    merge_scores,
+    score_lanes,
+    train_lanes,
 )
-from pipeline.model_selection.search_space import Values
-from pipeline.model_selection.shared_data import Pool
-from pipeline.models.factory import make, needs_full_batches
-from pipeline.planning.plan import Plan
+from pipeline.model_selection.shared_trial_data import SharedTrialData
+from pipeline.model_selection.successive_halving import Rung
+from pipeline.model_selection.trial import Trial, TrialScore
+from pipeline.model_selection.trial_metric import TrialMetric
+from pipeline.models.factory import needs_full_batches
 from pipeline.training.lane import new_lane
 
-# Figures of which more is better.
-GREATER = (
-    "accuracy",
-    "roc_auc",
-    "average_precision",
-    "f1",
-    "precision",
-    "recall",
-    "balanced_accuracy",
-    "r2",
-    "lift_10",
-)
-
-# Trials that one task trains or scores at most: their models are in memory together.
-TOGETHER = 16
-# Tasks for each that can run at a time: with one alone, a worker that has two would be waited for.
-CHOICE = 2
+# Trials that one task trains or scores, at most: their models are in memory together.
+MAX_TRIALS_PER_TASK = 16
+# With one task for each thread, a worker that happens to get two would keep all others waiting.
+TASKS_PER_THREAD = 2
 
 
 @dataclass
-class Trial:
-    """One setting, and how well it did when it was last trained.
+class TrialGroup:
+    """Trials that one task trains together, and how far they have come; it changes as they train."""
 
-    ``share`` is of the whole training, ``rows`` those that it was trained on over all shares and epochs so far.
-    """
-
-    number: int
-    values: Values
-    plan: Plan
-    pool: Pool
-    rows: int = 0
-    share: float = 0.0
-    score: float | None = None
-    """Of the metric as it is called; None before the first, and for a trial that failed."""
-    failed: str = ""
-
-    @property
-    def estimator(self) -> Any:
-        """As it begins."""
-        config = self.plan.config
-        return make(config.model, self.plan.features.task, config.train.seed)
-
-
-@dataclass(frozen=True)
-class TrialMetric:
-    """By which figure trials are compared, and the metrics that give it."""
-
-    name: str
-    metrics: tuple[type[Metric], ...]
-
-    @classmethod
-    def of(cls, name: str, trials: Sequence[Trial], exact_rows: int) -> "TrialMetric":
-        """For ``"auto"`` what training is watched by."""
-        task = trials[0].plan.features.task
-        if name == "auto":
-            sure = all(hasattr(trial.estimator, "predict_proba") for trial in trials)
-            name = "mean_squared_error" if task == "regression" else "log_loss" if sure else "accuracy"
-        alone: dict[str, tuple[type[Metric], ...]] = {"log_loss": (LogLoss,), "accuracy": (Accuracy,)}
-        alone["mean_squared_error"] = (SquaredAndAbsoluteError,)
-        rows = trials[0].plan.rows
-        return cls(name, alone.get(name) or metrics_for(task, rows, exact_rows))
-
-    def value(self, states: States) -> float:
-        """The figure.
-
-        Raises
-        ------
-        DataError
-            The metrics have no such figure.
-        """
-        figures = results(states)
-        if self.name not in figures:
-            known = ", ".join(figures) or "none of these models has it"
-            raise DataError(f"search.metric: no figure {self.name!r} of these models; there are {known}.")
-        return figures[self.name]
-
-    def loss(self, score: float | None) -> float | None:
-        """What gets smaller as trials get better."""
-        return score if score is None or self.name not in GREATER else -score
-
-
-@dataclass
-class _Abreast:
-    """Trials under way together: what was sent for them, their lanes, and the rounds that they have left."""
-
-    trials: list[Trial]
-    coded: Future
+    trials: Sequence[Trial]
+    encoding: Future
+    """Holds the `EncoderAndTarget` of all of them."""
     lanes: Future
+    """Holds the lane of each."""
     step: int
+    """They train on every ``step``-th row."""
     rounds: list[list[int]]
+    """The batches of each round that is left."""
+    rows: int = 0
+    """The rows that each trial was trained on."""
 
     @property
-    def pool(self) -> Pool:
-        return self.trials[0].pool
+    def data(self) -> SharedTrialData:
+        return self.trials[0].data
 
     @property
     def train(self) -> cfg.TrainConfig:
         return self.trials[0].plan.config.train
 
+    @property
+    def name(self) -> str:
+        """What its tasks are called by: the number of the first trial."""
+        return str(self.trials[0].number)
+
 
 class TrialRunner:
-    """Trains and scores trials side by side; everything merges by its place, never by its arrival.
+    """Trains and scores trials side by side; everything merges by its position, never by its arrival.
 
     Parameters
     ----------
-    width
-        How many tasks can run at a time: so that all have work where there are trials enough.
+    threads
+        Those of all workers: trials are divided among so many tasks that all threads have work.
     """
 
-    def __init__(self, tasks: TaskRunner, scoring: TrialMetric, width: int):
-        self._tasks, self._scoring, self._width = tasks, scoring, width
+    def __init__(self, tasks: TaskRunner, metric: TrialMetric, threads: int):
+        self._tasks, self._metric, self._threads = tasks, metric, threads
 
-    def run_trials(self, trials: Sequence[Trial], share: float, epochs: int, stage: Stage) -> None:
-        """Train ``trials`` from the beginning as a run would, with a ``share`` of the work, and score them.
+    def run_rung(self, trials: Sequence[Trial], rung: Rung, epochs: int, stage: Stage) -> list[TrialScore]:
+        """Train ``trials`` from the beginning, as a run would, with the rung's share of the training, and score them.
 
-        All the work is all training rows in ``epochs`` epochs. Less of it is fewer epochs first, then fewer rows:
-        what is good for few rows is often not good for many.
+        The whole training is all training rows in ``epochs`` epochs. A share of it is fewer epochs first, then fewer
+        rows: what is good for few rows is often not good for many. The scores count the rows of this rung alone.
 
         Raises
         ------
         DataError
             There is no such metric.
         """
-        sent: dict[Any, Future] = {}
-        going = [self._begun(some, share * epochs, sent) for some in self._parted(trials)]
-        while any(one.rounds for one in going):
-            self._step(going, stage)
-        for one, scores in zip(going, self._score(going, stage), strict=True):
-            for trial, score in zip(one.trials, scores, strict=True):
-                bad = isinstance(score, Failed)
-                trial.share, trial.failed = share, score.reason if bad else ""
-                trial.score = None if bad else self._scoring.value(score)
+        encodings: dict[Any, Future] = {}
+        groups = [self._start_group(group, rung.share * epochs, encodings) for group in self._grouped(trials)]
+        while any(group.rounds for group in groups):
+            self._train_round(groups, stage)
+        scores = {}
+        for group, results in zip(groups, self._score(groups, stage), strict=True):
+            for trial, result in zip(group.trials, results, strict=True):
+                failed = isinstance(result, Failed)
+                scores[trial.number] = TrialScore(
+                    trial=trial.number,
+                    bracket=rung.bracket,
+                    share=rung.share,
+                    score=None if failed else self._metric.value(result),
+                    rows=group.rows,
+                    failed=result.reason if failed else "",
+                    values=trial.values,
+                )
+        return [scores[trial.number] for trial in trials]
 
-    def _parted(self, trials: Sequence[Trial]) -> list[list[Trial]]:
-        """The trials by what one task can train at a time; what they are worth does not depend on it."""
+    def _grouped(self, trials: Sequence[Trial]) -> list[list[Trial]]:
+        """Return the trials by what one task can train at a time; their scores do not depend on it."""
         alike: dict[Any, list[Trial]] = {}
         for trial in trials:
             train = trial.plan.config.train
-            alone = trial.number if needs_full_batches(trial.estimator) else None
-            key = _encoding_of(trial), train.epochs, train.lanes, train.round_batches, alone
+            alone = trial.number if needs_full_batches(trial.new_estimator()) else None
+            key = _encoding_key(trial), train.epochs, train.lanes, train.round_batches, alone
             alike.setdefault(key, []).append(trial)
-        most = min(max(len(trials) // (CHOICE * self._width), 1), TOGETHER)
-        return [some for group in alike.values() for some in chunks(group, _even(len(group), most))]
+        max_size = min(max(len(trials) // (TASKS_PER_THREAD * self._threads), 1), MAX_TRIALS_PER_TASK)
+        return [part for group in alike.values() for part in chunks(group, _even_size(len(group), max_size))]
 
-    def _begun(self, trials: list[Trial], passes: float, sent: dict[Any, Future]) -> _Abreast:
-        trial, key = trials[0], _encoding_of(trials[0])
+    def _start_group(self, trials: list[Trial], passes: float, encodings: dict[Any, Future]) -> TrialGroup:
+        """Send what a group needs for so many passes over the rows; ``encodings`` are those sent so far."""
+        trial, data, key = trials[0], trials[0].data, _encoding_key(trials[0])
         train = trial.plan.config.train
-        if key not in sent:
-            encoder, target = trial.pool.encoder(trial.plan)
-            sent[key] = self._tasks.broadcast(
-                EncoderAndTarget(BatchEncoder(encoder, target.classes, train.seed), target)
-            )
-        if needs_full_batches(trial.estimator):
-            return self._begun_whole(trial, sent[key], passes)
+        if key not in encodings:
+            encoder, target = data.encoder(trial.plan)
+            batch_encoder = BatchEncoder(encoder, target.classes, train.seed)
+            encodings[key] = self._tasks.broadcast(EncoderAndTarget(batch_encoder, target))
+        if needs_full_batches(trial.new_estimator()):
+            return self._fit_on_full_batches(trial, passes, encodings[key])
         epochs = min(train.epochs, math.ceil(passes - 1e-9))
-        part = trial.pool.part(min(passes / epochs, 1.0))
-        lanes = self._tasks.broadcast([new_lane(one.estimator) for one in trials])
-        return _Abreast(trials, sent[key], lanes, part.step, trial.pool.rounds(part, train, epochs))
+        part = data.subsample(min(passes / epochs, 1.0))
+        lanes = self._tasks.broadcast([new_lane(trial.new_estimator()) for trial in trials])
+        return TrialGroup(trials, encodings[key], lanes, part.step, data.rounds(part, train, epochs))
 
-    def _begun_whole(self, trial: Trial, coded: Future, passes: float) -> _Abreast:
-        """A trial whose model does not learn batch by batch: all of it is trained in one go, on fewer rows."""
-        pool, train = trial.pool, trial.plan.config.train
-        part, estimator = pool.part(min(passes, 1.0)), trial.estimator
-        numbers = [n for n in batch_order(pool.numbers, 0, train.seed) if n in part.numbers]
-        sent, name = self._tasks.broadcast(estimator), f"trial-{trial.number}"
-        parts = [
-            self._tasks.submit(name, train_whole, sent, pool.batches(group), coded, part.step)
+    def _fit_on_full_batches(self, trial: Trial, passes: float, encoding: Future) -> TrialGroup:
+        """Start a trial whose model learns from full batches: it has no rounds, and less training means fewer rows."""
+        data, train, estimator = trial.data, trial.plan.config.train, trial.new_estimator()
+        part, name = data.subsample(min(passes, 1.0)), f"trial-{trial.number}"
+        numbers = [number for number in batch_order(data.numbers, 0, train.seed) if number in part.numbers]
+        sent = self._tasks.broadcast(estimator)
+        fitted = [
+            self._tasks.submit(name, fit_batch_group, sent, data.batches(group), encoding, part.step)
             for group in estimator.groups(numbers, train.lanes)
         ]
-        trial.rows += sum(pool.rows(n, part.step) for n in numbers)
-        return _Abreast([trial], coded, self._tasks.submit(name, join_whole, sent, parts, coded), part.step, [])
+        lanes = self._tasks.submit(name, join_batch_groups, sent, fitted, encoding)
+        rows = sum(data.training_rows(number, part.step) for number in numbers)
+        return TrialGroup([trial], encoding, lanes, part.step, rounds=[], rows=rows)
 
-    def _step(self, all_of_them: Sequence[_Abreast], stage: Stage) -> None:
-        """One round of every trial that has one left: the batches of one are in memory at a time, and no more."""
-        going = [one for one in all_of_them if one.rounds]
-        wanted = {one.pool: dict[int, Future]() for one in going}
-        for pool, ready in wanted.items():
-            numbers = list(dict.fromkeys(n for one in going if one.pool is pool for n in one.rounds[0]))
-            ready |= dict(zip(numbers, pool.batches(numbers), strict=True))
-        futures = [future for ready in wanted.values() for future in ready.values()]
+    def _train_round(self, groups: Sequence[TrialGroup], stage: Stage) -> None:
+        """Train one round of every group that has one left; no batches but those of this round are in memory."""
+        running = [group for group in groups if group.rounds]
+        batches = _batches_of_round(running)
+        futures = [future for by_number in batches.values() for future in by_number.values()]
         sizes = [(0, 0)] * len(futures)
-        for one in going:
-            pool, numbers, ready = one.pool, one.rounds.pop(0), wanted[one.pool]
-            together: list[Future] = []
-            count = min(one.train.lanes, len(numbers))
-            name = f"trial-{one.trials[0].number}"
+        for group in running:
+            numbers, by_number = group.rounds.pop(0), batches[group.data]
+            trained = []
+            count = min(group.train.lanes, len(numbers))
             for k in range(count):
-                lanes = one.lanes
-                for some in chunks(numbers[k::count], SEGMENT * one.step):
-                    rows = sum(pool.rows(n, one.step) for n in some)
-                    for trial in one.trials:
-                        trial.rows += rows
-                    lanes = self._tasks.submit(name, train_some, lanes, [ready[n] for n in some], one.coded, one.step)
+                lanes = group.lanes
+                for part in chunks(numbers[k::count], SEGMENT * group.step):
+                    inputs = [by_number[number] for number in part]
+                    lanes = self._tasks.submit(
+                        f"trial-{group.name}", train_lanes, lanes, inputs, group.encoding, group.step
+                    )
+                    rows = sum(group.data.training_rows(number, group.step) for number in part)
+                    group.rows += rows
                     futures.append(lanes)
-                    sizes.append((len(some) * len(one.trials), rows * len(one.trials)))
-                together.append(lanes)
-            if one.train.lanes > 1:
-                one.lanes = self._merged(one, together)
-                futures.append(one.lanes)
+                    sizes.append((len(part) * len(group.trials), rows * len(group.trials)))
+                trained.append(lanes)
+            if group.train.lanes > 1:
+                group.lanes = self._merge(group.lanes, trained, group.name)
+                futures.append(group.lanes)
                 sizes.append((0, 0))
             else:
-                one.lanes = together[0]
+                group.lanes = trained[0]
         stage.wait(futures, sizes)
 
-    def _merged(self, one: _Abreast, together: Sequence[Future]) -> Future:
-        number = one.trials[0].number
-        shares = self._tasks.map_plain(f"merge-share-{number}", share_all, together, one.lanes)
-        share = self._tasks.reduce(shares, merge_shares_all, f"lanes-{number}")
-        return self._tasks.submit(f"merge-hand_over-{number}", merged_all, one.lanes, share, list(together))
+    def _merge(self, round_start: Future, trained: Sequence[Future], name: str) -> Future:
+        deltas = self._tasks.map_plain(f"merge-share-{name}", lane_deltas, trained, round_start)
+        merged = self._tasks.reduce(deltas, merge_lane_deltas, f"lanes-{name}")
+        return self._tasks.submit(f"merge-hand_over-{name}", merge_lanes, round_start, merged, list(trained))
 
-    def _score(self, going: Sequence[_Abreast], stage: Stage) -> list[list[Any]]:
-        parts: list[list[Future]] = [[] for _ in going]
-        for pool in dict.fromkeys(one.pool for one in going):
-            for numbers in pool.segments:
-                batches = pool.batches(numbers)
-                for i, one in enumerate(going):
-                    if one.pool is pool:
-                        arguments = one.lanes, batches, one.coded, self._scoring.metrics
-                        parts[i].append(self._tasks.submit(f"score-{one.trials[0].number}", score_all, *arguments))
-                stage.wait([*batches, *(some[-1] for some in parts if some)])
-        merged = [self._tasks.reduce(some, merge_scored_all, f"score-{i}") for i, some in enumerate(parts)]
+    def _score(self, groups: Sequence[TrialGroup], stage: Stage) -> list[list[Any]]:
+        """Return the merged metrics, or `Failed`, of each trial of each group."""
+        parts: list[list[Future]] = [[] for _ in groups]
+        for data in dict.fromkeys(group.data for group in groups):
+            for numbers in data.segments:
+                batches = data.batches(list(numbers))
+                for group, states in zip(groups, parts, strict=True):
+                    if group.data is data:
+                        inputs = group.lanes, batches, group.encoding, self._metric.metrics
+                        states.append(self._tasks.submit(f"score-{group.name}", score_lanes, *inputs))
+                stage.wait([*batches, *(states[-1] for states in parts if states)])
+        merged = [self._tasks.reduce(states, merge_scores, f"score-{i}") for i, states in enumerate(parts)]
         stage.wait(merged)
         return list(self._tasks.client.gather(merged))
 
 
-def _encoding_of(trial: Trial) -> Any:
-    """What trials agree in whose rows are encoded alike."""
-    return trial.pool, repr(trial.plan.features.columns)
+def _batches_of_round(groups: Sequence[TrialGroup]) -> dict[SharedTrialData, dict[int, Future]]:
+    """Return what holds the batches of the next round of all groups, by number, of each of the data they share."""
+    batches: dict[SharedTrialData, dict[int, Future]] = {group.data: {} for group in groups}
+    for data, by_number in batches.items():
+        numbers = list(dict.fromkeys(n for group in groups if group.data is data for n in group.rounds[0]))
+        by_number |= zip(numbers, data.batches(numbers), strict=True)
+    return batches
 
 
-def _even(count: int, most: int) -> int:
-    """The size of parts of at most ``most`` that are all about as large."""
-    return math.ceil(count / math.ceil(count / most))
+def _encoding_key(trial: Trial) -> Any:
+    """Return what trials agree in if their rows are encoded alike."""
+    return trial.data, repr(trial.plan.features.columns)
+
+
+def _even_size(count: int, max_size: int) -> int:
+    """Return the size of parts that are all about as large, and none larger than ``max_size``."""
+    return math.ceil(count / math.ceil(count / max_size))

@@ -15,13 +15,13 @@ from pipeline.io.run_folder import REPORT_FILE
 from pipeline.models import persistence
 from pipeline.planning.plan import Plan
 from pipeline.reporting import model_card
-from pipeline.training.job import Outcome
+from pipeline.training.run_stages import RunOutcome
 
 PAGE = "report.html"
 
 
 def make_report(
-    outcome: Outcome,
+    outcome: RunOutcome,
     plan: Plan,
     seconds: dict[str, float],
     cluster: dict[str, Any],
@@ -48,7 +48,7 @@ def make_report(
             "read": len(plan.batches) + len(ledger.files),
             "rejected": len(aside),
             "set_aside": aside,
-            "kept_in_memory": outcome.kept,
+            "kept_in_memory": outcome.kept_in_memory,
         },
         **asdict(outcome.findings),
         "cross_validation": _over_folds(outcome.folds),

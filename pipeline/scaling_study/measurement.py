@@ -17,7 +17,8 @@ from pipeline.monitoring.progress import Monitor
 from pipeline.planning.plan import Plan
 from pipeline.scaling_study.costs import Observation
 from pipeline.scaling_study.graph import Shape
-from pipeline.training.job import COLUMNS, Job
+from pipeline.training.evaluation_stage import FEATURES_PER_TASK
+from pipeline.training.run_stages import run_stages
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def shape_of(plan: Plan, epochs: int, keep: bool, threads: int) -> Shape:
         span=max(round(len(batches) / len(group_by_row_group(batches))), 2) if share_row_groups(batches) else 1,
         train_only=sum(batch.test is False for batch in batches),
         test_only=sum(batch.test is True for batch in batches),
-        importance=-(-len(columns) // COLUMNS) if tested else 0,
+        importance=-(-len(columns) // FEATURES_PER_TASK) if tested else 0,
         keep=keep,
         seed=config.train.seed,
         threads=threads,
@@ -110,11 +111,11 @@ def observe(plan: Plan, session: Session, monitor: Monitor, modules: Sequence[st
     forget_modules(client, modules)
     wait_until_idle(client)
     before, begin = cpu_seconds(client), time.time()
-    outcome = Job(plan, session, inner).execute()
+    outcome = run_stages(plan, session, inner)
     end = time.time()
     cpu = cpu_seconds(client) - before
     records = client.get_task_stream(start=begin)
-    shape = shape_of(plan, outcome.training.epochs, outcome.kept, session.threads)
+    shape = shape_of(plan, outcome.training.epochs, outcome.kept_in_memory, session.threads)
     return Observation(shape, session.workers, begin, end, records, cpu, dict(inner.seconds), cut)
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints: how far a run has come, written so that a crash at any moment leaves one to go on from."""
+"""Checkpoints: how far a run has come, written so that it can continue after a crash at any moment."""
 
 import hashlib
 import json
@@ -18,105 +18,113 @@ from pipeline.training.lane import Lane, new_lane
 from pipeline.training.trainer import Training
 
 # Checkpoints of training that are kept: the one before the last is for when the last cannot be read.
-KEPT = 2
-LEARNED, TRAINED = "learned", "round"
+N_TRAINING_FILES = 2
+# What the names of the two kinds of files begin with: one after the statistics, one after each round.
+FITTED_STATE_PREFIX, TRAINING_PREFIX = "learned", "round"
 
 
 @dataclass
-class State:
-    """How far a run has come."""
+class RunProgress:
+    """How far a run has come; its stages update it in place."""
 
-    learned: FittedState | None = None
+    fitted_state: FittedState | None = None
     training: Training | None = None
     folds: list[dict[str, float]] = field(default_factory=list)
     """The figures on each fold of cross-validation that is done."""
 
-    def copy(self) -> "State":
-        """As it is now: training goes on to change its own."""
-        return State(self.learned, self.training.copy() if self.training else None, list(self.folds))
+    @property
+    def rounds(self) -> int:
+        """Rounds of training that are done."""
+        return self.training.rounds if self.training else 0
+
+    def copy(self) -> "RunProgress":
+        """Return a copy that stays as it is while the run continues."""
+        return RunProgress(self.fitted_state, self.training.copy() if self.training else None, list(self.folds))
 
 
 class Checkpoints:
-    """Those of one run, in its folder.
+    """The checkpoints of one run, in its folder.
 
-    The statistics are written once, training after a round when ``seconds`` have passed since the last time: a
-    run that is shorter writes none, unless it is interrupted.
+    The fitted state is written once. Training is written after a round if ``seconds`` have passed since the last time,
+    so a shorter run writes nothing unless it is interrupted.
 
     Parameters
     ----------
     estimator
-        An untrained model as the run makes it; of what it is made may be loaded.
+        An untrained model as the run makes it. A checkpoint may hold its type.
     """
 
     def __init__(self, folder: RunFolder, seconds: float, estimator: Any, say: Callable[[str], None]):
         self._folder, self._seconds, self._estimator, self._say = folder, seconds, estimator, say
         self._written = time.monotonic()
-        self._learned: FittedState | None = None
-        self._unwritten: State | None = None
+        self._written_state: FittedState | None = None
+        self._unwritten: RunProgress | None = None
 
-    def note(self, state: State) -> bool:
-        """Remember a state to go on from, and write it if it is time; whether it was.
+    def record(self, progress: RunProgress) -> bool:
+        """Remember this progress, write it if it is time, and return whether it was.
 
         Raises
         ------
         StorageError
             It cannot be written.
         """
-        self._unwritten = state.copy()
+        self._unwritten = progress.copy()
         if time.monotonic() - self._written >= self._seconds:
             return self.flush()
         return False
 
     def flush(self) -> bool:
-        """Write what was noted last, if it is not written yet; whether it was.
+        """Write what was recorded last, unless that is done, and return whether it was written.
 
         Raises
         ------
         StorageError
             It cannot be written.
         """
-        state, self._unwritten = self._unwritten, None
-        if state is None or state.learned is None:
+        progress, self._unwritten = self._unwritten, None
+        if progress is None or progress.fitted_state is None:
             return False
-        if self._learned is not state.learned:
-            self._write(f"{LEARNED}-000000", {"learned": state.learned.to_dict(), "versions": versions()})
-            self._learned = state.learned
-        if state.training is not None:
-            before = self._names(TRAINED)
+        if self._written_state is not progress.fitted_state:
+            values: dict[str, Any] = {"learned": progress.fitted_state.to_dict(), "versions": versions()}
+            self._write(f"{FITTED_STATE_PREFIX}-000000", values)
+            self._written_state = progress.fitted_state
+        if progress.training is not None:
+            before = self._names(TRAINING_PREFIX)
             number = int(before[-1].split("-")[1]) + 1 if before else 1
-            self._write(f"{TRAINED}-{number:06d}", {"training": _dumped(state.training), "folds": state.folds})
-            for name in before[: len(before) + 1 - KEPT]:
+            values = {"training": _training_to_dict(progress.training), "folds": progress.folds}
+            self._write(f"{TRAINING_PREFIX}-{number:06d}", values)
+            for name in before[: len(before) + 1 - N_TRAINING_FILES]:
                 self._folder.remove(name)
         self._written = time.monotonic()
         return True
 
-    def load(self) -> State:
-        """The last state that can be read; one of which nothing can be is the beginning.
+    def load(self) -> RunProgress:
+        """Return the last progress that can be read; if nothing can be read, the run starts from the beginning.
 
         Raises
         ------
         DataError
-            A checkpoint holds what a run of ours does not write: nothing of it was run.
+            A checkpoint holds what a run of ours does not write. Nothing of it was run.
         """
-        state = State()
-        for name in self._names(LEARNED):
+        progress = RunProgress()
+        for name in self._names(FITTED_STATE_PREFIX):
             values = self._read(name)
             if values is not None:
-                state.learned = self._learned = FittedState.from_dict(values["learned"])
+                progress.fitted_state = self._written_state = FittedState.from_dict(values["learned"])
                 self._say_versions(values["versions"])
-        if state.learned is None:
+        if progress.fitted_state is None:
             self._say("resuming    from the beginning: no checkpoint had been written")
-            return state
-        for name in reversed(self._names(TRAINED)):
+            return progress
+        for name in reversed(self._names(TRAINING_PREFIX)):
             values = self._read(name)
             if values is not None:
-                state.training = _loaded(values["training"], self._estimator)
-                state.folds = values["folds"]
+                progress.training = _training_from_dict(values["training"], self._estimator)
+                progress.folds = values["folds"]
                 break
-        done = state.training
-        where = f"after {done.rounds} rounds, {done.rows:,} rows" if done else "after the statistics"
+        training = progress.training
+        where = f"after {training.rounds} rounds, {training.rows:,} rows" if training else "after the statistics"
         self._say(f"resuming    {where}")
-        return state
+        return progress
 
     def _names(self, kind: str) -> list[str]:
         return self._folder.names(f"{CHECKPOINT_FOLDER}/{kind}-")
@@ -126,12 +134,12 @@ class Checkpoints:
         self._folder.write(f"{CHECKPOINT_FOLDER}/{name}-{_digest(content)}.skops", content)
 
     def _read(self, name: str) -> dict[str, Any] | None:
-        """None, and a line that says so, where the file is not what was written."""
+        """Return the values of a file; None, after a line that says so, if it is not what was written."""
         content = self._folder.read(name)
         if _digest(content) != name.rpartition("-")[2].removesuffix(".skops"):
-            self._say(f"damaged     {self._folder}/{name} is not as it was written; going on from the one before")
+            self._say(f"damaged     {self._folder}/{name} is not as it was written; continuing from the one before")
             return None
-        values: dict[str, Any] = persistence.loads(content, f"{self._folder}/{name}", _types(self._estimator))
+        values: dict[str, Any] = persistence.loads(content, f"{self._folder}/{name}", _trusted_types(self._estimator))
         return values
 
     def _say_versions(self, then: dict[str, str]) -> None:
@@ -144,7 +152,14 @@ class Checkpoints:
 def check_sources(
     folder: RunFolder, then: dict[str, str], now: dict[str, str], instead: str = "start a new run with --out"
 ) -> None:
-    """That the data is what it was when the run began.
+    """Check that the data is what it was when the run began.
+
+    Parameters
+    ----------
+    then, now
+        What identifies the content of each file, by path.
+    instead
+        What to do other than to put the old file back.
 
     Raises
     ------
@@ -153,14 +168,14 @@ def check_sources(
     """
     for path in then.keys() | now.keys():
         if then.get(path) != now.get(path):
-            was, found = (kind.get(path, "not there") for kind in (then, now))
+            before, after = (identities.get(path, "not there") for identities in (then, now))
             raise DataError(
-                f"{path}: when {folder} began it was {was}, now it is {found}; put the old file back, or {instead}."
+                f"{path}: when {folder} began it was {before}, now it is {after}; put the old file back, or {instead}."
             )
 
 
 def versions() -> dict[str, str]:
-    """Of Python and the packages that compute."""
+    """Return the versions of Python and of the packages that compute."""
     return {"python": platform.python_version(), **{name: version(name) for name in EXACT}}
 
 
@@ -168,30 +183,27 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-def _types(estimator: Any) -> tuple[str, ...]:
-    kind = type(estimator)
-    return (f"{kind.__module__}.{kind.__qualname__}",)
+def _trusted_types(estimator: Any) -> tuple[str, ...]:
+    cls = type(estimator)
+    return (f"{cls.__module__}.{cls.__qualname__}",)
 
 
-def _dumped(training: Training) -> dict[str, Any]:
-    """Curves as text: a checkpoint that had a node for each of their numbers would be slow."""
+def _training_to_dict(training: Training) -> dict[str, Any]:
+    """Return values that a checkpoint can hold; curves as text, since a node for each number would be slow."""
     values = {f.name: getattr(training, f.name) for f in fields(training)}
     lanes = {name: values.pop(name) for name in ("lane", "best")}
     models = {name: lane and {"estimator": lane.estimator, "rows": lane.rows} for name, lane in lanes.items()}
     return {"lanes": models, "rest": json.dumps(values)}
 
 
-def _loaded(values: dict[str, Any], estimator: Any) -> Training:
-    def lane(saved: dict[str, Any] | None) -> Lane | None:
-        if saved is None:
-            return None
+def _training_from_dict(values: dict[str, Any], estimator: Any) -> Training:
+    def lane_of(saved: dict[str, Any]) -> Lane:
         lane = new_lane(estimator)
         if saved["estimator"] is not None:
             lane.model.estimator_ = saved["estimator"]
         return Lane(lane.model, saved["rows"])
 
+    lane, best = (values["lanes"][name] for name in ("lane", "best"))
     rest = json.loads(values["rest"])
     rest["epoch_losses"] = [tuple(loss) for loss in rest["epoch_losses"]]
-    first = lane(values["lanes"]["lane"])
-    assert first is not None, "a checkpoint of training has a lane"
-    return Training(first, best=lane(values["lanes"]["best"]), **rest)
+    return Training(lane_of(lane), best=lane_of(best) if best else None, **rest)

@@ -1,4 +1,4 @@
-"""What the statistics told: all that the stages after them need to know of the training rows."""
+"""The fitted state of a run: what the stages after the statistics need to know of the training rows."""
 
 import json
 from collections.abc import Mapping
@@ -17,48 +17,47 @@ from pipeline.planning.plan import Plan
 from pipeline.preparation.slice_columns import keys_of
 from pipeline.statistics.ledger import Ledger
 from pipeline.statistics.summary import Summary
-from pipeline.training.target import target_to_profile, understand
+from pipeline.training.data_checks import training_ledger
+from pipeline.training.label import target_of, target_to_profile
 
 
 @dataclass(frozen=True)
 class FittedState:
-    """The ledger, what there is to predict, the fitted encoder and the slices.
-
-    ``unmatched`` are the rows without a match, by joined table.
-    """
+    """The ledger, what there is to predict, the fitted encoder and the slices."""
 
     ledger: Ledger
     target: TargetSpec
     encoder: Encoder
     slicing: Slicing
     unmatched: Mapping[str, int]
+    """Rows without a match, by joined table."""
     drift: Mapping[str, Any] = field(default_factory=dict)
-    """How far the rows are from those that a model was trained on before, if it is trained on."""
+    """How far the rows are from a model's earlier training data, by column, if that model is trained further."""
 
     @classmethod
     def of(cls, summary: Summary, plan: Plan, folds: int) -> "FittedState":
-        """From the merged statistics of all batches.
+        """Fit to the merged statistics of all batches; ``folds`` are those that target encoding is learned across.
 
         Raises
         ------
         DataError
             The data cannot be trained on, or the ledger does not balance.
         """
-        ledger, target = understand(summary, plan)
+        ledger, target = training_ledger(summary, plan), target_of(summary, plan)
         columns = plan.features.columns
         encoder = make_encoder(summary, columns, plan.reference, target.classes, folds)
         encoder.profile_ = drift.profile(summary, columns) | {"label": target_to_profile(target)}
         return cls(ledger, target, encoder, slicing_of(summary, plan), dict(summary.unmatched))
 
     def to_dict(self) -> dict[str, Any]:
-        """As values that a checkpoint can hold; `loaded` takes them back."""
+        """Return values that a checkpoint can hold; `from_dict` restores them."""
         return {
             "ledger": json.dumps(self.ledger.to_dict()),
             "target": vars(self.target),
             "encoder": self.encoder,
             "slicing": {
                 "keys": [list(key) for key in self.slicing.keys],
-                "values": [[np.asarray(known) for known in values] for values in self.slicing.values],
+                "values": [[np.asarray(index) for index in indexes] for indexes in self.slicing.values],
             },
             "unmatched": dict(self.unmatched),
             "drift": json.dumps(dict(self.drift)),
@@ -66,7 +65,7 @@ class FittedState:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "FittedState":
-        """What `dumped` gave."""
+        """Restore what `to_dict` returned."""
         slicing = values["slicing"]
         return cls(
             Ledger.from_dict(json.loads(values["ledger"])),
@@ -74,7 +73,7 @@ class FittedState:
             values["encoder"],
             Slicing(
                 tuple(tuple(key) for key in slicing["keys"]),
-                tuple(tuple(pd.Index(known) for known in some) for some in slicing["values"]),
+                tuple(tuple(pd.Index(values) for values in arrays) for arrays in slicing["values"]),
             ),
             values["unmatched"],
             json.loads(values["drift"]),
@@ -82,6 +81,6 @@ class FittedState:
 
 
 def slicing_of(summary: Summary, plan: Plan) -> Slicing:
-    """The slices that the config asks for, by what there is in the data."""
+    """Return the slices that the config names, with the values that occur in the training rows."""
     counts = {name: count.values for name, count in summary.slices.items()}
     return Slicing.of(keys_of(plan.config.evaluate.slices), counts, plan.slices)

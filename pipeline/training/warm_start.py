@@ -1,8 +1,8 @@
-"""Onwards: a finished run's model trained on, with new rows.
+"""Warm start: training that continues from the model of a finished run, with new rows.
 
-What the model knows stays: how numbers are scaled, which columns its weights are of, the accumulators of its rates. A
-value that it does not know is zeros, or ``other`` where there is such a column, as in a prediction; with
-``features.grow`` it gets a column of its own, whose weight begins at nothing.
+What the model learned stays: how numbers are scaled, which columns its weights belong to, the state of its learning
+rates. A value that it does not know is encoded as zeros, or as ``other`` if there is such a column, as in a prediction.
+With ``features.grow`` it gets a column of its own, whose weight starts at zero.
 """
 
 import copy
@@ -26,206 +26,225 @@ from pipeline.models.calibration import CalibratedModel
 from pipeline.models.factory import make
 from pipeline.models.target import TargetSpec
 from pipeline.planning.plan import Plan
+from pipeline.preparation.columns import Columns
 from pipeline.preparation.feature_inference import FEATURE_KINDS
 from pipeline.preparation.packing import PackingScale
 from pipeline.statistics.counts import Counts
-from pipeline.statistics.ledger import Ledger
 from pipeline.statistics.summary import Summary
+from pipeline.training.data_checks import checked_drift, training_ledger
 from pipeline.training.fitted_state import FittedState, slicing_of
+from pipeline.training.label import target_of
 from pipeline.training.lane import Lane, new_lane
-from pipeline.training.target import understand
 
-FATES = ("read", "train", "test", "rejected")
+# The rows of a report that add up over the runs of a model.
+ROW_ROLES = ("read", "train", "test", "rejected")
 
 
 @dataclass(frozen=True)
 class BaseRun:
-    """The model to go on from, and the report of its run."""
+    """A finished run: the model that is trained further, and its report."""
 
-    place: str
+    folder: str
     encoder: Encoder
     estimator: Any
-    """Without calibration, which is learned anew."""
+    """Without its calibration, which is learned anew."""
     report: Mapping[str, Any]
     fingerprint: str
 
     @property
     def runs(self) -> list[dict[str, Any]]:
-        """What the model was trained on, run by run."""
-        before = self.report.get("continued", {}).get("runs", [])
-        rows = {role: self.report["rows"][role] for role in FATES}
-        return [*before, {"data": self.report["data"]["path"], "rows": rows, "fingerprint": self.fingerprint}]
+        """The data, rows and fingerprint of each run that trained the model, the first one first."""
+        earlier = self.report.get("continued", {}).get("runs", [])
+        rows = {role: self.report["rows"][role] for role in ROW_ROLES}
+        return [*earlier, {"data": self.report["data"]["path"], "rows": rows, "fingerprint": self.fingerprint}]
 
 
-def load_base_run(place: str) -> BaseRun:
-    """The model of a run folder.
+def load_base_run(folder: str) -> BaseRun:
+    """Read the model and the report of a run folder.
 
     Raises
     ------
     DataError
-        No finished run is there.
+        The folder holds no finished run.
     """
-    folder = RunFolder(place)
-    if not folder.exists(REPORT_FILE):
-        raise DataError(f"--from {place}: no finished run is there; give the folder of one.")
-    model: Pipeline = persistence.load(place)
+    run_folder = RunFolder(folder)
+    if not run_folder.exists(REPORT_FILE):
+        raise DataError(f"--from {folder}: no finished run is there; give the folder of one.")
+    model: Pipeline = persistence.load(folder)
     estimator = model.named_steps["model"]
     estimator = estimator.estimator if isinstance(estimator, CalibratedModel) else estimator
-    report = json.loads(folder.read(REPORT_FILE))
-    return BaseRun(place, model.named_steps["preprocess"], estimator, report, persistence.fingerprint(model))
+    report = json.loads(run_folder.read(REPORT_FILE))
+    return BaseRun(folder, model.named_steps["preprocess"], estimator, report, persistence.fingerprint(model))
 
 
-def notices(base: BaseRun, config: cfg.Config) -> list[str]:
-    """What a person should know: where a row's side of the split is another than it was, a row may leak."""
-    folder, now = RunFolder(base.place), cfg.flat(tomllib.loads(cfg.dump(config)))
+def split_warnings(base_run: BaseRun, config: cfg.Config) -> list[str]:
+    """Return a line for each key of the split that differs from the base run: its training rows may test now."""
+    folder, now = RunFolder(base_run.folder), cfg.flat(tomllib.loads(cfg.dump(config)))
     if not folder.exists("config.toml"):
         return []
     then = cfg.flat(tomllib.loads(folder.read("config.toml").decode()))
     return [
-        f"split       {key}: {then.get(key, 'none')} in {base.place}, {now.get(key, 'none')} here: rows that it was "
-        "trained on, if they are here again, may test"
+        f"split       {key}: {then.get(key, 'none')} in {base_run.folder}, {now.get(key, 'none')} in this run: rows "
+        "that the model was trained on, if they are in this data too, may be test rows"
         for key in sorted(then.keys() | now.keys())
         if then.get(key) != now.get(key) and (key.startswith("split.") or key == "train.seed")
     ]
 
 
-def check_warm_start(base: BaseRun, plan: Plan) -> Plan:
-    """The plan, if it is one to go on from ``base`` with: its rows packed as the model knows them.
+def check_warm_start(base_run: BaseRun, plan: Plan) -> Plan:
+    """Check that ``plan`` can continue from ``base_run``, and return it with the packing scale of that model.
 
     Raises
     ------
     ConfigError
-        Features, label, task or model are others; the key or column is named.
+        Features, label, task or model differ; the key or column is named.
     """
-    config, encoder = plan.config, base.encoder
-    task = base.report["task"]
-    if plan.features.task != task:
-        raise ConfigError(f"model.task: {plan.features.task}, but the model of {base.place} is for {task}.")
-    label = base.report["data"]["label"]
+    config, folder, report = plan.config, base_run.folder, base_run.report
+    if plan.features.task != report["task"]:
+        raise ConfigError(f"model.task: {plan.features.task}, but the model of {folder} is for {report['task']}.")
+    label = report["data"]["label"]
     if config.data.label != label:
-        raise ConfigError(f"data.label: {config.data.label!r}, but the model of {base.place} predicts {label!r}.")
+        raise ConfigError(f"data.label: {config.data.label!r}, but the model of {folder} predicts {label!r}.")
     if config.split.folds:
         raise ConfigError("split.folds: the model has seen rows of every fold before; drop it, or --from.")
-    ours, theirs = plan.features.columns, encoder.columns
+    _check_columns(base_run, plan.features.columns)
+    drift.check_schema(base_run.encoder.profile_, base_run.encoder.columns, plan.meta)
+    _check_estimator(base_run, plan)
+    return replace(plan, reference=PackingScale(base_run.encoder.center_, base_run.encoder.unit_))
+
+
+def _check_columns(base_run: BaseRun, columns: Columns) -> None:
+    folder, trained_columns = base_run.folder, base_run.encoder.columns
     for kind in (*FEATURE_KINDS, "cross"):
-        now, then = getattr(ours, kind), getattr(theirs, kind)
+        now, then = getattr(columns, kind), getattr(trained_columns, kind)
         if now != then:
-            name = next((one for one in [*now, *then] if one not in now or one not in then), now[0] if now else then[0])
-            said = "new here" if name in now and name not in then else "not so here" if name not in now else "elsewhere"
+            name = next((n for n in [*now, *then] if n not in now or n not in then), now[0] if now else then[0])
+            problem = "is in another position"
+            if name not in then:
+                problem = "is new"
+            elif name not in now:
+                problem = "is missing"
             raise ConfigError(
-                f"features.{kind}: {name!r} is {said}, and the model of {base.place} was trained with {list(then)}; "
-                "write that."
+                f"features.{kind}: {name!r} {problem}, and the model of {folder} was trained with {list(then)}; write "
+                "that."
             )
-    for name in sorted(ours.options.keys() | theirs.options.keys()):
-        now, then = (dict(columns.options.get(name, {})) for columns in (ours, theirs))
+    for name in sorted(columns.options.keys() | trained_columns.options.keys()):
+        now, then = (dict(options.get(name, {})) for options in (columns.options, trained_columns.options))
         if now != then:
-            raise ConfigError(f"features.columns.{name}: {now}, but the model of {base.place} has {then}; write that.")
-    drift.check_schema(encoder.profile_, theirs, plan.meta)
-    made = make(config.model, task, config.train.seed)
-    if type(made) is not type(base.estimator):
-        kind = type(base.estimator).__name__
-        raise ConfigError(f"model.estimator: {config.model.estimator}, but the model of {base.place} is a {kind}.")
-    params, known = made.get_params(), base.estimator.get_params()
+            raise ConfigError(f"features.columns.{name}: {now}, but the model of {folder} has {then}; write that.")
+
+
+def _check_estimator(base_run: BaseRun, plan: Plan) -> None:
+    config, folder = plan.config, base_run.folder
+    estimator = make(config.model, plan.features.task, config.train.seed)
+    if type(estimator) is not type(base_run.estimator):
+        trained_class = type(base_run.estimator).__name__
+        raise ConfigError(f"model.estimator: {config.model.estimator}, but the model of {folder} is a {trained_class}.")
+    params, trained_params = estimator.get_params(), base_run.estimator.get_params()
     for name in params:
-        if name != "random_state" and params[name] != known[name]:
-            raise ConfigError(f"model.params.{name}: {params[name]}, but {known[name]} in {base.place}; write that.")
-    if config.features.grow and not hasattr(base.estimator, "widened"):
-        raise ConfigError(f"features.grow: {type(made).__name__} models do not take new columns; drop it.")
-    return replace(plan, reference=PackingScale(encoder.center_, encoder.unit_))
+        if name != "random_state" and params[name] != trained_params[name]:
+            raise ConfigError(
+                f"model.params.{name}: {params[name]}, but {trained_params[name]} in {folder}; write that."
+            )
+    if config.features.grow and not hasattr(base_run.estimator, "widened"):
+        raise ConfigError(f"features.grow: {type(estimator).__name__} models do not take new columns; drop it.")
 
 
-def warm_start_state(base: BaseRun, summary: Summary, plan: Plan) -> FittedState:
-    """What the new training rows add to what ``base`` knows.
+def warm_start_state(base_run: BaseRun, summary: Summary, plan: Plan) -> FittedState:
+    """Return the fitted state of the base run, extended by the statistics of the new training rows.
 
     Raises
     ------
     DataError
-        The rows cannot be trained on, have a class that the model lacks, or are nothing like its training data.
+        The rows cannot be trained on, have a class that the model lacks, or look like another table.
     """
-    classes = getattr(base.estimator, "classes_", None)
-    label = base.encoder.profile_["label"]
+    classes = getattr(base_run.estimator, "classes_", None)
     if classes is not None:
-        strange = [value for value in summary.train_labels.values.index if value not in classes.tolist()]
-        if strange:
-            raise DataError(
-                f"{plan.config.data.path}: label {plan.config.data.label!r} has the class {strange[0]}, which the "
-                f"model of {base.place} does not know; train a new one."
-            )
-    found = drift.compare(base.encoder.profile_, base.encoder.categories_, summary)
-    problem = drift.severe(found)
-    if problem and plan.config.evaluate.on_drift == "fail":
-        raise DataError(f'{problem}; is it the right table? set evaluate.on_drift = "report" to go on.')
+        _check_classes(base_run, summary, plan, classes)
+    changes = checked_drift(base_run.encoder, summary, plan.config)
+    label_profile = base_run.encoder.profile_["label"]
     if classes is None:
-        ledger, now = understand(summary, plan)
+        ledger, target = training_ledger(summary, plan), target_of(summary, plan)
         scaled = plan.config.model.estimator == "default"
-        centre, scale = (label["mean"], label["std"]) if scaled else (0.0, 1.0)
-        target, told = replace(now, centre=centre, scale=scale), label
+        centre, scale = (label_profile["mean"], label_profile["std"]) if scaled else (0.0, 1.0)
+        target = replace(target, centre=centre, scale=scale)
     else:
-        ledger = Ledger.of(summary, pd.Index(classes), plan.sources.quarantined_files)
-        ledger = ledger.balanced(plan.batches, plan.config.data.max_bad_batches)
-        for side, rows in (("training", ledger.train), ("testing", ledger.test)):
-            if not rows:
-                raise DataError(f"{plan.config.data.path}: no rows left for {side} ({ledger}); add data.")
-        before = base.report["rows"]["train"] + sum(run["rows"]["train"] for run in base.runs[:-1])
-        counts = summary.train_labels.values.reindex(pd.Index(classes)).fillna(0).to_numpy(dtype=float)
-        shares = np.array(label["shares"]) * before + counts
-        target = TargetSpec(classes, shares=shares / shares.sum())
-        told = {"shares": target.shares.tolist()} if target.shares is not None else label
-    encoder = extend_vocabulary(base.encoder, summary) if plan.config.features.grow else copy.deepcopy(base.encoder)
-    now_profile = drift.profile(summary, encoder.columns)
-    encoder.profile_ = drift.merged_profile(base.encoder.profile_, now_profile) | {"label": told}
-    return FittedState(ledger, target, encoder, slicing_of(summary, plan), dict(summary.unmatched), found)
+        ledger = training_ledger(summary, plan, pd.Index(classes))
+        shares = _class_shares(base_run, summary, classes)
+        target, label_profile = TargetSpec(classes, shares=shares), {"shares": shares.tolist()}
+    grow = plan.config.features.grow
+    encoder = extend_vocabulary(base_run.encoder, summary) if grow else copy.deepcopy(base_run.encoder)
+    new_profile = drift.profile(summary, encoder.columns)
+    encoder.profile_ = drift.merged_profile(base_run.encoder.profile_, new_profile) | {"label": label_profile}
+    return FittedState(ledger, target, encoder, slicing_of(summary, plan), dict(summary.unmatched), changes)
 
 
-def warm_start_lane(base: BaseRun, learned: FittedState, plan: Plan) -> Lane:
-    """The lane that goes on from the model, its columns those of the encoder as it is now."""
-    estimator = copy.deepcopy(base.estimator)
-    target = learned.target
+def _check_classes(base_run: BaseRun, summary: Summary, plan: Plan, classes: np.ndarray) -> None:
+    unknown = [value for value in summary.train_labels.values.index if value not in classes.tolist()]
+    if unknown:
+        raise DataError(
+            f"{plan.config.data.path}: label {plan.config.data.label!r} has the class {unknown[0]}, which the model of "
+            f"{base_run.folder} does not know; train a new one."
+        )
+
+
+def _class_shares(base_run: BaseRun, summary: Summary, classes: np.ndarray) -> np.ndarray:
+    """Return how often each class occurs in the training rows of all runs, float64 (classes,)."""
+    earlier_rows = base_run.report["rows"]["train"] + sum(run["rows"]["train"] for run in base_run.runs[:-1])
+    counts = summary.train_labels.values.reindex(pd.Index(classes)).fillna(0).to_numpy(dtype=float)
+    weighted = np.array(base_run.encoder.profile_["label"]["shares"]) * earlier_rows + counts
+    return weighted / weighted.sum()
+
+
+def warm_start_lane(base_run: BaseRun, fitted_state: FittedState, plan: Plan) -> Lane:
+    """Return a lane that holds the model of the base run, with the columns of the extended encoder."""
+    estimator, target = copy.deepcopy(base_run.estimator), fitted_state.target
     if target.classes is None and (target.centre, target.scale) != (0.0, 1.0):
         estimator.coef_ = estimator.coef_ / target.scale
         estimator.intercept_ = (estimator.intercept_ - target.centre) / target.scale
-    then, now = base.encoder.names_.tolist(), learned.encoder.names_.tolist()
+    then, now = base_run.encoder.names_.tolist(), fitted_state.encoder.names_.tolist()
     if then != now:
-        place = {name: j for j, name in enumerate(now)}
-        estimator = estimator.widened(np.array([place[name] for name in then]), len(now))
+        column_index = {name: j for j, name in enumerate(now)}
+        estimator = estimator.widened(np.array([column_index[name] for name in then]), len(now))
     lane = new_lane(make(plan.config.model, plan.features.task, plan.config.train.seed))
     lane.model.estimator_ = estimator
     return lane
 
 
 def extend_vocabulary(encoder: Encoder, summary: Summary) -> Encoder:
-    """The encoder with a column for each new value of its one-hot columns, by their own limits."""
-    columns, wider = encoder.columns, copy.deepcopy(encoder)
+    """Return a copy of the encoder with a column for each new value of its one-hot columns, within their limits."""
+    columns, extended = encoder.columns, copy.deepcopy(encoder)
     for name, counts in summary.categorical.items():
         if name not in encoder.categories_ or columns.encoding(name) != "onehot":
             continue
-        treatment, known = columns.treatment(name), encoder.categories_[name]
-        fresh = _new_values(counts, known, treatment.min_frequency, treatment.max_categories - len(known))
-        if len(fresh):
-            dtype = known.dtype if len(known) and known.dtype.kind == fresh.dtype.kind else object
-            wider.categories_[name] = np.concatenate([known.astype(dtype), fresh.astype(dtype)])
-        wider.has_missing_[name] = encoder.has_missing_[name] or bool(counts.missing)
-    return wider.build_output_columns()
+        transform, vocabulary = columns.treatment(name), encoder.categories_[name]
+        new = _new_values(counts, vocabulary, transform.min_frequency, transform.max_categories - len(vocabulary))
+        if len(new):
+            dtype = vocabulary.dtype if len(vocabulary) and vocabulary.dtype.kind == new.dtype.kind else object
+            extended.categories_[name] = np.concatenate([vocabulary.astype(dtype), new.astype(dtype)])
+        extended.has_missing_[name] = encoder.has_missing_[name] or bool(counts.missing)
+    return extended.build_output_columns()
 
 
-def _new_values(counts: Counts, known: np.ndarray, least: int, room: int) -> np.ndarray:
-    values = counts.values[~counts.values.index.isin(known)].sort_index()
-    values = values[values >= least].sort_values(ascending=False, kind="stable").head(max(room, 0)).sort_index()
-    index = values.index
+def _new_values(counts: Counts, vocabulary: np.ndarray, min_frequency: int, max_values: int) -> np.ndarray:
+    """Return the most frequent values that are not in the vocabulary, in order of their value."""
+    values = counts.values[~counts.values.index.isin(vocabulary)].sort_index()
+    values = values[values >= min_frequency].sort_values(ascending=False, kind="stable")
+    index = values.head(max(max_values, 0)).sort_index().index
     return index.to_numpy() if index.dtype.kind in "ifb" else index.to_numpy(dtype=object)
 
 
-def lineage(base: BaseRun, learned: FittedState, plan: Plan) -> dict[str, Any]:
-    """What the report says of where the model comes from."""
-    ledger, runs = learned.ledger, base.runs
+def lineage_report(base_run: BaseRun, fitted_state: FittedState, plan: Plan) -> dict[str, Any]:
+    """Return what report.json says about the runs that the model was trained in."""
+    ledger, runs = fitted_state.ledger, base_run.runs
     now = {"read": ledger.read, "train": ledger.train, "test": ledger.test, "rejected": ledger.rejected}
-    fresh = [name for name in learned.encoder.names_.tolist() if name not in set(base.encoder.names_.tolist())]
+    earlier_columns = set(base_run.encoder.names_.tolist())
     return {
-        "from": base.place,
-        "fingerprint": base.fingerprint,
+        "from": base_run.folder,
+        "fingerprint": base_run.fingerprint,
         "runs": runs,
-        "rows": {role: sum(run["rows"][role] for run in runs) + now[role] for role in FATES},
+        "rows": {role: sum(run["rows"][role] for run in runs) + now[role] for role in ROW_ROLES},
         "new_values": "columns" if plan.config.features.grow else "zeros, or other",
-        "new_columns": fresh,
-        "drift": dict(learned.drift),
+        "new_columns": [name for name in fitted_state.encoder.names_.tolist() if name not in earlier_columns],
+        "drift": dict(fitted_state.drift),
     }

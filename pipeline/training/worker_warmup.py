@@ -1,4 +1,4 @@
-"""Importing this module imports, and has numba load or compile, what the tasks of a run use."""
+"""Warm-up of a worker: to import this module is to import and compile all that the tasks of a run use."""
 
 import gc
 
@@ -28,11 +28,12 @@ from pipeline.training.lane import new_lane, train_batches
 
 
 def rehearse() -> None:
-    """One batch of a few rows through all stages, as a worker would."""
+    """Take a batch of a few rows through all stages, as the tasks of a run do."""
     rows = 40
     numbers = np.arange(rows, dtype=np.float64)
-    names = pd.Categorical(np.where(numbers % 3 > 0, "a", "b"))
-    frame = pd.DataFrame({"x": numbers, "c": names, "t": pd.Timestamp("2026-01-01"), "y": numbers.astype(np.int64) % 2})
+    colours = pd.Categorical(np.where(numbers % 3 > 0, "a", "b"))
+    labels = numbers.astype(np.int64) % 2
+    frame = pd.DataFrame({"x": numbers, "c": colours, "t": pd.Timestamp("2026-01-01"), "y": labels})
     features = FeatureSelection("classification", Columns(("x",), ("c",), ("t",)))
     reference = PackingScale.of(frame, features.columns)
     split = SplitSpec(("x", "c", "t", "y"), 0.5, 0, bootstrap=True)
@@ -45,10 +46,10 @@ def rehearse() -> None:
     counts = {"c": pd.Series([1, 1], index=["a", "b"])}
     slicing = Slicing.of([("c",)], counts, ())
     metrics = metrics_for(features.task, rows, rows)
-    beside = {"constant": Constant(target, comparable_metrics(metrics, constant=True))}
-    evaluate_batch(batch, Evaluator(lane.estimator, batch_encoder, target, metrics, None, slicing, True, beside))
+    baselines = {"constant": Constant(target, comparable_metrics(metrics, constant=True))}
+    evaluate_batch(batch, Evaluator(lane.estimator, batch_encoder, target, metrics, None, slicing, True, baselines))
 
 
 rehearse()
-# What was imported stays: workers are forked from here, and none need look through a million objects again for garbage.
+# Workers are forked from this process: keep the garbage collector from going through a million imported objects.
 gc.freeze()

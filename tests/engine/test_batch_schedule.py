@@ -29,7 +29,7 @@ from pipeline.engine.cluster.session import connect
 from pipeline.io.batching import Batch, RowGroupRange
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.planner import make_plan
-from pipeline.training.job import Job
+from pipeline.training.run_stages import run_stages
 from tests.conftest import table, write
 
 
@@ -168,7 +168,7 @@ def test_whole_segments_single_batches_and_joined_reading_give_the_same_bits(tmp
         monkeypatch.setattr("pipeline.engine.batch_schedule.PLENTY", plenty)
         monkeypatch.setattr("pipeline.engine.batch_source.JOINED_BYTES", joined)
         with connect(cfg.ClusterConfig(workers=0)) as session:
-            outcome = Job(plan, replace(session, threads=2), Monitor(quiet=True)).execute()
+            outcome = run_stages(plan, replace(session, threads=2), Monitor(quiet=True))
             kinds = Counter(str(record["key"]).partition("-")[0] for record in session.client.get_task_stream())
         model = outcome.model.named_steps["model"]
         found.append(

@@ -17,7 +17,7 @@ from pipeline.models.persistence import fingerprint
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.description import describe_plan
 from pipeline.planning.planner import make_plan, with_joined_data
-from pipeline.training.job import Job
+from pipeline.training.run_stages import run_stages
 from tests.conftest import table, write
 
 pytestmark = pytest.mark.cluster
@@ -48,7 +48,7 @@ def test_a_large_join_is_pandas_merge(session, tables):
     with joined(session.client, plan, folder / "run") as (going_on, dropped):
         found = pd.read_parquet(going_on.data.path)
         again = with_joined_data(plan, going_on)
-        outcome = Job(again, session, Monitor(time.perf_counter(), quiet=True)).execute()
+        outcome = run_stages(again, session, Monitor(time.perf_counter(), quiet=True))
     assert dropped == 0
     assert sorted(p.name for p in folder.iterdir()) == ["data", "users"]
     columns = ["x", "key", "y", "age", "town"]
@@ -69,7 +69,7 @@ def test_an_inner_one_rejects_and_counts_and_its_bits_are_always_the_same(sessio
     for _ in range(2):
         plan = make_plan(settings(folder, how="inner"))
         with joined(session.client, plan, folder / "run") as (going_on, _):
-            outcome = Job(with_joined_data(plan, going_on), session, Monitor(time.perf_counter(), quiet=True)).execute()
+            outcome = run_stages(with_joined_data(plan, going_on), session, Monitor(time.perf_counter(), quiet=True))
         prints.append(fingerprint(outcome.model))
     assert prints[0] == prints[1]
     assert outcome.ledger.reasons == {"no match in users": (~frame["key"].isin(users["key"])).sum()}
@@ -91,7 +91,7 @@ def test_a_small_table_may_be_a_folder_and_is_not_shuffled(session, tables):
     frame, users, folder = tables
     plan = make_plan(settings(folder, large="auto"))
     assert plan.config.data.join[0].large is False
-    outcome = Job(plan, session, Monitor(time.perf_counter(), quiet=True)).execute()
+    outcome = run_stages(plan, session, Monitor(time.perf_counter(), quiet=True))
     assert outcome.unmatched == {"users": (~frame["key"].isin(users["key"])).sum()}
 
 

@@ -10,7 +10,7 @@ from pipeline.engine.trace import REPORT, reported, tasks_as_json
 from pipeline.monitoring.progress import Monitor
 from pipeline.monitoring.task_timing import cost
 from pipeline.planning.planner import make_plan
-from pipeline.training.job import Job
+from pipeline.training.run_stages import run_stages
 
 
 def test_a_trace_has_a_row_for_each_thread_and_a_slice_for_each_part_of_a_task():
@@ -31,12 +31,12 @@ def test_a_trace_has_a_row_for_each_thread_and_a_slice_for_each_part_of_a_task()
 @pytest.mark.cluster
 def test_a_run_leaves_dasks_report_and_the_seconds_of_the_trace_are_those_of_the_cost(session, folder):
     monitor = Monitor(quiet=True)
-    job = Job(make_plan(cfg.parse({"data": {"path": str(folder), "label": "y"}})), session, monitor)
+    plan = make_plan(cfg.parse({"data": {"path": str(folder), "label": "y"}}))
     with reported(session.client, wanted=False) as none:
         pass
     with reported(session.client, wanted=True) as files:
         begin = time.time()
-        job.execute()
+        run_stages(plan, session, monitor)
     assert none == {}
     page = files[REPORT].decode()
     assert "Task Stream" in page

@@ -14,9 +14,9 @@ from pipeline.evaluation.results import worst
 from pipeline.models import persistence
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.planner import TrainedModel, make_plan
-from pipeline.training.job import Job
+from pipeline.training.saved_model_evaluation import evaluate_saved_model
 from tests.conftest import write
-from tests.training.test_job import config, execute, sides
+from tests.training.builders import config, execute, train_and_test
 
 pytestmark = pytest.mark.cluster
 SLICED = {"slices": ["c", "n", ["c", "n"]], "importance_rows": 2_000}
@@ -25,7 +25,7 @@ SLICED = {"slices": ["c", "n", ["c", "n"]], "importance_rows": 2_000}
 def assess(session, model, settings):
     """`pipeline evaluate` without its command."""
     plan = make_plan(settings, TrainedModel.of(model))
-    return Job(plan, session, Monitor(time.perf_counter(), quiet=True)).assess(model)[1]
+    return evaluate_saved_model(plan, session, Monitor(time.perf_counter(), quiet=True), model).findings
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def evaluated(session, tmp_path_factory):
 
 def test_slices_have_scikit_learns_figures(evaluated):
     _, frame, outcome = evaluated
-    _, test = sides(frame, "y")
+    _, test = train_and_test(frame, "y")
     proba, predicted = outcome.model.predict_proba(test)[:, 1], outcome.model.predict(test)
     slices = outcome.findings.slices
     assert list(slices) == ["c", "n", "c:n"]
@@ -93,7 +93,7 @@ def test_the_model_costs_no_bit_of_what_is_asked_about_it(session, evaluated):
 
 def test_the_constant_baseline_is_scikit_learns_dummy(session, evaluated):
     folder, frame, outcome = evaluated
-    train, test = sides(frame, "y")
+    train, test = train_and_test(frame, "y")
     dummy = DummyClassifier(strategy="prior").fit(train[["x"]], train["y"])
     found = outcome.findings.baselines["constant"]
     proba = dummy.predict_proba(test[["x"]])
@@ -113,7 +113,7 @@ def test_the_constant_baseline_is_scikit_learns_dummy(session, evaluated):
     assert difference["interval"][0] < difference["value"] < difference["interval"][1] < 0
 
     amount = execute(session, config(folder, "amount", evaluate={"slices": ["c"]}))
-    train, test = sides(frame, "amount")
+    train, test = train_and_test(frame, "amount")
     mean = DummyRegressor().fit(train[["x"]], train["amount"]).predict(test[["x"]])
     found = amount.findings.baselines["constant"]["metrics"]
     assert found["mean_absolute_error"] == pytest.approx(sk.mean_absolute_error(test["amount"], mean))
@@ -135,7 +135,7 @@ def test_a_former_model_stands_beside_the_new_one(session, evaluated, tmp_path):
     moved = write(frame[::-1], tmp_path / "moved", 3)
     other = execute(session, config(moved, train={"epochs": 3}, evaluate={"baseline": str(former)}))
     found = other.findings.baselines[str(former)]
-    _, test = sides(frame, "y")
+    _, test = train_and_test(frame, "y")
     assert found["metrics"]["log_loss"] == pytest.approx(
         sk.log_loss(test["y"], outcome.model.predict_proba(test)), rel=1e-5
     )
@@ -163,7 +163,7 @@ def test_a_former_model_that_cannot_be_compared(session, evaluated, tmp_path):
 
 def test_importance_is_that_of_scikit_learn(evaluated):
     _, frame, outcome = evaluated
-    _, test = sides(frame, "y")
+    _, test = train_and_test(frame, "y")
     columns = ["x", "n", "c", "t"]
     model = outcome.model
     # scikit-learn wants an estimator that takes the columns alone.
@@ -206,7 +206,7 @@ def test_the_largest_weights_have_the_names_of_their_columns(evaluated):
 def test_more_classes_and_models_without_probabilities(session, evaluated, label, estimator):
     folder, frame, _ = evaluated
     outcome = execute(session, config(folder, label, model={"estimator": estimator}, evaluate={"slices": ["c"]}))
-    _, test = sides(frame, label)
+    _, test = train_and_test(frame, label)
     predicted = outcome.model.predict(test)
     assert outcome.metrics["f1_macro"] == pytest.approx(sk.f1_score(test[label], predicted, average="macro"))
     assert outcome.findings.classes["11"]["recall"] == pytest.approx(
@@ -221,7 +221,7 @@ def test_more_classes_and_models_without_probabilities(session, evaluated, label
 def test_a_threshold_moves_the_decision_alone(session, evaluated):
     folder, frame, outcome = evaluated
     moved = execute(session, config(folder, evaluate={"threshold": 0.2}))
-    _, test = sides(frame, "y")
+    _, test = train_and_test(frame, "y")
     chosen = outcome.model.predict_proba(test)[:, 1] >= 0.2
     assert moved.metrics["recall"] == pytest.approx(sk.recall_score(test["y"], chosen))
     assert moved.metrics["accuracy"] == pytest.approx(sk.accuracy_score(test["y"], chosen))
@@ -236,7 +236,7 @@ def test_metrics_of_the_users_own(session, evaluated):
     folder, frame, outcome = evaluated
     own = {"metrics": ["tests.prepared:Positives", "tests.prepared:Sureness"], "slices": ["c"]}
     found = execute(session, config(folder, evaluate=own)).findings
-    _, test = sides(frame, "y")
+    _, test = train_and_test(frame, "y")
     assert found.metrics["positives"] == test["y"].sum()
     proba = outcome.model.predict_proba(test)
     assert found.metrics["sureness"] == pytest.approx(proba.max(axis=1).mean(), rel=1e-6)

@@ -18,7 +18,7 @@ from pipeline.models import persistence
 from pipeline.monitoring.progress import Monitor
 from pipeline.monitoring.task_timing import kind_of
 from pipeline.planning.planner import make_plan
-from pipeline.training.job import Job, Outcome
+from pipeline.training.run_stages import RunOutcome, run_stages
 from tests.conftest import table, write
 
 
@@ -60,11 +60,11 @@ def settings(folder: Path | str, changes: dict[str, Any] | None = None) -> cfg.C
     return cfg.parse(base)
 
 
-def execute(session: Session, config: cfg.Config) -> Outcome:
-    return Job(make_plan(config), session, Monitor(0.0, quiet=True)).execute()
+def execute(session: Session, config: cfg.Config) -> RunOutcome:
+    return run_stages(make_plan(config), session, Monitor(0.0, quiet=True))
 
 
-def bits(outcome: Outcome) -> tuple[Any, ...]:
+def bits(outcome: RunOutcome) -> tuple[Any, ...]:
     """What "the same bits" means: the model, every figure, and every row's fate."""
     return persistence.fingerprint(outcome.model), outcome.findings, outcome.training.progressive, outcome.ledger
 

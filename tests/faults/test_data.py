@@ -20,7 +20,7 @@ from pipeline.io.dataset import open_dataset
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.planner import make_plan
 from pipeline.preparation.batch_pipeline import pack_row_group
-from pipeline.training.job import Job
+from pipeline.training.run_stages import run_stages
 from tests.conftest import table, write
 from tests.faults.conftest import bits, execute, settings
 from tests.faults.parts import POISON
@@ -76,7 +76,7 @@ def test_row_12_a_file_that_vanishes_or_cannot_be_read_is_named(workers, folder)
     plan = make_plan(config)
     (folder / "part-001.parquet").unlink()
     with pytest.raises(DataError, match=r"batch 1 \(.*part-001\.parquet.*cannot be decoded.*No such file"):
-        Job(plan, workers, Monitor(0.0, quiet=True)).execute()
+        run_stages(plan, workers, Monitor(0.0, quiet=True))
     if os.geteuid() != 0:  # whom nothing is forbidden
         (folder / "part-000.parquet").chmod(0)
         with pytest.raises(DataError, match=r"part-000\.parquet: not a readable Parquet file \(.*ermission denied"):
@@ -103,7 +103,7 @@ def test_row_13_a_flipped_bit_is_named_where_there_are_checksums_and_when_it_com
     plan = make_plan(settings(folder))
     flip(path)
     with pytest.raises(DataError, match=r"part-003\.parquet: was .* when the run began, is .* now"):
-        Job(plan, workers, Monitor(0.0, quiet=True)).execute()
+        run_stages(plan, workers, Monitor(0.0, quiet=True))
 
 
 def drifted(path: Path, change) -> None:

@@ -137,7 +137,7 @@ def test_row_24_a_truncated_checkpoint_gives_way_to_the_one_before(workers, unfi
     (unfinished / last).write_bytes(folder.read(last)[:500])
     done = run(None, (), {"scheduler": workers.scheduler}, resume=str(unfinished))
     said = capfd.readouterr().err
-    assert f"{last} is not as it was written; going on from the one before" in said
+    assert f"{last} is not as it was written; continuing from the one before" in said
     assert "resuming    after the statistics" in said
     whole = run(own / "c.toml", (), {"scheduler": workers.scheduler}, out=str(own / "whole"))
     assert done["model"]["fingerprint"] == whole["model"]["fingerprint"]

@@ -37,7 +37,7 @@ from pipeline.io.run_folder import REPORT_FILE, RunFolder
 from pipeline.io.storage import Storage
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.planner import make_plan
-from pipeline.training.job import Job
+from pipeline.training.run_stages import run_stages
 from tests.conftest import table, write
 
 LEAK = re.compile("canary", re.IGNORECASE)  # in every secret of these tests
@@ -283,10 +283,10 @@ def test_a_file_that_is_gone_when_a_worker_reads_it_tells_no_secret(server, sess
     assert not LEAK.search(repr(plan) + repr(plan.recipe) + repr(plan.batches) + repr(settings))
     store.rm("bucket/gone.parquet")
     with pytest.raises(DataError, match=rf"http://{host}/bucket/gone\.parquet: cannot be read") as caught:
-        Job(plan, session, Monitor(time.perf_counter(), quiet=True)).execute()
-    logs = workers()
-    assert "gone.parquet" in logs
-    assert not LEAK.search(f"{caught.value!r} {logs}")
+        run_stages(plan, session, Monitor(time.perf_counter(), quiet=True))
+    said = workers()
+    assert "gone.parquet" in said
+    assert not LEAK.search(f"{caught.value!r} {said}")
 
 
 # A server with faults.

@@ -24,7 +24,7 @@ from pipeline.monitoring.dashboard.state import POINTS, RunState
 from pipeline.monitoring.events import Events
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.planner import make_plan
-from pipeline.training.job import Job
+from pipeline.training.run_stages import run_stages
 from tests import browser
 
 
@@ -109,7 +109,7 @@ def execute(session: Session, folder, events: Events | None = None):
     with forward_events(session.client, monitor.events) as problems:
         assert problems == []
         monitor.events.emit("run_started", name="told", batches=4, rows=2_000, lanes=2)
-        outcome = Job(plan, session, monitor).execute()
+        outcome = run_stages(plan, session, monitor)
         monitor.events.emit("run_finished", metrics=outcome.metrics)
     return monitor.events.run, outcome
 

@@ -15,7 +15,7 @@ from pipeline.monitoring.event_log import logged
 from pipeline.monitoring.events import Events
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.planner import make_plan
-from pipeline.training.job import Job
+from pipeline.training.run_stages import run_stages
 from tests.conftest import write
 
 
@@ -67,7 +67,7 @@ def test_what_a_worker_logged_of_a_failed_batch_is_told(session: Session, tmp_pa
     data = {"path": str(folder), "label": "y", "batch_rows": 500}
     config = cfg.parse({"data": data, "prepare": {"function": "tests.monitoring.test_event_log:failing"}})
     with pytest.raises(DataError, match="what is this"):
-        Job(make_plan(config), session, monitor).execute()
+        run_stages(make_plan(config), session, monitor)
     lines = [event for event in heard if event["event"] == "worker_logged"]
     assert any("Compute Failed" in event["line"] and "what is this" in event["line"] for event in lines)
     assert len({(event["worker"], event["line"].partition(" - ")[2]) for event in lines}) == len(lines)

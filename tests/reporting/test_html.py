@@ -15,7 +15,7 @@ from pipeline.reporting.html import plots
 from pipeline.reporting.html.render import report_page
 from tests import browser
 from tests.conftest import table, write
-from tests.training.test_job import config, execute, made
+from tests.training.builders import config, execute, report_of
 
 HOSTILE = "</script><script>document.title='taken'</script><b>\n'\"&{{7*7}}"
 READY = "document.documentElement.dataset.plots !== undefined"
@@ -38,7 +38,7 @@ def pages(session, tmp_path_factory):
     found = {}
     for label in DRAWN:
         settings = config(folder, label, evaluate={"slices": ["c", ["c", "n"]]}, split={"folds": 2})
-        report = json.loads(json.dumps(made(execute(session, settings), settings)))
+        report = json.loads(json.dumps(report_of(execute(session, settings), settings)))
         worker = {"worker": "w", "read": 1.0, "statistics": 1, "train": 2, "evaluate": 1, "other": 0, "transfer": 0.1}
         report["cost"] = {"stages": {"train": {"tasks": 3, "compute": 2.0, "transfer": 0.1}}, "workers": [worker]}
         file = place / f"{label}.html"

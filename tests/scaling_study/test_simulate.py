@@ -21,7 +21,7 @@ from pipeline.scaling_study.graph import Graph, Shape, build
 from pipeline.scaling_study.measurement import shape_of
 from pipeline.scaling_study.simulate import Costs, simulate
 from pipeline.scaling_study.task_kinds import CLIENT, KIND, KINDS, PICK, READ
-from pipeline.training.job import Job
+from pipeline.training.run_stages import run_stages
 from tests.conftest import table, write
 
 
@@ -58,9 +58,9 @@ def observed(session, config, monitor=None):
     client = session.client
     client.get_task_stream(start=time.time())
     begin = time.time()
-    outcome = Job(plan, session, monitor or Monitor(0.0, quiet=True)).execute()
+    outcome = run_stages(plan, session, monitor or Monitor(0.0, quiet=True))
     records = client.get_task_stream(start=begin)
-    shape = shape_of(plan, outcome.training.epochs, outcome.kept, session.threads)
+    shape = shape_of(plan, outcome.training.epochs, outcome.kept_in_memory, session.threads)
     return Observation(shape, session.workers, begin, time.time(), records)
 
 

@@ -1,4 +1,4 @@
-"""Going on after a crash: at every round, with every option, to the same bits as without it."""
+"""Resuming after a crash, at every round and with every option: the same bits as without it."""
 
 import hashlib
 import json
@@ -17,8 +17,8 @@ from pipeline.models import persistence
 from pipeline.models.factory import make
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.planner import make_plan
-from pipeline.training.checkpoint import Checkpoints, State, check_sources
-from pipeline.training.job import Job
+from pipeline.training.checkpoint import Checkpoints, RunProgress, check_sources
+from pipeline.training.run_stages import run_stages
 from tests.conftest import table, write
 
 pytestmark = pytest.mark.cluster
@@ -45,8 +45,8 @@ class Crash(Exception):
     pass
 
 
-def progress(state: State) -> tuple:
-    return state.learned is None, state.training and state.training.rounds, len(state.folds)
+def steps_done(progress: RunProgress) -> tuple[bool, int, int]:
+    return progress.fitted_state is not None, progress.rounds, len(progress.folds)
 
 
 def settings_of(folder: Path, changes: dict) -> cfg.Config:
@@ -63,69 +63,68 @@ def data(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_run_that_crashes_after_every_step_ends_like_one_that_does_not(session, data, tmp_path, case):
+def test_run_that_crashes_after_every_step_ends_with_the_same_bits(session, data, tmp_path, case):
     plan = make_plan(settings_of(data, CASES[case]))
     estimator = make(plan.config.model, plan.features.task, 0)
-    whole = Job(plan, session, Monitor(0.0, quiet=True)).execute()
-    folder, said, steps = RunFolder(str(tmp_path / "run")), [], 0
+    uninterrupted = run_stages(plan, session, Monitor(0.0, quiet=True))
+    folder, lines, crashes = RunFolder(str(tmp_path / "run")), [], 0
     for attempt in range(40):
-        keeper = Checkpoints(folder, 0.0, estimator, said.append)
-        state = keeper.load() if attempt else State()
+        checkpoints = Checkpoints(folder, 0.0, estimator, lines.append)
+        progress = checkpoints.load() if attempt else RunProgress()
+        begun = steps_done(progress)
 
-        begun = progress(state)
-
-        def after(state: State, keeper: Checkpoints = keeper, begun: tuple = begun) -> None:
-            keeper.note(state)
-            if progress(state) != begun:  # a fold is begun anew
+        def crash_on_progress(progress: RunProgress, checkpoints=checkpoints, begun=begun) -> None:
+            checkpoints.record(progress)
+            if steps_done(progress) != begun:  # a fold begins again
                 raise Crash
 
         try:
-            outcome = Job(plan, session, Monitor(0.0, quiet=True)).execute(state, after)
+            outcome = run_stages(plan, session, Monitor(0.0, quiet=True), progress, crash_on_progress)
             break
         except Crash:
-            steps += 1
-    assert steps >= 3
-    assert persistence.fingerprint(outcome.model) == persistence.fingerprint(whole.model)
-    assert outcome.findings == whole.findings
-    assert outcome.training.progressive == whole.training.progressive
-    assert outcome.training.validation == whole.training.validation
-    assert (outcome.ledger, outcome.folds) == (whole.ledger, whole.folds)
+            crashes += 1
+    assert crashes >= 3
+    assert persistence.fingerprint(outcome.model) == persistence.fingerprint(uninterrupted.model)
+    assert outcome.findings == uninterrupted.findings
+    assert outcome.training.progressive == uninterrupted.training.progressive
+    assert outcome.training.validation == uninterrupted.training.validation
+    assert (outcome.ledger, outcome.folds) == (uninterrupted.ledger, uninterrupted.folds)
     assert len(folder.names("checkpoint/round")) == 2  # older ones are pruned
     if case == "lanes and epochs":
-        assert "after 1 rounds" in said[1]
-        assert steps == 1 + 6  # the statistics and each round
+        assert "after 1 rounds" in lines[1]
+        assert crashes == 1 + 6  # the statistics and each round
 
 
 @pytest.fixture
 def kept(session, data, tmp_path):
-    """A run folder as a crash after two rounds leaves it, and a way to look at what it says on the way."""
+    """A run folder as a crash after two rounds leaves it, its checkpoints, and the lines that they say."""
     plan = make_plan(settings_of(data, {"train": {"round_batches": 5}}))
-    folder, said = RunFolder(str(tmp_path / "run")), []
-    keeper = Checkpoints(folder, 0.0, SGDClassifier(), said.append)
+    folder, lines = RunFolder(str(tmp_path / "run")), []
+    checkpoints = Checkpoints(folder, 0.0, SGDClassifier(), lines.append)
 
-    def after(state: State) -> None:
-        keeper.note(state)
-        if state.training and state.training.rounds == 2:
+    def crash_after_two_rounds(progress: RunProgress) -> None:
+        checkpoints.record(progress)
+        if progress.rounds == 2:
             raise Crash
 
     with pytest.raises(Crash):
-        Job(plan, session, Monitor(0.0, quiet=True)).execute(None, after)
+        run_stages(plan, session, Monitor(0.0, quiet=True), None, crash_after_two_rounds)
     assert [n[11:16] for n in folder.names("checkpoint")] == ["learn", "round", "round"]
-    return folder, Checkpoints(folder, 0.0, SGDClassifier(), said.append), said
+    return folder, Checkpoints(folder, 0.0, SGDClassifier(), lines.append), lines
 
 
-def test_a_damaged_checkpoint_gives_way_to_the_one_before_and_is_told(kept):
-    folder, keeper, said = kept
+def test_damaged_checkpoint_is_named_and_the_one_before_is_loaded(kept):
+    folder, checkpoints, lines = kept
     last, before = reversed(folder.names("checkpoint/round"))
     for name, rounds in ((last, 1), (before, None)):
         folder.write(name, folder.read(name)[:-100])
-        said.clear()
-        state = keeper.load()
-        assert (state.training.rounds if state.training else None) == rounds
-        assert f"damaged     {folder}/{last} is not as it was written" in said[0]
+        lines.clear()
+        progress = checkpoints.load()
+        assert (progress.training.rounds if progress.training else None) == rounds
+        assert f"damaged     {folder}/{last} is not as it was written" in lines[0]
     (learned,) = folder.names("checkpoint/learned")
     folder.write(learned, b"")
-    assert keeper.load() == State()
+    assert checkpoints.load() == RunProgress()
 
 
 class Evil:
@@ -133,17 +132,17 @@ class Evil:
         return eval, ("open('hacked', 'w')",)
 
 
-def test_a_checkpoint_with_something_else_in_it_is_refused_and_nothing_of_it_runs(kept, tmp_path, monkeypatch):
+def test_checkpoint_with_an_untrusted_type_is_refused_and_nothing_of_it_runs(kept, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    folder, keeper, _ = kept
+    folder, checkpoints, _ = kept
     content = persistence.dumps({"training": Evil(), "folds": []})
     folder.write(f"checkpoint/round-000009-{hashlib.sha256(content).hexdigest()[:16]}.skops", content)
     with pytest.raises(DataError, match=r"not trusted|not a readable model"):
-        keeper.load()
+        checkpoints.load()
     assert not (tmp_path / "hacked").exists()
 
 
-def test_other_data_is_refused_and_the_file_named(tmp_path, frame):
+def test_check_sources_names_a_changed_or_missing_file(tmp_path, frame):
     data = write(frame, tmp_path / "data", 3)
     settings, folder = settings_of(data, {}), RunFolder("memory://sources")
     then = make_plan(settings).sources.file_versions
@@ -156,7 +155,7 @@ def test_other_data_is_refused_and_the_file_named(tmp_path, frame):
         check_sources(folder, then, make_plan(settings).sources.file_versions)
 
 
-def test_joined_tables_and_test_sets_are_data_too(tmp_path, frame):
+def test_sources_include_joined_tables_and_the_test_set(tmp_path, frame):
     data, test = write(frame, tmp_path / "data", 2), write(frame, tmp_path / "test", 1)
     pd.DataFrame({"n": np.arange(50), "extra": 1.0}).to_parquet(tmp_path / "join.parquet")
     join = {"path": str(tmp_path / "join.parquet"), "on": ["n"], "columns": ["extra"]}
@@ -171,31 +170,30 @@ def test_joined_tables_and_test_sets_are_data_too(tmp_path, frame):
 
 @pytest.fixture
 def begun(session, data, tmp_path, monkeypatch):
-    """An unfinished run of the command's own, of which the scheduler went away after two rounds."""
+    """An unfinished run of the command: its scheduler went away after two rounds."""
     monkeypatch.chdir(tmp_path)
     # The scheduler lives in this process, whose modules are not to be replaced by what is sent to it.
     monkeypatch.setattr("pipeline.engine.cluster.session.send_code", lambda client, modules: [])
     settings = settings_of(data, {"train": {"round_batches": 5, "checkpoint_seconds": 0.0}})
     (tmp_path / "c.toml").write_text(cfg.dump(settings))
-    execute = Job.execute
 
-    def broken(self, state, after, base=None):
-        def until(state):
-            after(state)
-            if state.training and state.training.rounds == 2:
+    def fail_after_two_rounds(plan, session, monitor, progress, on_progress, base_run):
+        def fail(progress):
+            on_progress(progress)
+            if progress.rounds == 2:
                 raise ClusterError("gone")
 
-        return execute(self, state, until, base)
+        return run_stages(plan, session, monitor, progress, fail, base_run)
 
-    monkeypatch.setattr(Job, "execute", broken)
     options = {"scheduler": session.scheduler}
-    with pytest.raises(ClusterError, match="gone"):
-        run(tmp_path / "c.toml", options=options, out="unfinished")
-    monkeypatch.setattr(Job, "execute", execute)
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.commands.run.run_stages", fail_after_two_rounds)
+        with pytest.raises(ClusterError, match="gone"):
+            run(tmp_path / "c.toml", options=options, out="unfinished")
     return options
 
 
-def test_the_command_goes_on_where_it_was(begun, tmp_path, capsys):
+def test_resume_ends_with_the_fingerprint_of_an_uninterrupted_run(begun, tmp_path, capsys):
     with pytest.raises(ConfigError, match="holds an unfinished run"):
         run(tmp_path / "c.toml", options=begun, out="unfinished")
     with pytest.raises(ConfigError, match=r"train.epochs: unfinished began with 1, now it is 2; resume it as it was"):
@@ -204,9 +202,9 @@ def test_the_command_goes_on_where_it_was(begun, tmp_path, capsys):
     assert done["training"]["resumed_after_rounds"] == 2
     assert not (tmp_path / "unfinished/checkpoint").exists()
     assert json.loads((tmp_path / "unfinished/report.json").read_text()) == json.loads(json.dumps(done))
-    whole = run(tmp_path / "c.toml", options=begun, out="whole")
-    assert done["model"]["fingerprint"] == whole["model"]["fingerprint"]
-    assert done["metrics"] == whole["metrics"]
-    assert done["rows"] == whole["rows"]
+    uninterrupted = run(tmp_path / "c.toml", options=begun, out="uninterrupted")
+    assert done["model"]["fingerprint"] == uninterrupted["model"]["fingerprint"]
+    assert done["metrics"] == uninterrupted["metrics"]
+    assert done["rows"] == uninterrupted["rows"]
     with pytest.raises(ConfigError, match="its run is finished"):
         run(None, (), begun, resume="unfinished")

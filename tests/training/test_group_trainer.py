@@ -20,7 +20,7 @@ from pipeline.models.persistence import fingerprint
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.description import describe_plan
 from pipeline.planning.planner import make_plan
-from pipeline.training.job import Job
+from pipeline.training.run_stages import run_stages
 from tests.conftest import table, write
 
 pytestmark = pytest.mark.cluster
@@ -50,7 +50,7 @@ def config(folder, label="y", **sections) -> cfg.Config:
 
 
 def execute(session, settings, state=None):
-    return Job(make_plan(settings), session, Monitor(time.perf_counter(), quiet=True)).execute(state)
+    return run_stages(make_plan(settings), session, Monitor(time.perf_counter(), quiet=True), state)
 
 
 def test_the_same_bits_kept_or_read_by_the_task_itself(session, data, model):

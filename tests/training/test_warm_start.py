@@ -1,4 +1,4 @@
-"""Training that goes on from a finished run's model."""
+"""Training that continues from the model of a finished run."""
 
 import contextlib
 import json
@@ -18,6 +18,7 @@ from pipeline.models.persistence import fingerprint
 from pipeline.preparation.split import TEST, TRAIN, SplitSpec, assign_roles
 from pipeline.statistics.counts import Counts
 from pipeline.statistics.summary import Summary
+from pipeline.training import run_stages
 from tests.conftest import table, write
 
 pytestmark = pytest.mark.cluster
@@ -61,37 +62,37 @@ def by_hand(model, frame, report, estimator=None):
     return estimator.partial_fit(model.named_steps["preprocess"].transform(chosen), chosen["y"])
 
 
-def test_the_model_goes_on_as_by_hand_and_the_report_spans_both(first):
+def test_warm_start_equals_partial_fit_by_hand_and_the_report_adds_up_both_runs(first):
     folder, before = first
     report = run(config(folder, folder / "later"), out=folder / "on", base=str(folder / "run"))
     expected = by_hand(pipeline.load(folder / "run"), later(), report)
     model = pipeline.load(folder / "on")
     np.testing.assert_allclose(model.named_steps["model"].coef_, expected.coef_, rtol=1e-12)
     np.testing.assert_allclose(model.named_steps["model"].squares_, expected.squares_, rtol=1e-12)
-    told = report["continued"]
+    continued = report["continued"]
     for role in ("read", "train", "test", "rejected"):
-        assert told["rows"][role] == before["rows"][role] + report["rows"][role]
-    assert told["runs"][0]["fingerprint"] == told["fingerprint"] == before["model"]["fingerprint"]
-    assert (told["new_columns"], told["new_values"]) == ([], "zeros, or other")
-    assert 0.05 < told["drift"]["c"]["unseen"] < 0.2
+        assert continued["rows"][role] == before["rows"][role] + report["rows"][role]
+    assert continued["runs"][0]["fingerprint"] == continued["fingerprint"] == before["model"]["fingerprint"]
+    assert (continued["new_columns"], continued["new_values"]) == ([], "zeros, or other")
+    assert 0.05 < continued["drift"]["c"]["unseen"] < 0.2
     assert report["model"]["fingerprint"] != before["model"]["fingerprint"]
     third = run(config(folder, folder / "data"), out=folder / "third", base=str(folder / "on"))
-    assert [one["fingerprint"] for one in third["continued"]["runs"]] == [
+    assert [earlier["fingerprint"] for earlier in third["continued"]["runs"]] == [
         before["model"]["fingerprint"],
         report["model"]["fingerprint"],
     ]
-    assert third["continued"]["rows"]["train"] == told["rows"]["train"] + third["rows"]["train"]
+    assert third["continued"]["rows"]["train"] == continued["rows"]["train"] + third["rows"]["train"]
 
 
-def test_another_split_is_told(first, tmp_path, capfd):
+def test_warm_start_warns_of_another_split(first, tmp_path, capfd):
     folder, _ = first
-    for key, said in (("train.seed=1", True), ("train.epochs=1", False)):
+    for key, is_split_key in (("train.seed=1", True), ("train.epochs=1", False)):
         base = str(folder / "run")
         run(config(folder, folder / "later"), (key,), out=tmp_path / key, base=base)
-        assert ("train.seed: 0 in" in capfd.readouterr().err) == said
+        assert ("train.seed: 0 in" in capfd.readouterr().err) == is_split_key
 
 
-def test_new_values_get_columns_where_that_is_asked_for(first):
+def test_grow_adds_a_column_for_each_new_value(first):
     folder, _ = first
     report = run(
         config(folder, folder / "later", features="grow = true"), out=folder / "grown", base=str(folder / "run")
@@ -102,18 +103,18 @@ def test_new_values_get_columns_where_that_is_asked_for(first):
     names = encoder.get_feature_names_out().tolist()
     assert set(names) - set(before[:-1].get_feature_names_out()) == {"c=violet"}
     old = before.named_steps["preprocess"]
-    places = np.array([names.index(name) for name in old.names_])
+    column_index = np.array([names.index(name) for name in old.names_])
     frame = table(50)
-    np.testing.assert_array_equal(encoder.transform(frame).toarray()[:, places], old.transform(frame).toarray())
+    np.testing.assert_array_equal(encoder.transform(frame).toarray()[:, column_index], old.transform(frame).toarray())
     assert (encoder.transform(later()).toarray()[:, names.index("c=violet")] == (later()["c"] == "violet")).all()
-    wider = before.named_steps["model"].widened(places, len(names))
+    wider = before.named_steps["model"].widened(column_index, len(names))
     expected = by_hand(model, later(), report, wider)
     np.testing.assert_allclose(model.named_steps["model"].coef_, expected.coef_, rtol=1e-12)
     assert model.named_steps["model"].coef_[0, names.index("c=violet")] != 0
     assert "violet" in encoder.profile_["codes"]["c"]["values"]
 
 
-def test_a_number_is_predicted_on_in_its_own_unit(first):
+def test_regression_warm_start_predicts_in_the_labels_unit(first):
     folder, _ = first
     run(config(folder, folder / "data", "amount"), out=folder / "amount")
     report = run(config(folder, folder / "later", "amount"), out=folder / "amount-on", base=str(folder / "amount"))
@@ -125,8 +126,8 @@ def test_a_number_is_predicted_on_in_its_own_unit(first):
 
 
 REFUSED = [
-    ({"features": 'datetime = ["t"]'}, "features.datetime: 't' is new here, and the model of .* was trained with"),
-    ({"features": 'exclude = ["n"]', "drop": "n"}, "features.numeric: 'n' is not so here"),
+    ({"features": 'datetime = ["t"]'}, "features.datetime: 't' is new, and the model of .* was trained with"),
+    ({"features": 'exclude = ["n"]', "drop": "n"}, "features.numeric: 'n' is missing"),
     ({"features": "[features.columns.x]\nlog1p = true"}, "features.columns.x: .*log1p.* but the model of .* has"),
     ({"label": "three"}, "data.label: 'three', but the model of .* predicts 'y'"),
     ({"label": "amount"}, "model.task: regression, but the model of .* is for classification"),
@@ -137,7 +138,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("keys", "message"), REFUSED)
-def test_a_config_that_disagrees_is_refused(first, tmp_path, keys, message):
+def test_check_warm_start_refuses_a_config_that_differs(first, tmp_path, keys, message):
     folder, _ = first
     drop = keys.pop("drop", None)
     file = config(tmp_path, folder / "later", **keys)
@@ -148,7 +149,7 @@ def test_a_config_that_disagrees_is_refused(first, tmp_path, keys, message):
     assert not (tmp_path / "on").exists()
 
 
-def test_rows_of_another_table_or_class_are_refused(first, tmp_path):
+def test_warm_start_refuses_another_table_a_new_class_and_a_missing_run(first, tmp_path):
     folder, _ = first
     write(table(400).assign(c="mauve"), tmp_path / "odd", 1)
     with pytest.raises(DataError, match="column 'c': 100% of the rows have values that training never saw"):
@@ -163,26 +164,29 @@ def test_rows_of_another_table_or_class_are_refused(first, tmp_path):
     assert "--from: needs a CONFIG" in done.stderr
 
 
-def test_a_run_that_goes_on_is_resumed_to_the_same_bits(first, tmp_path, monkeypatch):
+def test_interrupted_warm_start_resumes_to_the_same_bits(first, tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
     folder, _ = first
     rest = "[train]\nepochs = 2\ncheckpoint_seconds = 0"
     file = config(tmp_path, folder / "later", rest=rest)
-    whole = run(file, out=tmp_path / "whole", base=str(folder / "run"))
+    uninterrupted = run(file, out=tmp_path / "uninterrupted", base=str(folder / "run"))
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.training.job.Job._judge", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(run_stages, "make_evaluator", interrupt)
         with pytest.raises(pipeline.errors.Interrupted):
             run(file, out=tmp_path / "cut", base=str(folder / "run"))
     assert (tmp_path / "cut/checkpoint").exists()
     resumed = run(None, resume=tmp_path / "cut")
     assert resumed["training"]["resumed_after_rounds"] == 2
-    assert resumed["model"]["fingerprint"] == whole["model"]["fingerprint"]
-    assert resumed["continued"] == json.loads(json.dumps(whole["continued"]))
+    assert resumed["model"]["fingerprint"] == uninterrupted["model"]["fingerprint"]
+    assert resumed["continued"] == json.loads(json.dumps(uninterrupted["continued"]))
 
 
 @pytest.mark.parametrize(
     "estimator", [AdaptiveClassifier(l1=0.01, random_state=0), AdaptiveRegressor(normalize=False, random_state=0)]
 )
-def test_a_wider_model_learns_on_as_if_its_columns_had_been_there(estimator):
+def test_widened_model_learns_as_if_its_columns_had_been_there(estimator):
     frame = table(600)
     X = Encoder(["x", "n"], ["c"]).fit_transform(frame).toarray().astype(float)
     label = frame["y"] if isinstance(estimator, AdaptiveClassifier) else frame["amount"] / 1000
@@ -203,7 +207,7 @@ def test_a_wider_model_learns_on_as_if_its_columns_had_been_there(estimator):
     assert fingerprint(narrow) == before
 
 
-def test_two_profiles_are_that_of_the_rows_of_both():
+def test_merged_profile_is_that_of_the_rows_of_both():
     def summary(frame, encoder):
         from pipeline.preparation.packing import PackedBatch, PackingScale, pack
         from pipeline.statistics.summary import summarise

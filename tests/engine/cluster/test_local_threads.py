@@ -16,7 +16,7 @@ from pipeline.engine.cluster.session import connect
 from pipeline.models import persistence
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.planner import make_plan
-from pipeline.training.job import Job
+from pipeline.training.run_stages import run_stages
 from tests.conftest import table, write
 
 
@@ -109,9 +109,9 @@ def test_a_run_without_a_cluster_has_the_bits_of_one_with_it(session, folder, ch
     base = {"data": {"path": str(folder), "label": "y", "batch_rows": 300}, "train": {"lanes": 2, "round_batches": 3}}
     config = cfg.parse({key: {**base.get(key, {}), **changes.get(key, {})} for key in {*base, *changes}})
     plan = make_plan(config)
-    outcomes = [Job(plan, session, Monitor(0.0, quiet=True)).execute()]
+    outcomes = [run_stages(plan, session, Monitor(0.0, quiet=True))]
     with connect(cfg.ClusterConfig(workers=0)) as none:
-        outcomes.append(Job(plan, none, Monitor(0.0, quiet=True)).execute())
+        outcomes.append(run_stages(plan, none, Monitor(0.0, quiet=True)))
         assert (none.scheduler, none.dashboard, none.workers) == ("threads", "", 0)
     assert persistence.fingerprint(outcomes[0].model) == persistence.fingerprint(outcomes[1].model)
     assert outcomes[0].findings == outcomes[1].findings

@@ -1,0 +1,47 @@
+"""Cross-validation: each fold of the training rows is predicted by a model that learned from the other folds."""
+
+from collections.abc import Callable
+
+from pipeline.encoding.batch_encoder import BatchEncoder, make_encoder
+from pipeline.engine.batch_source import BatchSource, FoldSource
+from pipeline.engine.stage import run_stage
+from pipeline.evaluation.evaluator import results
+from pipeline.statistics.ledger import Ledger
+from pipeline.training.evaluation_stage import evaluate_batches
+from pipeline.training.label import target_of
+from pipeline.training.lane import new_lane
+from pipeline.training.run_context import RunContext
+from pipeline.training.statistics_stage import collect_statistics
+from pipeline.training.trainer import Training
+from pipeline.training.training_stage import make_evaluator, train_model
+
+
+def cross_validate(
+    run: RunContext, source: BatchSource, figures: list[dict[str, float]], on_progress: Callable[[], None]
+) -> None:
+    """Append the figures of each fold that ``figures`` lacks.
+
+    Parameters
+    ----------
+    on_progress
+        Called after each round and each fold.
+    """
+    for fold in range(len(figures), run.plan.config.split.folds or 0):
+        figures.append(evaluate_fold(run, source, fold, on_progress))
+        on_progress()
+
+
+def evaluate_fold(run: RunContext, source: BatchSource, fold: int, on_round: Callable[[], None]) -> dict[str, float]:
+    """Return the figures on one fold; statistics, encoder and model are learned from the other folds alone."""
+    plan, fold_source = run.plan, FoldSource(run.tasks, source, fold)
+    summary = collect_statistics(run, fold_source)
+    target = target_of(summary, plan)
+    encoder = make_encoder(summary, plan.features.columns, plan.reference, target.classes, run.encoding_folds)
+    batch_encoder = BatchEncoder(encoder, target.classes, plan.config.train.seed)
+    training, expected_rows = Training(new_lane(run.new_estimator())), Ledger.of(summary).to_train
+    train_model(run, fold_source, batch_encoder, target, training, expected_rows, on_round)
+    evaluator = make_evaluator(run, fold_source, training.lane, batch_encoder, target)
+    # The rows of a fold are training rows, so they are in the training batches.
+    with run_stage(run.monitor, "evaluate", len(run.training_batches)) as stage:
+        sent = run.tasks.broadcast(evaluator)
+        return results(evaluate_batches(run, fold_source, sent, run.training_batches, stage).metrics)

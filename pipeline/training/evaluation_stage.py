@@ -1,0 +1,84 @@
+"""The evaluation stage: a model predicts the test rows on the cluster, and the merged states become figures."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from pipeline.engine.batch_schedule import chunks, restrict_to
+from pipeline.engine.batch_source import BatchSource, FoldSource
+from pipeline.engine.stage import Stage, run_stage
+from pipeline.engine.task_runner import Future
+from pipeline.evaluation.baselines import Constant, load_previous_model
+from pipeline.evaluation.evaluator import (
+    Baseline,
+    EvaluationState,
+    Evaluator,
+    evaluate_batch,
+    importance_of,
+    merge_evaluations,
+)
+from pipeline.evaluation.permutation_importance import Sample, features_of
+from pipeline.evaluation.results import Findings, find, importance
+from pipeline.evaluation.slices import Slicing
+from pipeline.metrics.registry import comparable_metrics
+from pipeline.models import persistence
+from pipeline.preparation.columns import Columns
+from pipeline.statistics.ledger import Ledger
+from pipeline.training.run_context import RunContext
+
+# Features whose importance one task computes.
+FEATURES_PER_TASK = 4
+
+
+def evaluate_model(
+    run: RunContext, source: BatchSource, evaluator: Evaluator, slicing: Slicing, ledger: Ledger
+) -> tuple[EvaluationState, Findings]:
+    """Evaluate on the test rows, with intervals, baselines, slices and the importance of each feature."""
+    config = run.plan.config.evaluate
+    evaluator = replace(
+        evaluator,
+        slicing=slicing,
+        grouped=bool(config.bootstrap),
+        baselines=_baselines(run, evaluator),
+        sampled=min(config.importance_rows / max(ledger.tested, 1), 1.0),
+    )
+    with run_stage(run.monitor, "evaluate", len(run.test_batches)) as stage:
+        sent = run.tasks.broadcast(evaluator)
+        evaluated = evaluate_batches(run, source, sent, run.test_batches, stage)
+        started = _start_importances(run, evaluated.sample, evaluator.batch_encoder.encoder.columns, sent)
+        # While the workers compute the importances.
+        findings = find(evaluated, evaluator, config.bootstrap, run.plan.config.train.seed, config.slice_rows)
+        stage.wait(started)
+        rises = {name: rise for part in run.tasks.client.gather(started) for name, rise in part.items()}
+    if evaluated.sample is not None:
+        findings = replace(findings, importance=importance(evaluated.sample, rises, findings.metrics))
+    return evaluated, findings
+
+
+def evaluate_batches(
+    run: RunContext, source: BatchSource | FoldSource, evaluator: Future, numbers: Iterable[int], stage: Stage
+) -> EvaluationState:
+    """Return the merged states of the test rows of the batches with these numbers."""
+    segments = restrict_to(run.segments, set(numbers))
+    merged: EvaluationState = run.tasks.map_reduce_batches(
+        stage, "evaluate", segments, source.futures_for, evaluate_batch, merge_evaluations, evaluator
+    )
+    return merged
+
+
+def _baselines(run: RunContext, evaluator: Evaluator) -> dict[str, Baseline]:
+    """Return what the model is compared with: a constant prediction, and the model of ``evaluate.baseline``."""
+    plan, target, folder = run.plan, evaluator.target, run.plan.config.evaluate.baseline
+    constant = Constant(target, comparable_metrics(evaluator.metrics, constant=True))
+    baselines: dict[str, Baseline] = {"constant": constant}
+    if folder is not None:
+        model, metrics = persistence.load(folder), comparable_metrics(evaluator.metrics)
+        baselines[folder] = load_previous_model(model, plan.features.columns, plan.reference, target, metrics, folder)
+    return baselines
+
+
+def _start_importances(run: RunContext, sample: Sample | None, columns: Columns, evaluator: Future) -> list[Future]:
+    """Start the tasks that compute how much each feature matters."""
+    if sample is None:
+        return []
+    names = list(chunks(features_of(columns), FEATURES_PER_TASK))
+    return run.tasks.map_plain("importance", importance_of, names, run.tasks.broadcast(sample), evaluator)
