@@ -150,7 +150,7 @@ class Job:
                 state.folds.append(self._fold(source, fold, lambda: after(state)))
                 after(state)
         return Outcome(
-            learned.ledger.evaluated(evaluated.rows, plan.batches),
+            learned.ledger.with_evaluated_rows(evaluated.rows, plan.batches),
             findings,
             training,
             Pipeline([("preprocess", learned.encoder), ("model", evaluator.model)]),
@@ -168,7 +168,7 @@ class Job:
             train=ledger.train,
             test=ledger.test,
             rejected=ledger.reasons,
-            set_aside=ledger.quarantined(self.plan.batches),
+            set_aside=ledger.list_quarantined(self.plan.batches),
         )
 
     def _blaming(self) -> contextlib.AbstractContextManager[BatchSource]:
@@ -182,7 +182,7 @@ class Job:
         encoder = make_encoder(summary, plan.features.columns, plan.reference, target.classes, self.folds)
         batch_encoder = BatchEncoder(encoder, target.classes, plan.config.train.seed)
         training = Training(self._lane())
-        self._train(held, batch_encoder, target, training, Ledger.of(summary).to_train, after)
+        self._train(held, batch_encoder, target, training, Ledger.from_summary(summary).to_train, after)
         evaluator = self._judge(held, training.lane, batch_encoder, target)
         numbers = self._tested(held)
         with run_stage(self.monitor, "evaluate", len(numbers)) as stage:
@@ -240,8 +240,8 @@ class Job:
     def _assess(self, source: BatchSource, encoder: Encoder, estimator: Any) -> tuple[Ledger, Findings, dict[str, Any]]:
         summary, plan = self._summarise(source, TEST), self.plan
         classes = getattr(estimator, "classes_", None)
-        ledger = Ledger.of(summary, None if classes is None else pd.Index(classes), plan.bad_files)
-        ledger = ledger.balanced(plan.batches, plan.config.data.max_bad_batches)
+        ledger = Ledger.from_summary(summary, None if classes is None else pd.Index(classes), plan.bad_files)
+        ledger = ledger.check_balance(plan.batches, plan.config.data.max_bad_batches)
         if not ledger.test:
             raise DataError(f"{self.plan.config.data.path}: no rows to evaluate on ({ledger}); give --all.")
         self._tell_rows(ledger)
@@ -258,7 +258,7 @@ class Job:
         target = target_from_profile(encoder.profile_["label"], classes)
         evaluator = Evaluator(estimator, batch_encoder, target, self._metrics(), threshold)
         evaluated, findings = self._examine(source, evaluator, slicing_of(summary, plan), ledger)
-        return ledger.evaluated(evaluated.rows, plan.batches), findings, found
+        return ledger.with_evaluated_rows(evaluated.rows, plan.batches), findings, found
 
     def explore(self) -> Summary:
         """The statistics of all rows, as far as they have a label."""

@@ -21,7 +21,9 @@ def understand(summary: Summary, plan: Plan) -> tuple[Ledger, TargetSpec]:
         ledger that does not account for every row.
     """
     label = plan.config.data.label
-    ledger = Ledger.of(summary, files=plan.bad_files).balanced(plan.batches, plan.config.data.max_bad_batches)
+    ledger = Ledger.from_summary(summary, files=plan.bad_files).check_balance(
+        plan.batches, plan.config.data.max_bad_batches
+    )
     if ledger.labelled == 0:
         raise DataError(f"{plan.config.data.path}: label {label!r} has no value in any row; name a column that has.")
     if ledger.train == 0:

@@ -161,8 +161,8 @@ def warm_start_state(base: BaseRun, summary: Summary, plan: Plan) -> FittedState
         centre, scale = (label["mean"], label["std"]) if scaled else (0.0, 1.0)
         target, told = replace(now, centre=centre, scale=scale), label
     else:
-        ledger = Ledger.of(summary, pd.Index(classes), plan.bad_files)
-        ledger = ledger.balanced(plan.batches, plan.config.data.max_bad_batches)
+        ledger = Ledger.from_summary(summary, pd.Index(classes), plan.bad_files)
+        ledger = ledger.check_balance(plan.batches, plan.config.data.max_bad_batches)
         for side, rows in (("training", ledger.train), ("testing", ledger.test)):
             if not rows:
                 raise DataError(f"{plan.config.data.path}: no rows left for {side} ({ledger}); add data.")

@@ -28,7 +28,6 @@ from pipeline.models import persistence
 from pipeline.models.adaptive.linear import AdaptiveClassifier
 from pipeline.preparation.columns import category_codes
 from pipeline.preparation.packing import PackedBatch, PackingScale, pack
-from pipeline.statistics import counts, quantiles
 from pipeline.statistics.summary import merge_summaries, summarise
 from tests.conftest import table
 
@@ -256,36 +255,6 @@ def test_one_row_and_all_rows_are_encoded_alike():
     np.testing.assert_array_equal(rows, whole[:100])
     assert np.isfinite(whole).all()
     assert encoder.transform(NEW.iloc[:0]).shape == (0, whole.shape[1])
-
-
-def test_above_their_size_quantiles_are_near_and_the_same_every_time(monkeypatch):
-    monkeypatch.setattr(quantiles, "EXACT_VALUES", 1_000)
-    values = np.random.default_rng(0).lognormal(size=40_000)
-
-    def merged():
-        parts = [quantiles.Quantiles.of(part) for part in np.array_split(values, 60)]
-        return tree(parts, 8, lambda groups, level: [quantiles.Quantiles.merge(group) for group in groups])
-
-    found = merged()
-    assert found.values is None
-    assert found == merged()
-    for rank in (0.01, 0.25, 0.5, 0.75, 0.99):
-        place = (values < np.quantile(found.points(), rank)).mean()
-        assert abs(place - rank) < 0.002
-
-
-def test_above_their_size_counts_keep_the_frequent_values(monkeypatch):
-    monkeypatch.setattr(counts, "EXACT_VALUES", 100)
-    rng = np.random.default_rng(0)
-    values = np.concatenate([np.repeat(np.arange(20), 500), rng.integers(20, 5_000, 10_000)])
-    rng.shuffle(values)
-    parts = [counts.Counts.of(*category_codes(pd.Series(part))) for part in np.array_split(values, 40)]
-    merged = tree(parts, 4, lambda groups, level: [group[0].merge(*group[1:]) for group in groups])
-    assert len(merged.values) <= 100
-    top = merged.values.sort_values(ascending=False).head(20)
-    assert set(top.index) == set(range(20))
-    assert (top <= 500).all()
-    assert (top + merged.short >= 500).all()
 
 
 def test_a_saved_encoder_answers_the_same(tmp_path):

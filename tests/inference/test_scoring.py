@@ -228,7 +228,7 @@ def test_a_model_of_texts_alone(tmp_path):
         None,
         np.zeros(300, int),
     )
-    summary = summarise(batch, encoder.columns, PackingScale(np.empty(0), np.empty(0)), side=0)
+    summary = summarise(batch, encoder.columns, PackingScale(np.empty(0), np.empty(0)))
     encoder.profile_ = drift.profile(summary, encoder.columns) | {"label": {"shares": [0.5, 0.5]}}
     estimator = AdaptiveClassifier(random_state=0).fit(encoder.transform(frame), frame["y"])
     model = Pipeline([("preprocess", encoder), ("model", estimator)])
