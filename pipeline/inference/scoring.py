@@ -164,10 +164,9 @@ def score(read: Read, batch: Batch, scoring: ScoringRecipe) -> tuple[pa.Table, O
     if absent:
         raise DataError(f"column {absent[0]!r}: left out by prepare.function; the model was trained with it.")
     packed = pack(frame, encoder.columns, PackingScale(encoder.center_, encoder.unit_), read.coded)
-    slots = encoder.slots_of(packed.names, packed.vocabularies)
-    layout = encoder.layout(packed.names, packed.vocabularies, slots)
+    indexes = encoder.category_indexes(packed.names, packed.vocabularies)
     every = np.arange(len(frame))
-    columns += _answers(encoder.encode_with(layout, packed, every), scoring) if len(frame) else []
+    columns += _answers(encoder.encode(packed, every, category_indexes=indexes), scoring) if len(frame) else []
     some = np.linspace(0, len(frame) - 1, min(len(frame), OBSERVED)).astype(np.int64)
     table = pa.table(columns, schema=scoring.schema) if len(frame) else scoring.schema.empty_table()
     part = OutputFile(
@@ -176,7 +175,7 @@ def score(read: Read, batch: Batch, scoring: ScoringRecipe) -> tuple[pa.Table, O
         batch.rows,
         len(frame),
         {reason: count for reason, count in rejected.items() if count},
-        observed=DriftState.of(packed, some, encoder, slots),
+        observed=DriftState.of(packed, some, encoder, indexes),
     )
     return table, part
 

@@ -58,7 +58,7 @@ def train_some(lanes: Lanes, batches: Sequence[PackedBatch], coded: EncoderAndTa
     """The lanes after every ``step``-th training row of some batches, which are put together to whole ones again."""
     lanes = [or_failed(copied, lane) for lane in lanes]
     for some in chunks(batches, step):
-        parts = [coded.batch_encoder.rows(training_of(batch, step) if step > 1 else batch, TRAIN) for batch in some]
+        parts = [coded.batch_encoder.encode(training_of(batch, step) if step > 1 else batch, TRAIN) for batch in some]
         rows = concat_rows(parts) if len(parts) > 1 else parts[0]
         lanes = [or_failed(_train, lane, rows, coded.target) for lane in lanes]
     return lanes
@@ -102,7 +102,7 @@ def score_all(
     """The metrics of each model on the rows kept aside."""
     parts: list[list[Any]] = []
     for batch in batches:
-        rows = coded.batch_encoder.rows(batch, VALIDATION)
+        rows = coded.batch_encoder.encode(batch, VALIDATION)
         parts.append([or_failed(_states, lane, rows, coded.target, metrics) for lane in lanes])
     return merge_scored_all(parts)
 

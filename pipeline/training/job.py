@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from pipeline.encoding.batch_encoder import BatchEncoder, make_encoder
+from pipeline.encoding.batch_encoder import BatchEncoder
 from pipeline.encoding.encoder import Encoder
 from pipeline.engine.batch_schedule import batches_per_task, chunks, restrict_to, segments_of, share_row_groups
 from pipeline.engine.batch_source import (
@@ -179,7 +179,8 @@ class Job:
         plan, held = self.plan, FoldSource(self.tasks, source, fold)
         summary = self._summarise(held)
         target = target_of(summary, plan)
-        encoder = make_encoder(summary, plan.features.columns, plan.reference, target.classes, self.folds)
+        encoder = Encoder.for_columns(plan.features.columns)
+        encoder.fit_statistics(summary, plan.reference, target.classes, self.folds)
         batch_encoder = BatchEncoder(encoder, target.classes, plan.config.train.seed)
         training = Training(self._lane())
         self._train(held, batch_encoder, target, training, Ledger.from_summary(summary).to_train, after)

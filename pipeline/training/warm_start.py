@@ -171,9 +171,9 @@ def warm_start_state(base: BaseRun, summary: Summary, plan: Plan) -> FittedState
         shares = np.array(label["shares"]) * before + counts
         target = TargetSpec(classes, shares=shares / shares.sum())
         told = {"shares": target.shares.tolist()} if target.shares is not None else label
-    encoder = extend_vocabulary(base.encoder, summary) if plan.config.features.grow else copy.deepcopy(base.encoder)
+    encoder = extend_vocabulary(base.encoder, summary) if plan.config.features.grow else base.encoder
     now_profile = drift.profile(summary, encoder.columns)
-    encoder.profile_ = drift.merged_profile(base.encoder.profile_, now_profile) | {"label": told}
+    encoder = encoder.with_profile(drift.merged_profile(base.encoder.profile_, now_profile) | {"label": told})
     return FittedState(ledger, target, encoder, slicing_of(summary, plan), dict(summary.unmatched), found)
 
 
@@ -195,7 +195,8 @@ def warm_start_lane(base: BaseRun, learned: FittedState, plan: Plan) -> Lane:
 
 def extend_vocabulary(encoder: Encoder, summary: Summary) -> Encoder:
     """The encoder with a column for each new value of its one-hot columns, by their own limits."""
-    columns, wider = encoder.columns, copy.deepcopy(encoder)
+    columns = encoder.columns
+    categories, has_missing = dict(encoder.categories_), dict(encoder.has_missing_)
     for name, counts in summary.categorical.items():
         if name not in encoder.categories_ or columns.encoding(name) != "onehot":
             continue
@@ -203,9 +204,9 @@ def extend_vocabulary(encoder: Encoder, summary: Summary) -> Encoder:
         fresh = _new_values(counts, known, treatment.min_frequency, treatment.max_categories - len(known))
         if len(fresh):
             dtype = known.dtype if len(known) and known.dtype.kind == fresh.dtype.kind else object
-            wider.categories_[name] = np.concatenate([known.astype(dtype), fresh.astype(dtype)])
-        wider.has_missing_[name] = encoder.has_missing_[name] or bool(counts.missing)
-    return wider.build_output_columns()
+            categories[name] = np.concatenate([known.astype(dtype), fresh.astype(dtype)])
+        has_missing[name] = encoder.has_missing_[name] or bool(counts.missing)
+    return encoder.with_categories(categories, has_missing)
 
 
 def _new_values(counts: Counts, known: np.ndarray, least: int, room: int) -> np.ndarray:
