@@ -33,11 +33,11 @@ class CategoryIndex:
         if self.categories.dtype == object and isinstance(values.dtype, pd.StringDtype):
             # pandas would make a Python object of each text.
             array = pa.array(values.array, pa.large_string())
-            found = pc.fill_null(pc.index_in(array, value_set=self._texts), -1).to_numpy()
+            position = pc.fill_null(pc.index_in(array, value_set=self._texts), -1).to_numpy()
         else:
-            found = self._values.get_indexer(values)
+            position = self._values.get_indexer(values)
         n = len(self.categories)
-        return np.append(np.where(found >= 0, found, n + 1), n)
+        return np.append(np.where(position >= 0, position, n + 1), n)
 
 
 def hash_buckets(values: pd.Index, buckets: int) -> np.ndarray:
