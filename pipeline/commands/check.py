@@ -55,7 +55,7 @@ def check(
 
 def findings(summary: Summary, plan: Plan) -> dict[str, Any]:
     """What a merged summary of all rows says."""
-    ledger = Ledger.of(summary, files=plan.sources.quarantined_files).balanced(plan.batches)
+    ledger = Ledger.from_summary(summary, files=plan.sources.quarantined_files).check_balance(plan.batches)
     columns: dict[str, Any] = {}
     for name, number in summary.numeric.items():
         count = int(number.histogram.sum())

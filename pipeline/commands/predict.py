@@ -236,7 +236,7 @@ def _manifest(plan: ScorePlan, scored: ScoringState, trained: Pipeline, monitor:
         batches={part.batch: {"test": part.rows, **part.rejected} for part in scored.parts},
         errors={part.batch: part.error for part in scored.parts if part.error},
         files=plan.dataset.quarantined,
-    ).balanced(plan.batches, data.max_bad_batches)
+    ).check_balance(plan.batches, data.max_bad_batches)
     rejected = ledger.read - written
     monitor.events.emit("rows_counted", read=ledger.read, written=written, rejected=reasons)
     return {
@@ -248,7 +248,7 @@ def _manifest(plan: ScorePlan, scored: ScoringState, trained: Pipeline, monitor:
             "rejected_by_reason": reasons,
             "pruned": plan.dataset.pruned,
         },
-        "batches": {"read": len(plan.batches) + len(ledger.files), "set_aside": ledger.quarantined(plan.batches)},
+        "batches": {"read": len(plan.batches) + len(ledger.files), "set_aside": ledger.list_quarantined(plan.batches)},
         "schema": [{"name": f.name, "type": str(f.type)} for f in plan.scoring.schema],
         "threshold": plan.scoring.threshold,
         "files": [

@@ -1,4 +1,4 @@
-"""Coding: packed batches in, rows to learn from out."""
+"""Encoding of batches: a packed batch in, the rows of one role out, ready to learn from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,81 +8,67 @@ import pandas as pd
 
 from pipeline.encoding.encoder import Encoder
 from pipeline.encoding.one_hot_matrix import OneHotMatrix
-from pipeline.preparation.columns import Columns
-from pipeline.preparation.packing import PackedBatch, PackingScale
+from pipeline.preparation.packing import PackedBatch
 from pipeline.preparation.split import TRAIN
-from pipeline.statistics.summary import Summary
 
 
 @dataclass(frozen=True)
 class EncodedBatch:
-    """Encoded rows: X (n, width); y int64 class numbers (n,) or float64 targets (n,)."""
+    """Encoded rows."""
 
     X: OneHotMatrix
     y: np.ndarray
-    places: np.ndarray
-    """Where in the batch they are, (n,)."""
+    """Class numbers, int64 (n,), or the numbers to predict, float64 (n,)."""
+    row_index: np.ndarray
+    """The index of each row in its batch, int64 (n,)."""
 
     def __len__(self) -> int:
         return len(self.y)
 
     def head(self, count: int) -> "EncodedBatch":
-        """The first rows, without a copy."""
+        """Return the first rows, without a copy."""
         X = OneHotMatrix(self.X.dense[:count], self.X.one_hot[:count], self.X.width)
-        return EncodedBatch(X, self.y[:count], self.places[:count])
-
-
-def make_encoder(
-    summary: Summary, columns: Columns, reference: PackingScale, classes: np.ndarray | None = None, folds: int = 1
-) -> Encoder:
-    """The encoder that a merged summary determines; ``folds`` is the number of those that the rows are parted in."""
-    encoder = Encoder(
-        list(columns.numeric),
-        list(columns.categorical),
-        list(columns.datetime),
-        list(columns.text),
-        [list(names) for names in columns.cross],
-        {name: dict(options) for name, options in columns.options.items()},
-    )
-    return encoder.fit_statistics(summary, reference, classes, folds)
+        return EncodedBatch(X, self.y[:count], self.row_index[:count])
 
 
 def concat_rows(parts: Sequence[EncodedBatch]) -> EncodedBatch:
-    """The rows of several batches as one, in order; their places mean nothing any more."""
-    first, longest = parts[0].X, max(part.X.one_hot.shape[1] for part in parts)
-    one_hot = np.full((sum(map(len, parts)), longest), first.width, dtype=first.one_hot.dtype)
+    """Join the rows of several batches, in order; the row indexes stay those of each batch."""
+    first, n_one_hots = parts[0].X, max(part.X.one_hot.shape[1] for part in parts)
+    one_hot = np.full((sum(map(len, parts)), n_one_hots), first.width, dtype=first.one_hot.dtype)
     start = 0
-    for part in parts:  # of a text, no two batches have as many words
+    for part in parts:  # a batch has as many one-hot columns as the words of its longest text ask for
         one_hot[start : start + len(part), : part.X.one_hot.shape[1]] = part.X.one_hot
         start += len(part)
-    dense, y, places = (
-        np.concatenate(some) for some in zip(*((part.X.dense, part.y, part.places) for part in parts), strict=True)
+    return EncodedBatch(
+        OneHotMatrix(np.concatenate([part.X.dense for part in parts]), one_hot, first.width),
+        np.concatenate([part.y for part in parts]),
+        np.concatenate([part.row_index for part in parts]),
     )
-    return EncodedBatch(OneHotMatrix(dense, one_hot, first.width), y, places)
 
 
 @dataclass(frozen=True)
 class BatchEncoder:
-    """What turns packed batches into rows to learn from: the encoder, the classes in order (None: regression)."""
+    """Encodes packed batches with a fitted encoder."""
 
     encoder: Encoder
     classes: np.ndarray | None
+    """The classes of the label in order; None for regression."""
     seed: int
 
-    def rows(self, batch: PackedBatch, role: int) -> EncodedBatch:
-        """The rows of one fate; those whose label is none of the classes (no training rows) are left out.
+    def encode(self, batch: PackedBatch, role: int) -> EncodedBatch:
+        """Return the rows of one role, without those whose label is none of the classes (no training row has one).
 
-        Training rows come in an order drawn from the seed and the batch's number: files are often sorted,
-        and a learner that sees one class for a thousand rows forgets the other.
+        Training rows are shuffled by the seed and the batch's number. Files are often sorted, and a learner that sees
+        one class for a thousand rows forgets the other.
         """
-        chosen = batch.role == role
+        selected = batch.role == role
         if self.classes is None:
             y = batch.label
         else:
-            lookup = np.append(pd.Index(self.classes).get_indexer(batch.labels), -1)  # code -1, missing, takes the last
-            y = lookup[batch.label].astype(np.int64)
-            chosen &= y >= 0
-        rows = np.flatnonzero(chosen)
+            class_of = np.append(pd.Index(self.classes).get_indexer(batch.labels), -1)  # last for code -1, missing
+            y = class_of[batch.label].astype(np.int64)
+            selected &= y >= 0
+        rows = np.flatnonzero(selected)
         if role == TRAIN:
             rows = np.random.default_rng([self.seed, batch.number]).permutation(rows)
         folds = batch.fold[rows] if role == TRAIN and batch.fold is not None else None

@@ -1,103 +1,192 @@
-"""The kernel: packed rows to dense and one-hot columns, a row at a time, without the interpreter's lock."""
+"""The kernel: compiled loops from packed rows to encoded ones, a row at a time, without the interpreter's lock."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
+from pipeline.encoding.one_hot_matrix import OneHotMatrix, one_hot_dtype
+from pipeline.preparation.packing import PackedFeatures
+from pipeline.preparation.text_hashing import spread
 
-@dataclass(frozen=True)
-class Layout:
-    """What the kernels are told beside the rows: arguments of the three, by their names there.
 
-    ``hots`` and ``scaled`` are the columns of the codes and the numbers that `encode_plain` takes.
-    """
+class ScaledNumbers(NamedTuple):
+    """The s scaled numbers: each becomes ``(number - center) * factor``."""
 
-    hots: np.ndarray
-    starts: np.ndarray
-    lookup: np.ndarray
-    scaled: np.ndarray
-    middle: np.ndarray
+    column_index: np.ndarray
+    """Columns of the packed numbers, int64 (s,)."""
+    center: np.ndarray
     factor: np.ndarray
-    places: np.ndarray
+
+
+class TransformedNumbers(NamedTuple):
+    """The t scaled numbers that are clipped, logged, or imputed by another value than the mean."""
+
+    column_index: np.ndarray
+    """Columns of the packed numbers, int64 (t,)."""
+    output_index: np.ndarray
     bounds: np.ndarray
-    units: np.ndarray
+    """Smallest and greatest packed value, float64 (t, 2)."""
+    packing: np.ndarray
+    """Center and unit of the packed values, float64 (t, 2)."""
     logged: np.ndarray
-    absent: np.ndarray
-    tables: np.ndarray
-    table: np.ndarray
-    binned: np.ndarray
-    bin_units: np.ndarray
+    """Whether log(1 + value) is encoded, bool (t,)."""
+    center: np.ndarray
+    factor: np.ndarray
+    fill: np.ndarray
+    """What a missing value becomes, float64 (t,)."""
+
+
+class BinnedNumbers(NamedTuple):
+    """The b binned numbers."""
+
+    column_index: np.ndarray
+    """Columns of the packed numbers, int64 (b,)."""
+    packing: np.ndarray
+    """Center and unit of the packed values, float64 (b, 2)."""
+    offsets: np.ndarray
     edges: np.ndarray
+    """The inner edges of column j are ``edges[offsets[j] : offsets[j + 1]]``."""
+    output_index: np.ndarray
+    """Output columns of the first bin and of missing values, int64 (b, 2)."""
+
+
+class OneHotCodes(NamedTuple):
+    """The k one-hot columns of codes."""
+
+    column_index: np.ndarray
+    """Columns of the codes, int64 (k,)."""
+    offsets: np.ndarray
+    output_index: np.ndarray
+    """Code c of column j has the output column ``output_index[offsets[j] + c]``."""
+
+
+class TabulatedCodes(NamedTuple):
+    """The m dense columns of values that stand for codes."""
+
+    column_index: np.ndarray
+    """Columns of the codes, int64 (m,)."""
+    offsets: np.ndarray
+    fold_steps: np.ndarray
+    values: np.ndarray
+    """Code c of column j in fold f has the value ``values[offsets[j] + fold_steps[j] * f + c]``, float32."""
+
+
+class EncoderTables(NamedTuple):
+    """What an encoder does with every batch."""
+
+    scaled: ScaledNumbers
+    transformed: TransformedNumbers
+    indicators: np.ndarray
+    """Columns of the packed numbers with an indicator of missing values, int64."""
+    binned: BinnedNumbers
+    text_starts: tuple[int, ...]
+    """The first output column of each text column."""
+    n_dense: int
+    width: int
+
+
+class BatchTables(NamedTuple):
+    """What an encoder does with the codes of one batch, which has its own vocabularies."""
+
+    one_hot: OneHotCodes
+    tabulated: TabulatedCodes
+
+
+def encode_rows(
+    encoder: EncoderTables, batch: BatchTables, packed: PackedFeatures, rows: np.ndarray, folds: np.ndarray
+) -> OneHotMatrix:
+    """Encode ``rows`` of a packed batch, int (n,), in their order; ``folds``, int8 (n,), choose tabulated values."""
+    n_scaled, n_one_hot = len(encoder.scaled.column_index), len(batch.one_hot.column_index)
+    lengths = [text.longest(rows) for text in packed.texts]
+    first = n_one_hot + len(encoder.binned.column_index)
+    dense = np.empty((len(rows), encoder.n_dense), dtype=np.float32)
+    one_hot = np.empty((len(rows), first + sum(lengths)), dtype=one_hot_dtype(encoder.width))
+    numbers = _take_columns(packed.numbers, encoder.scaled.column_index)
+    codes = _take_columns(packed.codes, batch.one_hot.column_index)
+    _encode_plain(numbers, codes, rows, encoder.scaled, batch.one_hot, dense, one_hot)
+    if len(encoder.transformed.column_index):
+        _encode_transformed(packed.numbers, rows, encoder.transformed, dense)
+    if len(encoder.indicators):
+        _encode_indicators(packed.numbers, rows, encoder.indicators, n_scaled, dense)
+    if len(batch.tabulated.column_index):
+        _encode_tabulated(packed.codes, rows, folds, batch.tabulated, n_scaled + len(encoder.indicators), dense)
+    if len(encoder.binned.column_index):
+        _encode_binned(packed.numbers, rows, encoder.binned, n_one_hot, one_hot)
+    for start, text, length in zip(encoder.text_starts, packed.texts, lengths, strict=True):
+        block = one_hot[:, first : first + length]
+        spread(text.codes, text.indptr, text.buckets, rows, start, encoder.width, block)
+        first += length
+    return OneHotMatrix(dense, one_hot, encoder.width)
+
+
+def _take_columns(values: np.ndarray, column_index: np.ndarray) -> np.ndarray:
+    """Return some columns in their order; without a copy if they are all."""
+    return values if len(column_index) == values.shape[1] else np.ascontiguousarray(values[:, column_index])
+
+
+def join_tables(tables: Sequence[np.ndarray], dtype: type) -> tuple[np.ndarray, np.ndarray]:
+    """Return where each table begins once all are joined, int64 (len(tables) + 1,), and the joined tables."""
+    offsets = np.cumsum([0, *map(len, tables)], dtype=np.int64)
+    return offsets, np.concatenate([np.empty(0, dtype), *tables])
 
 
 @njit(nogil=True, cache=True)
-def encode_plain(numbers, codes, rows, middle, factor, starts, lookup, dense, one_hot):  # type: ignore[no-untyped-def]
-    """What every table has: numbers about ``middle`` times ``factor``, zero for missing; and columns of the ones.
-
-    The codes of the j-th column are looked up from ``starts[j]``.
-    """
+def _encode_plain(numbers, codes, rows, scaled, one_hot_codes, dense, one_hot):  # type: ignore[no-untyped-def]
+    """Scale numbers, zero for missing, and look up the output columns of codes: all that most tables need."""
     for i in range(len(rows)):
         row = rows[i]
         for j in range(numbers.shape[1]):
-            x = (numbers[row, j] - middle[j]) * factor[j]
+            x = (numbers[row, j] - scaled.center[j]) * scaled.factor[j]
             dense[i, j] = x if x == x else 0.0
         for j in range(codes.shape[1]):
-            one_hot[i, j] = lookup[starts[j] + codes[row, j]]
+            one_hot[i, j] = one_hot_codes.output_index[one_hot_codes.offsets[j] + codes[row, j]]
 
 
 @njit(nogil=True, cache=True)
-def encode_transformed_numbers(numbers, rows, special, bounds, units, logged, middle, factor, fill, dense):  # type: ignore[no-untyped-def]
-    """Numbers that are clipped, logged or imputed with another value than the mean, over what `encode_plain` wrote.
-
-    ``special`` is the column of ``numbers`` and of ``dense`` for each, ``bounds`` its least and greatest packed
-    value, ``units`` the center and unit of its packed values.
-    """
+def _encode_transformed(numbers, rows, transformed, dense):  # type: ignore[no-untyped-def]
+    """Encode the transformed numbers, over what `_encode_plain` wrote."""
     for i in range(len(rows)):
-        for j in range(len(special)):
-            source, place = special[j]
-            x = float(numbers[rows[i], source])
-            if x < bounds[j, 0]:
-                x = bounds[j, 0]
-            elif x > bounds[j, 1]:
-                x = bounds[j, 1]
-            if logged[j]:
-                x = units[j, 0] + units[j, 1] * x
+        for j in range(len(transformed.column_index)):
+            x = float(numbers[rows[i], transformed.column_index[j]])
+            if x < transformed.bounds[j, 0]:
+                x = transformed.bounds[j, 0]
+            elif x > transformed.bounds[j, 1]:
+                x = transformed.bounds[j, 1]
+            if transformed.logged[j]:
+                x = transformed.packing[j, 0] + transformed.packing[j, 1] * x
                 x = np.log1p(x) if x > -1 else np.nan
-            x = (x - middle[place]) * factor[place]
-            dense[i, place] = x if x == x else fill[place]
+            x = (x - transformed.center[j]) * transformed.factor[j]
+            dense[i, transformed.output_index[j]] = x if x == x else transformed.fill[j]
 
 
 @njit(nogil=True, cache=True)
-def encode_indicators_and_bins(  # type: ignore[no-untyped-def]
-    numbers, codes, rows, folds, absent, tables, table, binned, units, edges, first, dense, one_hot
-):
-    """Indicators of missing values, looked-up figures, and bins.
-
-    Parameters
-    ----------
-    absent
-        Columns of numbers with an indicator.
-    tables, table
-        For each column of figures: codes' column, start in ``table``, step from fold to fold.
-    binned, units, edges
-        For each binned column: numbers' column, start and stop in ``edges``, first column of the bins, and the
-        column for missing; center and unit of its packed values.
-    first
-        Where the indicators begin in ``dense``, and the bins in ``hot``.
-    """
+def _encode_indicators(numbers, rows, indicators, first, dense):  # type: ignore[no-untyped-def]
+    """Write 1 where a number is missing, else 0, from column ``first`` of ``dense`` on."""
     for i in range(len(rows)):
-        row = rows[i]
-        for j in range(len(absent)):
-            dense[i, first[0] + j] = 1.0 if np.isnan(numbers[row, absent[j]]) else 0.0
-        for j in range(len(tables)):
-            place = tables[j, 1] + tables[j, 2] * folds[i] + codes[row, tables[j, 0]]
-            dense[i, first[0] + len(absent) + j] = table[place]
-        for j in range(len(binned)):
-            x = float(numbers[row, binned[j, 0]])
+        for j in range(len(indicators)):
+            dense[i, first + j] = 1.0 if np.isnan(numbers[rows[i], indicators[j]]) else 0.0
+
+
+@njit(nogil=True, cache=True)
+def _encode_tabulated(codes, rows, folds, tabulated, first, dense):  # type: ignore[no-untyped-def]
+    """Write the values that stand for codes, from column ``first`` of ``dense`` on."""
+    for i in range(len(rows)):
+        for j in range(len(tabulated.column_index)):
+            offset = tabulated.offsets[j] + tabulated.fold_steps[j] * folds[i]
+            dense[i, first + j] = tabulated.values[offset + codes[rows[i], tabulated.column_index[j]]]
+
+
+@njit(nogil=True, cache=True)
+def _encode_binned(numbers, rows, binned, first, one_hot):  # type: ignore[no-untyped-def]
+    """Write the output columns of bins, from column ``first`` of ``one_hot`` on."""
+    for i in range(len(rows)):
+        for j in range(len(binned.column_index)):
+            x = float(numbers[rows[i], binned.column_index[j]])
             if np.isnan(x):
-                one_hot[i, first[1] + j] = binned[j, 4]
+                one_hot[i, first + j] = binned.output_index[j, 1]
             else:
-                start, stop = binned[j, 1], binned[j, 2]
-                x = units[j, 0] + units[j, 1] * x
-                one_hot[i, first[1] + j] = binned[j, 3] + np.searchsorted(edges[start:stop], x, side="right")
+                x = binned.packing[j, 0] + binned.packing[j, 1] * x
+                edges = binned.edges[binned.offsets[j] : binned.offsets[j + 1]]
+                one_hot[i, first + j] = binned.output_index[j, 0] + np.searchsorted(edges, x, side="right")

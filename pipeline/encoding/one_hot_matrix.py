@@ -35,7 +35,7 @@ class OneHotMatrix:
         """Memory of both parts."""
         return self.dense.nbytes + self.one_hot.nbytes
 
-    def plain(self) -> Matrix:
+    def to_sklearn(self) -> Matrix:
         """What any scikit-learn estimator takes: CSR, or the dense columns where there are no others."""
         return self.tocsr() if self.one_hot.shape[1] else self.dense
 

@@ -150,9 +150,9 @@ class DriftState:
     def of(
         cls, packed: PackedFeatures, rows: np.ndarray, encoder: Encoder, slots: Mapping[str, np.ndarray] | None = None
     ) -> "DriftState":
-        """Of some packed rows; ``slots`` are those of its vocabularies (`Encoder.slots_of`), where they are known."""
+        """Of some packed rows; ``slots`` are what `Encoder.category_indexes` returned for the batch, if known."""
         numbers, codes = {}, {}
-        slots = encoder.slots_of(packed.names, packed.vocabularies) if slots is None else slots
+        slots = encoder.category_indexes(packed.names, packed.vocabularies) if slots is None else slots
         some = packed.numbers[rows]
         every = np.arange(len(rows))
         for j, name in enumerate(encoder.columns.numbers):

@@ -136,7 +136,7 @@ class EvaluationState:
 
 def evaluate_batch(batch: PackedBatch, evaluator: Evaluator, role: int = TEST) -> EvaluationState:
     """The states of one batch's held-out rows (or of another fate's)."""
-    rows, target = evaluator.batch_encoder.rows(batch, role), evaluator.target
+    rows, target = evaluator.batch_encoder.encode(batch, role), evaluator.target
     if not len(rows):
         nothing = np.zeros(0, dtype=np.int64 if target.classes is not None else np.float64)
         empty = Prediction(nothing, nothing)
@@ -145,7 +145,7 @@ def evaluate_batch(batch: PackedBatch, evaluator: Evaluator, role: int = TEST) -
             {name: states_of(baseline.metrics, empty) for name, baseline in evaluator.baselines.items()},
             rows={batch.number: 0},
         )
-    cells = evaluator.cells(batch, rows.places)
+    cells = evaluator.cells(batch, rows.row_index)
     prediction = predict(evaluator.model, rows.X, rows.y, target, cells, evaluator.threshold)
     # A baseline is compared on the whole alone.
     grouped = (
@@ -153,17 +153,17 @@ def evaluate_batch(batch: PackedBatch, evaluator: Evaluator, role: int = TEST) -
     )
     beside = {}
     for name, baseline in evaluator.baselines.items():
-        theirs = baseline.predict(batch, rows.places, rows.y, grouped, evaluator.threshold)
+        theirs = baseline.predict(batch, rows.row_index, rows.y, grouped, evaluator.threshold)
         beside[name] = states_of(baseline.metrics, theirs)
     some = np.linspace(0, len(rows) - 1, math.ceil(evaluator.sampled * len(rows))).astype(np.int64)
     # Few rows of many batches are put together: the batches' whole vocabularies would be most of the work.
-    sample = Sample(batch.features.take(rows.places[some]).compact(), rows.y[some]) if len(some) else None
+    sample = Sample(batch.features.take(rows.row_index[some]).compact(), rows.y[some]) if len(some) else None
     return EvaluationState(states_of(evaluator.metrics, prediction), beside, sample, rows={batch.number: len(rows)})
 
 
 def curves_of_batch(batch: PackedBatch, model: Any, batch_encoder: BatchEncoder) -> Curves:
     """What calibration learns from the rows of a batch that were kept out of training."""
-    rows = batch_encoder.rows(batch, VALIDATION)
+    rows = batch_encoder.encode(batch, VALIDATION)
     return curves_of(model, matrix_for(model, rows.X), rows.y)
 
 

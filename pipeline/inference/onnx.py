@@ -187,7 +187,7 @@ def _number(graph: _Graph, name: str, encoder: Encoder) -> str:
 
 
 def _scaled(graph: _Graph, values: str, j: int, log: bool, encoder: Encoder) -> str:
-    """As `pipeline.encoding.kernel.encode_bent` has it."""
+    """As `pipeline.encoding.kernel` has it."""
     for kind, end in (("Less", encoder.low_[j]), ("Greater", encoder.high_[j])):
         if np.isfinite(end):
             bound = graph.constant(end, np.float64)

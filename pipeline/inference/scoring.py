@@ -161,10 +161,9 @@ def score(read: ReadBatch, batch: Batch, scoring: ScoringRecipe) -> tuple[pa.Tab
     if absent:
         raise DataError(f"column {absent[0]!r}: left out by prepare.function; the model was trained with it.")
     packed = pack(frame, encoder.columns, PackingScale(encoder.center_, encoder.unit_), read.dictionary_columns)
-    slots = encoder.slots_of(packed.names, packed.vocabularies)
-    layout = encoder.layout(packed.names, packed.vocabularies, slots)
+    indexes = encoder.category_indexes(packed.names, packed.vocabularies)
     every = np.arange(len(frame))
-    columns += _answers(encoder.encode_with(layout, packed, every), scoring) if len(frame) else []
+    columns += _answers(encoder.encode(packed, every, category_indexes=indexes), scoring) if len(frame) else []
     some = np.linspace(0, len(frame) - 1, min(len(frame), OBSERVED)).astype(np.int64)
     table = pa.table(columns, schema=scoring.schema) if len(frame) else scoring.schema.empty_table()
     part = OutputFile(
@@ -173,7 +172,7 @@ def score(read: ReadBatch, batch: Batch, scoring: ScoringRecipe) -> tuple[pa.Tab
         batch.rows,
         len(frame),
         counts.dropped,
-        observed=DriftState.of(packed, some, encoder, slots),
+        observed=DriftState.of(packed, some, encoder, indexes),
     )
     return table, part
 

@@ -60,7 +60,7 @@ def train_lanes(lanes: Lanes, batches: Sequence[PackedBatch], encoding: EncoderA
     lanes = [or_failed(copied, lane) for lane in lanes]
     for group in chunks(batches, step):
         parts = [
-            encoding.batch_encoder.rows(every_nth_training_row(batch, step) if step > 1 else batch, TRAIN)
+            encoding.batch_encoder.encode(every_nth_training_row(batch, step) if step > 1 else batch, TRAIN)
             for batch in group
         ]
         rows = concat_rows(parts) if len(parts) > 1 else parts[0]
@@ -109,7 +109,7 @@ def score_lanes(
     """Return the metrics of each trial's model on the validation rows."""
     parts: list[list[Any]] = []
     for batch in batches:
-        rows = encoding.batch_encoder.rows(batch, VALIDATION)
+        rows = encoding.batch_encoder.encode(batch, VALIDATION)
         parts.append([or_failed(_score_lane, lane, rows, encoding.target, metrics) for lane in lanes])
     return merge_scores(parts)
 

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from pipeline import config as cfg
-from pipeline.encoding.batch_encoder import make_encoder
 from pipeline.encoding.encoder import Encoder
 from pipeline.engine.batch_schedule import batch_order, chunks, restrict_to, segments_of
 from pipeline.engine.batch_source import BatchSource
@@ -132,7 +131,7 @@ class SharedTrialData:
         summary = self.summaries[statistics_key(columns)]
         target = target_of(summary, plan)
         folds = self.recipe.split.folds if columns.needs_folds else 1
-        return make_encoder(summary, columns, plan.reference, target.classes, folds), target
+        return Encoder.for_columns(columns).fit_statistics(summary, plan.reference, target.classes, folds), target
 
     def subsample(self, share: float) -> Subsample:
         """Return about a ``share`` of the training rows."""

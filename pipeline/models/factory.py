@@ -122,7 +122,7 @@ def matrix_for(estimator: Any, X: OneHotMatrix) -> OneHotMatrix | Matrix:
         return matrix_for(estimator.estimator, X)
     if isinstance(estimator, (AdaptiveClassifier, AdaptiveRegressor)):
         return X
-    plain = X.plain()
+    plain = X.to_sklearn()
     if plain is X.dense or get_tags(estimator).input_tags.sparse:
         return plain
     if 4 * len(X) * X.width > _DENSE_BYTES:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,10 @@ def _feed(digest: Any, value: Any) -> None:
         for item in value:
             _feed(digest, item)
     elif hasattr(value, "__dict__") and hasattr(value, "get_params"):
-        _feed(digest, vars(value))
+        state = vars(value).copy()
+        for name in vars(value):  # a cached property is derived from what is learned
+            if isinstance(getattr(type(value), name, None), cached_property):
+                del state[name]
+        _feed(digest, state)
     elif isinstance(value, str | bytes | int | float | bool | np.generic | None):
         digest.update(repr(value).encode() + b"\0")

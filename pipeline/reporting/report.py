@@ -30,7 +30,7 @@ def make_report(
 ) -> dict[str, Any]:
     """The content of report.json."""
     ledger = outcome.ledger
-    aside = ledger.quarantined(plan.batches)
+    aside = ledger.list_quarantined(plan.batches)
     return {
         "task": plan.features.task,
         "data": {"path": plan.config.data.path, "label": plan.config.data.label},

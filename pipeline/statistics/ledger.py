@@ -1,4 +1,4 @@
-"""The ledger: every row that was read has exactly one fate, batch by batch."""
+"""The ledger: every row that was read has exactly one role, batch by batch, or a reason why it was rejected."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,51 +18,63 @@ ROLES = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class Ledger:
-    """Rows by fate, and the rejected ones by reason.
-
-    ``validation`` counts those training rows that only decided when training ends.
-    """
+    """The rows of a run by role, and the rejected ones by reason."""
 
     read: int
     train: int
     test: int
     reasons: dict[str, int] = field(default_factory=dict)
+    """Rejected rows, by reason."""
     validation: int = 0
+    """Those of the training rows that only decide when training ends."""
     batches: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
-    """By number: the rows of each fate (of "train" without those of "validation") and of each reason."""
+    """By batch number: the rows of each role ("train" without "validation") and of each reason."""
     errors: Mapping[int, str] = field(default_factory=dict)
-    """Why a batch was set aside, by number."""
+    """Why a batch was quarantined, by its number."""
     files: tuple[QuarantinedFile, ...] = ()
-    """Files that were set aside before they were made batches of."""
+    """Files that were quarantined before batches were formed."""
 
     @classmethod
-    def of(cls, summary: Summary, classes: pd.Index | None = None, files: Sequence[QuarantinedFile] = ()) -> "Ledger":
-        """From a merged summary; test rows of a class that training lacks cannot be scored and are rejected.
+    def from_summary(
+        cls, summary: Summary, classes: pd.Index | None = None, files: Sequence[QuarantinedFile] = ()
+    ) -> "Ledger":
+        """Return the ledger of a merged summary.
 
-        ``classes`` are those of a model that exists; None: those of the training rows.
+        Test rows of a class that the model does not know cannot be scored: they are rejected.
+
+        Parameters
+        ----------
+        classes
+            The classes that an existing model knows; None for those of the training rows.
+        files
+            The files that were quarantined.
         """
-        counts = dict(summary.rows)
-        validation, test = counts.pop("validation"), counts.pop("test")
-        train = counts.pop("train") + validation
-        known = summary.train_labels.values.index if classes is None else classes
-        strange = summary.test_labels.values
-        unseen = int(strange[~strange.index.isin(known)].sum())
+        reasons = dict(summary.rows)
+        validation, test = reasons.pop("validation"), reasons.pop("test")
+        train = reasons.pop("train") + validation
+        classes = summary.train_labels.values.index if classes is None else classes
+        test_labels = summary.test_labels.values
+        unseen = int(test_labels[~test_labels.index.isin(classes)].sum())
         if unseen:
-            counts[UNSEEN_LABEL] = unseen
-        lost = sum(file.rows for file in files)
-        if lost:
-            counts[QUARANTINED] = counts.get(QUARANTINED, 0) + lost
-        read = train + test - unseen + sum(counts.values())
-        return cls(read, train, test - unseen, counts, validation, summary.batches, dict(summary.errors), tuple(files))
+            reasons[UNSEEN_LABEL] = unseen
+        quarantined = sum(file.rows for file in files)
+        if quarantined:
+            reasons[QUARANTINED] = reasons.get(QUARANTINED, 0) + quarantined
+        return cls(
+            read=train + test - unseen + sum(reasons.values()),
+            train=train,
+            test=test - unseen,
+            reasons=reasons,
+            validation=validation,
+            batches=summary.batches,
+            errors=dict(summary.errors),
+            files=tuple(files),
+        )
 
     @property
     def rejected(self) -> int:
+        """All rejected rows."""
         return sum(self.reasons.values())
-
-    @property
-    def tested(self) -> int:
-        """Rows on the side that tests, with those that cannot be scored."""
-        return self.test + self.reasons.get(UNSEEN_LABEL, 0)
 
     @property
     def labelled(self) -> int:
@@ -70,29 +82,36 @@ class Ledger:
         return self.train + self.test + sum(self.reasons.get(r, 0) for r in (REASONS[NOT_FINITE], UNSEEN_LABEL))
 
     @property
+    def tested(self) -> int:
+        """Test rows, with those that cannot be scored."""
+        return self.test + self.reasons.get(UNSEEN_LABEL, 0)
+
+    @property
     def to_train(self) -> dict[int, int]:
-        """The rows of each batch that the model learns from, by number."""
+        """The rows of each batch that the model learns from, by batch number."""
         return {number: rows.get("train", 0) for number, rows in self.batches.items()}
 
-    def balanced(self, batches: Sequence[Batch], limit: int | None = None) -> "Ledger":
-        """The ledger itself, if it accounts for every row that the footers state, once.
+    def check_balance(self, batches: Sequence[Batch], max_quarantined: int | None = None) -> "Ledger":
+        """Return the ledger itself if it accounts once for every row that the footers state.
 
         Parameters
         ----------
-        limit
-            So many batches and files may have been set aside; None: any number.
+        batches
+            All batches of the run.
+        max_quarantined
+            How many batches and files may be quarantined; None for any number.
 
         Raises
         ------
         DataError
-            Rows were lost or counted twice, or too much was set aside: the run must not report figures.
+            Rows were lost or counted twice, or too much was quarantined: the run must not report figures.
         """
         for batch in batches:
-            rows = self.batches.get(batch.number, {})
-            if sum(rows.values()) != batch.rows:
+            counted = sum(self.batches.get(batch.number, {}).values())
+            if counted != batch.rows:
                 raise DataError(
-                    f"ledger: {sum(rows.values()):,} rows of batch {batch.number} ({batch}) accounted for, but the "
-                    f"footers state {batch.rows:,}; was the data written meanwhile?"
+                    f"ledger: {counted:,} rows of batch {batch.number} ({batch}) accounted for, but the footers state "
+                    f"{batch.rows:,}; was the data written meanwhile?"
                 )
         stated = sum(batch.rows for batch in batches) + sum(file.rows for file in self.files)
         if self.read != stated:
@@ -100,49 +119,56 @@ class Ledger:
                 f"ledger: {self.read:,} rows accounted for, but the footers state {stated:,}; was the data written "
                 "meanwhile?"
             )
-        aside = self.quarantined(batches)
-        if limit is not None and len(aside) > limit:
+        quarantined = self.list_quarantined(batches)
+        if max_quarantined is not None and len(quarantined) > max_quarantined:
+            first, *others = quarantined
             raise DataError(
-                f"{aside[0]['where']}: set aside ({aside[0]['reason']}), and {len(aside) - 1} more, which is more than "
-                f"data.max_bad_batches = {limit}; mend the data or raise it."
+                f"{first['where']}: quarantined ({first['reason']}), and {len(others)} more, which is more than "
+                f"data.max_bad_batches = {max_quarantined}; mend the data or raise it."
             )
         return self
 
-    def evaluated(self, rows: Mapping[int, int], batches: Sequence[Batch]) -> "Ledger":
-        """The ledger with the rows that cannot be scored by batch, if evaluation saw exactly those that test.
+    def with_evaluated_rows(self, evaluated: Mapping[int, int], batches: Sequence[Batch]) -> "Ledger":
+        """Return the ledger with the test rows that could not be scored entered by batch.
+
+        Parameters
+        ----------
+        evaluated
+            The rows that evaluation scored, by batch number.
 
         Raises
         ------
         DataError
-            A batch gave other rows than before.
+            Evaluation did not see exactly the test rows: a batch gave other rows than before.
         """
         by_batch: dict[int, Mapping[str, int]] = dict(self.batches)
-        strange = {n: self.batches[n].get("test", 0) - rows.get(n, 0) for n in by_batch}
+        missing = {n: rows.get("test", 0) - evaluated.get(n, 0) for n, rows in by_batch.items()}
         unseen = self.reasons.get(UNSEEN_LABEL, 0)
-        if sum(strange.values()) != unseen or min(strange.values(), default=0) < 0:
-            most = sum(strange.values()) > unseen
-            worst = (max if most else min)(strange, key=lambda n: strange[n])
+        if sum(missing.values()) != unseen or min(missing.values(), default=0) < 0:
+            too_few = sum(missing.values()) > unseen
+            worst = (max if too_few else min)(missing, key=lambda n: missing[n])
             where = next(batch for batch in batches if batch.number == worst)
             raise DataError(
-                f"batch {worst} ({where}): {rows.get(worst, 0):,} rows to evaluate on, "
+                f"batch {worst} ({where}): {evaluated.get(worst, 0):,} rows to evaluate on, "
                 f"{self.batches[worst].get('test', 0):,} when it was read before; have prepare.function give the same "
                 "rows each time."
             )
-        for n, count in strange.items():
+        for n, count in missing.items():
             if count:
-                by_batch[n] = {**by_batch[n], "test": rows.get(n, 0), UNSEEN_LABEL: count}
+                by_batch[n] = {**by_batch[n], "test": evaluated.get(n, 0), UNSEEN_LABEL: count}
         return replace(self, batches=by_batch)
 
-    def quarantined(self, batches: Sequence[Batch]) -> list[dict[str, Any]]:
-        """What was set aside: where, how many rows (0 where no footer tells), and why."""
-        named = {batch.number: batch for batch in batches}
+    def list_quarantined(self, batches: Sequence[Batch]) -> list[dict[str, Any]]:
+        """Return what was quarantined: where, how many rows (0 if no footer states it), and the reason."""
+        by_number = {batch.number: batch for batch in batches}
         files = [{"where": file.path, "rows": file.rows, "reason": file.reason} for file in self.files]
         return files + [
-            {"where": str(named[n]), "rows": named[n].rows, "reason": self.errors[n]} for n in sorted(self.errors)
+            {"where": str(by_number[n]), "rows": by_number[n].rows, "reason": self.errors[n]}
+            for n in sorted(self.errors)
         ]
 
     def table(self, batches: Sequence[Batch]) -> pd.DataFrame:
-        """A line for every batch: where it is, the rows by fate and reason, and why it was set aside."""
+        """Return a row for each batch: where it is, its rows by role and reason, and why it was quarantined."""
         reasons = [reason for reason in self.reasons if any(reason in rows for rows in self.batches.values())]
         lines: list[dict[str, Any]] = []
         for batch in batches:
@@ -161,14 +187,14 @@ class Ledger:
         return pd.DataFrame(lines).astype({"batch": "Int64"})
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values; `loaded` takes them back."""
+        """Return plain values for JSON; `from_dict` takes them back."""
         batches = {str(number): dict(rows) for number, rows in self.batches.items()}
         errors = {str(number): reason for number, reason in self.errors.items()}
         return {**vars(self), "batches": batches, "errors": errors, "files": [vars(file) for file in self.files]}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Ledger":
-        """What `dumped` gave."""
+        """Return the ledger that `to_dict` gave ``values`` of."""
         batches = {int(number): rows for number, rows in values["batches"].items()}
         errors = {int(number): reason for number, reason in values["errors"].items()}
         files = tuple(QuarantinedFile(**file) for file in values["files"])
@@ -177,5 +203,5 @@ class Ledger:
     def __str__(self) -> str:
         reasons = ", ".join(f"{n:,} {reason}" for reason, n in self.reasons.items())
         rejected = f"{self.rejected:,} rejected" + (f": {reasons}" if reasons else "")
-        of_these = f" ({self.validation:,} of them kept aside)" if self.validation else ""
-        return f"{self.read:,} read = {self.train:,} train{of_these} + {self.test:,} test + {rejected}"
+        validation = f" ({self.validation:,} of them for validation)" if self.validation else ""
+        return f"{self.read:,} read = {self.train:,} train{validation} + {self.test:,} test + {rejected}"

@@ -1,4 +1,4 @@
-"""Numbers: moments, range, missing values and a histogram of a numeric column, in two passes over a batch."""
+"""Moments: mean and variance of a numeric column, with its range, missing values and histogram, in two passes."""
 
 import math
 from collections.abc import Sequence
@@ -11,25 +11,26 @@ from numba import njit
 
 from pipeline.statistics.quantiles import Quantiles
 
-# The histogram counts packed values, which are about zero and of unit spread, between -4 and 4.
-BINS, REACH = 64, 4.0
+# The histogram counts packed values, which lie about zero with a spread of one.
+N_BINS = 64
+MAX_PACKED_VALUE = 4.0
 
 
 @njit(nogil=True, cache=True)
 def _moments(
     values: np.ndarray, rows: np.ndarray, center: float, unit: float, log: bool, histogram: np.ndarray
 ) -> tuple[int, float, float, float, float]:
-    """Count, mean, sum of squared deviations, least and greatest of the finite ``center + unit * values[rows]``.
+    """Return count, mean, sum of squared deviations, minimum and maximum of finite ``center + unit * values[rows]``.
 
-    With ``log``, mean and deviations are those of log(1 + value), of values above -1.
+    With ``log``, count, mean and deviations are those of log(1 + value), for values above -1. Adds to ``histogram``.
     """
     count, total, low, high = 0, 0.0, np.inf, -np.inf
     last = len(histogram) - 1
     for i in rows:
         x = float(values[i])
         if np.isfinite(x):
-            place = (x + REACH) * (len(histogram) / (2 * REACH))
-            histogram[0 if place < 0 else last if place > last else int(place)] += 1
+            bin_index = (x + MAX_PACKED_VALUE) * (len(histogram) / (2 * MAX_PACKED_VALUE))
+            histogram[0 if bin_index < 0 else last if bin_index > last else int(bin_index)] += 1
             low, high = min(low, x), max(high, x)
             if log:
                 x = np.log1p(center + unit * x) if center + unit * x > -1 else np.nan
@@ -52,11 +53,12 @@ def _moments(
     return count, mean, m2, center + unit * low, center + unit * high
 
 
-def binned(values: np.ndarray) -> tuple[np.ndarray, pd.Index]:
-    """Packed values, float32 (n,), as codes into the bins of the histogram, their number standing for missing."""
-    present = np.isfinite(values)
-    place = np.floor((np.where(present, values, 0.0) + REACH) * (BINS / (2 * REACH)))
-    return np.where(present, np.clip(place, 0, BINS - 1), BINS).astype(np.int64), pd.RangeIndex(BINS)
+def histogram_codes(values: np.ndarray) -> tuple[np.ndarray, pd.Index]:
+    """Return the histogram bin of packed values, float32 (n,), as codes, `N_BINS` for missing; and the bins."""
+    finite = np.isfinite(values)
+    bin_index = np.floor((np.where(finite, values, 0.0) + MAX_PACKED_VALUE) * (N_BINS / (2 * MAX_PACKED_VALUE)))
+    codes = np.where(finite, np.clip(bin_index, 0, N_BINS - 1), N_BINS).astype(np.int64)
+    return codes, pd.RangeIndex(N_BINS)
 
 
 @dataclass(frozen=True)
@@ -69,67 +71,76 @@ class Moments:
 
     @classmethod
     def of(cls, values: np.ndarray) -> "Moments":
-        """Of a float64 array of shape (n,); NaN and infinities are passed over."""
-        nothing = np.zeros(BINS, dtype=np.int64)
-        return cls(*_moments(values, np.arange(len(values)), 0.0, 1.0, False, nothing)[:3])
+        """Return the moments of a float64 array (n,), without NaN and infinities."""
+        histogram = np.zeros(N_BINS, dtype=np.int64)
+        return cls(*_moments(values, np.arange(len(values)), 0.0, 1.0, False, histogram)[:3])
 
-    def merge(self, other: "Moments") -> "Moments":
-        """Pairwise update of T. Chan, G. Golub and R. LeVeque, *Updating Formulae* (1979), eq. 2.1."""
-        count = self.count + other.count
-        if not self.count or not other.count:
-            return self if self.count else other
-        delta = other.mean - self.mean
-        mean = self.mean + delta * other.count / count
-        return Moments(count, mean, self.m2 + other.m2 + delta * delta * self.count * other.count / count)
+    @classmethod
+    def merge(cls, parts: Sequence["Moments"]) -> "Moments":
+        """Return the moments of all rows of neighbouring parts, merged from left to right."""
+        return reduce(_merge_moments, parts)
 
     @property
     def std(self) -> float:
-        """Population standard deviation, 0 where there are no values."""
+        """The population standard deviation, 0 if there are no values."""
         return float(np.sqrt(self.m2 / self.count)) if self.count else 0.0
+
+
+def _merge_moments(a: Moments, b: Moments) -> Moments:
+    """Pairwise update of T. Chan, G. Golub and R. LeVeque, *Updating Formulae* (1979), eq. 2.1."""
+    if not a.count or not b.count:
+        return a if a.count else b
+    count, delta = a.count + b.count, b.mean - a.mean
+    return Moments(count, a.mean + delta * b.count / count, a.m2 + b.m2 + delta * delta * a.count * b.count / count)
 
 
 @dataclass(frozen=True)
 class NumericStats:
-    """What is learned of a numeric column.
-
-    ``moments`` are those of log(1 + value) where the column is treated so; everything else is of the values.
-    ``low`` and ``high`` are as exact as packed values are.
-    ``histogram`` is int64 (`BINS`,); ``quantiles`` are None where no treatment asks for them.
-    """
+    """The statistics of a numeric column."""
 
     moments: Moments
+    """Of log(1 + value) if the column is encoded so; everything else is of the values."""
     missing: int = 0
     low: float = np.inf
+    """The minimum, as exact as packed values are."""
     high: float = -np.inf
-    histogram: np.ndarray = field(default_factory=lambda: np.zeros(BINS, dtype=np.int64))
+    histogram: np.ndarray = field(default_factory=lambda: np.zeros(N_BINS, dtype=np.int64))
+    """int64 (`N_BINS`,)."""
     quantiles: Quantiles | None = None
+    """None if the encoding needs none."""
 
     @classmethod
     def of(
-        cls, values: np.ndarray, rows: np.ndarray, center: float, unit: float, log: bool = False, ranked: bool = False
+        cls,
+        values: np.ndarray,
+        rows: np.ndarray,
+        center: float,
+        unit: float,
+        log: bool = False,
+        with_quantiles: bool = False,
     ) -> "NumericStats":
-        """Of packed values, float32 (n,), in some rows; ``ranked`` asks for quantiles."""
-        histogram = np.zeros(BINS, dtype=np.int64)
+        """Return the statistics of ``center + unit * values[rows]``, the values packed, float32 (n,)."""
+        histogram = np.zeros(N_BINS, dtype=np.int64)
         count, mean, m2, low, high = _moments(values, rows, center, unit, log, histogram)
         quantiles = None
-        if ranked:
-            chosen = values[rows].astype(np.float64)
-            quantiles = Quantiles.of(center + unit * chosen[np.isfinite(chosen)])
-        present = int(histogram.sum())
+        if with_quantiles:
+            selected = values[rows].astype(np.float64)
+            quantiles = Quantiles.of(center + unit * selected[np.isfinite(selected)])
+        n_finite = int(histogram.sum())
         low, high = (
-            (round(end, 5 - math.floor(math.log10(unit))) for end in (low, high)) if present else (np.inf, -np.inf)
+            (round(end, 5 - math.floor(math.log10(unit))) for end in (low, high)) if n_finite else (np.inf, -np.inf)
         )
-        return cls(Moments(count, mean, m2), len(rows) - present, low, high, histogram, quantiles)
+        return cls(Moments(count, mean, m2), len(rows) - n_finite, low, high, histogram, quantiles)
 
     @classmethod
     def merge(cls, parts: Sequence["NumericStats"]) -> "NumericStats":
-        """Of neighbours, in order."""
-        ranked = [part.quantiles for part in parts if part.quantiles is not None]
+        """Return the statistics of all rows of neighbouring parts."""
+        quantiles = [part.quantiles for part in parts if part.quantiles is not None]
         return cls(
-            reduce(Moments.merge, [part.moments for part in parts]),
-            sum(part.missing for part in parts),
-            min(part.low for part in parts),
-            max(part.high for part in parts),
-            np.sum([part.histogram for part in parts], axis=0),
-            Quantiles.merge(ranked) if ranked else None,
+            moments=Moments.merge([part.moments for part in parts]),
+            missing=sum(part.missing for part in parts),
+            low=min(part.low for part in parts),
+            high=max(part.high for part in parts),
+            histogram=np.sum([part.histogram for part in parts], axis=0),
+            quantiles=Quantiles.merge(quantiles) if quantiles else None,
         )

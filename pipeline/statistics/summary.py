@@ -2,119 +2,156 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pipeline.preparation.batch_pipeline import BatchRecipe
-from pipeline.preparation.columns import Columns
-from pipeline.preparation.packing import PackedBatch, PackingScale
+from pipeline.preparation.columns import Columns, category_codes, number_values
+from pipeline.preparation.packing import PackedBatch, PackingScale, pack
 from pipeline.preparation.split import REASONS, TEST, TRAIN, VALIDATION
 from pipeline.statistics.counts import Counts
-from pipeline.statistics.moments import Moments, NumericStats, binned
+from pipeline.statistics.moments import Moments, NumericStats, histogram_codes
 from pipeline.statistics.targets import TargetCounts
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Rows by fate, labels, and each column's statistics."""
+    """The rows by role, and the statistics of the label and of each column."""
 
     rows: Mapping[str, int]
+    """By role, or by the reason of a rejection."""
     numeric: Mapping[str, NumericStats]
     categorical: Mapping[str, Counts]
     label: Moments
+    """Of a numeric label."""
     train_labels: Counts
+    """Of the label's classes in the training rows."""
     test_labels: Counts
     unmatched: Mapping[str, int] = field(default_factory=dict)
+    """Rows without a match, by joined table."""
     targets: Mapping[str, TargetCounts] = field(default_factory=dict)
+    """By column that needs it, how the label depends on its values."""
     slices: Mapping[str, Counts] = field(default_factory=dict)
-    """The values of the columns to slice by."""
+    """By column to slice by, its values."""
     batches: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
-    """Rows by fate, by the number of the batch."""
+    """``rows`` of each batch, by its number."""
     errors: Mapping[int, str] = field(default_factory=dict)
-    """Why a batch was set aside, by its number."""
+    """Why a batch was quarantined, by its number."""
 
 
 def summarise(
     batch: PackedBatch,
     columns: Columns,
-    reference: PackingScale,
-    side: int = TRAIN,
+    packing: PackingScale,
+    role: int = TRAIN,
     explore: bool = False,
     slices: Sequence[str] = (),
 ) -> Summary:
-    """The summary of one packed batch, its statistics those of the rows of one fate.
+    """Return the summary of one packed batch.
 
-    With ``explore``, how the label's classes are spread over the values of every column, too.
+    Parameters
+    ----------
+    packing
+        The scale that the batch was packed in.
+    role
+        The role of the rows whose statistics are wanted.
+    explore
+        Whether to count the label's classes by the values of every column.
+    slices
+        The columns to slice by.
     """
-    roles = np.bincount(batch.role, minlength=VALIDATION + 1)
-    rows = {"train": int(roles[TRAIN]), "validation": int(roles[VALIDATION]), "test": int(roles[TEST])}
-    rows |= {reason: int(roles[role]) for role, reason in REASONS.items() if len(roles) > role and roles[role]}
-    rows |= batch.counts.dropped
     packed = batch.features
-    trains, tests = (np.flatnonzero(batch.role == role) for role in (side, TEST))
-    numbers = {}
+    rows, test_rows = (np.flatnonzero(batch.role == number) for number in (role, TEST))
+    folds = batch.fold[rows] if batch.fold is not None else np.zeros(len(rows), dtype=np.int8)
+    numeric, categorical, targets = {}, {}, {}
     for j, name in enumerate(columns.numbers):
-        t = columns.treatment(name)
-        column = packed.numbers[:, j]
-        numbers[name] = NumericStats.of(
-            column, trains, reference.center[j], reference.unit[j], t.log1p, t.needs_quantiles
-        )
-    folds = batch.fold[trains] if batch.fold is not None else np.zeros(len(trains), dtype=np.int8)
-    counts, targets = {}, {}
-    if explore:
-        for j, name in enumerate(columns.numbers):
-            targets[name] = TargetCounts.of(
-                *binned(packed.numbers[trains, j]), folds, batch.label[trains], batch.labels
-            )
-    for j, (name, values) in enumerate(zip(packed.names, packed.vocabularies, strict=True)):
-        codes = packed.codes[trains, j]
-        counts[name] = Counts.of(codes, values)
+        values, options = packed.numbers[:, j], columns.treatment(name)
+        scale = packing.center[j], packing.unit[j]
+        numeric[name] = NumericStats.of(values, rows, *scale, log=options.log1p, with_quantiles=options.needs_quantiles)
+        if explore:
+            targets[name] = TargetCounts.of(*histogram_codes(values[rows]), folds, batch.label[rows], batch.labels)
+    for j, (name, vocabulary) in enumerate(zip(packed.names, packed.vocabularies, strict=True)):
+        codes = packed.codes[rows, j]
+        categorical[name] = Counts.of(codes, vocabulary)
         if columns.encoding(name) == "target" or explore:
-            targets[name] = TargetCounts.of(codes, values, folds, batch.label[trains], batch.labels)
+            targets[name] = TargetCounts.of(codes, vocabulary, folds, batch.label[rows], batch.labels)
     if batch.labels is None:
-        none = Counts(pd.Series(dtype=np.int64))
-        label, sides = Moments.of(batch.label[trains]), [none, none]
+        label = Moments.of(batch.label[rows])
+        train_labels = test_labels = Counts(pd.Series(dtype=np.int64))
     else:
-        labels = np.where(batch.label < 0, len(batch.labels), batch.label)
-        label, sides = Moments(), [Counts.of(labels[chosen], batch.labels) for chosen in (trains, tests)]
+        label, codes = Moments(), np.where(batch.label < 0, len(batch.labels), batch.label)
+        train_labels, test_labels = (Counts.of(codes[index], batch.labels) for index in (rows, test_rows))
     sliced = {}
     for name in slices:
-        codes, values = batch.coded(name)
-        sliced[name] = Counts.of(codes[trains], values)
-    errors = {batch.number: batch.error} if batch.error else {}
-    by_batch = {batch.number: rows}
+        codes, vocabulary = batch.coded(name)
+        sliced[name] = Counts.of(codes[rows], vocabulary)
+    rows_by_role = _count_roles(batch)
     return Summary(
-        rows, numbers, counts, label, sides[0], sides[1], batch.counts.unmatched, targets, sliced, by_batch, errors
+        rows=rows_by_role,
+        numeric=numeric,
+        categorical=categorical,
+        label=label,
+        train_labels=train_labels,
+        test_labels=test_labels,
+        unmatched=batch.counts.unmatched,
+        targets=targets,
+        slices=sliced,
+        batches={batch.number: rows_by_role},
+        errors={batch.number: batch.error} if batch.error else {},
     )
 
 
-def summarise_batch(batch: PackedBatch, recipe: BatchRecipe, side: int = TRAIN) -> Summary:
-    """The statistics of a packed batch, of its rows of one fate."""
+def _count_roles(batch: PackedBatch) -> dict[str, int]:
+    """Return the rows of each role, and of each reason of a rejection that occurs."""
+    counts = np.bincount(batch.role, minlength=VALIDATION + 1)
+    rows = {"train": int(counts[TRAIN]), "validation": int(counts[VALIDATION]), "test": int(counts[TEST])}
+    rows |= {reason: int(counts[role]) for role, reason in REASONS.items() if len(counts) > role and counts[role]}
+    return rows | dict(batch.counts.dropped)
+
+
+def summarise_batch(batch: PackedBatch, recipe: BatchRecipe, role: int = TRAIN) -> Summary:
+    """Return the summary of a batch that was packed by a recipe."""
     slices = [column.name for column in recipe.slices]
-    return summarise(batch, recipe.features.columns, recipe.reference, side, recipe.explore, slices)
+    return summarise(batch, recipe.features.columns, recipe.reference, role, recipe.explore, slices)
+
+
+def summarise_frame(X: pd.DataFrame, y: Any, columns: Columns) -> tuple[Summary, PackingScale, np.ndarray | None]:
+    """Return the summary of a DataFrame whose rows all train, the scale it was packed in, and the classes of ``y``.
+
+    The classes are None if ``y`` is None or floats.
+    """
+    packing = PackingScale.of(X, columns)
+    label, labels = np.zeros(len(X)), None
+    if y is not None:
+        target = pd.Series(np.asarray(y))
+        is_number = pd.api.types.is_float_dtype(target.dtype)
+        label, labels = (number_values(target), None) if is_number else category_codes(target)
+    batch = PackedBatch(0, pack(X, columns, packing), label, labels, np.full(len(X), TRAIN))
+    classes = None if labels is None else np.array(sorted(labels), dtype=labels.to_numpy().dtype)
+    return summarise(batch, columns, packing), packing, classes
 
 
 def merge_summaries(parts: Sequence[Summary]) -> Summary:
-    """Of summaries in a row, the summary of their rows together; associative."""
-    first, *rest = parts
+    """Return the summary of all rows of neighbouring parts; associative."""
+    first = parts[0]
     return Summary(
-        _added([part.rows for part in parts]),
-        {name: NumericStats.merge([part.numeric[name] for part in parts]) for name in first.numeric},
-        {name: counts.merge(*(p.categorical[name] for p in rest)) for name, counts in first.categorical.items()},
-        reduce(Moments.merge, [part.label for part in parts]),
-        first.train_labels.merge(*(part.train_labels for part in rest)),
-        first.test_labels.merge(*(part.test_labels for part in rest)),
-        _added([part.unmatched for part in parts]),
-        {name: TargetCounts.merge([part.targets[name] for part in parts]) for name in first.targets},
-        {name: counts.merge(*(p.slices[name] for p in rest)) for name, counts in first.slices.items()},
-        {number: rows for part in parts for number, rows in part.batches.items()},
-        {number: error for part in parts for number, error in part.errors.items()},
+        rows=_add([part.rows for part in parts]),
+        numeric={name: NumericStats.merge([part.numeric[name] for part in parts]) for name in first.numeric},
+        categorical={name: Counts.merge([part.categorical[name] for part in parts]) for name in first.categorical},
+        label=Moments.merge([part.label for part in parts]),
+        train_labels=Counts.merge([part.train_labels for part in parts]),
+        test_labels=Counts.merge([part.test_labels for part in parts]),
+        unmatched=_add([part.unmatched for part in parts]),
+        targets={name: TargetCounts.merge([part.targets[name] for part in parts]) for name in first.targets},
+        slices={name: Counts.merge([part.slices[name] for part in parts]) for name in first.slices},
+        batches={number: rows for part in parts for number, rows in part.batches.items()},
+        errors={number: error for part in parts for number, error in part.errors.items()},
     )
 
 
-def _added(parts: Sequence[Mapping[str, int]]) -> dict[str, int]:
+def _add(parts: Sequence[Mapping[str, int]]) -> dict[str, int]:
     total: dict[str, int] = {}
     for part in parts:
         for key, count in part.items():

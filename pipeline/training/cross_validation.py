@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from pipeline.encoding.batch_encoder import BatchEncoder, make_encoder
+from pipeline.encoding.batch_encoder import BatchEncoder
+from pipeline.encoding.encoder import Encoder
 from pipeline.engine.batch_source import BatchSource, FoldSource
 from pipeline.engine.stage import run_stage
 from pipeline.evaluation.evaluator import results
@@ -36,9 +37,10 @@ def evaluate_fold(run: RunContext, source: BatchSource, fold: int, on_round: Cal
     plan, fold_source = run.plan, FoldSource(run.tasks, source, fold)
     summary = collect_statistics(run, fold_source)
     target = target_of(summary, plan)
-    encoder = make_encoder(summary, plan.features.columns, plan.reference, target.classes, run.encoding_folds)
+    encoder = Encoder.for_columns(plan.features.columns)
+    encoder.fit_statistics(summary, plan.reference, target.classes, run.encoding_folds)
     batch_encoder = BatchEncoder(encoder, target.classes, plan.config.train.seed)
-    training, expected_rows = Training(new_lane(run.new_estimator())), Ledger.of(summary).to_train
+    training, expected_rows = Training(new_lane(run.new_estimator())), Ledger.from_summary(summary).to_train
     train_model(run, fold_source, batch_encoder, target, training, expected_rows, on_round)
     evaluator = make_evaluator(run, fold_source, training.lane, batch_encoder, target)
     # The rows of a fold are training rows, so they are in the training batches.

@@ -28,7 +28,7 @@ def training_ledger(summary: Summary, plan: Plan, classes: pd.Index | None = Non
         every row.
     """
     path, label = plan.config.data.path, plan.config.data.label
-    ledger = Ledger.of(summary, classes, plan.sources.quarantined_files).balanced(
+    ledger = Ledger.from_summary(summary, classes, plan.sources.quarantined_files).check_balance(
         plan.batches, plan.config.data.max_bad_batches
     )
     if ledger.labelled == 0:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.encoding.batch_encoder import make_encoder
 from pipeline.encoding.encoder import Encoder
 from pipeline.evaluation import drift
 from pipeline.evaluation.slices import Slicing
@@ -45,8 +44,9 @@ class FittedState:
         """
         ledger, target = training_ledger(summary, plan), target_of(summary, plan)
         columns = plan.features.columns
-        encoder = make_encoder(summary, columns, plan.reference, target.classes, folds)
-        encoder.profile_ = drift.profile(summary, columns) | {"label": target_to_profile(target)}
+        profile = drift.profile(summary, columns) | {"label": target_to_profile(target)}
+        encoder = Encoder.for_columns(columns)
+        encoder.fit_statistics(summary, plan.reference, target.classes, folds, profile)
         return cls(ledger, target, encoder, slicing_of(summary, plan), dict(summary.unmatched))
 
     def to_dict(self) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def fit_group(
 
     def supply() -> Iterator[tuple[Any, np.ndarray]]:
         for batch in batches:
-            some = batch_encoder.rows(batch, TRAIN)
+            some = batch_encoder.encode(batch, TRAIN)
             rows[batch.number] = len(some)
             yield matrix_for(estimator, some.X), some.y
 

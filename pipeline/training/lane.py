@@ -60,7 +60,7 @@ def train_batches(
     """
     after = copied(lane)
     losses = tuple(
-        train_rows(after, batch_encoder.rows(batch, TRAIN), target, watched) for batch in flatten_batches(batches)
+        train_rows(after, batch_encoder.encode(batch, TRAIN), target, watched) for batch in flatten_batches(batches)
     )
     return replace(after, rows=lane.rows + sum(rows for rows, _ in losses), losses=losses)
 

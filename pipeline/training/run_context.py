@@ -81,7 +81,7 @@ class RunContext:
             train=ledger.train,
             test=ledger.test,
             rejected=ledger.reasons,
-            set_aside=ledger.quarantined(self.plan.batches),
+            set_aside=ledger.list_quarantined(self.plan.batches),
         )
 
     def open_source(self) -> contextlib.AbstractContextManager[BatchSource]:

@@ -108,7 +108,7 @@ def run_stages(
         evaluated, findings = evaluate_model(run, source, evaluator, fitted_state.slicing, ledger)
         cross_validate(run, source, progress.folds, lambda: on_progress(progress))
     return RunOutcome(
-        ledger=ledger.evaluated(evaluated.rows, plan.batches),
+        ledger=ledger.with_evaluated_rows(evaluated.rows, plan.batches),
         findings=findings,
         training=training,
         model=Pipeline([("preprocess", fitted_state.encoder), ("model", evaluator.model)]),

@@ -52,8 +52,10 @@ def _evaluate(run: RunContext, source: BatchSource, model: Pipeline) -> SavedMod
     encoder, estimator = model.named_steps["preprocess"], model.named_steps["model"]
     classes = getattr(estimator, "classes_", None)
     summary = collect_statistics(run, source, TEST)
-    ledger = Ledger.of(summary, None if classes is None else pd.Index(classes), plan.sources.quarantined_files)
-    ledger = ledger.balanced(plan.batches, config.data.max_bad_batches)
+    ledger = Ledger.from_summary(
+        summary, None if classes is None else pd.Index(classes), plan.sources.quarantined_files
+    )
+    ledger = ledger.check_balance(plan.batches, config.data.max_bad_batches)
     if not ledger.test:
         raise DataError(f"{config.data.path}: no rows to evaluate on ({ledger}); give --all.")
     run.emit_row_counts(ledger)
@@ -66,4 +68,4 @@ def _evaluate(run: RunContext, source: BatchSource, model: Pipeline) -> SavedMod
     target = target_from_profile(encoder.profile_["label"], classes)
     evaluator = Evaluator(estimator, batch_encoder, target, run.metrics, threshold)
     evaluated, findings = evaluate_model(run, source, evaluator, slicing_of(summary, plan), ledger)
-    return SavedModelEvaluation(ledger.evaluated(evaluated.rows, plan.batches), findings, drift)
+    return SavedModelEvaluation(ledger.with_evaluated_rows(evaluated.rows, plan.batches), findings, drift)

@@ -173,9 +173,11 @@ def warm_start_state(base_run: BaseRun, summary: Summary, plan: Plan) -> FittedS
         shares = _class_shares(base_run, summary, classes)
         target, label_profile = TargetSpec(classes, shares=shares), {"shares": shares.tolist()}
     grow = plan.config.features.grow
-    encoder = extend_vocabulary(base_run.encoder, summary) if grow else copy.deepcopy(base_run.encoder)
+    encoder = extend_vocabulary(base_run.encoder, summary) if grow else base_run.encoder
     new_profile = drift.profile(summary, encoder.columns)
-    encoder.profile_ = drift.merged_profile(base_run.encoder.profile_, new_profile) | {"label": label_profile}
+    encoder = encoder.with_profile(
+        drift.merged_profile(base_run.encoder.profile_, new_profile) | {"label": label_profile}
+    )
     return FittedState(ledger, target, encoder, slicing_of(summary, plan), dict(summary.unmatched), changes)
 
 

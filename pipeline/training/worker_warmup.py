@@ -8,7 +8,8 @@ import pyarrow as pa
 
 import pipeline.engine.cluster.session  # noqa: F401  (what starts a worker)
 from pipeline.config import ModelConfig
-from pipeline.encoding.batch_encoder import BatchEncoder, make_encoder
+from pipeline.encoding.batch_encoder import BatchEncoder
+from pipeline.encoding.encoder import Encoder
 from pipeline.evaluation.baselines import Constant
 from pipeline.evaluation.evaluator import Evaluator, evaluate_batch
 from pipeline.evaluation.slices import Slicing
@@ -39,7 +40,7 @@ def rehearse() -> None:
     split = SplitSpec(("x", "c", "t", "y"), 0.5, 0, bootstrap=True)
     recipe = BatchRecipe(ReadSpec(pa.schema([])), PreparationSteps(), (), "y", features, reference, split)
     batch = pack_batch(PreparedBatch(0, frame, assign_roles(frame, split, "y"), RowCounts(rows)), recipe)
-    encoder = make_encoder(summarise_batch(batch, recipe), features.columns, reference)
+    encoder = Encoder.for_columns(features.columns).fit_statistics(summarise_batch(batch, recipe), reference)
     batch_encoder = BatchEncoder(encoder, np.array([0, 1]), 0)
     target = TargetSpec(batch_encoder.classes, shares=np.array([0.5, 0.5]))
     lane = train_batches(new_lane(make(ModelConfig(), features.task, 0)), [batch, batch], batch_encoder, target)

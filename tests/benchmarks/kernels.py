@@ -11,7 +11,8 @@ import pytest
 
 from pipeline import config as cfg
 from pipeline.datasets import clicks
-from pipeline.encoding.batch_encoder import BatchEncoder, make_encoder
+from pipeline.encoding.batch_encoder import BatchEncoder
+from pipeline.encoding.encoder import Encoder
 from pipeline.evaluation.evaluator import Evaluator, evaluate_batch
 from pipeline.io.reader import read_batch
 from pipeline.metrics.registry import metrics_for
@@ -45,12 +46,14 @@ def packed(plan, prepared):
 @pytest.fixture(scope="module")
 def batch_encoder(plan, packed):
     summary = summarise_batch(packed, plan.recipe)
-    return BatchEncoder(make_encoder(summary, plan.features.columns, plan.reference), np.array([0, 1]), 0)
+    return BatchEncoder(
+        Encoder.for_columns(plan.features.columns).fit_statistics(summary, plan.reference), np.array([0, 1]), 0
+    )
 
 
 @pytest.fixture(scope="module")
 def model(batch_encoder, packed):
-    rows = batch_encoder.rows(packed, TRAIN)
+    rows = batch_encoder.encode(packed, TRAIN)
     return AdaptiveClassifier(normalize=False, shuffle=False).partial_fit(rows.X, rows.y, classes=[0, 1])
 
 
@@ -75,12 +78,12 @@ def test_merge_eight_summaries(benchmark, plan, packed):
 
 
 def test_encode(benchmark, batch_encoder, packed):
-    benchmark(batch_encoder.rows, packed, TRAIN)
+    benchmark(batch_encoder.encode, packed, TRAIN)
 
 
 @pytest.mark.parametrize("form", ["compact", "csr"])
 def test_train(benchmark, batch_encoder, packed, model, form):
-    rows = batch_encoder.rows(packed, TRAIN)
+    rows = batch_encoder.encode(packed, TRAIN)
     X = rows.X if form == "compact" else rows.X.tocsr()
     model.partial_fit(X, rows.y)  # compile
     benchmark(model.partial_fit, X, rows.y)

@@ -44,7 +44,7 @@ def main() -> None:
     frames = [frame.iloc[i : i + 1].reset_index(drop=True) for i in range(len(frame))]
     measure("DataFrame of one row", predict, frames)
     measure("[dictionary]", predict, [[row] for row in frame.to_dict("records")])
-    encoder.FEW = 0
+    encoder.MAX_ROWS = 0
     measure("DataFrame, the long way", predict, frames)
 
 

@@ -1,17 +1,22 @@
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
+
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from pipeline.encoding.batch_encoder import BatchEncoder, EncodedBatch, concat_rows
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import DataError
-from pipeline.preparation.columns import category_codes
-from pipeline.preparation.packing import PackedBatch, PackingScale, pack
+from pipeline.models import persistence
+from pipeline.models.adaptive.linear import AdaptiveClassifier
+from pipeline.preparation.packing import pack
 from tests.conftest import table
 
 
@@ -100,64 +105,112 @@ def test_missing_column_is_named(encoder):
         encoder.transform(table(3).drop(columns="n"))
 
 
-def packed(frame: pd.DataFrame, encoder: Encoder, label: str, number: int = 0) -> PackedBatch:
-    features = pack(frame, encoder.columns, PackingScale(encoder.center_, encoder.unit_))
-    role = np.arange(len(frame), dtype=np.int8) % 4
-    return PackedBatch(number, features, *category_codes(frame[label]), role)
-
-
-def test_a_batch_is_parted_by_fate_and_labels_become_class_numbers(encoder):
-    frame = table(50)
-    batch_encoder = BatchEncoder(encoder, np.array([10, 12]), 0)
-    tests = batch_encoder.rows(packed(frame, encoder, "three"), 1)
-    wanted = frame[(np.arange(50) % 4 == 1) & frame["three"].isin([10, 12])]
-    np.testing.assert_array_equal(tests.y, (wanted["three"] == 12).astype(int))
-    np.testing.assert_array_equal(tests.X.tocsr().toarray(), encoder.transform(wanted).toarray())
-    empty = batch_encoder.rows(packed(frame.iloc[:0], encoder, "three"), 0)
-    assert len(empty) == 0
-    assert empty.X.shape == (0, encoder.width_)
-
-
-def test_rows_of_several_batches_are_one_matrix_however_long_their_texts():
-    frames = [
-        pd.DataFrame({"x": [1.0, 2.0, None][:n], "w": pd.Series(["one", "two three four", None][:n], dtype="str")})
-        for n in (1, 3, 2)
-    ]
-    encoder = Encoder(["x"], text=["w"]).fit(pd.concat(frames, ignore_index=True))
-    parts = []
-    for frame in frames:
-        packed = pack(frame, encoder.columns, PackingScale(encoder.center_, encoder.unit_))
-        places = np.arange(len(frame))
-        parts.append(EncodedBatch(encoder.encode(packed, places), places.astype(float), places))
-    assert len({part.X.one_hot.shape[1] for part in parts}) > 1
-    whole = concat_rows(parts)
-    expected = np.vstack([part.X.plain().toarray() for part in parts])
-    np.testing.assert_array_equal(whole.X.plain().toarray(), expected)
-    assert whole.y.tolist() == [0, 0, 1, 2, 0, 1]
-
-
-def test_training_rows_come_in_an_order_of_the_seed_and_the_batch(encoder):
-    frame = table(200)
-    classes = np.array([0, 1])
-    first = BatchEncoder(encoder, classes, 0).rows(packed(frame, encoder, "y"), 0)
-    again = BatchEncoder(encoder, classes, 0).rows(packed(frame, encoder, "y"), 0)
-    np.testing.assert_array_equal(first.X.dense, again.X.dense)
-    plain = encoder.transform(frame.iloc[::4]).toarray()
-    for other in (
-        BatchEncoder(encoder, classes, 1).rows(packed(frame, encoder, "y"), 0),
-        BatchEncoder(encoder, classes, 0).rows(packed(frame, encoder, "y", number=1), 0),
-    ):
-        assert not np.array_equal(first.X.dense, other.X.dense)
-        assert sorted(map(tuple, other.X.tocsr().toarray())) == sorted(map(tuple, plain))
-
-
 @pytest.mark.parametrize("values", [70_000, 300])
 def test_a_packed_row_is_small_and_wide_vocabularies_fit(values):
     frame = pd.DataFrame({"c": [f"v{i}" for i in range(values)] + [None]})
     encoder = Encoder([], ["c"]).fit(frame)
-    features = pack(frame, encoder.columns, PackingScale(encoder.center_, encoder.unit_))
+    features = pack(frame, encoder.columns, encoder.packing)
     assert features.codes.dtype == (np.uint16 if values == 300 else np.uint32)
     matrix = encoder.encode(features, np.arange(len(frame)))
     assert matrix.one_hot.dtype == features.codes.dtype
     np.testing.assert_array_equal(matrix.tocsr().sum(axis=1), 1)
     np.testing.assert_array_equal(matrix.tocsr().sum(axis=0), 1)
+
+
+OPTIONS = {"x": {"impute": "median", "indicator": True}, "n": {"bins": 5}, "c": {"encode": "target"}}
+PACKED_BY_COLUMN = {
+    "t": {"cyclical": True, "parts": ["hour", "age"]},
+    "three": {"encode": "hash", "buckets": 8},
+    "amount": {"log1p": True, "clip": [0.01, 0.95], "scale": "robust"},
+}
+
+
+def many_kinds(by_column=False):
+    frame = table(400)
+    if by_column:
+        encoder = Encoder(["x", "n", "amount"], ["c", "three"], ["t"], ["c"], options=OPTIONS | PACKED_BY_COLUMN)
+    else:
+        encoder = Encoder(["x", "n"], ["c"], ["t"], cross=[["c", "t.hour"]], options=OPTIONS)
+    return encoder.fit(frame, frame["y"])
+
+
+def saved_and_loaded(encoder, tmp_path):
+    model = Pipeline([("preprocess", encoder)])
+    (tmp_path / "m.skops").write_bytes(persistence.dumps(model))
+    return persistence.load(tmp_path / "m.skops").named_steps["preprocess"]
+
+
+@pytest.mark.parametrize("by_column", [False, True])
+@pytest.mark.parametrize("used", [False, True])
+@pytest.mark.parametrize("way", ["pickle", "deepcopy", "skops", "clone"])
+def test_a_copy_encodes_the_same_whether_the_first_was_used_or_not(way, used, by_column, tmp_path):
+    encoder, new = many_kinds(by_column), table(60, seed=1)
+    expected = many_kinds(by_column).transform(new).toarray()
+    if used:
+        encoder.transform(new[:2]), encoder.transform(new)
+    copies = {
+        "pickle": lambda: pickle.loads(pickle.dumps(encoder)),
+        "deepcopy": lambda: deepcopy(encoder),
+        "skops": lambda: saved_and_loaded(encoder, tmp_path),
+        "clone": lambda: clone(encoder).fit(table(400), table(400)["y"]),
+    }
+    copy = copies[way]()
+    assert vars(copy).keys() == vars(many_kinds(by_column)).keys()
+    np.testing.assert_array_equal(copy.transform(new).toarray(), expected)
+    np.testing.assert_array_equal(copy.transform(new[:2]).toarray(), expected[:2])
+
+
+def test_using_an_encoder_changes_neither_its_file_nor_its_fingerprint():
+    encoder, new = many_kinds(), table(60, seed=1)
+    content, fingerprint = pickle.dumps(encoder), persistence.fingerprint(encoder)
+    encoder.transform(new), encoder.transform(new[:1]), encoder.transform(new[:1].to_dict("records"))
+    assert pickle.dumps(encoder) == content
+    assert persistence.fingerprint(encoder) == fingerprint
+
+
+def test_an_encoder_that_is_fitted_again_encodes_by_what_it_learned_last():
+    frame = table(400)
+    encoder = Encoder(["x"], ["c"]).fit(frame)
+    encoder.transform(frame), encoder.transform(frame[:1])
+    other = frame[frame["c"] != "blue"]
+    expected = Encoder(["x"], ["c"]).fit(other).transform(frame).toarray()
+    encoder.fit(other)
+    np.testing.assert_array_equal(encoder.transform(frame).toarray(), expected)
+    np.testing.assert_array_equal(encoder.transform(frame[:1]).toarray(), expected[:1])
+
+
+def test_threads_share_a_fresh_encoder():
+    encoder, new = many_kinds(), table(400, seed=1)
+    expected = many_kinds().transform(new).toarray()
+    parts = [slice(i, i + n) for i, n in zip(range(0, 400, 10), [1, 10] * 20, strict=True)]
+    with ThreadPoolExecutor(8) as pool:
+        for part, encoded in zip(parts, pool.map(lambda part: encoder.transform(new[part]), parts), strict=True):
+            np.testing.assert_array_equal(encoded.toarray(), expected[part])
+
+
+def test_an_encoder_remembers_the_profile_that_it_was_given(encoder):
+    assert encoder.profile_ == {}
+    other = encoder.with_profile({"label": {"shares": [0.5, 0.5]}})
+    assert other.profile_ == {"label": {"shares": [0.5, 0.5]}}
+    assert encoder.profile_ == {}
+
+
+def test_other_categories_move_the_columns_of_a_copy_alone(encoder):
+    before, new = encoder.get_feature_names_out().tolist(), table(3).assign(c=["red", "violet", None])
+    encoder.transform(new)
+    wider = encoder.with_categories({"c": np.append(encoder.categories_["c"], "violet")}, {})
+    names = wider.get_feature_names_out().tolist()
+    assert [name for name in names if name not in before] == ["c=violet"]
+    assert wider.transform(new).toarray()[:, names.index("c=violet")].tolist() == [0, 1, 0]
+    assert encoder.get_feature_names_out().tolist() == before
+
+
+@pytest.mark.parametrize("by_column", [False, True])
+def test_a_saved_model_predicts_the_same(by_column, tmp_path):
+    frame, new = table(400), table(60, seed=1)
+    model = Pipeline([("preprocess", many_kinds(by_column)), ("model", AdaptiveClassifier(random_state=0))])
+    model.fit(frame, frame["y"])
+    (tmp_path / "m.skops").write_bytes(persistence.dumps(model))
+    loaded = persistence.load(tmp_path / "m.skops")
+    np.testing.assert_array_equal(loaded.predict_proba(new), model.predict_proba(new))
+    assert persistence.fingerprint(loaded) == persistence.fingerprint(model)

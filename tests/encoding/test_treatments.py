@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction import FeatureHasher
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.impute import SimpleImputer
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
     KBinsDiscretizer,
@@ -21,14 +21,11 @@ from sklearn.preprocessing import (
     TargetEncoder,
 )
 
-from pipeline.encoding.batch_encoder import BatchEncoder, make_encoder
+from pipeline.encoding.batch_encoder import BatchEncoder
 from pipeline.encoding.encoder import Encoder
 from pipeline.engine.tree_reduction import tree
-from pipeline.models import persistence
-from pipeline.models.adaptive.linear import AdaptiveClassifier
 from pipeline.preparation.columns import category_codes
 from pipeline.preparation.packing import PackedBatch, PackingScale, pack
-from pipeline.statistics import counts, quantiles
 from pipeline.statistics.summary import merge_summaries, summarise
 from tests.conftest import table
 
@@ -166,8 +163,8 @@ def test_a_row_is_target_encoded_by_the_other_folds_alone():
     about = PackingScale.of(FRAME, columns)
     made = batches(FRAME, columns, about, [700, 2_000])
     summary = merge_summaries([summarise(batch, columns, about) for batch in made])
-    encoder = make_encoder(summary, columns, about, np.array([0, 1]), folds=3)
-    rows = [BatchEncoder(encoder, np.array([0, 1]), 0).rows(batch, 0) for batch in made]
+    encoder = Encoder.for_columns(columns).fit_statistics(summary, about, np.array([0, 1]), folds=3)
+    rows = [BatchEncoder(encoder, np.array([0, 1]), 0).encode(batch, 0) for batch in made]
     train = np.arange(len(FRAME)) % 5 != 0
     fold = np.arange(len(FRAME)) * 7 % 3
     wanted = np.full(len(FRAME), np.nan)
@@ -178,7 +175,7 @@ def test_a_row_is_target_encoded_by_the_other_folds_alone():
         wanted[here] = theirs.transform(text(FRAME[here]))[:, 0]
     found = np.concatenate([r.X.dense[:, 0] for r in rows])
     np.testing.assert_allclose(np.sort(found), np.sort(wanted[train]), rtol=1e-5)
-    tested = BatchEncoder(encoder, np.array([0, 1]), 0).rows(made[0], 1).X.dense[:, 0]
+    tested = BatchEncoder(encoder, np.array([0, 1]), 0).encode(made[0], 1).X.dense[:, 0]
     every = TargetEncoder(smooth=10.0, target_type="binary").fit(text(FRAME[train]), FRAME.loc[train, "y"])
     np.testing.assert_allclose(tested, every.transform(text(FRAME[:700][~train[:700]]))[:, 0], rtol=1e-5)
 
@@ -242,9 +239,9 @@ def test_any_partitioning_and_tree_learn_the_same_encoder(cuts, fan_in):
     made = batches(frame, columns, about, cuts)
     parts = [summarise(batch, columns, about) for batch in made]
     merged = tree(parts, fan_in, lambda groups, level: [merge_summaries(group) for group in groups])
-    ours = make_encoder(merged, columns, about, np.array([0, 1]), 3)
+    ours = Encoder.for_columns(columns).fit_statistics(merged, about, np.array([0, 1]), 3)
     (one,) = batches(frame, columns, about, [])
-    whole = make_encoder(summarise(one, columns, about), columns, about, np.array([0, 1]), 3)
+    whole = Encoder.for_columns(columns).fit_statistics(summarise(one, columns, about), about, np.array([0, 1]), 3)
     assert ours.get_feature_names_out().tolist() == whole.get_feature_names_out().tolist()
     np.testing.assert_allclose(dense(ours, NEW), dense(whole, NEW), rtol=1e-5, atol=1e-6)
 
@@ -256,42 +253,3 @@ def test_one_row_and_all_rows_are_encoded_alike():
     np.testing.assert_array_equal(rows, whole[:100])
     assert np.isfinite(whole).all()
     assert encoder.transform(NEW.iloc[:0]).shape == (0, whole.shape[1])
-
-
-def test_above_their_size_quantiles_are_near_and_the_same_every_time(monkeypatch):
-    monkeypatch.setattr(quantiles, "EXACT_VALUES", 1_000)
-    values = np.random.default_rng(0).lognormal(size=40_000)
-
-    def merged():
-        parts = [quantiles.Quantiles.of(part) for part in np.array_split(values, 60)]
-        return tree(parts, 8, lambda groups, level: [quantiles.Quantiles.merge(group) for group in groups])
-
-    found = merged()
-    assert found.values is None
-    assert found == merged()
-    for rank in (0.01, 0.25, 0.5, 0.75, 0.99):
-        place = (values < np.quantile(found.points(), rank)).mean()
-        assert abs(place - rank) < 0.002
-
-
-def test_above_their_size_counts_keep_the_frequent_values(monkeypatch):
-    monkeypatch.setattr(counts, "EXACT_VALUES", 100)
-    rng = np.random.default_rng(0)
-    values = np.concatenate([np.repeat(np.arange(20), 500), rng.integers(20, 5_000, 10_000)])
-    rng.shuffle(values)
-    parts = [counts.Counts.of(*category_codes(pd.Series(part))) for part in np.array_split(values, 40)]
-    merged = tree(parts, 4, lambda groups, level: [group[0].merge(*group[1:]) for group in groups])
-    assert len(merged.values) <= 100
-    top = merged.values.sort_values(ascending=False).head(20)
-    assert set(top.index) == set(range(20))
-    assert (top <= 500).all()
-    assert (top + merged.short >= 500).all()
-
-
-def test_a_saved_encoder_answers_the_same(tmp_path):
-    model = Pipeline([("preprocess", everything()), ("model", AdaptiveClassifier(random_state=0))])
-    model.fit(FRAME, FRAME["y"])
-    (tmp_path / "m.skops").write_bytes(persistence.dumps(model))
-    from_dict = persistence.load(tmp_path / "m.skops")
-    np.testing.assert_array_equal(from_dict.predict_proba(NEW), model.predict_proba(NEW))
-    assert persistence.fingerprint(from_dict) == persistence.fingerprint(model)

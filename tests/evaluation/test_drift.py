@@ -14,9 +14,8 @@ from pipeline.encoding.encoder import Encoder
 from pipeline.errors import DataError
 from pipeline.evaluation import drift
 from pipeline.statistics.counts import Counts
-from pipeline.statistics.moments import Moments, NumericStats
+from pipeline.statistics.moments import NumericStats
 from pipeline.statistics.summary import Summary
-from pipeline.statistics.targets import TargetCounts, predictive_power
 from tests.conftest import table, write
 
 OPTIONS = {"workers": 1, "dashboard": "127.0.0.1:0"}
@@ -139,17 +138,3 @@ def test_the_stability_index_is_its_formula():
     assert other["a"]["score"] == pytest.approx(1.0, abs=0.15)  # of two normals a unit apart, in the limit
     expected = (0.5 - 0.8) * np.log(0.5 / 0.8) + (0.5 - 0.2) * np.log(0.5 / 0.2)
     assert other["k"]["score"] == pytest.approx(expected, rel=0.01)
-
-
-def test_predictive_power_is_lambda_of_other_folds():
-    codes = np.array([0, 0, 1, 1] * 50)
-    fold = np.arange(200) % 2
-    values, labels = pd.Index(["a", "b"]), pd.Index([0, 1])
-    assert predictive_power(TargetCounts.of(codes, values, fold, codes, labels)) == 1
-    amount = np.where(codes == 0, 3.0, 8.0) + np.tile([0.0, 1.0, -1.0, 0.5], 50)
-    means = pd.Series(amount).groupby([codes, 1 - fold]).mean()
-    guessed = np.array([means[c, f] for c, f in zip(codes, fold, strict=True)])
-    found = predictive_power(TargetCounts.of(codes, values, fold, amount, None), Moments.of(amount))
-    assert found == pytest.approx(sk.r2_score(amount, guessed))
-    noise = np.arange(200) // 2 % 2 ^ np.arange(200) // 100
-    assert predictive_power(TargetCounts.of(codes, values, fold, noise, labels)) <= 0.05

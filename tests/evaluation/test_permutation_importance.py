@@ -33,8 +33,8 @@ def test_batches_with_vocabularies_of_their_own_are_pooled_row_by_row():
     samples = [Sample(pack(part, COLUMNS, reference), np.arange(len(part))) for part in frames]
     for sample in (pooled(samples), pooled([pooled(samples[:2]), samples[2]])):
         assert sample.y.tolist() == [*range(40), 0, *range(30)]
-        found = encoder.encode(sample.features, np.arange(71)).plain().toarray()
-        expected = encoder.encode(pack(whole, COLUMNS, reference), np.arange(71)).plain().toarray()
+        found = encoder.encode(sample.features, np.arange(71)).to_sklearn().toarray()
+        expected = encoder.encode(pack(whole, COLUMNS, reference), np.arange(71)).to_sklearn().toarray()
         np.testing.assert_array_equal(found, expected)
 
 

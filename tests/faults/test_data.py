@@ -66,7 +66,7 @@ def test_row_12_a_broken_file_is_named_before_anything_runs_or_set_aside(workers
     outcome = execute(workers, settings(folder, QUARANTINE))
     ledger = outcome.ledger
     assert (ledger.read, ledger.rejected) == (900, 0)
-    (aside,) = ledger.quarantined(make_plan(settings(folder, QUARANTINE)).batches)
+    (aside,) = ledger.list_quarantined(make_plan(settings(folder, QUARANTINE)).batches)
     assert "part-002.parquet" in aside["where"]
     assert reason in aside["reason"]
 
@@ -230,7 +230,7 @@ def test_a_failing_function_is_set_aside_with_its_reason_up_to_the_limit(workers
         assert "raised ValueError: what is this" in ledger.errors[2]
         assert ledger.train + ledger.test == 600
     changes["data"]["max_bad_batches"] = 1
-    with pytest.raises(DataError, match=r"part-000.*set aside .*what is this.*, and 1 more, .*max_bad_batches = 1"):
+    with pytest.raises(DataError, match=r"part-000.*quarantined .*what is this.*, and 1 more, .*max_bad_batches = 1"):
         execute(workers, settings(folder, changes))
 
 

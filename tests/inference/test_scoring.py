@@ -38,10 +38,9 @@ def trained(label="y", estimator=None):
     columns, reference = encoder.columns, PackingScale.of(frame, encoder.columns)
     batch = PackedBatch(0, pack(frame, columns, reference), np.zeros(1000), None, np.full(1000, TRAIN))
     summary = summarise(batch, columns, reference)
-    encoder.fit_statistics(summary, reference)
     values = frame[label]
     told = {"mean": 0.0, "std": 1.0} if values.dtype.kind == "f" else {"shares": values.value_counts(True).tolist()}
-    encoder.profile_ = drift.profile(summary, columns) | {"label": told}
+    encoder.fit_statistics(summary, reference, profile=drift.profile(summary, columns) | {"label": told})
     X = encoder.transform(frame)
     estimator = estimator or AdaptiveClassifier(random_state=0)
     return Pipeline([("preprocess", encoder), ("model", estimator.fit(X, values))])
@@ -227,8 +226,8 @@ def test_a_model_of_texts_alone(tmp_path):
         None,
         np.zeros(300, int),
     )
-    summary = summarise(batch, encoder.columns, PackingScale(np.empty(0), np.empty(0)), side=0)
-    encoder.profile_ = drift.profile(summary, encoder.columns) | {"label": {"shares": [0.5, 0.5]}}
+    summary = summarise(batch, encoder.columns, PackingScale(np.empty(0), np.empty(0)))
+    encoder = encoder.with_profile(drift.profile(summary, encoder.columns) | {"label": {"shares": [0.5, 0.5]}})
     estimator = AdaptiveClassifier(random_state=0).fit(encoder.transform(frame), frame["y"])
     model = Pipeline([("preprocess", encoder), ("model", estimator)])
     found, *_ = scored(model, tmp_path / "in", tmp_path / "out")

@@ -1,19 +1,18 @@
 import itertools
+import pickle
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from pipeline.engine.tree_reduction import tree
 from pipeline.preparation.columns import Columns, category_codes, number_values
 from pipeline.preparation.packing import PackedBatch, PackingScale, pack
 from pipeline.preparation.row_counts import RowCounts
 from pipeline.preparation.split import SplitSpec, assign_roles
-from pipeline.statistics.counts import Counts
-from pipeline.statistics.moments import Moments
-from pipeline.statistics.summary import merge_summaries, summarise
+from pipeline.statistics.summary import merge_summaries, summarise, summarise_frame
 from tests.conftest import table
 
 COLUMNS = Columns(("x", "n"), ("c",), ("t",))
@@ -31,36 +30,6 @@ def packed(frame: pd.DataFrame, read: int | None = None) -> PackedBatch:
     dropped = {} if read is None else {"dropped by prepare.function": read - len(frame)}
     counts = RowCounts(read or len(frame), dropped, {"p": 1})
     return PackedBatch(0, features, codes, values, frame["role"].to_numpy(), counts=counts)
-
-
-def counted(column: pd.Series) -> Counts:
-    codes, values = category_codes(column)
-    return Counts.of(np.where(codes < 0, len(values), codes), values)
-
-
-@given(arrays(np.float64, st.integers(0, 40), elements=st.floats(-1e6, 1e6)), st.integers(0, 40))
-def test_moments_of_two_parts_are_those_of_the_whole(values, cut):
-    merged = Moments.of(values[:cut]).merge(Moments.of(values[cut:]))
-    assert merged.count == len(values)
-    if len(values):
-        np.testing.assert_allclose(merged.mean, values.mean(), rtol=1e-9, atol=1e-6)
-        np.testing.assert_allclose(merged.std, values.std(), rtol=1e-9, atol=1e-6)
-
-
-def test_moments_survive_a_large_offset():
-    values = 1e9 + np.arange(10.0)
-    assert abs(Moments.of(values[:3]).merge(Moments.of(values[3:])).std - np.arange(10).std()) < 1e-6
-
-
-@given(st.lists(st.sampled_from(["a", "b", "c", None]), max_size=30), st.integers(0, 30), st.integers(0, 30))
-def test_counts_merge_in_any_order_to_value_counts(values, i, j):
-    column = pd.Series(values, dtype=object)
-    i, j = sorted((i, j))
-    a, b, c = (counted(column.iloc[s]) for s in (slice(0, i), slice(i, j), slice(j, None)))
-    expected = dict(column.value_counts().items())
-    for merged in (a.merge(b, c), a.merge(b).merge(c), a.merge(b.merge(c)), c.merge(a).merge(b)):
-        assert merged.values.to_dict() == expected
-        assert merged.missing == column.isna().sum()
 
 
 def test_only_training_rows_count_and_every_row_is_in_the_ledger():
@@ -99,3 +68,39 @@ def test_a_tree_over_any_partitioning_gives_the_summary_of_the_whole(cuts, fan_i
     for name, counts in whole.categorical.items():
         assert merged.categorical[name].values.to_dict() == counts.values.to_dict()
         assert merged.categorical[name].missing == counts.missing
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_an_empty_and_a_one_row_batch_are_ordinary_parts(rows):
+    frame = prepared(200)
+    parts = [summarise(packed(part), COLUMNS, ABOUT) for part in (frame.iloc[:rows], frame.iloc[rows:])]
+    merged, whole = merge_summaries(parts), summarise(packed(frame), COLUMNS, ABOUT)
+    assert merged.rows == whole.rows
+    assert merged.categorical["c"].values.to_dict() == whole.categorical["c"].values.to_dict()
+    np.testing.assert_allclose(merged.numeric["x"].moments.std, whole.numeric["x"].moments.std, rtol=1e-10)
+
+
+@pytest.mark.parametrize(("label", "classes"), [("y", [0, 1]), ("amount", None), (None, None)])
+def test_a_frame_is_summarised_as_a_batch_of_training_rows(label, classes):
+    frame = table(300)
+    summary, packing, found = summarise_frame(frame, None if label is None else frame[label], COLUMNS)
+    assert (None if found is None else found.tolist()) == classes
+    assert summary.rows == {"train": 300, "validation": 0, "test": 0}
+    np.testing.assert_array_equal(packing.center, PackingScale.of(frame, COLUMNS).center)
+    assert summary.label.count == (0 if label == "y" else 300)
+    assert summary.categorical["c"].values.to_dict() == frame["c"].value_counts().to_dict()
+
+
+def test_summarise_leaves_its_batch_as_it_was():
+    batch = packed(prepared(50))
+    before = pickle.dumps(batch)
+    summarise(batch, COLUMNS, ABOUT, explore=True, slices=["c"])
+    assert pickle.dumps(batch) == before
+
+
+def test_values_whose_squares_are_no_floats_are_packed_in_a_unit_that_is_one():
+    frame = table(4).assign(x=[1e300, -1e300, 1.5e308, 1.7e308])
+    about = PackingScale.of(frame, COLUMNS)
+    j = COLUMNS.numbers.index("x")
+    assert about.center[j] == pytest.approx(np.mean(np.array([1, -1, 1.5e8, 1.7e8])) * 1e300)
+    assert about.unit[j] == pytest.approx(np.std(np.array([1, -1, 1.5e8, 1.7e8])) * 1e300)

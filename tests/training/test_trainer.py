@@ -45,7 +45,7 @@ def test_a_lane_is_the_plain_loop_of_partial_fit():
     plain = SGDClassifier(loss="log_loss", random_state=3)
     lane = train_batches(new_lane(clone(plain)), batches(), CODING, CLASSES)
     for batch in batches():
-        rows = CODING.rows(batch, TRAIN)
+        rows = CODING.encode(batch, TRAIN)
         plain.partial_fit(rows.X.tocsr(), rows.y, classes=[0, 1])
     np.testing.assert_array_equal(fitted(lane, CLASSES).coef_, plain.coef_)
     assert lane.rows == 400
@@ -65,7 +65,7 @@ def test_progress_is_the_loss_before_training():
     first, second = batches(2)
     lane = train_batches(new_lane(SGDClassifier(loss="log_loss", random_state=0)), [first], CODING, CLASSES)
     assert lane.losses == ((200, None),)
-    rows = CODING.rows(second, TRAIN)
+    rows = CODING.encode(second, TRAIN)
     proba = lane.estimator.predict_proba(rows.X.tocsr())
     ((count, loss),) = train_batches(lane, [second], CODING, CLASSES).losses
     expected = -np.log(proba[np.arange(200), rows.y]).mean()
@@ -121,11 +121,11 @@ def test_many_batches_are_permuted_in_blocks_of_neighbours():
 def test_a_regression_target_is_trained_scaled_and_answered_in_its_unit():
     (batch,) = batches(1, "amount")
     batch_encoder = BatchEncoder(ENCODER, None, 0)
-    y = 1e6 + 1e4 * batch_encoder.rows(batch, TRAIN).X.dense[:, 0]
+    y = 1e6 + 1e4 * batch_encoder.encode(batch, TRAIN).X.dense[:, 0]
     target = TargetSpec(None, *target_scale(cfg.ModelConfig(), Moments.of(y)))
     batch = replace(batch, label=1e6 + 1e4 * ENCODER.encode(batch.features, np.arange(400)).dense[:, 0])
     lane = train_batches(new_lane(make(cfg.ModelConfig(), "regression", 0)), [batch] * 20, batch_encoder, target)
-    rows = batch_encoder.rows(batch, TRAIN)
+    rows = batch_encoder.encode(batch, TRAIN)
     error = fitted(lane, target).predict(rows.X) - rows.y
     assert np.sqrt(np.mean(error**2)) < 0.02 * y.std()
     assert with_target_scale(lane.estimator, 0.0, 1.0) is lane.estimator

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from sklearn.pipeline import Pipeline
 
-from pipeline.encoding import row_encoder as module
 from pipeline.encoding.encoder import Encoder
+from pipeline.encoding.row_packer import MAX_ROWS, RowPacker
 from pipeline.errors import DataError
 from pipeline.models.adaptive.linear import AdaptiveClassifier
 from tests.conftest import table
@@ -65,11 +65,26 @@ def test_each_row_alone_is_as_among_all(name):
             np.testing.assert_array_equal(found.toarray() if hasattr(found, "toarray") else found, whole[i:j])
 
 
-def test_the_usual_row_takes_the_short_way():
+def packer(encoder):
+    return RowPacker(encoder.columns, encoder.categories_, encoder.packing)
+
+
+def test_rows_of_plain_values_are_packed():
     encoder = Encoder(["x", "n"], ["c"], ["t"]).fit(wide())
-    assert module.encoded_rows(encoder, wide().iloc[:1]) is not None
-    assert module.encoded_rows(encoder, wide().iloc[:3].to_dict("records")) is not None
-    assert module.encoded_rows(encoder, wide().iloc[:0]) is None
+    assert packer(encoder).pack(wide().iloc[:1]) is not None
+    assert packer(encoder).pack(wide().iloc[:3].to_dict("records")) is not None
+
+
+def test_codes_are_category_indexes_then_missing_then_others():
+    encoder = Encoder([], ["c"]).fit(wide())
+    n = len(encoder.categories_["c"])
+    packed = packer(encoder).pack([{"c": value} for value in (*encoder.categories_["c"], None, "never seen")])
+    np.testing.assert_array_equal(packed.codes[:, 0], [*range(n), n, n + 1])
+
+
+@pytest.mark.parametrize("row", [{"x": "a", "c": "red"}, {"x": 1.0}, {"x": 1.0, "c": 3.5j}])
+def test_rows_with_a_mistake_or_an_unusual_type_are_not_packed(row):
+    assert packer(Encoder(["x"], ["c"]).fit(wide())).pack([row]) is None
 
 
 UNUSUAL = [
@@ -94,8 +109,8 @@ def test_unusual_values_are_as_in_a_frame(values, monkeypatch):
     encoder = Encoder(["x", "n"], ["c", "k"], ["t"]).fit(wide())
     row = {"x": 1.0, "n": 2, "c": "red", "k": 1, "t": pd.Timestamp("2026-01-01"), **values}
     found = []
-    for few in (module.FEW, 0):
-        monkeypatch.setattr("pipeline.encoding.encoder.FEW", few)
+    for limit in (MAX_ROWS, 0):
+        monkeypatch.setattr("pipeline.encoding.encoder.MAX_ROWS", limit)
         found.append(encoder.transform(pd.DataFrame([row]).astype({"t": "datetime64[us]"})).toarray())
     np.testing.assert_array_equal(found[0], found[1])
 
@@ -106,14 +121,6 @@ def test_mistakes_are_told_as_of_a_frame():
         encoder.transform([{"x": 1.0, "t": pd.Timestamp("2026-01-01")}])
     with pytest.raises(ValueError, match="could not convert"):
         encoder.transform(pd.DataFrame({"x": ["a"], "c": ["red"], "t": [pd.Timestamp("2026-01-01")]}))
-
-
-def test_an_encoder_that_learns_anew_forgets():
-    frame = wide()
-    encoder = Encoder(["x"], ["c"]).fit(frame)
-    encoder.transform(frame[:1])
-    encoder.fit(frame[frame["c"] != "blue"])
-    np.testing.assert_array_equal(encoder.transform(frame[:1]).toarray(), encoder.transform(frame).toarray()[:1])
 
 
 def test_a_model_takes_dictionaries():
