@@ -55,7 +55,10 @@ def evaluate(
         return plan
 
     plan = planned(settings)
-    with open_session(settings, monitor) as session, shuffle_join.joined(session.client, plan, model) as (going_on, _):
+    with (
+        open_session(settings, monitor) as session,
+        shuffle_join.shuffle_large_joins(session.client, plan, model) as (going_on, _),
+    ):
         plan = plan if going_on is plan.config else planned(going_on)
         ledger, findings, drift = Job(plan, session, monitor).assess(trained)
     seconds = {"total": time.perf_counter() - monitor.started, **monitor.seconds}

@@ -11,7 +11,7 @@ from pipeline.commands.check import check
 from pipeline.commands.evaluate import evaluate
 from pipeline.commands.run import run
 from pipeline.config import dump
-from pipeline.engine.shuffle_join import joined
+from pipeline.engine.shuffle_join import shuffle_large_joins
 from pipeline.errors import DataError
 from pipeline.models.persistence import fingerprint
 from pipeline.monitoring.progress import Monitor
@@ -44,7 +44,7 @@ def test_a_large_join_is_pandas_merge(session, tables):
     frame, users, folder = tables
     plan = make_plan(settings(folder))
     assert any(line.startswith("shuffle") for line in plan.describe())
-    with joined(session.client, plan, folder / "run") as (going_on, dropped):
+    with shuffle_large_joins(session.client, plan, folder / "run") as (going_on, dropped):
         found = pd.read_parquet(going_on.data.path)
         again = make_plan(going_on)
         outcome = Job(again, session, Monitor(time.perf_counter(), quiet=True)).execute()
@@ -67,7 +67,7 @@ def test_an_inner_one_rejects_and_counts_and_its_bits_are_always_the_same(sessio
     prints = []
     for _ in range(2):
         plan = make_plan(settings(folder, how="inner"))
-        with joined(session.client, plan, folder / "run") as (going_on, _):
+        with shuffle_large_joins(session.client, plan, folder / "run") as (going_on, _):
             outcome = Job(make_plan(going_on), session, Monitor(time.perf_counter(), quiet=True)).execute()
         prints.append(fingerprint(outcome.model))
     assert prints[0] == prints[1]
@@ -80,7 +80,7 @@ def test_a_key_that_stands_twice_is_refused(session, tables):
     (folder / "users" / "part-002.parquet").unlink()
     with (
         pytest.raises(DataError, match="stands there twice"),
-        joined(session.client, make_plan(settings(folder)), folder / "run"),
+        shuffle_large_joins(session.client, make_plan(settings(folder)), folder / "run"),
     ):
         pass
     assert sorted(p.name for p in folder.iterdir()) == ["data", "users"]
