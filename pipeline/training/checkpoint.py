@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from importlib.metadata import version
 from typing import Any
 
-from pipeline.engine.cluster.version_check import EXACT
+from pipeline.engine.cluster.version_check import NUMERIC_PACKAGES
 from pipeline.errors import DataError
 from pipeline.io.run_folder import UNFINISHED, RunFolder
 from pipeline.models import persistence
@@ -161,7 +161,7 @@ def check_sources(
 
 def versions() -> dict[str, str]:
     """Of Python and the packages that compute."""
-    return {"python": platform.python_version(), **{name: version(name) for name in EXACT}}
+    return {"python": platform.python_version(), **{name: version(name) for name in NUMERIC_PACKAGES}}
 
 
 def _digest(content: bytes) -> str:
