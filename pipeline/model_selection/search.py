@@ -167,7 +167,7 @@ class HyperparameterSearch:
             scoring = TrialMetric.of(how.metric, trials, self._plan.config.evaluate.exact_rows)
             runner, lines = TrialRunner(self._tasks, scoring, self._session.threads), self._saved.load(trials)
             if lines:
-                self._monitor.say(f"resuming    the search after {len(lines)} scores")
+                self._monitor.print(f"resuming    the search after {len(lines)} scores")
             self._tell(lines, scoring)
             first = 0
             for count, rungs in heats:

@@ -292,7 +292,7 @@ class Job:
             apart = len(estimator.groups(numbers, config.lanes))
             told = training_note(estimator, len(numbers), config.lanes)
             if told and not isinstance(source, FoldSource):
-                self.monitor.say(f"training    {told}")
+                self.monitor.print(f"training    {told}")
             fits = fits_one_worker(self.plan, self.session, apart)
             fold = source.number if isinstance(source, FoldSource) else None
             whole = GroupTrainer(self.tasks, estimator, source.batches if fits else None, self.recipe, batches, fold)

@@ -14,7 +14,7 @@ from pipeline.io import run_folder
 def client(config: str | None, out: str, scheduler: str, die: tuple[int, str] | None = None) -> None:
     """Run, or resume where ``config`` is None; ``die`` is the number of a write, and "before", "half" or "after" it."""
     # The workers have the package: what is sent would be the same.
-    session.send_code = lambda client, modules: []
+    session.prepare_workers = lambda client, modules: []
     whole, count = run_folder._write, 0
 
     def deadly(path: Path, content: bytes, *args: Any, **options: Any) -> None:

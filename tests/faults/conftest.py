@@ -16,7 +16,7 @@ from pipeline import config as cfg
 from pipeline.engine.cluster.session import Session, connect
 from pipeline.models import persistence
 from pipeline.monitoring.progress import Monitor
-from pipeline.monitoring.task_timing import kind_of
+from pipeline.monitoring.task_timing import task_kind
 from pipeline.planning.plan import make_plan
 from pipeline.training.job import Job, Outcome
 from tests.conftest import table, write
@@ -92,7 +92,7 @@ class Strike(SchedulerPlugin):
     def transition(self, key: Any, start: str, finish: str, *args: Any, **kwargs: Any) -> None:
         if finish == "processing":
             self.started += 1
-        if finish != "processing" or kind_of(key) != self.task:
+        if finish != "processing" or task_kind(key) != self.task:
             return
         self.seen += 1
         if self.seen >= self.k and not self.struck:

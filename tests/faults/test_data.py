@@ -235,7 +235,7 @@ def test_a_failing_function_is_set_aside_with_its_reason_up_to_the_limit(workers
 
 
 def test_what_was_set_aside_is_in_the_report_and_the_ledger_of_the_run_folder(workers, folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.engine.cluster.session.send_code", lambda client, modules: [])
+    monkeypatch.setattr("pipeline.engine.cluster.session.prepare_workers", lambda client, modules: [])
     truncate(folder / "part-001.parquet")
     (tmp_path / "c.toml").write_text(cfg.dump(settings(folder, QUARANTINE)))
     report = run(tmp_path / "c.toml", (), {"scheduler": workers.scheduler}, out=str(tmp_path / "run"))

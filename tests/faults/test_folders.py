@@ -30,7 +30,7 @@ def namespaces(flags: str) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_sent(monkeypatch):
-    monkeypatch.setattr("pipeline.engine.cluster.session.send_code", lambda client, modules: [])
+    monkeypatch.setattr("pipeline.engine.cluster.session.prepare_workers", lambda client, modules: [])
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ def whole(workers, config, tmp_path_factory) -> tuple[Any, ...]:
 
 @pytest.fixture(autouse=True)
 def nothing_sent(monkeypatch):
-    monkeypatch.setattr("pipeline.engine.cluster.session.send_code", lambda client, modules: [])
+    monkeypatch.setattr("pipeline.engine.cluster.session.prepare_workers", lambda client, modules: [])
 
 
 def go_on(config: Path, out: Path, scheduler: str) -> None:

@@ -28,7 +28,7 @@ from tests.faults.conftest import bits, execute, settings
 
 
 def test_row_22_a_package_that_a_worker_lacks_is_named_before_anything_runs(workers, monkeypatch):
-    monkeypatch.setattr("pipeline.engine.cluster.code_upload.REQUIRED", ("pandas", "no_such_package"))
+    monkeypatch.setattr("pipeline.engine.cluster.worker_requirements.REQUIRED_PACKAGES", ("pandas", "no_such_package"))
     with (
         pytest.raises(ClusterError, match=r"worker tcp://127.0.0.1:\d+: lacks the package no_such_package; install it"),
         connect(cfg.ClusterConfig(scheduler=workers.scheduler)),
@@ -103,7 +103,7 @@ def test_row_27_tls_or_nothing(certificates, data, expected):
 
 
 def test_row_27_websockets_with_tls_or_nothing(certificates, data, expected, monkeypatch):
-    monkeypatch.setattr("pipeline.engine.cluster.session.send_code", lambda client, modules: [])
+    monkeypatch.setattr("pipeline.engine.cluster.session.prepare_workers", lambda client, modules: [])
     ours, theirs = certificates["ours"], certificates["theirs"]
     how = {"protocol": "wss://", "security": security_of(cfg.ClusterConfig(**ours)), "dashboard_address": "127.0.0.1:0"}
     with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, **how) as cluster:
@@ -140,7 +140,7 @@ class Evil:
 @pytest.fixture
 def finished(workers, data, tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("pipeline.engine.cluster.session.send_code", lambda client, modules: [])
+    monkeypatch.setattr("pipeline.engine.cluster.session.prepare_workers", lambda client, modules: [])
     (tmp_path / "c.toml").write_text(cfg.dump(settings(data)))
     run(tmp_path / "c.toml", (), {"scheduler": workers.scheduler}, out=str(tmp_path / "run"))
     return tmp_path / "run"
@@ -199,7 +199,7 @@ class Tags(HTMLParser):
 
 
 def test_row_29_hostile_names_and_values_are_harmless(workers, tmp_path, monkeypatch, capfd):
-    monkeypatch.setattr("pipeline.engine.cluster.session.send_code", lambda client, modules: [])
+    monkeypatch.setattr("pipeline.engine.cluster.session.prepare_workers", lambda client, modules: [])
     rng = np.random.default_rng(0)
     frame = table(1_200)[["x", "y"]]
     for i, name in enumerate(HOSTILE):
