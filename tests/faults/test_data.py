@@ -23,7 +23,7 @@ from pipeline.preparation.batch_pipeline import pack_row_group
 from pipeline.training.job import Job
 from tests.conftest import table, write
 from tests.faults.conftest import bits, execute, settings
-from tests.faults.parts import POISON
+from tests.faults.user_code import POISON
 
 QUARANTINE = {"data": {"on_bad_batch": "quarantine"}}
 
@@ -218,7 +218,7 @@ def test_a_failing_function_is_set_aside_with_its_reason_up_to_the_limit(workers
     frame = table(1_200)
     frame.loc[[100, 700], "x"] = POISON
     folder = write(frame, tmp_path / "data", 4)
-    changes = {"prepare": {"function": "tests.faults.parts:failing"}, "data": {"on_bad_batch": "quarantine"}}
+    changes = {"prepare": {"function": "tests.faults.user_code:failing"}, "data": {"on_bad_batch": "quarantine"}}
     with pytest.raises(DataError, match=r"part-00[02]\.parquet.*what is this"):
         execute(workers, settings(folder, {**changes, "data": {}}))
     for keep in ("memory", "reread"):

@@ -15,7 +15,7 @@ from pipeline.commands.run import run
 from pipeline.errors import ConfigError, DataError
 from pipeline.io.run_folder import RunFolder
 from tests.conftest import table, write
-from tests.faults.clients import started
+from tests.faults.client_process import started
 from tests.faults.conftest import settings
 
 ROOT = Path(__file__).parents[2]
@@ -43,7 +43,7 @@ def own(tmp_path):
 
 def cut(data: Path, seconds: float) -> subprocess.CompletedProcess:
     namespaces("-Urn")
-    command = ["unshare", "-Urn", sys.executable, "-m", "tests.faults.cut", str(data), str(seconds)]
+    command = ["unshare", "-Urn", sys.executable, "-m", "tests.faults.cut_network", str(data), str(seconds)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=False)
 
 
@@ -144,7 +144,7 @@ def test_row_24_a_truncated_checkpoint_gives_way_to_the_one_before(workers, unfi
 
 
 def test_row_25_a_second_run_on_the_same_folder_is_refused(workers, own):
-    slow = cfg.load(own / "c.toml", ("prepare.function=tests.faults.parts:slow",))
+    slow = cfg.load(own / "c.toml", ("prepare.function=tests.faults.user_code:slow",))
     (own / "slow.toml").write_text(cfg.dump(slow))
     first = started(str(own / "slow.toml"), str(own / "run"), workers.scheduler)
     while not (own / "run/checkpoint/began.json").exists():

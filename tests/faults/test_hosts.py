@@ -35,7 +35,7 @@ key = "${S3_KEY}"
 secret = "${S3_SECRET}"
 client_kwargs = { endpoint_url = "${S3_ENDPOINT}" }
 [prepare]
-function = "tests.faults.parts:slow"
+function = "tests.faults.user_code:slow"
 [train]
 lanes = 2
 round_batches = 2
@@ -90,7 +90,7 @@ class Place:
 
     def s3(self, host: str, data: Path, within: tuple[str, ...] = ()) -> dict[str, str]:
         """The environment by which the config finds it."""
-        self.begin("tests.faults.s3", host, str(data), name="s3", within=within)
+        self.begin("tests.faults.s3_server", host, str(data), name="s3", within=within)
         self.until(lambda: "S3 at" in self.said("s3"), "no S3")
         endpoint = self.said("s3").partition("S3 at ")[2].strip()
         return {"S3_KEY": "k", "S3_SECRET": "s", "S3_ENDPOINT": endpoint}

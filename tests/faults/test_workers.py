@@ -16,7 +16,7 @@ from pipeline.engine.cluster.session import Session, connect
 from pipeline.errors import ClusterError, DataError
 from tests.conftest import table, write
 from tests.faults.conftest import Strike, bits, execute, settings
-from tests.faults.parts import POISON
+from tests.faults.user_code import POISON
 
 # Each kind of task, and how many of it a run without a fault has.
 STEPS = {"read": 4, "statistics": 4, "merge-statistics": 2, "train": 4, "merge-share": 4, "merge-lanes": 2}
@@ -48,7 +48,7 @@ def set_environment(name: str, value: str) -> None:
 
 
 def test_row_3_an_exception_after_the_update_is_retried_and_trains_once(workers, data, tmp_path):
-    model = {"model": {"estimator": "tests.faults.parts.FailsOnce", "params": {"loss": "log_loss"}}}
+    model = {"model": {"estimator": "tests.faults.user_code.FailsOnce", "params": {"loss": "log_loss"}}}
     config = settings(data, model)
     without = bits(execute(workers, config))
     (tmp_path / "fail").touch()
@@ -58,7 +58,7 @@ def test_row_3_an_exception_after_the_update_is_retried_and_trains_once(workers,
 
 
 def test_row_3_without_retries_the_same_exception_ends_the_run(workers, data, tmp_path):
-    model = {"model": {"estimator": "tests.faults.parts.FailsOnce"}, "cluster": {"retries": 0}}
+    model = {"model": {"estimator": "tests.faults.user_code.FailsOnce"}, "cluster": {"retries": 0}}
     (tmp_path / "fail").touch()
     workers.client.run(set_environment, "FAULTS", str(tmp_path))
     with pytest.raises(RuntimeError, match="failed after the update"):
@@ -73,7 +73,7 @@ def poisoned(tmp_path):
 
 
 def test_row_4_a_batch_that_kills_its_workers_is_named(workers, poisoned):
-    config = settings(poisoned, {"prepare": {"function": "tests.faults.parts:deadly"}})
+    config = settings(poisoned, {"prepare": {"function": "tests.faults.user_code:deadly"}})
     with pytest.raises(ClusterError, match=r"batch 2 \(.*part-002\.parquet \(row groups 0 to 0\)\), 300 rows: 4 work"):
         execute(workers, config)
     workers.client.wait_for_workers(2, timeout=60)
@@ -97,12 +97,12 @@ def test_row_8_a_frozen_worker_wakes_or_is_replaced(workers, data, expected):
 
 
 def test_row_10_memory_that_runs_out_is_told_with_the_batch_the_size_and_what_to_do(workers, poisoned):
-    starved = settings(poisoned, {"prepare": {"function": "tests.faults.parts:starved"}})
+    starved = settings(poisoned, {"prepare": {"function": "tests.faults.user_code:starved"}})
     advice = r"batch 2 \(.*part-002\.parquet.*\), 300 rows: .*give workers of .* GiB each more memory.*data.batch_rows"
     with pytest.raises(ClusterError, match=advice) as said:
         execute(workers, starved)
     assert "Unable to allocate 512. GiB" in str(said.value)
-    hungry = settings(poisoned, {"prepare": {"function": "tests.faults.parts:hungry"}})
+    hungry = settings(poisoned, {"prepare": {"function": "tests.faults.user_code:hungry"}})
     with (
         connect(cfg.ClusterConfig(workers=1, dashboard="127.0.0.1:0", memory="600MB")) as small,
         pytest.raises(ClusterError, match=advice),
@@ -124,7 +124,7 @@ def test_row_26_any_number_of_workers_and_threads_gives_the_same_bits(data, expe
 
 def test_row_26_workers_that_join_late_change_no_bit(workers, data, expected):
     cluster = workers.client.cluster
-    slow = settings(data, {"prepare": {"function": "tests.faults.parts:slow"}})
+    slow = settings(data, {"prepare": {"function": "tests.faults.user_code:slow"}})
     threading.Timer(0.3, lambda: cluster.scale(4)).start()
     try:
         outcome = execute(workers, slow)
@@ -135,6 +135,6 @@ def test_row_26_workers_that_join_late_change_no_bit(workers, data, expected):
 
 
 def test_a_function_that_gives_other_rows_each_time_is_found_out(workers, data):
-    fickle = {"prepare": {"function": "tests.faults.parts:fickle"}, "data": {"keep": "reread"}}
+    fickle = {"prepare": {"function": "tests.faults.user_code:fickle"}, "data": {"keep": "reread"}}
     with pytest.raises(DataError, match=r"batch \d \(.*rows to train on, .* when it was read before; have prepare"):
         execute(workers, settings(data, fickle))

@@ -13,7 +13,7 @@ from tests.faults.conftest import bits, execute, settings
 
 # Every stage reads the batches again, so that workers that join late have work.
 REREAD = {"data": {"keep": "reread"}}
-SLOW = REREAD | {"prepare": {"function": "tests.faults.parts:slow"}}
+SLOW = REREAD | {"prepare": {"function": "tests.faults.user_code:slow"}}
 FAST_ADAPTING = {
     "distributed.adaptive.interval": "100 ms",
     "distributed.adaptive.wait-count": 2,

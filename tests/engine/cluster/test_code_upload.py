@@ -56,7 +56,7 @@ def test_code_reaches_bare_workers_also_late_ones_and_one_that_lacks_a_package_l
     monkeypatch.setattr("pipeline.engine.cluster.worker_requirements.REQUIRED_PACKAGES", ("pandas", "required_here"))
     start("first")
     notices, names, config = [], set(), settings(data, SLOW)
-    with connect(cfg.ClusterConfig(scheduler=scheduler.address), ["tests.faults.parts"], notices.append) as session:
+    with connect(cfg.ClusterConfig(scheduler=scheduler.address), ["tests.faults.user_code"], notices.append) as session:
         late, lacking = start("late"), start("lacking", lacking=True)
         session.client.get_task_stream(start=time.time())
         deadline = time.monotonic() + 60

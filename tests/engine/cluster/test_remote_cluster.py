@@ -38,7 +38,7 @@ def test_cluster_class_that_cannot_be_started_is_one_sentence(name, options, err
 def test_cluster_class_is_started_adapts_and_is_closed(data, expected):
     options = IN_PROCESS | {"n_workers": 0, "protocol": "tcp://"}
     config = cfg.ClusterConfig(scheduler="distributed:LocalCluster", workers=[1, 3], options=options)
-    with dask.config.set(FAST_ADAPTING), connect(config, ["tests.faults.parts"]) as session:
+    with dask.config.set(FAST_ADAPTING), connect(config, ["tests.faults.user_code"]) as session:
         cluster = session.client.cluster
         assert most_workers_during_run(session, data, expected) > 1
     assert cluster.status.name == "closed"
@@ -49,7 +49,7 @@ def test_websockets_carry_a_run(data, expected):
     """With a fixed number of workers: if one leaves within a message, Dask waits forever for the end of it."""
     options = IN_PROCESS | {"protocol": "ws://"}
     config = cfg.ClusterConfig(scheduler="distributed:LocalCluster", workers=2, options=options)
-    with connect(config, ["tests.faults.parts"]) as session:
+    with connect(config, ["tests.faults.user_code"]) as session:
         assert session.scheduler.startswith("ws://")
         assert session.workers == 2
         assert bits(execute(session, settings(data, REREAD))) == expected

@@ -1,4 +1,4 @@
-"""An S3 with a folder of data in it: ``python -m tests.faults.s3 HOST FOLDER``; says where, when it is there."""
+"""An S3 with a folder of data in it: ``python -m tests.faults.s3_server HOST FOLDER``; says where, when it is there."""
 
 import logging
 import sys
