@@ -4,7 +4,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,19 @@ def workers() -> Iterator[Session]:
     """Two workers as the command starts them; one that is killed is started again."""
     with connect(cfg.ClusterConfig(workers=2, dashboard="127.0.0.1:0", worker_timeout=5)) as session:
         yield session
+
+
+@pytest.fixture(scope="module")
+def threads() -> Iterator[Session]:
+    """Threads of this process."""
+    with connect(cfg.ClusterConfig(workers=0)) as session:
+        yield session
+
+
+def on_threads_and_once_on_processes(cases: Iterable[str]) -> list[tuple[str, str]]:
+    """Each case with the fixture that it runs on: all on threads, which are faster, and the first on processes too."""
+    first, *others = cases
+    return [(first, "workers"), *((case, "threads") for case in (first, *others))]
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from pipeline.planning.plan import make_plan
 from pipeline.preparation.batch_pipeline import pack_row_group
 from pipeline.training.job import Job
 from tests.conftest import table, write
-from tests.faults.conftest import bits, execute, settings
+from tests.faults.conftest import bits, execute, on_threads_and_once_on_processes, settings
 from tests.faults.user_code import POISON
 
 QUARANTINE = {"data": {"on_bad_batch": "quarantine"}}
@@ -54,8 +54,8 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("name", BROKEN)
-def test_row_12_broken_file_is_named_before_anything_runs_or_quarantined(workers, folder, name):
+@pytest.mark.parametrize(("name", "cluster"), on_threads_and_once_on_processes(BROKEN))
+def test_row_12_broken_file_is_named_before_anything_runs_or_quarantined(request, folder, name, cluster):
     damage, reason = BROKEN[name]
     damage(folder / "part-002.parquet")
     if reason is None:  # no file, so none of the data
@@ -63,8 +63,7 @@ def test_row_12_broken_file_is_named_before_anything_runs_or_quarantined(workers
         return
     with pytest.raises(DataError, match=rf"part-002\.parquet: {reason}"):
         make_plan(settings(folder))
-    outcome = execute(workers, settings(folder, QUARANTINE))
-    ledger = outcome.ledger
+    ledger = execute(request.getfixturevalue(cluster), settings(folder, QUARANTINE)).ledger
     assert (ledger.read, ledger.rejected) == (900, 0)
     (quarantined,) = ledger.quarantined(make_plan(settings(folder, QUARANTINE)).batches)
     assert "part-002.parquet" in quarantined["where"]
@@ -132,19 +131,19 @@ DRIFTS = {
 }
 
 
-@pytest.mark.parametrize("name", DRIFTS)
-def test_rows_15_and_16_other_types_are_named_with_file_and_column_or_quarantined(workers, folder, name):
-    change, reason = DRIFTS[name]
+@pytest.mark.parametrize(("name", "cluster"), on_threads_and_once_on_processes(DRIFTS))
+def test_rows_15_and_16_other_types_are_named_with_file_and_column_or_quarantined(request, folder, name, cluster):
+    (change, reason), session = DRIFTS[name], request.getfixturevalue(cluster)
     change_table(folder / "part-002.parquet", change)
     with pytest.raises(DataError, match=rf"part-002\.parquet: {reason}"):
         make_plan(settings(folder))
-    ledger = execute(workers, settings(folder, QUARANTINE)).ledger
+    ledger = execute(session, settings(folder, QUARANTINE)).ledger
     assert (ledger.read, ledger.reasons) == (1_200, {"batch set aside": 300})
     assert Path(ledger.files[0].path).name == "part-002.parquet"
     # If the first file differs, the schema of most files counts.
     shutil.copy(folder / "part-002.parquet", folder / "aaa.parquet")
     (folder / "part-002.parquet").unlink()
-    ledger = execute(workers, settings(folder, QUARANTINE)).ledger
+    ledger = execute(session, settings(folder, QUARANTINE)).ledger
     assert Path(ledger.files[0].path).name == "aaa.parquet"
     assert ledger.train + ledger.test == 900
 
