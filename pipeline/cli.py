@@ -92,12 +92,12 @@ def _forking(
 @contextlib.contextmanager
 def _monitor(quiet: bool, verbose: bool, log: Path | None) -> Iterator["Monitor"]:
     """What shows people how far a command is."""
-    from pipeline.monitoring.event_log import logged
+    from pipeline.monitoring.event_log import log_events
     from pipeline.monitoring.progress import Monitor
 
     gc.freeze()  # what was imported stays: looking through it for garbage holds up workers for 0.2 s each time
     monitor = Monitor(STARTED, quiet)
-    with logged(monitor.events, verbose, log):
+    with log_events(monitor.events, verbose, log):
         yield monitor
 
 

@@ -1,4 +1,4 @@
-"""The Grafana dashboards ask for what is there: every query of every panel, answered by a real Prometheus."""
+"""The Grafana boards agree with the metrics: a real Prometheus answers every query of every panel."""
 
 import contextlib
 import json
@@ -30,7 +30,7 @@ PROMETHEUS, PROMTOOL = shutil.which("prometheus"), shutil.which("promtool")
 needs_prometheus = pytest.mark.skipif(
     not (PROMETHEUS and PROMTOOL), reason="Prometheus is not installed: apt-get install prometheus"
 )
-# What Prometheus itself says of every process.
+# Prometheus's own metric of every process.
 BUILTIN = {"up"}
 
 
@@ -39,7 +39,7 @@ def board(path: Path) -> dict:
 
 
 def queries(path: Path) -> Iterator[tuple[str, str]]:
-    """Of each panel and each variable that asks Prometheus."""
+    """The title and the query of each panel and each variable that queries Prometheus."""
     for panel in board(path)["panels"]:
         for target in panel["targets"]:
             yield panel["title"], target["expr"]
@@ -48,45 +48,53 @@ def queries(path: Path) -> Iterator[tuple[str, str]]:
             yield f"${variable['name']}", variable["query"]["query"]
 
 
-def names(query: str) -> set[str]:
-    """The metrics of a query."""
+def metric_names(query: str) -> set[str]:
+    """The names of the metrics of a query."""
     return set(re.findall(r"\b(?:dask|process)_\w+|\bup\b", re.sub(r"\{[^}]*\}", "", query)))
 
 
 @pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.stem)
-def test_a_board_is_tidy(path):
-    found = board(path)
-    assert path.stem == found["uid"]
-    assert len({panel["id"] for panel in found["panels"]}) == len(found["panels"])
-    taken: set[tuple[int, int]] = set()
-    for panel in found["panels"]:
+def test_board_is_complete_and_its_panels_do_not_overlap(path):
+    content = board(path)
+    assert path.stem == content["uid"]
+    assert len({panel["id"] for panel in content["panels"]}) == len(content["panels"])
+    taken_cells: set[tuple[int, int]] = set()
+    for panel in content["panels"]:
         assert panel["description"], panel["title"]
         assert panel["fieldConfig"]["defaults"]["unit"], panel["title"]
         assert panel["datasource"]["uid"] == "${datasource}"
-        at = panel["gridPos"]
-        cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
-        assert not cells & taken, panel["title"]
-        assert at["x"] + at["w"] <= 24
-        taken |= cells
+        position = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(position["x"], position["x"] + position["w"])
+            for y in range(position["y"], position["y"] + position["h"])
+        }
+        assert not cells & taken_cells, panel["title"]
+        assert position["x"] + position["w"] <= 24
+        taken_cells |= cells
         if panel["type"] == "timeseries":
             assert all(target["legendFormat"] for target in panel["targets"]), panel["title"]
-    known = {variable["name"] for variable in found["templating"]["list"]} | {"__rate_interval", "__range", "__all"}
-    assert set(re.findall(r"\$\{?(\w+)", path.read_text())) <= known
-    other = {board(p)["uid"] for p in BOARDS}
-    assert {link["url"].removeprefix("/d/") for link in found["links"]} <= other
+    variables = {variable["name"] for variable in content["templating"]["list"]} | {
+        "__rate_interval",
+        "__range",
+        "__all",
+    }
+    assert set(re.findall(r"\$\{?(\w+)", path.read_text())) <= variables
+    boards = {board(p)["uid"] for p in BOARDS}
+    assert {link["url"].removeprefix("/d/") for link in content["links"]} <= boards
 
 
-def test_the_run_is_chosen_by_name_and_the_latest_comes_first():
+def test_runs_are_chosen_by_name_the_latest_first():
     (run,) = (v for v in board(HERE / "grafana/dashboards/pipeline.json")["templating"]["list"] if v["name"] == "run")
     pattern = run["regex"].strip("/").replace("(?<", "(?P<")
     row = '{instance="127.0.0.1:8787", job="dask-scheduler", name="my-run", run="0a1b2c3d"} 1795565771.3 1795565800000'
-    found = re.search(pattern, row)
-    assert found
-    assert found.groupdict() == {"text": "my-run", "value": "0a1b2c3d"}
+    match = re.search(pattern, row)
+    assert match
+    assert match.groupdict() == {"text": "my-run", "value": "0a1b2c3d"}
     assert run["query"]["query"].startswith("query_result(sort_desc(")
 
 
-def test_one_command_starts_both_of_a_fixed_version_with_the_files_that_are_here():
+def test_compose_file_starts_fixed_versions_with_files_that_exist():
     services = yaml.safe_load((HERE / "compose.yml").read_text())["services"]
     assert set(services) == {"prometheus", "grafana"}
     for service in services.values():
@@ -104,17 +112,17 @@ def test_one_command_starts_both_of_a_fixed_version_with_the_files_that_are_here
     assert (HERE / "grafana/dashboards" / Path(home).name).exists()
 
 
-def read(address: str) -> str:
+def fetch(address: str) -> str:
     with urllib.request.urlopen(f"http://{address}", timeout=10) as answer:
         return answer.read().decode()
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory) -> Iterator[tuple[Session, str]]:
-    """A cluster that has run a pipeline, some of whose rows were rejected; the run."""
+def cluster_and_run(tmp_path_factory) -> Iterator[tuple[Session, str]]:
+    """A cluster, and a run that it has finished, some of whose rows were rejected."""
     frame = table(2_000)
     frame["y"] = frame["y"].where(frame["n"] < 45)
-    folder = write(frame, tmp_path_factory.mktemp("seen") / "data", 4)
+    folder = write(frame, tmp_path_factory.mktemp("dashboards") / "data", 4)
     config = cfg.parse(
         {
             "data": {"path": str(folder), "label": "y", "batch_rows": "file"},
@@ -131,40 +139,38 @@ def seen(tmp_path_factory) -> Iterator[tuple[Session, str]]:
         yield session, monitor.events.run
 
 
-def exposed(address: str) -> set[str]:
-    """Names of samples, and of those that are there without one yet."""
-    found = set()
-    for family in text_string_to_metric_families(read(f"{address}/metrics")):
-        found |= {family.name + ("_total" if family.type == "counter" else "")}
-    return found
+def served_metrics(address: str) -> set[str]:
+    """The names of the metrics at an address, also of those without a sample yet."""
+    families = text_string_to_metric_families(fetch(f"{address}/metrics"))
+    return {family.name + ("_total" if family.type == "counter" else "") for family in families}
 
 
 @pytest.mark.cluster
-def test_every_metric_that_a_board_names_is_served(seen):
-    session, _ = seen
+def test_every_metric_of_a_board_is_served(cluster_and_run):
+    session, _ = cluster_and_run
     address = urllib.parse.urlsplit(session.dashboard).netloc
-    there = exposed(address) | BUILTIN
-    for target in json.loads(read(f"{address}/pipeline/targets")):
-        there |= exposed(target["targets"][0])
-    asked = {name for path in BOARDS for _, query in queries(path) for name in names(query)}
-    assert len(asked) > 25
-    assert asked <= there
-    ours = {name for name in there if name.startswith("dask_pipeline_")}
-    unseen = {"dask_pipeline_batches_total", "dask_pipeline_stage_active", "dask_pipeline_worker_batches_total"}
-    assert ours - asked == unseen, "a board shows what we serve, but for what says the same in another way"
+    served = served_metrics(address) | BUILTIN
+    for target in json.loads(fetch(f"{address}/pipeline/targets")):
+        served |= served_metrics(target["targets"][0])
+    shown = {name for path in BOARDS for _, query in queries(path) for name in metric_names(query)}
+    assert len(shown) > 25
+    assert shown <= served
+    ours = {name for name in served if name.startswith("dask_pipeline_")}
+    redundant = {"dask_pipeline_batches_total", "dask_pipeline_stage_active", "dask_pipeline_worker_batches_total"}
+    assert ours - shown == redundant, "boards show all our metrics, except those that repeat another"
 
 
-def free() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
+def unused_port() -> int:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]
 
 
 @contextlib.contextmanager
 def prometheus(config: Path) -> Iterator[str]:
-    """A Prometheus with this config; its address."""
-    address = f"127.0.0.1:{free()}"
-    options = [f"--storage.tsdb.path={config.parent}/kept", f"--web.listen-address={address}", "--log.level=warn"]
+    """Start Prometheus with a config; yield its address."""
+    address = f"127.0.0.1:{unused_port()}"
+    options = [f"--storage.tsdb.path={config.parent}/storage", f"--web.listen-address={address}", "--log.level=warn"]
     process = subprocess.Popen([str(PROMETHEUS), f"--config.file={config}", *options], stderr=subprocess.DEVNULL)
     try:
         yield address
@@ -173,45 +179,45 @@ def prometheus(config: Path) -> Iterator[str]:
         process.wait()
 
 
-def ask(address: str, query: str) -> list:
+def run_query(address: str, query: str) -> list:
     with contextlib.suppress(OSError):
-        return json.loads(read(f"{address}/api/v1/query?{urllib.parse.urlencode({'query': query})}"))["data"]["result"]
+        return json.loads(fetch(f"{address}/api/v1/query?{urllib.parse.urlencode({'query': query})}"))["data"]["result"]
     return []
 
 
 @pytest.mark.cluster
 @needs_prometheus
-def test_every_query_of_every_panel_has_an_answer(seen, tmp_path):
-    session, run = seen
+def test_every_query_of_every_panel_has_an_answer(cluster_and_run, tmp_path):
+    session, run = cluster_and_run
     subprocess.run([str(PROMTOOL), "check", "config", HERE / "prometheus.yml"], check=True, capture_output=True)
     shipped = (HERE / "prometheus.yml").read_text()
-    assert shipped.count("127.0.0.1:8787") == 3, "in a comment, and in both places that it speaks of"
-    # As its README says; and scraped more often, so that a rate is known soon.
+    assert shipped.count("127.0.0.1:8787") == 3, "in both targets, and in the comment about them"
+    # With the address replaced, as the README says, and scraped more often, so that there is a rate soon.
     text = shipped.replace("127.0.0.1:8787", urllib.parse.urlsplit(session.dashboard).netloc).replace(": 5s", ": 1s")
     (tmp_path / "prometheus.yml").write_text(text)
     values = {
         **{"$run": run, "$worker": ".*", "$metric": "log_loss"},
         **{"$__rate_interval": "10s", "$__range": "30s", " or vector(0)": ""},
     }
-    waiting = {}
+    waiting = set()
     for path in BOARDS:
         for title, query in queries(path):
             for name, value in values.items():
                 query = query.replace(name, value)
-            asked = re.sub(r"^query_result\((.*)\)$", r"\1", query)
-            waiting[path.stem, title, re.sub(r"^label_values\((.*), \w+\)$", r"\1", asked)] = []
+            bare_query = re.sub(r"^query_result\((.*)\)$", r"\1", query)
+            waiting.add((path.stem, title, re.sub(r"^label_values\((.*), \w+\)$", r"\1", bare_query)))
     with prometheus(tmp_path / "prometheus.yml") as address:
         deadline = time.monotonic() + 40
         answers: dict = {}
         while waiting and time.monotonic() < deadline:
             time.sleep(0.5)
-            answers |= {one: found for one in waiting if (found := ask(address, one[2]))}
-            waiting = {one: found for one, found in waiting.items() if one not in answers}
+            answers |= {panel: samples for panel in waiting if (samples := run_query(address, panel[2]))}
+            waiting -= answers.keys()
         assert not waiting
-    by_title = {title: found for (_, title, _), found in answers.items()}
-    assert [float(found["value"][1]) for found in by_title["Processes that do not answer"]] == [0.0]
-    assert [float(found["value"][1]) for found in by_title["Run"]] == [0.0]
-    assert {found["metric"]["stage"]: float(found["value"][1]) for found in by_title["Progress of the stages"]} == {
+    by_title = {title: samples for (_, title, _), samples in answers.items()}
+    assert [float(sample["value"][1]) for sample in by_title["Processes that do not answer"]] == [0.0]
+    assert [float(sample["value"][1]) for sample in by_title["Run"]] == [0.0]
+    assert {sample["metric"]["stage"]: float(sample["value"][1]) for sample in by_title["Progress of the stages"]} == {
         "statistics": 1.0,
         "train": 1.0,
         "evaluate": 1.0,

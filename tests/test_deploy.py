@@ -1,4 +1,4 @@
-"""The files of dashboards/deploy: each by its own tool's validator, where that is here, and against this project."""
+"""The files of dashboards/deploy agree with this project, and with the validators of their tools that are installed."""
 
 import importlib.util
 import re
@@ -17,7 +17,7 @@ CLUSTER, JOB = yaml.safe_load_all((HERE / "kubernetes.yaml").read_text())
 
 
 def commands() -> list[list[str]]:
-    """How each of the files calls us."""
+    """The command that each of the files runs."""
     script = re.sub(r"\\\n", " ", (HERE / "slurm.sh").read_text())
     (line,) = re.findall(r"^pipeline .*", script, flags=re.MULTILINE)
     return [
@@ -28,15 +28,15 @@ def commands() -> list[list[str]]:
 
 
 @pytest.mark.parametrize("command", commands(), ids=["compose", "kubernetes", "slurm"])
-def test_they_call_the_command_as_it_is(command):
+def test_commands_have_only_options_that_exist(command):
     program, run, config, *options = command
     assert (program, run) == ("pipeline", "run")
     assert "my.toml" in config or config == '"$config"'
-    known = {option for parameter in main.commands[run].params for option in parameter.opts}
-    assert {option for option in options if option.startswith("--")} <= known
+    options_of_run = {option for parameter in main.commands[run].params for option in parameter.opts}
+    assert {option for option in options if option.startswith("--")} <= options_of_run
 
 
-def test_services_and_paths_that_they_name_are_there():
+def test_services_and_paths_that_are_named_exist():
     services = COMPOSE["services"]
     assert "tcp://scheduler:8786" in services["worker"]["command"]
     assert "tcp://scheduler:8786" in services["run"]["command"]
@@ -45,13 +45,15 @@ def test_services_and_paths_that_they_name_are_there():
     for line in re.findall(r"^COPY (.*) \S+$", (HERE / "Dockerfile").read_text(), flags=re.MULTILINE):
         assert all((HERE / build["context"] / name).exists() for name in line.split())
     (address,) = [part for part in commands()[1] if part.startswith("tcp://")]
-    assert address == f"tcp://{CLUSTER['metadata']['name']}-scheduler:8786"  # as the operator names the service
+    assert (
+        address == f"tcp://{CLUSTER['metadata']['name']}-scheduler:8786"
+    )  # the name that the operator gives to the service
     assert all(
         f"]({name.name})" in (HERE / "README.md").read_text() for name in HERE.iterdir() if name.name != "README.md"
     )
 
 
-def test_the_compose_file_is_valid_to_docker_compose():
+def test_compose_file_is_valid_to_docker_compose():
     for tool in (["docker", "compose"], ["docker-compose"]):
         if (
             shutil.which(tool[0])
@@ -59,20 +61,20 @@ def test_the_compose_file_is_valid_to_docker_compose():
         ):
             break
     else:
-        pytest.skip("no docker compose here")
-    done = subprocess.run(
+        pytest.skip("docker compose is not installed")
+    result = subprocess.run(
         [*tool, "-f", str(HERE / "compose.yaml"), "config", "--quiet"], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
 
 
-def test_the_cluster_is_valid_to_the_operators_own_schema():
-    found = importlib.util.find_spec("dask_kubernetes")
-    if found is None or importlib.util.find_spec("jsonschema") is None:
+def test_kubernetes_cluster_is_valid_to_the_schema_of_the_operator():
+    spec = importlib.util.find_spec("dask_kubernetes")
+    if spec is None or importlib.util.find_spec("jsonschema") is None:
         pytest.skip("needs the packages dask-kubernetes, which has the schema, and jsonschema")
     import jsonschema
 
-    file = next(Path(found.origin).parent.rglob("crds/daskcluster.yaml"))
+    file = next(Path(spec.origin).parent.rglob("crds/daskcluster.yaml"))
     definition = yaml.safe_load(file.read_text())
     (version,) = (v for v in definition["spec"]["versions"] if v["name"] == CLUSTER["apiVersion"].rpartition("/")[2])
     assert definition["spec"]["names"]["kind"] == CLUSTER["kind"]
@@ -83,11 +85,11 @@ def test_the_cluster_is_valid_to_the_operators_own_schema():
         jsonschema.Draft202012Validator(schema).validate(broken)
 
 
-def test_the_script_is_one_that_bash_understands():
+def test_slurm_script_is_valid_bash_and_asks_for_its_resources():
     script = str(HERE / "slurm.sh")
     assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
-    asked = re.findall(r"^#SBATCH --([\w-]+)=\S+$", Path(script).read_text(), flags=re.MULTILINE)
-    assert {"ntasks", "cpus-per-task", "time"} <= set(asked)
+    resources = re.findall(r"^#SBATCH --([\w-]+)=\S+$", Path(script).read_text(), flags=re.MULTILINE)
+    assert {"ntasks", "cpus-per-task", "time"} <= set(resources)
     if shutil.which("shellcheck"):
-        done = subprocess.run(["shellcheck", script], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout
+        result = subprocess.run(["shellcheck", script], capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stdout

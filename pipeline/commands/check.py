@@ -36,7 +36,10 @@ def check(
     monitor = monitor or Monitor()
     settings = load_settings(config, overrides, options)
     plan = make_plan(settings)
-    with open_session(settings, monitor) as session, shuffle_join.joined(session.client, plan, config) as (going_on, _):
+    with (
+        open_session(settings, monitor) as session,
+        shuffle_join.shuffle_large_joins(session.client, plan, config) as (going_on, _),
+    ):
         plan = plan if going_on is plan.config else with_joined_data(plan, going_on)
         summary = explore(for_exploration(plan), session, monitor)
     found = findings(summary, plan)
@@ -47,8 +50,8 @@ def check(
         power = f"{column['predicts']:.3f}"
         warning = "; ".join(column["warnings"])
         table.add_row(name, column["type"], f"{column['missing']:.1%}", column["shown"], power, warning)
-    monitor.say(f"rows        {found['rows']['read']:,}, {found['rows']['rejected']:,} of them rejected")
-    monitor.say(f"label       {settings.data.label}: {found['label']}")
+    monitor.print(f"rows        {found['rows']['read']:,}, {found['rows']['rejected']:,} of them rejected")
+    monitor.print(f"label       {settings.data.label}: {found['label']}")
     monitor.console.print(table)
     return found
 

@@ -37,7 +37,10 @@ def evaluate(
     trained = persistence.load(model)
     known = TrainedModel.of(trained)
     plan = make_plan(settings, known)
-    with open_session(settings, monitor) as session, shuffle_join.joined(session.client, plan, model) as (going_on, _):
+    with (
+        open_session(settings, monitor) as session,
+        shuffle_join.shuffle_large_joins(session.client, plan, model) as (going_on, _),
+    ):
         plan = plan if going_on is plan.config else with_joined_data(plan, going_on, known)
         plan = with_all_rows_tested(plan) if every else plan
         evaluation = evaluate_saved_model(plan, session, monitor, trained)

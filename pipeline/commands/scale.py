@@ -114,7 +114,7 @@ def scale(
             }
         )
     fixed = found["fixed"]
-    monitor.say("")
+    monitor.print("")
     facts = {"fixed": f"{fixed['startup']:.1f} s to start, {fixed['plan']:.2f} s for the footers and the plan"}
     show_facts(monitor.console, facts | found["advice"] | {"folder": str(folder)})
     return found

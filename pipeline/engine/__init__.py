@@ -6,5 +6,5 @@ plugin are the only places that import `distributed`.
 
 May import: the rooms above it in `tests/test_layering.py`.
 
-To add another kind of cluster, see `cluster.scheduler_spec`.
+To add another kind of cluster (Kubernetes, SLURM, a cloud), see `cluster.remote_cluster`.
 """

@@ -226,7 +226,7 @@ def open_source(
     """The source of a plan's batches, packed as ``recipe`` says."""
     pack, config = partial(pack_batches, recipe=recipe), plan.config
     # What is read by one task lies together anyway, but lanes side by side should not all find theirs on one worker.
-    together = colocated_batches(plan.batches, config.train, session.threads) if session.places else []
+    together = colocated_batches(plan.batches, config.train, session.threads) if session.supports_affinity else []
     return BatchSource(
         session.client, pack, plan.meta, plan.batches, keep, together, config.cluster.retries, run, per_read
     )

@@ -1,7 +1,7 @@
-"""Joins of two large tables: both are shuffled by the key, once, by Dask; the run then goes on from what comes out.
+"""Joins of two large tables: Dask shuffles both by the key, once, and the run goes on with what is written.
 
-What comes out is a folder of Parquet files beside the run folder, which is removed at the end: every row of the
-data, in its order within each file, with the joined columns and whether it found a match.
+Written is a folder of Parquet files near the run folder, removed at the end. It has every row of the data, in the
+order of the data within each file, with the joined columns and a column that says whether the row had a match.
 """
 
 import contextlib
@@ -27,71 +27,84 @@ from pipeline.io.reader import ReadSpec, empty_frame, read_batch, without_catego
 from pipeline.planning.plan import Plan
 from pipeline.preparation.joins import matched_column
 
-ORDER = "__order__"
-# A row's place: the batch's number above, the row's below.
+# A row's position in the data, in a column that exists only within the shuffle: it puts rows back in order. The upper
+# bits are the batch's number, the lower ones the row's within the batch.
+ROW_POSITION = "__row_position__"
 ROW_BITS = 32
 
 
 @contextlib.contextmanager
-def joined(client: Client, plan: Plan, beside: Path) -> Iterator[tuple[cfg.Config, int]]:
-    """The config to go on with, and how many rows the filters left behind; without large joins, the plan's own.
+def shuffle_large_joins(client: Client, plan: Plan, sibling: Path) -> Iterator[tuple[cfg.Config, int]]:
+    """Join all tables marked as large; yield the config to go on with, and how many rows `data.filters` dropped.
+
+    Without such a table, yield the plan's own config.
+
+    Parameters
+    ----------
+    sibling
+        A path; the joined files are written into a new folder beside it.
 
     Raises
     ------
     DataError
-        A key stands twice in a joined table.
+        A large table has a key twice.
     """
-    large = [join for join in plan.config.data.join if join.large is True]
-    if not large:
+    joins = [join for join in plan.config.data.join if join.large is True]
+    if not joins:
         yield plan.config, 0
         return
-    folder = beside.resolve().parent / f".joined.{uuid.uuid4().hex[:8]}"
+    folder = sibling.resolve().parent / f".joined.{uuid.uuid4().hex[:8]}"
     folder.mkdir(parents=True)
     try:
         with dask.config.set({"dataframe.convert-string": False}):
-            rows = _shuffle(client, plan, large, folder)
+            rows = _write_joined(client, plan, joins, folder)
         data = structs.replace(plan.config.data, path=str(folder), filters=[])
         yield structs.replace(plan.config, data=data), plan.rows - rows
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _shuffle(client: Client, plan: Plan, joins: Sequence[cfg.JoinConfig], folder: Path) -> int:
-    """Join and write all rows; their number."""
-    frame = _frames(plan.batches, plan.recipe.read_spec, numbered=True)
+def _write_joined(client: Client, plan: Plan, joins: Sequence[cfg.JoinConfig], folder: Path) -> int:
+    """Join and write all rows; return their number."""
+    rows = _dask_frame(plan.batches, plan.recipe.read_spec, with_position=True)
     for join in joins:
-        table = open_dataset(join.path, storage=plan.config.data.storage_options)
-        wanted = ReadSpec.of(table, pa.schema([table.schema.field(c) for c in [*join.on, *join.columns]]))
-        other = _frames(form_batches(table, "auto", wanted.schema), wanted, numbered=False).dropna(subset=join.on)
+        dataset = open_dataset(join.path, storage=plan.config.data.storage_options)
+        schema = pa.schema([dataset.schema.field(name) for name in [*join.on, *join.columns]])
+        spec = ReadSpec.of(dataset, schema)
+        table = _dask_frame(form_batches(dataset, "auto", schema), spec, with_position=False)
         names = {column: f"{join.prefix}{column}" for column in join.columns}
-        other = other.rename(columns=names).assign(**{matched_column(join): True})
-        frame = frame.merge(other, on=join.on, how="left")
-    parts = [
-        dask.delayed(_write)(part, str(folder / f"part-{i:05d}.parquet"), [matched_column(j) for j in joins])
-        for i, part in enumerate(frame.to_delayed())
+        table = table.dropna(subset=join.on).rename(columns=names).assign(**{matched_column(join): True})
+        rows = rows.merge(table, on=join.on, how="left")
+    matched = [matched_column(join) for join in joins]
+    written = [
+        dask.delayed(_write_partition)(partition, str(folder / f"part-{i:05d}.parquet"), matched)
+        for i, partition in enumerate(rows.to_delayed())
     ]
-    return int(sum(client.gather(client.compute(parts))))
+    return int(sum(client.gather(client.compute(written))))
 
 
-def _frames(batches: Sequence[Batch], spec: ReadSpec, numbered: bool) -> dd.DataFrame:
+def _dask_frame(batches: Sequence[Batch], spec: ReadSpec, with_position: bool) -> dd.DataFrame:
     meta = without_categories(empty_frame(spec.schema))
-    if numbered:
-        meta = meta.assign(**{ORDER: pd.Series(dtype="int64")})
-    return dd.from_map(_read, list(batches), spec=spec, numbered=numbered, meta=meta, label="read")
+    if with_position:
+        meta = meta.assign(**{ROW_POSITION: pd.Series(dtype="int64")})
+    options = {"spec": spec, "with_position": with_position}
+    return dd.from_map(_read_partition, list(batches), meta=meta, label="read", **options)
 
 
-def _read(batch: Batch, spec: ReadSpec, numbered: bool) -> pd.DataFrame:
+def _read_partition(batch: Batch, spec: ReadSpec, with_position: bool) -> pd.DataFrame:
     frame = without_categories(read_batch(batch, spec).frame)
+    if not with_position:
+        return frame
     first = batch.number << ROW_BITS
-    return frame.assign(**{ORDER: np.arange(first, first + len(frame))}) if numbered else frame
+    return frame.assign(**{ROW_POSITION: np.arange(first, first + len(frame))})
 
 
-def _write(frame: pd.DataFrame, path: str, matched: Sequence[str]) -> int:
-    """One partition in the order of the data, whoever sent its rows first."""
-    frame = frame.sort_values(ORDER, kind="stable")
-    if not frame[ORDER].is_unique:
+def _write_partition(frame: pd.DataFrame, path: str, matched: Sequence[str]) -> int:
+    """Write one partition in the order of the data, without the rows' positions; return the number of rows."""
+    frame = frame.sort_values(ROW_POSITION, kind="stable")
+    if not frame[ROW_POSITION].is_unique:
         raise DataError("data.join: a key of a large table stands there twice; a join needs unique keys.")
-    found = {name: frame[name].notna() for name in matched}
-    table = pa.Table.from_pandas(frame.drop(columns=ORDER).assign(**found), preserve_index=False)
+    has_match = {name: frame[name].notna() for name in matched}
+    table = pa.Table.from_pandas(frame.drop(columns=ROW_POSITION).assign(**has_match), preserve_index=False)
     pq.write_table(table, path)
     return len(frame)

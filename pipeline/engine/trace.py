@@ -11,7 +11,7 @@ from distributed import Client, performance_report
 
 from pipeline.engine.cluster.local_threads import ThreadPoolClient
 from pipeline.io.redact import redact
-from pipeline.monitoring.task_timing import kind_of
+from pipeline.monitoring.task_timing import task_kind
 
 REPORT, TASKS = "dask-report.html", "trace.json"
 
@@ -54,7 +54,7 @@ def tasks_as_json(records: Iterable[Mapping[str, Any]], spans: Iterable[tuple[st
             workers[worker] = len(workers) + 1
             events.append(_name("process_name", workers[worker], 0, worker))
         thread = threads.setdefault((worker, record["thread"]), len(threads))
-        kind = kind_of(record["key"])
+        kind = task_kind(record["key"])
         for part in record["startstops"]:
             name = kind if part["action"] == "compute" else part["action"]
             told = {"key": str(record["key"]), "bytes": record.get("nbytes", 0)}

@@ -67,7 +67,7 @@ class HyperparameterSearch:
             metric = TrialMetric.of(plan.config.search.metric, trials, plan.config.evaluate.exact_rows)
             runner, scores = TrialRunner(context.tasks, metric, context.session.threads), self._checkpoint.load()
             if scores:
-                context.monitor.say(f"resuming    the search after {len(scores)} scores")
+                context.monitor.print(f"resuming    the search after {len(scores)} scores")
             _emit_scores(context.monitor, scores, metric)
             start = 0
             for rungs in brackets:

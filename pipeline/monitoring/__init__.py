@@ -1,9 +1,10 @@
 """Monitoring: what is visible while a run goes on.
 
-Belongs here: events and where they go (log lines, a listener), the progress bars, signals, and the page on Dask's
-dashboard.
+Belongs here: events and where they go (`event_log`, the dashboard), the progress bars, signals, and the page on Dask's
+dashboard. Figures and plots of a finished run belong in `reporting`.
 
 May import: `errors`, `io`, `config`.
 
-To send a notice at the end of a run, write a listener of `events` here.
+To send a notice at the end of a run (Slack, mail), write a file here like `event_log`: a function that is called with
+each event and acts on ``run_finished`` and ``run_failed``, subscribed in `cli` beside the log.
 """

@@ -9,43 +9,44 @@ from pathlib import Path
 from pipeline.errors import ConfigError
 from pipeline.monitoring.events import Event, Events
 
-# Standard logging, so that a program that calls us can send the lines wherever its own go.
+# A logger of Python's own, so that a program that calls us can send the lines to its own log.
 LOGGER = logging.getLogger("pipeline")
-LOGGER.addHandler(logging.NullHandler())  # else Python itself would print warnings and errors, bare
+LOGGER.addHandler(logging.NullHandler())  # without a handler, Python would print warnings and errors to stderr
+
+# The fields that every event has.
+COMMON_FIELDS = ("time", "run", "event", "level")
 
 
 class TextFormatter(logging.Formatter):
-    """``12:30:05 info stage_started stage=train batches=48``; texts with blanks are quoted."""
+    """Formats an event as ``12:30:05 info    stage_started stage=train batches=48``; texts with blanks are quoted."""
 
     def format(self, record: logging.LogRecord) -> str:
         event: Event = record.__dict__["event"]
-        fields = " ".join(f"{key}={_word(value)}" for key, value in event.items() if key not in _HEAD)
+        fields = " ".join(f"{key}={_format_value(value)}" for key, value in event.items() if key not in COMMON_FIELDS)
         return f"{self.formatTime(record, '%H:%M:%S')} {event['level']:<7} {event['event']} {fields}".rstrip()
 
 
 class JsonFormatter(logging.Formatter):
-    """The event itself, as one line of JSON."""
+    """Formats an event as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
         return json.dumps(record.__dict__["event"])
 
 
-_HEAD = ("time", "run", "event", "level")
+def _format_value(value: object) -> str:
+    if not isinstance(value, str):
+        return json.dumps(value, separators=(",", ":"))
+    return json.dumps(value) if any(c.isspace() or c in '"=' for c in value) else value
 
 
-def _word(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
-    return json.dumps(text) if any(c.isspace() or c in '"=' for c in text) and isinstance(value, str) else text
-
-
-def log(event: Event) -> None:
-    """Pass an event on to the logger ``pipeline``: its level, and itself as the record's ``event``."""
+def log_event(event: Event) -> None:
+    """Pass an event to the logger ``pipeline``, with its level; the record's ``event`` is the event itself."""
     LOGGER.log(getattr(logging, event["level"].upper()), event["event"], extra={"event": event})
 
 
 @contextlib.contextmanager
-def logged(events: Events, verbose: bool = False, file: Path | None = None) -> Iterator[None]:
-    """Log what happens from here on: with ``verbose`` as lines on stderr, and to ``file`` as JSON, appended.
+def log_events(events: Events, verbose: bool = False, file: Path | None = None) -> Iterator[None]:
+    """Within the block, log every event: with ``verbose`` as lines on stderr, and appended to ``file`` as JSON.
 
     Raises
     ------
@@ -68,11 +69,10 @@ def logged(events: Events, verbose: bool = False, file: Path | None = None) -> I
         LOGGER.propagate = False
     for handler in handlers:
         LOGGER.addHandler(handler)
-    events.listeners.append(log)
     try:
-        yield
+        with events.subscribed(log_event):
+            yield
     finally:
-        events.listeners.remove(log)
         for handler in handlers:
             LOGGER.removeHandler(handler)
             handler.close()

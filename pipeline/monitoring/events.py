@@ -1,4 +1,4 @@
-"""Events: what happens during a run, one flat record each, for the log, the dashboard and whoever else listens."""
+"""Events: what happens during a run, as flat records for the log, the dashboard and any other listener."""
 
 import contextlib
 import time
@@ -13,11 +13,11 @@ Listener = Callable[[Event], None]
 
 
 class Events:
-    """Passes every event of one run on to all listeners, credentials hidden.
+    """Passes every event of one run to all listeners, without credentials.
 
     An event has ``time`` (Unix seconds), ``run`` (eight hexadecimal digits), ``event`` (its name), ``level``
-    ("debug", "info", "warning" or "error"), and fields of its own, all of which JSON can hold. A listener that
-    fails is told so, as an event, and not called again: no run ends because of one.
+    ("debug", "info", "warning" or "error"), and fields of its own, all of which can be written as JSON. A listener that
+    raises is removed, and an event reports that: no run fails because of a listener.
     """
 
     def __init__(self) -> None:
@@ -26,17 +26,17 @@ class Events:
 
     @contextlib.contextmanager
     def subscribed(self, listener: Listener | None) -> Iterator[None]:
-        """Within the block, tell ``listener`` too; None: nobody."""
+        """Within the block, call ``listener`` with every event; None: change nothing."""
         if listener is not None:
             self.listeners.append(listener)
         try:
             yield
         finally:
-            if listener in self.listeners:  # one that failed is not
+            if listener in self.listeners:  # one that raised is no longer
                 self.listeners.remove(listener)
 
     def emit(self, event: str, level: str = "info", **fields: Any) -> None:
-        """Tell all listeners, in the order in which they came."""
+        """Call all listeners with an event, in the order of their subscription."""
         record = redact({"time": round(time.time(), 3), "run": self.run, "event": event, "level": level, **fields})
         for listener in list(self.listeners):
             try:

@@ -1,47 +1,91 @@
-"""What a person sees on stderr while the run goes on, and how long each stage took."""
+"""What a user sees on stderr while the run goes on, and how long each stage took."""
 
 import contextlib
 import math
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from pipeline.io.redact import redact
 from pipeline.monitoring.events import Events
+from pipeline.monitoring.signals import Interrupt
 
-# Seconds between two events that tell how far a stage has come.
-PACE = 0.5
+# Seconds between two `progress` events of a stage.
+PROGRESS_SECONDS = 0.5
+
+
+class StageTime(NamedTuple):
+    """When a stage began and ended, in Unix seconds."""
+
+    stage: str
+    begin: float
+    end: float
 
 
 class Monitor:
-    """Prints to stderr, tells of events, and keeps the seconds of each stage; ``quiet`` prints nothing.
+    """Prints to stderr, emits events, and keeps the seconds of each stage.
 
-    ``started`` is `time.perf_counter` when the command began.
+    Parameters
+    ----------
+    started
+        `time.perf_counter` when the command began; now, if left out.
+    quiet
+        Print nothing.
+    events
+        Where events go; new ones, if left out.
+    on_task_done
+        Called after every task that was waited for; what it raises ends the run.
     """
 
-    def __init__(self, started: float | None = None, quiet: bool = False):
-        self.started, self.events = time.perf_counter() if started is None else started, Events()
+    def __init__(
+        self,
+        started: float | None = None,
+        quiet: bool = False,
+        events: Events | None = None,
+        on_task_done: Callable[[], None] = lambda: None,
+    ):
+        self.started = time.perf_counter() if started is None else started
+        self.events = Events() if events is None else events
         width = None if sys.stderr.isatty() else 120
         self.console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True, width=width)
         self.seconds: dict[str, float] = {}
-        self.spans: list[tuple[str, float, float]] = []
-        """Every stage that is over: its name, begin and end in Unix seconds."""
-        self.current = ""
-        """The stage that is under way."""
-        self.on_task_done: Callable[[], None] = lambda: None
-        """Called after every task that is waited for; what it raises ends the run."""
+        """Of each stage, and of the startup."""
+        self.stage_times: list[StageTime] = []
+        """Of every stage that is over."""
+        self.current_stage = ""
+        self._on_task_done = on_task_done
 
-    def say(self, text: str) -> None:
+    def print(self, text: str) -> None:
+        """Print a line, without credentials."""
         self.console.print(redact(text), markup=False)
+
+    def end_startup(self) -> None:
+        """Note that everything before the first stage is done."""
+        self.seconds["startup"] = time.perf_counter() - self.started
+
+    def on_task_done(self) -> None:
+        """Note that a task was waited for; an interrupt that Python has lost is raised here."""
+        self._on_task_done()
+
+    @contextlib.contextmanager
+    def interruptible(self, deferring_stage: str | None = None) -> Iterator[Interrupt]:
+        """Within the block, end the run at ctrl-C or SIGTERM; in ``deferring_stage`` the first one only requests it."""
+        interrupt = Interrupt(self.print, lambda: self.current_stage == deferring_stage)
+        outer, self._on_task_done = self._on_task_done, interrupt.reraise_if_lost
+        try:
+            with interrupt.handled():
+                yield interrupt
+        finally:
+            self._on_task_done = outer
 
     @contextlib.contextmanager
     def stage(self, name: str, batches: int) -> Iterator["StageProgress"]:
-        """Time a stage and show its bar: batches done, rows a second, time left."""
-        begin, self.current = time.perf_counter(), name
+        """Time a stage and show its bar: batches done, rows per second, time left."""
+        begin, self.current_stage = time.perf_counter(), name
         self.events.emit("stage_started", stage=name, batches=batches)
         columns = (
             TextColumn("{task.description:<11}"),
@@ -51,23 +95,23 @@ class Monitor:
             TimeRemainingColumn(),
         )
         with Progress(*columns, console=self.console) as bar:
-            stage = StageProgress(bar, bar.add_task(name, total=batches, speed="-"), self)
+            progress = StageProgress(name, bar, bar.add_task(name, total=batches, speed="-"), self.events)
             try:
-                yield stage
+                yield progress
             finally:
                 seconds = time.perf_counter() - begin
                 self.seconds[name] = self.seconds.get(name, 0.0) + seconds
-                self.spans.append((name, time.time() - seconds, time.time()))
-                self.current = ""
-                stage.emit("stage_finished", seconds=round(seconds, 3))
+                self.stage_times.append(StageTime(name, time.time() - seconds, time.time()))
+                self.current_stage = ""
+                progress.emit("stage_finished", seconds=round(seconds, 3))
 
 
 class StageProgress:
     """The bar of one stage, and its events."""
 
-    def __init__(self, bar: Progress, task: TaskID, monitor: Monitor):
-        self._bar, self._task, self._monitor, self._name = bar, task, monitor, monitor.current
-        self._batches, self._rows, self._begin, self._told = 0, 0, time.perf_counter(), -math.inf
+    def __init__(self, stage: str, bar: Progress, task: TaskID, events: Events):
+        self._stage, self._bar, self._task, self._events = stage, bar, task, events
+        self._batches, self._rows, self._begin, self._last_event = 0, 0, time.perf_counter(), -math.inf
 
     def skip(self, batches: int) -> None:
         """Count batches that an earlier run has done."""
@@ -75,14 +119,14 @@ class StageProgress:
         self._bar.update(self._task, advance=batches)
 
     def emit(self, event: str, level: str = "info", **fields: Any) -> None:
-        """An event of this stage, with how far it has come."""
-        self._monitor.events.emit(event, level, stage=self._name, done=self._batches, rows=self._rows, **fields)
+        """Emit an event of this stage, with the batches and rows done so far."""
+        self._events.emit(event, level, stage=self._stage, done=self._batches, rows=self._rows, **fields)
 
     def advance(self, batches: int, rows: int) -> None:
         """Count batches and rows that are done."""
         self._batches, self._rows = self._batches + batches, self._rows + rows
         speed = self._rows / (time.perf_counter() - self._begin)
         self._bar.update(self._task, advance=batches, speed=f"{speed:,.0f}")
-        if batches and time.perf_counter() - self._told > PACE:
-            self._told = time.perf_counter()
+        if batches and time.perf_counter() - self._last_event > PROGRESS_SECONDS:
+            self._last_event = time.perf_counter()
             self.emit("progress", "debug")

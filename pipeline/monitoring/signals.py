@@ -10,17 +10,24 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupt:
-    """Turns both signals into `KeyboardInterrupt`; while ``deferring`` says so, the first one is only noted.
+    """Turns both signals into `KeyboardInterrupt`; the first one is deferred while ``should_defer`` returns True.
 
-    Python lets the main thread alone handle signals: elsewhere nothing is changed.
+    Python lets only the main thread handle signals: in any other thread nothing is changed.
+
+    Parameters
+    ----------
+    notify
+        Called with a line for the user when a signal is deferred.
+    should_defer
+        Whether a signal that comes now should wait for `raise_if_requested`.
     """
 
-    def __init__(self, say: Callable[[str], None], deferring: Callable[[], bool]):
-        self._say, self._deferring, self.asked = say, deferring, False
+    def __init__(self, notify: Callable[[str], None], should_defer: Callable[[], bool]):
+        self._notify, self._should_defer, self._requested = notify, should_defer, False
 
     @contextlib.contextmanager
     def handled(self) -> Iterator["Interrupt"]:
-        """Handle the signals from here on, and as before afterwards."""
+        """Within the block, handle the signals; afterwards put the handlers from before back."""
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
@@ -32,29 +39,29 @@ class Interrupt:
                 signal.signal(number, handler)
 
     def raise_if_requested(self) -> None:
-        """Stop here, where nothing is lost, if that was asked for.
+        """End the run here, where nothing is lost, if a signal came.
 
         Raises
         ------
         KeyboardInterrupt
-            It was.
+            A signal came.
         """
-        if self.asked:
+        if self._requested:
             raise KeyboardInterrupt
 
     def reraise_if_lost(self) -> None:
-        """Raise again what was lost: Python only prints what is raised in a ``__del__`` or a callback of its own.
+        """Raise again what was lost: Python only prints an error in a ``__del__``, or in a callback of its own.
 
         Raises
         ------
         KeyboardInterrupt
             A signal came, and was not deferred.
         """
-        if self.asked and not self._deferring():
+        if self._requested and not self._should_defer():
             raise KeyboardInterrupt
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        again, self.asked = self.asked, True
-        if again or not self._deferring():
+        second, self._requested = self._requested, True
+        if second or not self._should_defer():
             raise KeyboardInterrupt
-        self._say("stopping after this round; once more to stop at once")
+        self._notify("stopping after this round; once more to stop at once")

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 from pipeline.engine.cluster.probe import Probe
-from pipeline.monitoring.task_timing import cost, kind_of
+from pipeline.monitoring.task_timing import task_kind, work_by_stage
 from pipeline.scaling_study.graph import Graph, Shape, build
 from pipeline.scaling_study.simulate import Costs
 from pipeline.scaling_study.task_kinds import CLIENT, HAND_OVER, KIND, KINDS, PICK, READ, SEND, TRAIN
@@ -61,7 +61,7 @@ class Observation:
 
     def work_by_stage(self) -> dict[str, float]:
         """The same, by stage."""
-        return {name: stage["compute"] for name, stage in cost(self.records)["stages"].items()}
+        return {name: stage["compute"] for name, stage in work_by_stage(self.records)["stages"].items()}
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def timings(graph: Graph, records: Iterable[Mapping[str, Any]]) -> Timings | Non
     submitted = graph.submitted
     for record in records:
         key = record["key"]
-        kind = KIND.get(kind_of(key))
+        kind = KIND.get(task_kind(key))
         if kind is None or kind in (READ, PICK):
             continue
         count = int(key.split("-", 3)[2])
@@ -142,7 +142,7 @@ def calibrate(runs: Sequence[Observation], probe: Probe, most_rows: int = 2**62)
                     fetched[kind] += times.transfer[task]
                     fetches[kind] += _lacking(graph, int(task), run.workers)
         for record in run.records:
-            kind = {"read": READ, "pick": PICK}.get(kind_of(record["key"]), -1)
+            kind = {"read": READ, "pick": PICK}.get(task_kind(record["key"]), -1)
             if kind >= 0:  # which of the graph's it is, nothing tells
                 alike = graph.kind == kind
                 sizes[kind].append(float(graph.size[alike].mean()))

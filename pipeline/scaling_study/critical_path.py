@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
-from pipeline.monitoring.task_timing import STAGE_OF, kind_of
+from pipeline.monitoring.task_timing import STAGE_BY_KIND, task_kind
 
 # What the time of a run goes to. Merges are those of all trees; to "client" belongs what it does, or Dask on its
 # behalf, while no task can begin.
@@ -66,8 +66,8 @@ def path(records: Iterable[Mapping[str, Any]], begin: float, end: float) -> dict
 
 def _tasks(records: Iterable[Mapping[str, Any]]) -> Iterable[_Task]:
     for record in records:
-        kind = kind_of(record["key"])
-        stage = STAGE_OF.get(kind, "other")
+        kind = task_kind(record["key"])
+        stage = STAGE_BY_KIND.get(kind, "other")
         part = "merge" if kind.startswith("merge-") else stage if stage in PARTS else "client"
         transfer = sum(p["stop"] - p["start"] for p in record["startstops"] if p["action"] == "transfer")
         for p in record["startstops"]:

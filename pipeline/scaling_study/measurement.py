@@ -105,9 +105,7 @@ def observe(plan: Plan, session: Session, monitor: Monitor, modules: Sequence[st
         Of the `Observation`.
     """
     client = session.client
-    inner = Monitor(quiet=True)
-    inner.events = monitor.events
-    inner.on_task_done = monitor.on_task_done
+    inner = Monitor(quiet=True, events=monitor.events, on_task_done=monitor.on_task_done)
     forget_modules(client, modules)
     wait_until_idle(client)
     before, begin = cpu_seconds(client), time.time()

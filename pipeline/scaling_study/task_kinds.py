@@ -1,6 +1,6 @@
 """Kinds of tasks, by number."""
 
-# What tasks do, as `cost.kind_of` calls them; from `CLIENT` on what the client does between them, while it waits.
+# What tasks do, as `task_timing.task_kind` calls them; from `CLIENT` on what the client does while it waits.
 KINDS = (
     *("read", "pick", "send", "statistics", "merge-statistics", "train", "losses", "merge-share", "merge-lanes"),
     *("merge-hand_over", "evaluate", "merge-evaluate", "importance"),

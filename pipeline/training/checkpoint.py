@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, fields
 from importlib.metadata import version
 from typing import Any
 
-from pipeline.engine.cluster.version_check import EXACT
 from pipeline.errors import DataError
 from pipeline.io.run_folder import CHECKPOINT_FOLDER, RunFolder
 from pipeline.models import persistence
@@ -176,7 +175,7 @@ def check_sources(
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that compute."""
-    return {"python": platform.python_version(), **{name: version(name) for name in EXACT}}
+    return {"python": platform.python_version(), **{name: version(name) for name in NUMERIC_PACKAGES}}
 
 
 def _digest(content: bytes) -> str:

@@ -101,7 +101,7 @@ def run_stages(
 
         note = training_note(run.new_estimator(), len(run.training_batches), plan.config.train.lanes)
         if note:
-            monitor.say(f"training    {note}")
+            monitor.print(f"training    {note}")
         batch_encoder = BatchEncoder(fitted_state.encoder, target.classes, plan.config.train.seed)
         train_model(run, source, batch_encoder, target, training, ledger.to_train, on_round)
         evaluator = make_evaluator(run, source, training.lane, batch_encoder, target)

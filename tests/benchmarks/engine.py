@@ -78,7 +78,6 @@ def measure(client: Client, scheduler: psutil.Process, number: int, keep: bool, 
     me, tasks_before = psutil.Process(), total(client)
     sizes = {"client": me.memory_info().rss, "scheduler": scheduler.memory_info().rss}
     peaks = dict(sizes)
-    monitor = Monitor(quiet=True)
 
     def look() -> None:
         look.calls += 1  # type: ignore[attr-defined]
@@ -87,7 +86,7 @@ def measure(client: Client, scheduler: psutil.Process, number: int, keep: bool, 
                 peaks[name] = max(peaks[name], process.memory_info().rss)
 
     look.calls = 0  # type: ignore[attr-defined]
-    monitor.on_task_done = look
+    monitor = Monitor(quiet=True, on_task_done=look)
     batches = [Empty(n) for n in range(number)]
     per_task = 1 if alone else SEGMENT
     tasks = TaskRunner(client, FAN_IN, 2, "engine", [1] * number, per_task)

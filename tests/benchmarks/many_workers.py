@@ -19,7 +19,8 @@ from distributed import Client, LocalCluster
 
 from pipeline import config as cfg
 from pipeline.engine import batch_schedule, batch_source
-from pipeline.engine.cluster import forkserver, session
+from pipeline.engine.cluster import forkserver
+from pipeline.engine.cluster.local_cluster import dask_settings
 from pipeline.engine.cluster.probe import probe
 from pipeline.engine.cluster.session import Session
 from pipeline.engine.cluster.worker_affinity import release_lost_affinity
@@ -88,7 +89,7 @@ def session_of(workers: int, stack: Any) -> Session:
     import dask
 
     forkserver.start()
-    stack.enter_context(dask.config.set(session._local_settings(cfg.ClusterConfig()) | QUIET))
+    stack.enter_context(dask.config.set(dask_settings(cfg.ClusterConfig()) | QUIET))
     made = stack.enter_context(
         LocalCluster(
             n_workers=workers,
@@ -102,7 +103,7 @@ def session_of(workers: int, stack: Any) -> Session:
     client = stack.enter_context(Client(made))
     client.wait_for_workers(workers, timeout=300)
     client.get_task_stream(start=time.time())
-    return Session(client, workers, workers, 0, places=release_lost_affinity(client))
+    return Session(client, workers, workers, 0, supports_affinity=release_lost_affinity(client))
 
 
 def run(plan: Plan, workers: int, repeats: int) -> tuple[Any, list[Any]]:

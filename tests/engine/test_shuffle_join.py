@@ -1,6 +1,4 @@
-"""A join of two large tables equals pandas' merge, is counted, and leaves nothing behind."""
-
-import time
+"""A join of two large tables equals pandas' merge, is counted, and leaves no files."""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +9,7 @@ from pipeline.commands.check import check
 from pipeline.commands.evaluate import evaluate
 from pipeline.commands.run import run
 from pipeline.config import dump
-from pipeline.engine.shuffle_join import joined
+from pipeline.engine.shuffle_join import shuffle_large_joins
 from pipeline.errors import DataError
 from pipeline.models.persistence import fingerprint
 from pipeline.monitoring.progress import Monitor
@@ -41,70 +39,69 @@ def settings(folder, large=True, **join):
     return cfg.parse({"data": data, "features": {"numeric": ["x", "age"], "categorical": ["town"]}})
 
 
-def test_a_large_join_is_pandas_merge(session, tables):
+def test_large_join_equals_pandas_merge(session, tables):
     frame, users, folder = tables
     plan = make_plan(settings(folder))
     assert any(line.startswith("shuffle") for line in describe_plan(plan))
-    with joined(session.client, plan, folder / "run") as (going_on, dropped):
-        found = pd.read_parquet(going_on.data.path)
-        again = with_joined_data(plan, going_on)
-        outcome = run_stages(again, session, Monitor(time.perf_counter(), quiet=True))
+    with shuffle_large_joins(session.client, plan, folder / "run") as (config, dropped):
+        joined = pd.read_parquet(config.data.path)
+        outcome = run_stages(with_joined_data(plan, config), session, Monitor(quiet=True))
     assert dropped == 0
     assert sorted(p.name for p in folder.iterdir()) == ["data", "users"]
     columns = ["x", "key", "y", "age", "town"]
-    wanted = frame.merge(users, on="key", how="left")
+    assert not [name for name in joined.columns if "position" in name]
+    expected = frame.merge(users, on="key", how="left")
     order = ["key", "x", "y"]
     pd.testing.assert_frame_equal(
-        found[columns].sort_values(order, ignore_index=True),
-        wanted[columns].sort_values(order, ignore_index=True),
+        joined[columns].sort_values(order, ignore_index=True),
+        expected[columns].sort_values(order, ignore_index=True),
         check_dtype=False,
     )
     assert outcome.unmatched == {"users": (~frame["key"].isin(users["key"])).sum()}
     assert outcome.ledger.read == 3_000
 
 
-def test_an_inner_one_rejects_and_counts_and_its_bits_are_always_the_same(session, tables):
+def test_inner_join_rejects_rows_without_match_and_repeats_its_bits(session, tables):
     frame, users, folder = tables
-    prints = []
+    fingerprints = []
     for _ in range(2):
         plan = make_plan(settings(folder, how="inner"))
-        with joined(session.client, plan, folder / "run") as (going_on, _):
-            outcome = run_stages(with_joined_data(plan, going_on), session, Monitor(time.perf_counter(), quiet=True))
-        prints.append(fingerprint(outcome.model))
-    assert prints[0] == prints[1]
+        with shuffle_large_joins(session.client, plan, folder / "run") as (config, _):
+            outcome = run_stages(with_joined_data(plan, config), session, Monitor(quiet=True))
+        fingerprints.append(fingerprint(outcome.model))
+    assert fingerprints[0] == fingerprints[1]
     assert outcome.ledger.reasons == {"no match in users": (~frame["key"].isin(users["key"])).sum()}
 
 
-def test_a_key_that_stands_twice_is_refused(session, tables):
+def test_key_that_a_large_table_has_twice_is_an_error(session, tables):
     _, users, folder = tables
     write(pd.concat([users, users.tail(1)]), folder / "users", 2)
     (folder / "users" / "part-002.parquet").unlink()
     with (
         pytest.raises(DataError, match="stands there twice"),
-        joined(session.client, make_plan(settings(folder)), folder / "run"),
+        shuffle_large_joins(session.client, make_plan(settings(folder)), folder / "run"),
     ):
         pass
     assert sorted(p.name for p in folder.iterdir()) == ["data", "users"]
 
 
-def test_a_small_table_may_be_a_folder_and_is_not_shuffled(session, tables):
+def test_small_table_is_not_shuffled(session, tables):
     frame, users, folder = tables
     plan = make_plan(settings(folder, large="auto"))
     assert plan.config.data.join[0].large is False
-    outcome = run_stages(plan, session, Monitor(time.perf_counter(), quiet=True))
+    outcome = run_stages(plan, session, Monitor(quiet=True))
     assert outcome.unmatched == {"users": (~frame["key"].isin(users["key"])).sum()}
 
 
-def test_evaluate_and_check_see_the_joined_columns_too(session, tables):
+def test_evaluate_and_check_use_the_joined_columns(session, tables):
     frame, users, folder = tables
     config = folder / "c.toml"
     config.write_text(dump(settings(folder)))
     address = {"scheduler": session.scheduler}
-    quiet = Monitor(time.perf_counter(), quiet=True)
-    trained = run(config, (), address, folder / "model", monitor=quiet)
-    found = evaluate(folder / "model", config, (), address, monitor=Monitor(time.perf_counter(), quiet=True))
-    assert found["metrics"] == trained["metrics"]
-    seen = check(config, (), address, Monitor(time.perf_counter(), quiet=True))
+    trained = run(config, (), address, folder / "model", monitor=Monitor(quiet=True))
+    evaluated = evaluate(folder / "model", config, (), address, monitor=Monitor(quiet=True))
+    assert evaluated["metrics"] == trained["metrics"]
+    checked = check(config, (), address, Monitor(quiet=True))
     missing = frame.merge(users, on="key", how="left")["age"].isna().mean()
-    assert seen["columns"]["age"]["missing"] == pytest.approx(missing)
+    assert checked["columns"]["age"]["missing"] == pytest.approx(missing)
     assert sorted(p.name for p in folder.iterdir()) == ["c.toml", "data", "model", "users"]

@@ -8,7 +8,7 @@ import pytest
 from pipeline import config as cfg
 from pipeline.engine.trace import REPORT, reported, tasks_as_json
 from pipeline.monitoring.progress import Monitor
-from pipeline.monitoring.task_timing import cost
+from pipeline.monitoring.task_timing import work_by_stage
 from pipeline.planning.planner import make_plan
 from pipeline.training.run_stages import run_stages
 
@@ -42,8 +42,8 @@ def test_a_run_leaves_dasks_report_and_the_seconds_of_the_trace_are_those_of_the
     assert "Task Stream" in page
     assert "<script src=" not in page, "it needs nothing from the network"
     records = session.client.get_task_stream(start=begin)
-    events = json.loads(tasks_as_json(records, monitor.spans))["traceEvents"]
+    events = json.loads(tasks_as_json(records, monitor.stage_times))["traceEvents"]
     traced = sum(e["dur"] for e in events if e.get("cat") == "compute") / 1e6
-    spent = cost(records)["stages"]
+    spent = work_by_stage(records)["stages"]
     assert traced == pytest.approx(sum(stage["compute"] for stage in spent.values()), abs=0.01)
     assert [e["name"] for e in events if e.get("cat") == "stage"] == ["statistics", "train", "evaluate"]

@@ -1,10 +1,10 @@
-"""What the fault matrix injects with: a real multi-process cluster, and the bits of a run without a fault."""
+"""What the fault matrix shares: a cluster of processes, signals to its workers, the bits of a run without a fault."""
 
 import os
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from pipeline import config as cfg
 from pipeline.engine.cluster.session import Session, connect
 from pipeline.models import persistence
 from pipeline.monitoring.progress import Monitor
-from pipeline.monitoring.task_timing import kind_of
+from pipeline.monitoring.task_timing import task_kind
 from pipeline.planning.planner import make_plan
 from pipeline.training.run_stages import RunOutcome, run_stages
 from tests.conftest import table, write
@@ -31,16 +31,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def workers() -> Iterator[Session]:
-    """Two workers as the command starts them; whoever is killed comes back."""
+    """Two workers as the command starts them; one that is killed is started again."""
     with connect(cfg.ClusterConfig(workers=2, dashboard="127.0.0.1:0", worker_timeout=5)) as session:
         yield session
 
 
+@pytest.fixture(scope="module")
+def threads() -> Iterator[Session]:
+    """Threads of this process."""
+    with connect(cfg.ClusterConfig(workers=0)) as session:
+        yield session
+
+
+def on_threads_and_once_on_processes(cases: Iterable[str]) -> list[tuple[str, str]]:
+    """Each case with the fixture that it runs on: all on threads, which are faster, and the first on processes too."""
+    first, *others = cases
+    return [(first, "workers"), *((case, "threads") for case in (first, *others))]
+
+
 @pytest.fixture
 def unused_tcp_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])
 
 
 @pytest.fixture(scope="session")
@@ -49,15 +62,15 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def settings(folder: Path | str, changes: dict[str, Any] | None = None) -> cfg.Config:
-    """Four batches, two lanes, two rounds: every kind of task there is, and few of each."""
-    base: dict[str, Any] = {
+    """A config of four batches, two lanes and two rounds: a few tasks of every kind."""
+    raw: dict[str, Any] = {
         "data": {"path": str(folder), "label": "y", "batch_rows": 300},
         "train": {"lanes": 2, "round_batches": 2},
         "evaluate": {"bootstrap": 50, "slices": ["c"]},
     }
     for section, values in (changes or {}).items():
-        base[section] = {**base.get(section, {}), **values}
-    return cfg.parse(base)
+        raw[section] = {**raw.get(section, {}), **values}
+    return cfg.parse(raw)
 
 
 def execute(session: Session, config: cfg.Config) -> RunOutcome:
@@ -65,7 +78,7 @@ def execute(session: Session, config: cfg.Config) -> RunOutcome:
 
 
 def bits(outcome: RunOutcome) -> tuple[Any, ...]:
-    """What "the same bits" means: the model, every figure, and every row's fate."""
+    """What "the same bits" means: the model, every figure, and the role of every row."""
     return persistence.fingerprint(outcome.model), outcome.findings, outcome.training.progressive, outcome.ledger
 
 
@@ -74,33 +87,33 @@ def expected(workers: Session, data: Path) -> tuple[Any, ...]:
     return bits(execute(workers, settings(data)))
 
 
-def listener_on(address: str) -> int:
-    """The process that listens there."""
+def process_listening_on(address: str) -> int:
+    """The id of the process that listens on the address."""
     port = int(address.rpartition(":")[2])
     return next(c.pid for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.laddr.port == port)
 
 
-class Strike(SchedulerPlugin):
-    """Does something to the worker that is given the k-th task of the kind ``task``; counts the tasks."""
+class SignalWorker(SchedulerPlugin):
+    """Sends a signal to the worker that gets the k-th task of a kind; counts the tasks of that kind."""
 
     def __init__(self, session: Session, task: str, k: int, number: int = signal.SIGKILL):
         self.session, self.task, self.k, self.signal = session, task, k, number
-        self.name = f"strike-{task}-{k}"
+        self.name = f"signal-{task}-{k}"
         self.scheduler = session.client.cluster.scheduler
-        self.seen, self.struck, self.started = 0, 0, 0
+        self.tasks_seen = 0
+        self.pid = 0
+        """The process that got the signal."""
 
     def transition(self, key: Any, start: str, finish: str, *args: Any, **kwargs: Any) -> None:
-        if finish == "processing":
-            self.started += 1
-        if finish != "processing" or kind_of(key) != self.task:
+        if finish != "processing" or task_kind(key) != self.task:
             return
-        self.seen += 1
-        if self.seen >= self.k and not self.struck:
+        self.tasks_seen += 1
+        if self.tasks_seen >= self.k and not self.pid:
             self.address = self.scheduler.tasks[key].processing_on.address
-            self.struck = listener_on(self.address)
-            os.kill(self.struck, self.signal)
+            self.pid = process_listening_on(self.address)
+            os.kill(self.pid, self.signal)
 
-    def __enter__(self) -> "Strike":
+    def __enter__(self) -> "SignalWorker":
         self.session.client.wait_for_workers(2, timeout=60)
         self.scheduler.add_plugin(self)
         return self
@@ -108,7 +121,7 @@ class Strike(SchedulerPlugin):
     def __exit__(self, *_: object) -> None:
         self.scheduler.remove_plugin(self.name)
         deadline = time.monotonic() + 60
-        while self.struck and not psutil.pid_exists(self.struck) and self.address in self.scheduler.workers:
-            assert time.monotonic() < deadline, "the scheduler does not see that the worker is dead"
+        while self.pid and not psutil.pid_exists(self.pid) and self.address in self.scheduler.workers:
+            assert time.monotonic() < deadline, "the scheduler has not noticed that the worker is dead"
             time.sleep(0.01)
         self.session.client.wait_for_workers(2, timeout=60)

@@ -1,7 +1,7 @@
-"""Hosts on one machine: network namespaces, with cables between them that are slow, lose packets and can be cut.
+"""Hosts on one machine: network namespaces, with a network between them that is slow, loses packets and can be cut.
 
-netem would do that in the kernel, where it has been built in. Here every host has a TUN device, and a thread carries
-packets between them: whole ones, as the kernel cuts and checksums what goes to such a device.
+The kernel's netem does the same, but not every kernel has it. Here every host has a TUN device, and a thread carries
+packets between the devices.
 """
 
 import contextlib
@@ -20,22 +20,22 @@ from ipaddress import IPv4Address
 
 # Of linux/if_tun.h: a device of packets, without a header before each.
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
-LARGEST = 65_536
+MAX_PACKET_BYTES = 65_536
 
 
 class Unavailable(Exception):
-    """The system does not let us make hosts; says why."""
+    """The system does not allow network namespaces; the message says why."""
 
 
 class Network:
-    """Hosts at `addresses`, and what is between them.
+    """Hosts at `addresses`, and the network between them.
 
     Parameters
     ----------
     latency
         Seconds that a packet takes from one host to another.
     loss
-        The share of packets that get lost, by a generator with the seed `seed`.
+        The share of packets that are lost, by a random generator with this `seed`.
     """
 
     def __init__(self, addresses: Sequence[str], latency: float = 0.02, loss: float = 0.01, seed: int = 0):
@@ -45,17 +45,18 @@ class Network:
         self.carried = self.lost = 0
         self._devices: dict[bytes, int] = {}
         self._stop, self._stopped = os.pipe()
-        self._carrier = threading.Thread(target=self._carry, name="cables", daemon=True)
+        self._carrier = threading.Thread(target=self._carry, name="network", daemon=True)
 
     def within(self, address: str) -> tuple[str, ...]:
-        """What stands before a command that is to run on that host."""
+        """Return what stands before a command that runs on this host."""
         return ("ip", "netns", "exec", self.names[address])
 
     def cut(self, address: str) -> None:
-        """Take the host's cable out: nothing comes or goes, and nobody is told."""
+        """Drop all packets from and to the host."""
         self._cut.add(IPv4Address(address).packed)
 
     def mend(self, address: str) -> None:
+        """Undo `cut`."""
         self._cut.discard(IPv4Address(address).packed)
 
     def __enter__(self) -> "Network":
@@ -64,8 +65,8 @@ class Network:
         try:
             for address, name in self.names.items():
                 ip("netns", "add", name)
-                self._devices[IPv4Address(address).packed] = device(name)
-                # A device stays with whoever opened it, wherever it is moved to.
+                self._devices[IPv4Address(address).packed] = open_device(name)
+                # The device stays open in this process when it moves to another namespace.
                 ip("link", "set", name, "netns", name, "name", "eth0")
                 ip("-n", name, "addr", "add", f"{address}/24", "dev", "eth0")
                 ip("-n", name, "link", "set", "eth0", "up")
@@ -84,31 +85,31 @@ class Network:
     def _close(self) -> None:
         for name in self.names.values():
             subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
-        for opened in self._devices.values():
-            os.close(opened)
+        for device in self._devices.values():
+            os.close(device)
 
     def _carry(self) -> None:
-        """Read packets as they come, and hand each on when its time has come: in order, as all take as long."""
-        under_way: deque[tuple[float, bytes]] = deque()
+        """Read packets, and deliver each after the latency; all have the same, so their order stays."""
+        in_flight: deque[tuple[float, bytes]] = deque()
         while True:
-            wait = max(0.0, under_way[0][0] - time.monotonic()) if under_way else None
+            wait = max(0.0, in_flight[0][0] - time.monotonic()) if in_flight else None
             ready, _, _ = select.select([self._stop, *self._devices.values()], [], [], wait)
             if self._stop in ready:
                 return
             now = time.monotonic()
-            for packet in (packet for opened in ready for packet in waiting(opened)):
+            for packet in (packet for device in ready for packet in read_packets(device)):
                 self.carried += 1
                 lost = self._random.random() < self._loss
                 self.lost += lost
                 if not lost:
-                    under_way.append((now + self._latency, packet))
-            while under_way and under_way[0][0] <= now:
-                self._deliver(under_way.popleft()[1])
+                    in_flight.append((now + self._latency, packet))
+            while in_flight and in_flight[0][0] <= now:
+                self._deliver(in_flight.popleft()[1])
 
     def _deliver(self, packet: bytes) -> None:
         source, target = packet[12:16], packet[16:20]
         if target in self._devices and not self._cut & {source, target}:
-            with contextlib.suppress(BlockingIOError):  # the host takes no more for now
+            with contextlib.suppress(BlockingIOError):  # the host's queue is full
                 os.write(self._devices[target], packet)
 
 
@@ -116,8 +117,8 @@ def ip(*arguments: str) -> None:
     subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True)
 
 
-def device(name: str) -> int:
-    """A new TUN device; it vanishes when what is returned is closed."""
+def open_device(name: str) -> int:
+    """Make a TUN device and return its file descriptor; closing that removes the device."""
     opened = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         fcntl.ioctl(opened, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TUN | IFF_NO_PI))
@@ -127,10 +128,10 @@ def device(name: str) -> int:
     return opened
 
 
-def waiting(opened: int) -> Iterator[bytes]:
-    """The packets of IPv4 that a device has for us; of others there is no need."""
+def read_packets(device: int) -> Iterator[bytes]:
+    """Yield the packets of IPv4 that a device has; skip all others."""
     with contextlib.suppress(BlockingIOError):
         while True:
-            packet = os.read(opened, LARGEST)
+            packet = os.read(device, MAX_PACKET_BYTES)
             if packet[0] >> 4 == 4:
                 yield packet

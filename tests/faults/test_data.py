@@ -1,4 +1,4 @@
-"""Data that is broken, changes, or is strange: rows 12 to 21 of the matrix."""
+"""Data that is broken, changes or is unusual: rows 12 to 21 of the matrix."""
 
 import os
 import shutil
@@ -22,8 +22,8 @@ from pipeline.planning.planner import make_plan
 from pipeline.preparation.batch_pipeline import pack_row_group
 from pipeline.training.run_stages import run_stages
 from tests.conftest import table, write
-from tests.faults.conftest import bits, execute, settings
-from tests.faults.parts import POISON
+from tests.faults.conftest import bits, execute, on_threads_and_once_on_processes, settings
+from tests.faults.user_code import POISON
 
 QUARANTINE = {"data": {"on_bad_batch": "quarantine"}}
 
@@ -54,71 +54,76 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("name", BROKEN)
-def test_row_12_a_broken_file_is_named_before_anything_runs_or_set_aside(workers, folder, name):
-    breaks, reason = BROKEN[name]
-    breaks(folder / "part-002.parquet")
-    if reason is None:  # is no file, so not one of the data
+@pytest.mark.parametrize(("name", "cluster"), on_threads_and_once_on_processes(BROKEN))
+def test_row_12_broken_file_is_named_before_anything_runs_or_quarantined(request, folder, name, cluster):
+    damage, reason = BROKEN[name]
+    damage(folder / "part-002.parquet")
+    if reason is None:  # no file, so none of the data
         assert open_dataset(str(folder)).rows == 900
         return
     with pytest.raises(DataError, match=rf"part-002\.parquet: {reason}"):
         make_plan(settings(folder))
-    outcome = execute(workers, settings(folder, QUARANTINE))
-    ledger = outcome.ledger
+    ledger = execute(request.getfixturevalue(cluster), settings(folder, QUARANTINE)).ledger
     assert (ledger.read, ledger.rejected) == (900, 0)
-    (aside,) = ledger.list_quarantined(make_plan(settings(folder, QUARANTINE)).batches)
-    assert "part-002.parquet" in aside["where"]
-    assert reason in aside["reason"]
+    (quarantined,) = ledger.quarantined(make_plan(settings(folder, QUARANTINE)).batches)
+    assert "part-002.parquet" in quarantined["where"]
+    assert reason in quarantined["reason"]
 
 
-def test_row_12_a_file_that_vanishes_or_cannot_be_read_is_named(workers, folder):
+def test_row_12_file_that_vanishes_or_is_unreadable_is_named(workers, folder):
     config = settings(folder)
     plan = make_plan(config)
     (folder / "part-001.parquet").unlink()
     with pytest.raises(DataError, match=r"batch 1 \(.*part-001\.parquet.*cannot be decoded.*No such file"):
         run_stages(plan, workers, Monitor(0.0, quiet=True))
-    if os.geteuid() != 0:  # whom nothing is forbidden
+    if os.geteuid() != 0:  # permissions do not apply to root
         (folder / "part-000.parquet").chmod(0)
         with pytest.raises(DataError, match=r"part-000\.parquet: not a readable Parquet file \(.*ermission denied"):
             make_plan(config)
 
 
-def flip(path: Path) -> None:
-    """One bit in the middle of the first column's data."""
+def flip_bit(path: Path) -> None:
+    """Change one bit in the middle of the first column's data."""
     offset = pq.read_metadata(path).row_group(0).column(0).data_page_offset + 200
     content = bytearray(path.read_bytes())
     content[offset] ^= 1
     path.write_bytes(content)
 
 
-def test_row_13_a_flipped_bit_is_named_where_there_are_checksums_and_when_it_comes_later(workers, folder):
-    plain = pq.read_table(folder / "part-003.parquet")
+def test_row_13_flipped_bit_is_named_by_checksums_or_if_it_comes_later(workers, folder):
+    table_written = pq.read_table(folder / "part-003.parquet")
     path = folder / "part-003.parquet"
-    pq.write_table(plain, path, compression="none", use_dictionary=False, write_page_checksum=True)
-    flip(path)
+    pq.write_table(table_written, path, compression="none", use_dictionary=False, write_page_checksum=True)
+    flip_bit(path)
     with pytest.raises(DataError, match=r"batch 3 \(.*part-003\.parquet.*cannot be decoded.*CRC"):
         execute(workers, settings(folder))
-    # Without checksums nothing tells in a new run; a run that began before is not fooled.
-    pq.write_table(plain, path, compression="none", use_dictionary=False)
+    # Without checksums a new run cannot know; a run that began before does.
+    pq.write_table(table_written, path, compression="none", use_dictionary=False)
     plan = make_plan(settings(folder))
-    flip(path)
+    flip_bit(path)
     with pytest.raises(DataError, match=r"part-003\.parquet: was .* when the run began, is .* now"):
         run_stages(plan, workers, Monitor(0.0, quiet=True))
 
 
-def drifted(path: Path, change) -> None:
+def change_table(path: Path, change) -> None:
     pq.write_table(change(pq.read_table(path)), path)
 
 
-def replaced(name: str, values) -> object:
+def replace_column(name: str, values) -> object:
     return lambda t: t.set_column(t.schema.get_field_index(name), name, values(t.column(name)))
 
 
 DRIFTS = {
-    "int to text": (replaced("n", lambda c: c.cast(pa.string())), r"column 'n' is string, but int64 in .*part-000"),
-    "int to float": (replaced("n", lambda c: c.cast(pa.float64())), r"column 'n' is double, but int64 in .*part-000"),
+    "int to text": (
+        replace_column("n", lambda c: c.cast(pa.string())),
+        r"column 'n' is string, but int64 in .*part-000",
+    ),
+    "int to float": (
+        replace_column("n", lambda c: c.cast(pa.float64())),
+        r"column 'n' is double, but int64 in .*part-000",
+    ),
     "beyond 2^53": (
-        replaced("n", lambda c: pa.array(np.arange(len(c), dtype=np.uint64) + np.uint64(2**60))),
+        replace_column("n", lambda c: pa.array(np.arange(len(c), dtype=np.uint64) + np.uint64(2**60))),
         r"column 'n' is uint64, but int64",
     ),
     "missing": (lambda t: t.drop_columns(["x"]), r"column 'x' is missing, .*part-000\.parquet has it"),
@@ -126,27 +131,27 @@ DRIFTS = {
 }
 
 
-@pytest.mark.parametrize("name", DRIFTS)
-def test_rows_15_and_16_drift_is_named_with_file_column_and_types_or_set_aside(workers, folder, name):
-    change, reason = DRIFTS[name]
-    drifted(folder / "part-002.parquet", change)
+@pytest.mark.parametrize(("name", "cluster"), on_threads_and_once_on_processes(DRIFTS))
+def test_rows_15_and_16_other_types_are_named_with_file_and_column_or_quarantined(request, folder, name, cluster):
+    (change, reason), session = DRIFTS[name], request.getfixturevalue(cluster)
+    change_table(folder / "part-002.parquet", change)
     with pytest.raises(DataError, match=rf"part-002\.parquet: {reason}"):
         make_plan(settings(folder))
-    ledger = execute(workers, settings(folder, QUARANTINE)).ledger
-    assert (ledger.read, ledger.reasons) == (1_200, {"batch quarantined": 300})
+    ledger = execute(session, settings(folder, QUARANTINE)).ledger
+    assert (ledger.read, ledger.reasons) == (1_200, {"batch set aside": 300})
     assert Path(ledger.files[0].path).name == "part-002.parquet"
-    # The first file is the odd one: most decide.
+    # If the first file differs, the schema of most files counts.
     shutil.copy(folder / "part-002.parquet", folder / "aaa.parquet")
     (folder / "part-002.parquet").unlink()
-    ledger = execute(workers, settings(folder, QUARANTINE)).ledger
+    ledger = execute(session, settings(folder, QUARANTINE)).ledger
     assert Path(ledger.files[0].path).name == "aaa.parquet"
     assert ledger.train + ledger.test == 900
 
 
-def test_rows_15_and_16_harmless_differences_are_harmless(workers, folder, expected):
-    drifted(folder / "part-001.parquet", lambda t: t.select(t.column_names[::-1]))
-    drifted(folder / "part-002.parquet", lambda t: t.append_column("extra", pa.nulls(len(t))))
-    drifted(folder / "part-003.parquet", replaced("c", lambda c: c.dictionary_encode()))
+def test_rows_15_and_16_order_extra_columns_and_dictionaries_same_bits(workers, folder, expected):
+    change_table(folder / "part-001.parquet", lambda t: t.select(t.column_names[::-1]))
+    change_table(folder / "part-002.parquet", lambda t: t.append_column("extra", pa.nulls(len(t))))
+    change_table(folder / "part-003.parquet", replace_column("c", lambda c: c.dictionary_encode()))
     outcome = execute(workers, settings(folder))
     assert bits(outcome)[:3] == expected[:3]
 
@@ -163,9 +168,9 @@ def test_row_17_categories_of_files_become_one_vocabulary(workers, tmp_path):
     assert np.isfinite(model.predict_proba(unseen)).all()
 
 
-def test_row_18_empty_files_and_batches_are_counted_and_harmless(workers, folder, expected):
+def test_row_18_empty_files_and_batches_are_counted_same_bits(workers, folder, expected):
     table(10).head(0).to_parquet(folder / "part-0005.parquet", index=False)
-    # pandas writes a column without a value as of no type: the other files have one.
+    # In this file, pandas writes columns without a type, which the other files have.
     assert bits(execute(workers, settings(folder)))[:3] == expected[:3]
     ledger = execute(workers, settings(folder, {"prepare": {"filter": {"late": "t > '2030-01-01' or n < 25"}}})).ledger
     assert ledger.read == 1_200
@@ -183,7 +188,7 @@ def test_row_19_sorted_labels_train(workers, tmp_path):
     assert execute(workers, settings(folder, sgd)).ledger.read == 1_200
 
 
-def test_row_20_labels_that_are_none_are_rejected_by_reason(workers, tmp_path):
+def test_row_20_unusable_labels_are_rejected_by_reason(workers, tmp_path):
     frame = table(1_200)
     frame["amount"] = frame["amount"].astype(float)
     frame.loc[:9, "amount"] = np.inf
@@ -204,7 +209,7 @@ def test_row_20_labels_that_are_none_are_rejected_by_reason(workers, tmp_path):
     assert sum(rows.get("label not seen in training", 0) for rows in ledger.batches.values()) == 100
 
 
-def test_row_21_one_row_group_and_many_tiny_files_are_the_same_batches(workers, tmp_path):
+def test_row_21_one_row_group_and_many_tiny_files_give_the_same_batches(workers, tmp_path):
     frame = table(5_000)
     many = write(frame, tmp_path / "many", 1_000)
     one = write(frame, tmp_path / "one", 1)
@@ -214,11 +219,11 @@ def test_row_21_one_row_group_and_many_tiny_files_are_the_same_batches(workers, 
     assert len(make_plan(settings(many, changes)).batches) == len(make_plan(settings(one, changes)).batches) == 10
 
 
-def test_a_failing_function_is_set_aside_with_its_reason_up_to_the_limit(workers, tmp_path):
+def test_batches_of_a_failing_function_are_quarantined_up_to_the_limit(workers, tmp_path):
     frame = table(1_200)
     frame.loc[[100, 700], "x"] = POISON
     folder = write(frame, tmp_path / "data", 4)
-    changes = {"prepare": {"function": "tests.faults.parts:failing"}, "data": {"on_bad_batch": "quarantine"}}
+    changes = {"prepare": {"function": "tests.faults.user_code:failing"}, "data": {"on_bad_batch": "quarantine"}}
     with pytest.raises(DataError, match=r"part-00[02]\.parquet.*what is this"):
         execute(workers, settings(folder, {**changes, "data": {}}))
     for keep in ("memory", "reread"):
@@ -234,8 +239,8 @@ def test_a_failing_function_is_set_aside_with_its_reason_up_to_the_limit(workers
         execute(workers, settings(folder, changes))
 
 
-def test_what_was_set_aside_is_in_the_report_and_the_ledger_of_the_run_folder(workers, folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.engine.cluster.session.send_code", lambda client, modules: [])
+def test_quarantined_batches_are_in_the_report_and_the_ledger(workers, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.engine.cluster.session.prepare_workers", lambda client, modules: [])
     truncate(folder / "part-001.parquet")
     (tmp_path / "c.toml").write_text(cfg.dump(settings(folder, QUARANTINE)))
     report = run(tmp_path / "c.toml", (), {"scheduler": workers.scheduler}, out=str(tmp_path / "run"))
@@ -249,16 +254,16 @@ def test_what_was_set_aside_is_in_the_report_and_the_ledger_of_the_run_folder(wo
 
 @hypothesis_settings(max_examples=80, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_damage_anywhere_in_a_file_is_one_sentence_or_nothing(tmp_path_factory, data):
-    """Cut, overwrite or insert bytes: reading gives rows or names the file, and never another exception."""
+def test_damage_anywhere_in_a_file_is_one_sentence_or_rows(tmp_path_factory, data):
+    """Cut, overwrite or insert bytes: reading returns rows or names the file, and never raises another error."""
     folder = tmp_path_factory.mktemp("fuzz")
     table(50).to_parquet(folder / "part.parquet", index=False)
     content = (folder / "part.parquet").read_bytes()
-    place = data.draw(st.integers(0, len(content) - 1))
-    some = data.draw(st.binary(min_size=0, max_size=40))
-    kind = data.draw(st.sampled_from(["cut", "over", "in"]))
-    rest = b"" if kind == "cut" else content[place + (len(some) if kind == "over" else 0) :]
-    (folder / "part.parquet").write_bytes(content[:place] + some + rest)
+    position = data.draw(st.integers(0, len(content) - 1))
+    added = data.draw(st.binary(min_size=0, max_size=40))
+    kind = data.draw(st.sampled_from(["cut", "overwrite", "insert"]))
+    rest = b"" if kind == "cut" else content[position + (len(added) if kind == "overwrite" else 0) :]
+    (folder / "part.parquet").write_bytes(content[:position] + added + rest)
     try:
         plan = make_plan(settings(folder))
         for batch in plan.batches:
@@ -291,7 +296,7 @@ KEYS = [
 
 @hypothesis_settings(max_examples=100)
 @given(st.dictionaries(st.sampled_from(SECTIONS), st.dictionaries(st.sampled_from(KEYS), TOML, max_size=3) | TOML))
-def test_any_config_is_read_or_refused_in_one_sentence(raw):
+def test_any_config_is_parsed_or_refused_in_one_sentence(raw):
     try:
         cfg.parse(raw)
     except PipelineError as error:

@@ -18,7 +18,7 @@ from pipeline import config as cfg
 from pipeline.commands.run import run
 from pipeline.errors import ClusterError, ConfigError
 from pipeline.io.run_folder import RunFolder
-from tests.faults.clients import started
+from tests.faults.client_process import start_client
 from tests.faults.conftest import settings
 
 ROOT = Path(__file__).parents[2]
@@ -27,12 +27,12 @@ LONG = "FAULTS_LONG" in os.environ
 WRITES = 12
 
 
-def told(folder: Path) -> tuple[Any, ...]:
-    """What must be the same of a finished run."""
+def bits_of_folder(folder: Path) -> tuple[Any, ...]:
+    """What "the same bits" means for a finished run folder."""
     report = json.loads((folder / "report.json").read_text())
     assert not (folder / "checkpoint").exists()
-    named = [report[key] for key in ("rows", "metrics", "intervals", "slices", "progressive")]
-    return report["model"]["fingerprint"], named, (folder / "ledger.csv").read_text()
+    fields = [report[key] for key in ("rows", "metrics", "intervals", "slices", "progressive")]
+    return report["model"]["fingerprint"], fields, (folder / "ledger.csv").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -43,61 +43,62 @@ def config(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def whole(workers, config, tmp_path_factory) -> tuple[Any, ...]:
-    out = tmp_path_factory.mktemp("whole") / "run"
-    process = started(str(config), str(out), workers.scheduler)
+def uninterrupted(workers, config, tmp_path_factory) -> tuple[Any, ...]:
+    out = tmp_path_factory.mktemp("uninterrupted") / "run"
+    process = start_client(config, out, {"scheduler": workers.scheduler})
     process.join(60)
     assert process.exitcode == 0
-    return told(out)
+    return bits_of_folder(out)
 
 
 @pytest.fixture(autouse=True)
-def nothing_sent(monkeypatch):
-    monkeypatch.setattr("pipeline.engine.cluster.session.send_code", lambda client, modules: [])
+def workers_have_the_code(monkeypatch):
+    monkeypatch.setattr("pipeline.engine.cluster.session.prepare_workers", lambda client, modules: [])
 
 
-def go_on(config: Path, out: Path, scheduler: str) -> None:
-    """As a person would: resume what can be resumed, begin anew what left nothing."""
-    options = {"scheduler": scheduler}
+def resume_or_start_anew(config: Path, out: Path, cluster: dict[str, Any]) -> None:
+    """Do what a user would: resume what can be resumed, and start anew if nothing is left."""
     try:
-        run(None, (), options, resume=str(out))
+        run(None, (), cluster, resume=str(out))
     except ConfigError as error:
         assert "no unfinished run is there" in str(error) or "finished" in str(error), error
         if "no unfinished run" in str(error):
-            run(config, (), options, out=str(out))
+            run(config, (), cluster, out=str(out))
 
 
-@pytest.mark.parametrize(
-    ("write", "moment"),
-    [(write, "half") for write in range(1, WRITES + 1)] + [(write, "after") for write in (*range(1, 5), WRITES)],
-)
-def test_row_6_a_client_killed_at_any_write_is_resumed_to_the_same_bits(
-    workers, config, whole, tmp_path, write, moment
+KILLS = [(write, "half") for write in range(1, WRITES + 1)] + [(write, "after") for write in (*range(1, 5), WRITES)]
+
+
+@pytest.mark.parametrize(("write", "moment", "on"), [(*kill, "threads") for kill in KILLS] + [(5, "half", "processes")])
+def test_row_6_client_killed_at_any_write_is_resumed_to_the_same_bits(
+    workers, config, uninterrupted, tmp_path, write, moment, on
 ):
-    out = tmp_path / "run"
-    process = started(str(config), str(out), workers.scheduler, (write, moment))
+    out, cluster = tmp_path / "run", {"workers": 0} if on == "threads" else {"scheduler": workers.scheduler}
+    process = start_client(config, out, cluster, (write, moment))
     process.join(60)
     assert process.exitcode == -signal.SIGKILL
     assert (out / "report.json").exists() == (write == WRITES and moment == "after")
-    go_on(config, out, workers.scheduler)
-    assert told(out) == whole
+    resume_or_start_anew(config, out, cluster)
+    assert bits_of_folder(out) == uninterrupted
     assert not [name for name in os.listdir(out) if name.startswith(".")]  # noqa: PTH208
 
 
 @pytest.mark.parametrize("seed", range(20 if LONG else 5))
-def test_row_6_a_client_killed_at_a_random_moment_is_resumed_to_the_same_bits(workers, config, whole, tmp_path, seed):
-    out = tmp_path / "run"
-    process = started(str(config), str(out), workers.scheduler)
+def test_row_6_client_killed_at_a_random_moment_is_resumed_to_the_same_bits(
+    workers, config, uninterrupted, tmp_path, seed
+):
+    out, cluster = tmp_path / "run", {"scheduler": workers.scheduler}
+    process = start_client(config, out, cluster)
     time.sleep(random.Random(seed).uniform(0.0, 1.2))
     process.kill()
     process.join(30)
-    go_on(config, out, workers.scheduler)
-    assert told(out) == whole
+    resume_or_start_anew(config, out, cluster)
+    assert bits_of_folder(out) == uninterrupted
 
 
 @pytest.fixture
 def processes():
-    """Starts commands that end with the test."""
+    """A function that starts commands, which end with the test."""
     running = []
 
     def start(*command: str) -> subprocess.Popen:
@@ -113,10 +114,10 @@ def processes():
 
 
 @pytest.mark.timeout(120)
-def test_row_5_a_scheduler_killed_is_told_at_once_and_resumed_on_another(
-    workers, processes, config, whole, tmp_path, unused_tcp_port
+def test_row_5_killed_scheduler_is_an_error_at_once_and_the_run_resumes_on_another(
+    workers, processes, config, uninterrupted, tmp_path, unused_tcp_port
 ):
-    """With one worker and no nanny, as every process takes seconds to start; all of it must go with its scheduler."""
+    """With one worker and no nanny, as every process takes seconds to start; the worker must end with its scheduler."""
     address = f"tcp://127.0.0.1:{unused_tcp_port}"
     quiet = ("--no-dashboard", "--host", "127.0.0.1")
     worker = processes(sys.executable, "-m", "distributed.cli.dask_worker", address, "--no-nanny", *quiet)
@@ -131,23 +132,23 @@ def test_row_5_a_scheduler_killed_is_told_at_once_and_resumed_on_another(
         killed.append(time.monotonic())
 
     threading.Thread(target=kill, daemon=True).start()
-    slow = ("prepare.function=tests.faults.parts:slow", "data.keep=reread", "cluster.timeout=60")
+    slow = ("prepare.function=tests.faults.user_code:slow", "data.keep=reread", "cluster.timeout=60")
     with pytest.raises(ClusterError, match=r"tcp://127\.0\.0\.1:\d+: the scheduler went away"):
         run(config, slow, {"scheduler": address}, out=str(folder))
-    assert time.monotonic() - killed[0] < 20, "it is not looked for during cluster.timeout"
-    assert folder.has_checkpoint
+    assert time.monotonic() - killed[0] < 20, "nothing waits for cluster.timeout"
+    assert folder.resumable
     with pytest.raises(ClusterError, match="no scheduler answered within 1 s"):
         run(None, ("cluster.timeout=1",), {"scheduler": address}, resume=str(folder))
     worker.wait(30)
     run(None, (), {"scheduler": workers.scheduler, "workers": 2}, resume=str(folder))
-    assert told(tmp_path / "run") == whole
+    assert bits_of_folder(tmp_path / "run") == uninterrupted
 
 
-def command(here: Path, *arguments: str) -> subprocess.Popen:
+def start_command(folder: Path, *arguments: str) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-m", "pipeline", "run", *arguments, "--dashboard", "127.0.0.1:0", "--workers", "2"],
-        cwd=here,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "CALLS": str(here / "calls")},
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "CALLS": str(folder / "calls")},
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -163,59 +164,61 @@ def read_until(process: subprocess.Popen, text: str) -> str:
     return seen
 
 
-# The plan reads the first batch, the statistics all four: then training begins.
+# Calls of ``prepare.function`` by then: the plan reads the first batch, the statistics all four, then training begins.
 PLANNED, TRAINING = 1, 6
 
 
-def interrupted(here: Path, config: Path, out: Path, calls: int, *signals: int) -> str:
-    """What a run says that gets the signals, to its whole group of processes as a terminal does; all must be gone.
+def interrupt_command(folder: Path, config: Path, out: Path, calls: int, *signals: int) -> str:
+    """Send signals to a run, as a terminal does to all processes of a group; return what the run printed.
 
-    The first comes when ``prepare.function`` has been called so often, and the cluster is there.
+    The first is sent once the cluster has started and ``prepare.function`` was called so often. No process may be left.
     """
-    slow = ("--set", "prepare.function=tests.faults.parts:slow", "--set", "data.keep=reread")
+    slow = ("--set", "prepare.function=tests.faults.user_code:slow", "--set", "data.keep=reread")
     slow += ("--set", "train.checkpoint_seconds=1000")
-    process = command(here, str(config), "--out", str(out), *slow)
-    said = read_until(process, "cluster ")
-    while not (here / "calls").exists() or (here / "calls").stat().st_size < calls:
+    process = start_command(folder, str(config), "--out", str(out), *slow)
+    printed = read_until(process, "cluster ")
+    while not (folder / "calls").exists() or (folder / "calls").stat().st_size < calls:
         time.sleep(0.01)
     os.killpg(process.pid, signals[0]) if signals[0] == signal.SIGINT else process.send_signal(signals[0])
     for number in signals[1:]:
-        said += read_until(process, "once more to stop at once")
+        printed += read_until(process, "once more to stop at once")
         os.killpg(process.pid, number)
     _, rest = process.communicate(timeout=30)
     assert process.returncode == 130, rest
     deadline = time.monotonic() + 10
-    while alive(process.pid) and time.monotonic() < deadline:
+    while is_alive(process.pid) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not alive(process.pid), "a process is left"
+    assert not is_alive(process.pid), "a process is left"
     assert not list(out.glob(".*"))
-    return said + rest
+    return printed + rest
 
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM] if LONG else [signal.SIGINT])
-def test_row_7_an_interrupt_finishes_the_round_and_says_how_to_go_on(workers, config, whole, tmp_path, number):
+def test_row_7_interrupt_finishes_the_round_and_the_run_can_be_resumed(
+    workers, config, uninterrupted, tmp_path, number
+):
     out = tmp_path / "run"
-    said = interrupted(tmp_path, config, out, TRAINING, number)
-    assert f"go on with: pipeline run --resume {out}" in said
-    assert "a checkpoint was kept" in said
+    printed = interrupt_command(tmp_path, config, out, TRAINING, number)
+    assert f"go on with: pipeline run --resume {out}" in printed
+    assert "a checkpoint was kept" in printed
     run(None, (), {"scheduler": workers.scheduler}, resume=str(out))
-    assert told(out)[0] == whole[0]
+    assert bits_of_folder(out)[0] == uninterrupted[0]
 
 
 @pytest.mark.timeout(120)
-def test_row_7_a_second_interrupt_stops_at_once(config, tmp_path):
-    interrupted(tmp_path, config, tmp_path / "run", TRAINING, signal.SIGINT, signal.SIGINT)
+def test_row_7_second_interrupt_stops_at_once(config, tmp_path):
+    interrupt_command(tmp_path, config, tmp_path / "run", TRAINING, signal.SIGINT, signal.SIGINT)
 
 
 @pytest.mark.timeout(120)
-def test_row_7_an_interrupt_before_there_is_anything_to_keep_leaves_nothing(config, tmp_path):
-    said = interrupted(tmp_path, config, tmp_path / "run", PLANNED, signal.SIGTERM)
-    assert "Interrupted: the cluster is closed, nothing was kept." in said
+def test_row_7_interrupt_before_training_leaves_nothing(config, tmp_path):
+    printed = interrupt_command(tmp_path, config, tmp_path / "run", PLANNED, signal.SIGTERM)
+    assert "Interrupted: the cluster is closed, nothing was kept." in printed
     assert not (tmp_path / "run").exists()
 
 
-def alive(group: int) -> bool:
+def is_alive(group: int) -> bool:
     try:
         os.killpg(group, 0)
     except ProcessLookupError:

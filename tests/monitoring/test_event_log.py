@@ -11,7 +11,7 @@ import pytest
 from pipeline import config as cfg
 from pipeline.engine.cluster.session import Session
 from pipeline.errors import ConfigError, DataError
-from pipeline.monitoring.event_log import logged
+from pipeline.monitoring.event_log import log_events
 from pipeline.monitoring.events import Events
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.planner import make_plan
@@ -19,12 +19,12 @@ from pipeline.training.run_stages import run_stages
 from tests.conftest import write
 
 
-def test_lines_for_people_and_for_programs_tell_the_same(tmp_path, capsys):
+def test_text_and_json_lines_have_the_same_events(tmp_path, capsys):
     events = Events()
-    with logged(events, verbose=True, file=tmp_path / "log"):
+    with log_events(events, verbose=True, file=tmp_path / "log"):
         events.emit("stage_started", stage="train", batches=4)
         events.emit("run_failed", "error", error='the label "y" is\nnot there', more={"a": [1]})
-    events.emit("unheard")
+    events.emit("afterwards")
     first, second = (line.split(" ", 1)[1] for line in capsys.readouterr().err.splitlines())
     assert first == "info    stage_started stage=train batches=4"
     assert second == 'error   run_failed error="the label \\"y\\" is\\nnot there" more={"a":[1]}'
@@ -35,46 +35,45 @@ def test_lines_for_people_and_for_programs_tell_the_same(tmp_path, capsys):
     ]
 
 
-def test_a_program_hears_through_its_own_logging(caplog):
+def test_events_reach_python_logging_at_their_level(caplog):
     events = Events()
-    with caplog.at_level(logging.INFO, "pipeline"), logged(events):
+    with caplog.at_level(logging.INFO, "pipeline"), log_events(events):
         events.emit("progress", "debug", done=1)
         events.emit("stage_started", stage="train")
     assert [(record.levelname, record.event["stage"]) for record in caplog.records] == [("INFO", "train")]
 
 
-def test_a_log_that_cannot_be_written_is_a_sentence(tmp_path):
+def test_log_file_that_cannot_be_written_is_an_error(tmp_path):
     with (
         pytest.raises(ConfigError, match=r"cannot be written .*No such file.*; name another"),
-        logged(Events(), file=tmp_path / "no" / "log"),
+        log_events(Events(), file=tmp_path / "no" / "log"),
     ):
         pass
 
 
 def failing(frame):
-    """Fails on the batch with an impossible value; the plan does not meet it."""
+    """Fail on the batch with an impossible value, which the plan does not read."""
     if (frame["x"] > 1e6).any():
         raise ValueError("what is this")
     return frame
 
 
 @pytest.mark.cluster
-def test_what_a_worker_logged_of_a_failed_batch_is_told(session: Session, tmp_path, frame):
+def test_log_of_a_worker_about_a_failed_batch_becomes_events(session: Session, tmp_path, frame):
     frame.loc[1_700, "x"] = 1e7
     folder = write(frame, tmp_path / "data", 4)
-    monitor, heard = Monitor(quiet=True), []
-    monitor.events.listeners.append(heard.append)
+    monitor, received = Monitor(quiet=True), []
     data = {"path": str(folder), "label": "y", "batch_rows": 500}
     config = cfg.parse({"data": data, "prepare": {"function": "tests.monitoring.test_event_log:failing"}})
-    with pytest.raises(DataError, match="what is this"):
+    with monitor.events.subscribed(received.append), pytest.raises(DataError, match="what is this"):
         run_stages(make_plan(config), session, monitor)
-    lines = [event for event in heard if event["event"] == "worker_logged"]
+    lines = [event for event in received if event["event"] == "worker_logged"]
     assert any("Compute Failed" in event["line"] and "what is this" in event["line"] for event in lines)
     assert len({(event["worker"], event["line"].partition(" - ")[2]) for event in lines}) == len(lines)
 
 
 @pytest.mark.cluster
-def test_a_quiet_command_says_nothing_and_its_log_everything(tmp_path, frame):
+def test_quiet_command_prints_nothing_and_logs_every_event(tmp_path, frame):
     write(frame, tmp_path / "data", 4)
     (tmp_path / "c.toml").write_text('[data]\npath = "data"\nlabel = "y"\n[train]\ncheckpoint_seconds = 0\n')
     command = [sys.executable, "-m", "pipeline", "run", "c.toml", "--workers", "1", "--dashboard", "127.0.0.1:0"]
@@ -87,8 +86,8 @@ def test_a_quiet_command_says_nothing_and_its_log_everything(tmp_path, frame):
     names = [event["event"] for event in events]
     assert names[0] == "run_started"
     assert names[-1] == "run_finished"
-    wanted = ("stage_started", "progress", "stage_finished", "rows_counted", "round_finished", "checkpoint_kept")
-    assert all(name in names for name in wanted)
+    expected = ("stage_started", "progress", "stage_finished", "rows_counted", "round_finished", "checkpoint_kept")
+    assert all(name in names for name in expected)
     report = json.loads((tmp_path / "run/report.json").read_text())
     assert events[-1]["metrics"] == report["metrics"]
     assert [point for event in events for point in event.get("progressive", [])] == report["progressive"]

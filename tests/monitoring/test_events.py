@@ -10,43 +10,56 @@ from pipeline.monitoring.events import Events
 from pipeline.monitoring.progress import Monitor
 
 
-def test_whoever_listens_hears_what_is_told_meanwhile_and_nothing_later():
-    events, heard = Events(), []
-    with events.subscribed(heard.append), events.subscribed(None):
+def test_listener_gets_the_events_of_its_subscription_only():
+    events, received = Events(), []
+    with events.subscribed(received.append), events.subscribed(None):
         events.emit("a")
     events.emit("b")
     with events.subscribed(lambda _: 1 / 0):
         events.emit("c")
-    assert [event["event"] for event in heard] == ["a"]
+    assert [event["event"] for event in received] == ["a"]
     assert events.listeners == []
 
 
+def test_listener_that_raises_is_dropped_and_the_others_are_told(monkeypatch):
+    monkeypatch.setattr("pipeline.io.redact._known", {"sesame-1001"})
+    events, received = Events(), []
+    with events.subscribed(lambda _: 1 / 0), events.subscribed(received.append):
+        events.emit("a", value=1)
+        events.emit("b", url="s3://key:sesame-1001@bucket/x")
+    assert [event["event"] for event in received] == ["listener_dropped", "a", "b"]
+    assert "ZeroDivisionError" in received[0]["error"]
+    assert "sesame" not in str(received)
+    assert {event["run"] for event in received} == {events.run}
+    json.dumps(received)
+
+
 @pytest.mark.cluster
-def test_a_program_is_told_all_that_happens_in_its_run(session, folder, tmp_path):
+def test_listener_of_a_run_gets_all_its_events(session, folder, tmp_path):
     config = tmp_path / "c.toml"
     config.write_text(f'[data]\npath = "{folder}"\nlabel = "y"\n[train]\nearly_stopping = "validation"\n')
-    options, monitor, heard = {"scheduler": session.client.scheduler.address}, Monitor(quiet=True), []
-    result = run(config, (), options, tmp_path / "out", monitor=monitor, on_event=heard.append)
-    names = [event["event"] for event in heard]
+    options, monitor, received = {"scheduler": session.client.scheduler.address}, Monitor(quiet=True), []
+    result = run(config, (), options, tmp_path / "out", monitor=monitor, on_event=received.append)
+    names = [event["event"] for event in received]
     assert (names[0], names[-1]) == ("run_started", "run_finished")
     assert {"stage_started", "round_finished", "rows_counted", "epoch_validated", "stage_finished"} <= set(names)
-    assert heard[-1]["metrics"] == result["metrics"]
-    assert {event["run"] for event in heard} == {monitor.events.run}
-    points = [point for event in heard if event["event"] == "round_finished" for point in event["progressive"]]
+    assert received[-1]["metrics"] == result["metrics"]
+    assert {event["run"] for event in received} == {monitor.events.run}
+    points = [point for event in received if event["event"] == "round_finished" for point in event["progressive"]]
     assert points == result["progressive"]
-    json.dumps(heard)
+    json.dumps(received)
     assert monitor.events.listeners == []
 
 
 @pytest.mark.cluster
-def test_a_program_is_told_why_its_run_failed(session, folder, tmp_path):
-    config, heard = tmp_path / "c.toml", []
+def test_listener_of_a_run_gets_the_reason_of_its_failure(session, folder, tmp_path):
+    config, received = tmp_path / "c.toml", []
     config.write_text(
         f'[data]\npath = "{folder}"\nlabel = "y"\n[prepare]\nfunction = "tests.prepared:fail_on_a_worker"\n'
         "[cluster]\nretries = 0\n"
     )
     options = {"scheduler": session.client.scheduler.address}
     with pytest.raises(DataError, match="as it should"):
-        run(config, (), options, tmp_path / "out", monitor=Monitor(quiet=True), on_event=heard.append)
-    assert (heard[0]["event"], heard[-1]["event"]) == ("run_started", "run_failed")
-    assert "as it should" in heard[-1]["error"]
+        run(config, (), options, tmp_path / "out", monitor=Monitor(quiet=True), on_event=received.append)
+    assert (received[0]["event"], received[-1]["event"]) == ("run_started", "run_failed")
+    assert "as it should" in received[-1]["error"]

@@ -11,7 +11,7 @@ from pipeline import config as cfg
 from pipeline.engine.batch_schedule import WINDOW
 from pipeline.engine.cluster.probe import Probe
 from pipeline.monitoring.progress import Monitor
-from pipeline.monitoring.task_timing import kind_of
+from pipeline.monitoring.task_timing import task_kind
 from pipeline.planning.planner import make_plan
 from pipeline.scaling_study import fit
 from pipeline.scaling_study.costs import Observation, calibrate, timings
@@ -104,11 +104,11 @@ def test_the_graph_has_the_tasks_and_the_edges_of_a_real_run(session, tmp_path, 
     graph = build(run.shape)
     parts = graph.parts[graph.kind == KIND["statistics"]]
     assert parts.max() == most
-    ours = [r["key"] for r in run.records if kind_of(r["key"]) in KINDS and "-" in str(r["key"])]
-    counted = {int(k.split("-", 3)[2]): k for k in ours if isinstance(k, str) and kind_of(k) not in ("read", "pick")}
+    ours = [r["key"] for r in run.records if task_kind(r["key"]) in KINDS and "-" in str(r["key"])]
+    counted = {int(k.split("-", 3)[2]): k for k in ours if isinstance(k, str) and task_kind(k) not in ("read", "pick")}
     tasks = graph.submitted
     assert len(counted) == len(tasks)
-    assert [kind_of(counted[i]) for i in range(len(tasks))] == [KINDS[graph.kind[task]] for task in tasks]
+    assert [task_kind(counted[i]) for i in range(len(tasks))] == [KINDS[graph.kind[task]] for task in tasks]
     number = {key: tasks[i] for i, key in counted.items()}
     for key, task in number.items():
         needs = {number[need] for need in edges.needs[key] if need in number}
@@ -116,7 +116,7 @@ def test_the_graph_has_the_tasks_and_the_edges_of_a_real_run(session, tmp_path, 
         batches = {i for i in inputs_of(graph, task) if graph.kind[i] in (READ, PICK)}
         assert needs == expected, key
         assert len(edges.needs[key]) - len(needs) == len(batches), key
-    read = sum(kind_of(r["key"]) == "read" for r in run.records)
+    read = sum(task_kind(r["key"]) == "read" for r in run.records)
     assert read == (graph.kind == READ).sum()
     assert timings(graph, run.records) is not None
     assert timings(build(replace(run.shape, batches=2 * run.shape.batches)), run.records) is None, "another run's"

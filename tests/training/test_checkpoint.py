@@ -173,7 +173,7 @@ def begun(session, data, tmp_path, monkeypatch):
     """An unfinished run of the command: its scheduler went away after two rounds."""
     monkeypatch.chdir(tmp_path)
     # The scheduler lives in this process, whose modules are not to be replaced by what is sent to it.
-    monkeypatch.setattr("pipeline.engine.cluster.session.send_code", lambda client, modules: [])
+    monkeypatch.setattr("pipeline.engine.cluster.session.prepare_workers", lambda client, modules: [])
     settings = settings_of(data, {"train": {"round_batches": 5, "checkpoint_seconds": 0.0}})
     (tmp_path / "c.toml").write_text(cfg.dump(settings))
 

@@ -1,1 +1,5 @@
-"""The cluster: threads, a local cluster, one to start, or a scheduler by its address; with our code on its workers."""
+"""The cluster: threads, a cluster on this machine or one elsewhere, with our code on its workers.
+
+`session.connect` chooses between `local_threads`, `local_cluster` and `remote_cluster`. Another kind of cluster
+(Kubernetes, SLURM, a cloud) belongs in `remote_cluster`, whose docstring says how.
+"""

@@ -1,4 +1,4 @@
-"""The connection to a scheduler: made within some time, and when it is lost, that is told in a sentence."""
+"""The connection to a scheduler: opened within a time limit, and watched, so that its loss is one clear error."""
 
 import asyncio
 import contextlib
@@ -9,33 +9,33 @@ from concurrent.futures import Future
 from typing import Any
 
 from distributed import Client, Security
-from distributed import connect as reach
+from distributed import connect as open_comm
 from distributed.client import FutureCancelledError
 from distributed.comm import CommClosedError
 
 from pipeline import config as cfg
-from pipeline.engine.cluster.scheduler_spec import count
-from pipeline.engine.cluster.tls import refusal
+from pipeline.engine.cluster.scheduler_spec import initial_workers
+from pipeline.engine.cluster.tls import tls_error_reason
 from pipeline.errors import ClusterError, PipelineError
 
-# Seconds after which a lost connection is noticed, at most.
-PACE = 0.2
+# Seconds between two looks at the state of the connection.
+POLL_SECONDS = 0.2
 
 
-def connect_client(to: Any, config: cfg.ClusterConfig, security: Security | None) -> Client:
-    """A client of an address or a cluster.
+def connect_client(target: Any, config: cfg.ClusterConfig, security: Security | None) -> Client:
+    """Return a client of ``target``, an address or a cluster object.
 
     Raises
     ------
     ClusterError
-        Nobody answers in time, or TLS was refused.
+        No scheduler answers within ``config.timeout`` seconds, or TLS was refused.
     """
     try:
-        if isinstance(to, str):
-            _probe(to, config.timeout, security or Security())
-        return Client(to, timeout=config.timeout, security=security)
+        if isinstance(target, str):
+            _probe(target, config.timeout, security or Security())
+        return Client(target, timeout=config.timeout, security=security)
     except (OSError, ValueError) as error:
-        reason = refusal(error)
+        reason = tls_error_reason(error)
         if reason is not None:
             raise ClusterError(
                 f"{config.scheduler}: TLS was refused ({reason}); give the CA that signed its "
@@ -49,99 +49,111 @@ def connect_client(to: Any, config: cfg.ClusterConfig, security: Security | None
 
 
 def _probe(address: str, seconds: float, security: Security) -> None:
-    """Exchange a first word: Dask's client waits for ever for a server of another protocol, or one that is stopped."""
+    """Open and close one connection, or raise why that failed.
 
-    async def greet() -> None:
+    Dask's client would wait forever for a scheduler that is stopped, or for a server of another protocol.
+    """
+
+    async def open_and_close() -> None:
         options = security.get_connection_args("client")
-        comm = await asyncio.wait_for(reach(address, timeout=seconds, **options), seconds)
+        comm = await asyncio.wait_for(open_comm(address, timeout=seconds, **options), seconds)
         await comm.close()
 
-    def wait() -> None:
+    def run() -> None:
         try:
-            answer.set_result(asyncio.run(greet()))
+            outcome.set_result(asyncio.run(open_and_close()))
         except BaseException as error:
-            answer.set_exception(error)
+            outcome.set_exception(error)
 
-    # In a thread, as there may be a loop here already, in Jupyter; not of an executor, which ctrl-C would wait for.
-    answer: Future[None] = Future()
-    threading.Thread(target=wait, name="greeting", daemon=True).start()
-    answer.result()
+    # In a thread, as this one may have an event loop already (Jupyter). An executor would not do: ctrl-C waits for it.
+    outcome: Future[None] = Future()
+    threading.Thread(target=run, name="probe-scheduler", daemon=True).start()
+    outcome.result()
 
 
 def wait_for_workers(client: Client, config: cfg.ClusterConfig) -> None:
-    """Wait for as many as the config asks for, or one.
+    """Wait for the number of workers that the config asks for, or for one.
 
     Raises
     ------
     ClusterError
-        There are fewer when the time is over.
+        Fewer have joined after ``config.timeout`` seconds.
     """
-    wanted = count(config) or 1
+    expected = initial_workers(config) or 1
     try:
-        client.wait_for_workers(wanted, timeout=config.timeout)
+        client.wait_for_workers(expected, timeout=config.timeout)
     except TimeoutError:
         raise ClusterError(
-            f"{config.scheduler}: fewer than {wanted} workers joined within {config.timeout:g} s; "
+            f"{config.scheduler}: fewer than {expected} workers joined within {config.timeout:g} s; "
             "start them with `dask worker`, or give them more time (cluster.timeout)."
         ) from None
 
 
 @contextlib.contextmanager
 def silence_client_log() -> Iterator[None]:
-    """Without the errors that Dask's client logs: they reach us, who say them in one sentence."""
+    """Hide the errors that Dask's client logs: each is also raised, and reported in one sentence."""
 
-    def wanted(record: logging.LogRecord) -> bool:
+    def below_error(record: logging.LogRecord) -> bool:
         return record.levelno < logging.ERROR
 
     logger = logging.getLogger("distributed.client")
-    logger.addFilter(wanted)
+    logger.addFilter(below_error)
     try:
         yield
     finally:
-        logger.removeFilter(wanted)
+        logger.removeFilter(below_error)
 
 
 @contextlib.contextmanager
 def detect_lost_scheduler(client: Client, config: cfg.ClusterConfig) -> Iterator[None]:
-    """Tell in a sentence, and at once, that the scheduler went away, or a worker that was asked something.
+    """Raise one clear error, at once, if the scheduler goes away within the block.
 
-    Dask's client gives up all it has submitted, and then looks for a scheduler for ``config.timeout``; what is
-    submitted or asked meanwhile waits for that. So it is closed instead.
+    Dask's client cancels all tasks and then looks for a scheduler for ``config.timeout`` seconds; every call meanwhile
+    waits for that. Close the client instead.
 
     Raises
     ------
     ClusterError
-        It is so, whatever else that led to.
+        The connection was lost, whatever error that led to.
     """
-    gone, over = threading.Event(), threading.Event()
+    lost, leaving = threading.Event(), threading.Event()
 
-    def watch() -> None:
-        while not over.wait(PACE):
+    def poll_status() -> None:
+        while not leaving.wait(POLL_SECONDS):
             if client.status == "connecting":
-                gone.set()
+                lost.set()
                 client.close()
                 return
 
-    watcher = threading.Thread(target=watch, name="told-if-gone", daemon=True)
+    watcher = threading.Thread(target=poll_status, name="detect-lost-scheduler", daemon=True)
     watcher.start()
     try:
         yield
     except (Exception, asyncio.CancelledError) as error:
-        if isinstance(error, PipelineError) or not (gone.is_set() or _is_lost(error)):
+        if isinstance(error, PipelineError) or not (lost.is_set() or _is_connection_error(error)):
             raise
-        how = "no answer any more" if gone.is_set() else type(error).__name__
+        reason = "no answer any more" if lost.is_set() else type(error).__name__
         raise ClusterError(
-            f"{config.scheduler or 'the local cluster'}: the scheduler went away, or the connection to it ({how}); "
+            f"{config.scheduler or 'the local cluster'}: the scheduler went away, or the connection to it ({reason}); "
             "start it again."
         ) from error
     finally:
-        over.set()
+        leaving.set()
         watcher.join()
-        if client.status == "connecting":  # what is asked of it on the way out would wait for a scheduler
+        if client.status == "connecting":  # else each call on the way out would wait for a scheduler
             client.close()
 
 
-def _is_lost(error: BaseException) -> bool:
-    """Whether that is how Dask tells that nobody is there any more."""
+def close_cluster(cluster: Any) -> None:
+    """Close a cluster; hide errors of one that is unreachable, as they would hide the error that ended the run.
+
+    Dask raises KeyError for a worker that died before the cluster had registered it.
+    """
+    with contextlib.suppress(OSError, TimeoutError, KeyError):
+        cluster.close()
+
+
+def _is_connection_error(error: BaseException) -> bool:
+    """Whether Dask raises this error if the other side of a connection is gone."""
     kinds = FutureCancelledError | asyncio.CancelledError | CommClosedError | ConnectionError | TimeoutError
     return isinstance(error, kinds) or str(error).startswith("Timed out trying to connect")

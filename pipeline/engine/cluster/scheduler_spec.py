@@ -1,41 +1,38 @@
-"""What ``cluster.scheduler`` names: an address, a file that holds one, or a class of clusters to start one of."""
+"""What ``cluster.scheduler`` and ``cluster.workers`` of a config mean."""
 
-import importlib
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from pipeline import config as cfg
-from pipeline.errors import ClusterError, ConfigError
+from pipeline.errors import ConfigError
 
-# The cluster of this machine, even where Dask's own configuration has an address.
+# The value of ``cluster.scheduler`` that means this machine, even if Dask's own configuration names a scheduler.
 LOCAL = "local"
-CLASS = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-BARE = re.compile(r"[\w.-]+:\d+|\[[\da-fA-F:]+\]:\d+")
+CLASS_PATTERN = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+HOST_AND_PORT = re.compile(r"[\w.-]+:\d+|\[[\da-fA-F:]+\]:\d+")
 
 
-def is_class(name: str | None) -> bool:
-    """Whether it is ``module:Class``."""
-    return name is not None and CLASS.fullmatch(name) is not None
+def is_cluster_class(scheduler: str | None) -> bool:
+    """Whether ``cluster.scheduler`` is of the form ``module:Class``."""
+    return scheduler is not None and CLASS_PATTERN.fullmatch(scheduler) is not None
 
 
-def address_of(name: str) -> str:
-    """The address that is named, or stands in the scheduler file that is.
+def scheduler_address(scheduler: str) -> str:
+    """Return the address that ``cluster.scheduler`` is, or that the scheduler file of this name holds.
 
     Raises
     ------
     ConfigError
-        There is no such file, or no address in it.
+        There is no such file, or it holds no address.
     """
-    if "://" in name or BARE.fullmatch(name):
-        return name
-    path = Path(name)
+    if "://" in scheduler or HOST_AND_PORT.fullmatch(scheduler):
+        return scheduler
+    path = Path(scheduler)
     if not path.is_file():
         raise ConfigError(
-            f"cluster.scheduler: {name} is no address (tcp://host:8786), no module:Class and no file that is there; "
-            f"correct it, or write the file with `dask scheduler --scheduler-file {name}`."
+            f"cluster.scheduler: {scheduler} is no address (tcp://host:8786), no module:Class and no existing file; "
+            f"correct it, or write the file with `dask scheduler --scheduler-file {scheduler}`."
         )
     try:
         address = json.loads(path.read_text())["address"]
@@ -45,49 +42,17 @@ def address_of(name: str) -> str:
         reason = f"its address is {address!r}"
     if not isinstance(address, str) or "://" not in address:
         raise ConfigError(
-            f"cluster.scheduler: {name} is no scheduler file ({reason}); write it with `dask scheduler "
-            f"--scheduler-file {name}`."
+            f"cluster.scheduler: {scheduler} is no scheduler file ({reason}); write it with `dask scheduler "
+            f"--scheduler-file {scheduler}`."
         )
     return address
 
 
-def start(config: cfg.ClusterConfig) -> Any:
-    """A cluster of the class that ``config.scheduler`` names, made with ``config.options``; not yet scaled.
-
-    Raises
-    ------
-    ConfigError
-        There is no such class.
-    ClusterError
-        It does not start.
-    """
-    make = _class_of(config.scheduler or "")
-    try:
-        return make(**config.options)
-    except Exception as error:  # any library's
-        reason = str(error).partition("\n")[0].rstrip(".")
-        raise ClusterError(
-            f"{config.scheduler}: did not start ({type(error).__name__}: {reason}); correct [cluster.options]."
-        ) from error
-
-
-def _class_of(name: str) -> Callable[..., Any]:
-    module, _, attribute = name.partition(":")
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except ImportError as error:
-        raise ConfigError(
-            f"cluster.scheduler: {name} cannot be imported ({error}); install the package that has it here."
-        ) from None
-    except AttributeError:
-        raise ConfigError(f"cluster.scheduler: module {module} has no {attribute}; correct the name.") from None
-
-
-def bounds(config: cfg.ClusterConfig) -> tuple[int, int] | None:
-    """Fewest and most workers, where their number adapts to the work."""
+def worker_bounds(config: cfg.ClusterConfig) -> tuple[int, int] | None:
+    """Return the fewest and the most workers of a cluster that adapts; None if ``cluster.workers`` is no range."""
     return (config.workers[0], config.workers[1]) if isinstance(config.workers, list) else None
 
 
-def count(config: cfg.ClusterConfig) -> int | None:
-    """Workers to begin with, where that is told."""
+def initial_workers(config: cfg.ClusterConfig) -> int | None:
+    """Return the number of workers to begin with; None if the config does not say."""
     return config.workers[0] if isinstance(config.workers, list) else config.workers

@@ -1,87 +1,107 @@
-"""Versions: what differs between here and a cluster, before anything of ours runs there."""
+"""Versions: what differs between this process and a cluster, found before any code of ours runs there."""
 
 import importlib.metadata
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from distributed import Client
 
 from pipeline.errors import ClusterError
 
-# How many parts of a version must agree for values and tasks to be understood on the other side.
-AGREE = {"python": 2, "dask": 2, "distributed": 2, "cloudpickle": 1, "msgpack": 1}
-# Packages that workers alone need: of ours they get values of a config's types, and learned models.
-AGREE_ON_WORKERS = {"msgspec": 2, "dask-ml": 1}
-# Packages of which another version may give other bits.
-EXACT = ("numpy", "pandas", "pyarrow", "scikit-learn", "numba", "dask-ml")
-
-# All parts of a version.
-WHOLE = 9
-
-Difference = tuple[str, str, str, str]
+# How many leading parts of a version must be equal for both sides to understand each other's values and tasks.
+PROTOCOL_PARTS = {"python": 2, "dask": 2, "distributed": 2, "cloudpickle": 1, "msgpack": 1}
+# The same of packages that only workers need: they receive values of a config's types, and trained models.
+WORKER_PARTS = {"msgspec": 2, "dask-ml": 1}
+# Packages of which another version may compute other bits.
+NUMERIC_PACKAGES = ("numpy", "pandas", "pyarrow", "scikit-learn", "numba", "dask-ml")
+# More parts than any version has: the versions must be equal.
+ALL_PARTS = 9
 
 
-def here() -> dict[str, str]:
-    """Of Python and all packages that are compared."""
-    packages = {*AGREE, *AGREE_ON_WORKERS, *EXACT} - {"python"}
+class VersionMismatch(NamedTuple):
+    """A package whose version in a process of the cluster does not go with the version in this process."""
+
+    package: str
+    local: str
+    remote: str
+    process: str
+    """``scheduler``, or ``worker`` and its address."""
+
+
+def local_versions() -> dict[str, str]:
+    """Return the versions in this process of Python and of all packages that are compared."""
+    packages = {*PROTOCOL_PARTS, *WORKER_PARTS, *NUMERIC_PACKAGES} - {"python"}
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in packages}
 
 
 def check_protocol(client: Client) -> None:
-    """That scheduler and workers can understand what is sent; asked in Dask's own words, which run no code of ours.
+    """Check that scheduler and workers understand what is sent to them; Dask answers this itself, without our code.
 
     Raises
     ------
     ClusterError
-        They cannot, with a table of all differences that matter.
+        They do not; `details` has a table of the versions.
     """
-    found = client.get_versions()
-    places = {"scheduler": found["scheduler"]} | {f"worker {name}": told for name, told in found["workers"].items()}
-    versions = {place: told["packages"] for place, told in places.items() if told}
-    refuse(differences(AGREE, versions))
+    answer = client.get_versions()
+    workers = {f"worker {address}": info for address, info in answer["workers"].items()}
+    processes = {"scheduler": answer["scheduler"]} | workers
+    versions = {process: info["packages"] for process, info in processes.items() if info}
+    reject_mismatches(find_mismatches(PROTOCOL_PARTS, versions))
 
 
-def differences(agree: Mapping[str, int], places: Mapping[str, Mapping[str, str]]) -> list[Difference]:
-    """(package, here, there, place) of each version that does not agree in so many parts."""
-    own = here()
+def find_mismatches(parts: Mapping[str, int], versions: Mapping[str, Mapping[str, str]]) -> list[VersionMismatch]:
+    """Return the mismatches between this process and others.
+
+    Parameters
+    ----------
+    parts
+        How many leading parts of each package's version must be equal.
+    versions
+        The versions by process and package; packages that a process does not have are left out.
+    """
+    local = local_versions()
     return [
-        (name, own[name], versions[name], place)
-        for place, versions in places.items()
-        for name, parts in agree.items()
-        if versions.get(name) and versions[name].split(".")[:parts] != own[name].split(".")[:parts]
+        VersionMismatch(package, local[package], remote[package], process)
+        for process, remote in versions.items()
+        for package, count in parts.items()
+        if remote.get(package) and remote[package].split(".")[:count] != local[package].split(".")[:count]
     ]
 
 
-def refuse(found: list[Difference]) -> None:
-    """Raise the differences as an error, if there are any.
+def reject_mismatches(mismatches: Sequence[VersionMismatch]) -> None:
+    """Raise the mismatches as one error, if there are any.
 
     Raises
     ------
     ClusterError
-        A sentence, and a table of them in its `details`.
+        One sentence, with a table in its `details`.
     """
-    if not found:
+    if not mismatches:
         return
-    named = ", ".join(dict.fromkeys(name for name, *_ in found))
-    error = ClusterError(f"{found[0][3]}: has other versions than this side of {named}; install the same on both.")
-    error.details = table(found)
+    packages = ", ".join(dict.fromkeys(mismatch.package for mismatch in mismatches))
+    error = ClusterError(
+        f"{mismatches[0].process}: has other versions than this side of {packages}; install the same on both."
+    )
+    error.details = mismatch_table(mismatches)
     raise error
 
 
-def table(found: Iterable[Difference]) -> str:
-    """Differences in columns; places that differ alike share a line.
+def mismatch_table(mismatches: Sequence[VersionMismatch]) -> str:
+    """Return the mismatches as a table; processes with the same versions share a line.
 
-    >>> print(table([("dask", "2026.8.0", "2026.1.2", "worker a"), ("dask", "2026.8.0", "2026.1.2", "worker b")]))
+    >>> a = VersionMismatch("dask", "2026.8.0", "2026.1.2", "worker a")
+    >>> print(mismatch_table([a, a._replace(process="worker b")]))
     package  here      there     where
     dask     2026.8.0  2026.1.2  worker a and 1 more
     """
-    alike: dict[tuple[str, str, str], list[str]] = {}
-    for name, own, other, place in found:
-        alike.setdefault((name, own, other), []).append(place)
+    processes: dict[tuple[str, str, str], list[str]] = {}
+    for package, local, remote, process in mismatches:
+        processes.setdefault((package, local, remote), []).append(process)
     lines = [("package", "here", "there", "where")]
     lines += [
-        (*key, f"{places[0]} and {len(places) - 1} more" if len(places) > 1 else places[0])
-        for key, places in alike.items()
+        (*versions, f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else names[0])
+        for versions, names in processes.items()
     ]
     widths = [max(len(line[i]) for line in lines) for i in range(3)]
     return "\n".join("  ".join([*(f"{line[i]:<{widths[i]}}" for i in range(3)), line[3]]) for line in lines)

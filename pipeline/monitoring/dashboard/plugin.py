@@ -1,83 +1,90 @@
-"""The plugin on the scheduler: gathers what is known of the runs, and serves it as a page, as metrics and as JSON."""
+"""The plugin on the scheduler: collects the state of the runs, and serves it as a page, as JSON and to Prometheus."""
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from distributed import Scheduler, SchedulerPlugin
 
 from pipeline.monitoring.dashboard.state import RunState
 
-NAME = "pipeline-live"
+if TYPE_CHECKING:
+    from pipeline.monitoring.dashboard.endpoints import Endpoints
+
+NAME = "pipeline-dashboard"
 # The topic of `distributed`'s events under which a run's events reach the scheduler.
 TOPIC = "pipeline"
-# Runs that are remembered.
-RUNS = 20
+# Runs whose state is kept.
+MAX_RUNS = 20
 
 
 class DashboardPlugin(SchedulerPlugin):
-    """What the runs on this scheduler are doing; `runs` has the latest last."""
+    """The state of the runs on this scheduler; `runs` has the latest last."""
 
     name = NAME
 
     def __init__(self) -> None:
         self.runs: dict[str, RunState] = {}
         self.problems: list[str] = []
-        """Why some of what it serves is not there."""
+        """Why something cannot be served."""
+        self._endpoints: Endpoints | None = None
+        self._interrupted: set[Any] = set()
+        """Keys of tasks that failed, or whose worker was lost, and that may start again."""
+        self._kept: dict[Any, tuple[RunState, int]] = {}
+        """The run and the bytes of each packed batch in memory, by its key."""
 
     async def start(self, scheduler: Scheduler) -> None:
-        """Begin to serve; what cannot be served is told in `problems`, and the rest is."""
-        self.scheduler = scheduler
-        self._broken: set[Any] = set()
-        self._kept: dict[Any, tuple[RunState, int]] = {}
-        from pipeline.monitoring.dashboard.serve import serve, withdraw
+        """Take over the runs from an earlier plugin, and serve what can be served; `problems` has the rest."""
+        from pipeline.monitoring.dashboard.endpoints import Endpoints  # only the scheduler needs what this imports
 
-        former = scheduler.plugins.get(NAME)
-        if former is not None:
-            withdraw(former)
-            self.runs = former.runs
+        self.scheduler = scheduler
+        previous = scheduler.plugins.get(NAME)
+        if previous is not None:
+            await previous.close()
+            self.runs = previous.runs
             scheduler.remove_plugin(NAME)
-        self.problems = serve(self)
+        self._endpoints = Endpoints(scheduler, self.runs, self.problems)
+        self._endpoints.open()
 
     async def close(self) -> None:
-        """Serve no more."""
-        from pipeline.monitoring.dashboard.serve import withdraw
-
-        withdraw(self)
+        """Stop serving."""
+        if self._endpoints is not None:
+            self._endpoints.close()
 
     def state(self, run: str) -> RunState:
-        """Of a run, begun if it is not known; the oldest is forgotten when there are too many."""
+        """Return the state of a run; an unknown run is added, and the oldest dropped if there are too many."""
         if run not in self.runs:
-            while len(self.runs) >= RUNS:
+            while len(self.runs) >= MAX_RUNS:
                 self.runs.pop(next(iter(self.runs)))
             self.runs[run] = RunState(run)
         return self.runs[run]
 
     def log_event(self, topic: str, msg: Any) -> None:
-        """An event of a run."""
+        """Update the state of a run by an event of it."""
         if topic == TOPIC:
             self.state(msg["run"]).apply(msg)
 
     def transition(self, key: Any, start: str, finish: str, *args: Any, **kwargs: Any) -> None:
-        """A task of ours is started, done, let go or forgotten; of every other, nothing is known."""
+        """Update the state of a run when a task of it starts, ends, or is released; ignore all other tasks."""
         task = self.scheduler.tasks.get(key)
-        ours = task.annotations.get("pipeline") if task is not None and task.annotations else None
-        if not ours:
+        annotation = task.annotations.get("pipeline") if task is not None and task.annotations else None
+        if not annotation:
             return
-        state = self.state(ours["run"])
-        if finish == "processing" and key in self._broken:
-            self._broken.discard(key)
+        state = self.state(annotation["run"])
+        if finish == "processing" and key in self._interrupted:
+            self._interrupted.discard(key)
             state.retries += 1
         elif finish == "memory" and start != "memory":
-            if ours.get("kept"):
+            if annotation.get("kept"):
                 self._kept[key] = (state, task.nbytes)
                 state.kept += task.nbytes
-            elif ours["batches"]:
+            elif annotation["batches"]:
                 kind, _, _, tail = f"{key}---".split("-", 3)
-                state.task_done(kind, tail, ours["batches"], ours["rows"], kwargs.get("worker", ""), time.time())
+                worker = kwargs.get("worker", "")
+                state.task_done(kind, tail, annotation["batches"], annotation["rows"], worker, time.time())
         elif start in ("processing", "memory") and finish == "released" and (task.who_wants or task.waiters):
-            self._broken.add(key)  # it failed, or its worker was lost: nobody has let go of it
+            self._interrupted.add(key)  # still needed: it failed, or its worker was lost
         elif finish == "forgotten":
-            self._broken.discard(key)
+            self._interrupted.discard(key)
         if start == "memory" and key in self._kept:
             owner, size = self._kept.pop(key)
             owner.kept -= size

@@ -7,15 +7,15 @@ from pipeline.cli import main
 from pipeline.engine.cluster import forkserver
 from pipeline.io.run_folder import BEGIN_FILE
 
-NONE = "[cluster]\nworkers = 0\n"
-FAR = '[cluster]\nscheduler = "tcp://h:1"\n'
+THREADS = "[cluster]\nworkers = 0\n"
+REMOTE = '[cluster]\nscheduler = "tcp://h:1"\n'
 
 
 @pytest.fixture
-def started(monkeypatch) -> list[bool]:
-    starts: list[bool] = []
-    monkeypatch.setattr(forkserver, "start", lambda: starts.append(True))
-    return starts
+def starts(monkeypatch) -> list[bool]:
+    calls: list[bool] = []
+    monkeypatch.setattr(forkserver, "start", lambda: calls.append(True))
+    return calls
 
 
 @pytest.mark.parametrize(
@@ -26,41 +26,41 @@ def started(monkeypatch) -> list[bool]:
         ("cluster = 1", (), {}, True),
         ("[cluster]\nworkers = [1, 2]\n", (), {"scheduler": None, "workers": None}, True),
         ('[cluster]\nscheduler = "local"\n', (), {}, True),
-        (NONE, (), {}, False),
-        (NONE, (), {"workers": 2}, True),
-        (NONE, ("cluster.workers=2",), {}, True),
+        (THREADS, (), {}, False),
+        (THREADS, (), {"workers": 2}, True),
+        (THREADS, ("cluster.workers=2",), {}, True),
         ("", ("cluster.workers=0",), {}, False),
         ("", (), {"workers": 0}, False),
-        (FAR, (), {}, False),
-        (FAR, (), {"scheduler": "local"}, True),
+        (REMOTE, (), {}, False),
+        (REMOTE, (), {"scheduler": "local"}, True),
         ("", (), {"scheduler": "m:Class"}, False),
     ],
 )
-def test_it_starts_early_where_the_workers_will_be_this_machines(tmp_path, started, text, overrides, options, local):
+def test_server_starts_early_if_the_cluster_will_be_local(tmp_path, starts, text, overrides, options, local):
     (tmp_path / "config.toml").write_text(text)
-    for place in (tmp_path / "config.toml", str(tmp_path), tmp_path / "model.skops"):
-        forkserver.start_early(place, None, overrides, options)
-    assert started == [True] * 3 * local
+    for source in (tmp_path / "config.toml", str(tmp_path), tmp_path / "model.skops"):
+        forkserver.start_early(source, None, overrides, options)
+    assert starts == [True] * 3 * local
 
 
-def test_a_run_that_goes_on_is_asked_how_it_began(tmp_path, started):
+def test_resumed_run_decides_by_the_config_in_its_folder(tmp_path, starts):
     forkserver.start_early(None, tmp_path, (), {})
     forkserver.start_early(None, None, (), {})
-    assert len(started) == 2, "nothing is written there"
+    assert len(starts) == 2, "without a config, a local cluster is the default"
     (tmp_path / BEGIN_FILE).parent.mkdir()
-    (tmp_path / BEGIN_FILE).write_text(json.dumps({"config": NONE}))
+    (tmp_path / BEGIN_FILE).write_text(json.dumps({"config": THREADS}))
     forkserver.start_early(None, tmp_path, (), {})
-    assert len(started) == 2
+    assert len(starts) == 2
     forkserver.start_early(None, tmp_path, (), {"workers": 2})
-    assert len(started) == 3
+    assert len(starts) == 3
 
 
 @pytest.mark.parametrize("command", ["run", "search", "check", "scale", "predict", "evaluate"])
-def test_every_command_asks_the_config(tmp_path, started, command):
-    (tmp_path / "c.toml").write_text(NONE + "nonsense = 1")
+def test_every_command_decides_by_the_config(tmp_path, starts, command):
+    (tmp_path / "c.toml").write_text(THREADS + "nonsense = 1")
     arguments = {"predict": [tmp_path / "c.toml", "in", "out"], "evaluate": [tmp_path, tmp_path / "c.toml"]}
-    told = [str(argument) for argument in arguments.get(command, [tmp_path / "c.toml"])]
-    assert CliRunner().invoke(main, [command, *told]).exit_code != 0
-    assert not started
-    CliRunner().invoke(main, [command, *told, "--set", "cluster.workers=1"])
-    assert started
+    words = [str(argument) for argument in arguments.get(command, [tmp_path / "c.toml"])]
+    assert CliRunner().invoke(main, [command, *words]).exit_code != 0
+    assert not starts
+    CliRunner().invoke(main, [command, *words, "--set", "cluster.workers=1"])
+    assert starts

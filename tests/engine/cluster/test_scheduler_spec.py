@@ -2,7 +2,7 @@ import pytest
 
 from pipeline import config as cfg
 from pipeline.engine.cluster import scheduler_spec
-from pipeline.errors import ClusterError, ConfigError
+from pipeline.errors import ConfigError
 
 
 def parse(**cluster) -> cfg.ClusterConfig:
@@ -10,48 +10,49 @@ def parse(**cluster) -> cfg.ClusterConfig:
 
 
 @pytest.mark.parametrize(
-    "name", ["tcp://h:1", "tls://[::1]:8786", "ws://h:1", "wss://h.org", "host:8786", "[::1]:8786"]
+    "address", ["tcp://h:1", "tls://[::1]:8786", "ws://h:1", "wss://h.org", "host:8786", "[::1]:8786"]
 )
-def test_an_address_is_itself(name):
-    assert scheduler_spec.address_of(name) == name
-    assert not scheduler_spec.is_class(name)
+def test_address_is_returned_as_it_is(address):
+    assert scheduler_spec.scheduler_address(address) == address
+    assert not scheduler_spec.is_cluster_class(address)
 
 
 @pytest.mark.parametrize("name", ["distributed:LocalCluster", "dask_kubernetes.operator:KubeCluster"])
-def test_a_class_is_told_from_an_address(name):
-    assert scheduler_spec.is_class(name)
+def test_module_and_class_is_a_cluster_class(name):
+    assert scheduler_spec.is_cluster_class(name)
 
 
-def test_a_scheduler_file_is_read_before_anybody_connects(tmp_path):
+def test_missing_scheduler_file_is_an_error(tmp_path):
+    with pytest.raises(ConfigError, match=r"no existing file; correct it, or write the file with `dask scheduler"):
+        scheduler_spec.scheduler_address(str(tmp_path / "scheduler.json"))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [("", "JSONDecodeError"), ("[]", "TypeError"), ("{}", "KeyError"), ('{"address": 1}', "is 1")],
+)
+def test_scheduler_file_without_address_is_an_error(tmp_path, content, reason):
     file = tmp_path / "scheduler.json"
-    with pytest.raises(ConfigError, match=r"no file that is there; correct it, or write the file with `dask scheduler"):
-        scheduler_spec.address_of(str(file))
-    for content, reason in (
-        ("", "JSONDecodeError"),
-        ("[]", "TypeError"),
-        ("{}", "KeyError"),
-        ('{"address": 1}', "is 1"),
-    ):
-        file.write_text(content)
-        with pytest.raises(ConfigError, match=rf"scheduler.json is no scheduler file \(.*{reason}"):
-            scheduler_spec.address_of(str(file))
+    file.write_text(content)
+    with pytest.raises(ConfigError, match=rf"scheduler.json is no scheduler file \(.*{reason}"):
+        scheduler_spec.scheduler_address(str(file))
+
+
+def test_scheduler_file_gives_its_address(tmp_path):
+    file = tmp_path / "scheduler.json"
     file.write_text('{"type": "Scheduler", "address": "tls://10.0.0.1:8786"}')
-    assert scheduler_spec.address_of(str(file)) == "tls://10.0.0.1:8786"
-
-
-def test_what_is_wrong_with_a_class_is_one_sentence():
-    with pytest.raises(ConfigError, match=r"no_such:Cluster cannot be imported \(No module named 'no_such'\); install"):
-        scheduler_spec.start(parse(scheduler="no_such:Cluster"))
-    with pytest.raises(ConfigError, match="module distributed has no Cloud; correct"):
-        scheduler_spec.start(parse(scheduler="distributed:Cloud"))
-    with pytest.raises(ClusterError, match=r"did not start \(TypeError: .*\); correct \[cluster.options\]"):
-        scheduler_spec.start(parse(scheduler="pathlib:PurePath", options={"colour": 1}))
+    assert scheduler_spec.scheduler_address(str(file)) == "tls://10.0.0.1:8786"
 
 
 def test_workers_are_a_number_a_range_or_none():
-    assert scheduler_spec.bounds(parse(workers=[2, 50])) == (2, 50)
-    assert (scheduler_spec.count(parse(workers=[2, 50])), scheduler_spec.count(parse(workers=3))) == (2, 3)
-    assert (scheduler_spec.bounds(parse(workers=3)), scheduler_spec.count(parse())) == (None, None)
+    assert scheduler_spec.worker_bounds(parse(workers=[2, 50])) == (2, 50)
+    assert scheduler_spec.worker_bounds(parse(workers=3)) is None
+    assert scheduler_spec.initial_workers(parse(workers=[2, 50])) == 2
+    assert scheduler_spec.initial_workers(parse(workers=3)) == 3
+    assert scheduler_spec.initial_workers(parse()) is None
+
+
+def test_invalid_workers_are_an_error():
     for wrong in ([5, 2], [0, 2], [1], [1, 2, 3]):
         with pytest.raises(ConfigError, match=r"cluster.workers: \[.*write the fewest workers \(at least 1\)"):
             parse(workers=wrong)

@@ -45,7 +45,7 @@ def deadly(name, folder):
 def test_tasks_that_wished_for_workers_now_gone_run_on_those_that_come(tmp_path):
     with connect(cfg.ClusterConfig(workers=2, dashboard="127.0.0.1:0")) as session:
         client = session.client
-        assert session.places
+        assert session.supports_affinity
         workers = sorted(client.scheduler_info(n_workers=-1)["workers"])
         names = ["deadly", *map(str, range(6))]
         with dask.annotate(**affinity_annotations({name: workers[i % 2] for i, name in enumerate(names)})):

@@ -1,4 +1,4 @@
-"""An S3 with a folder of data in it: ``python -m tests.faults.s3 HOST FOLDER``; says where, when it is there."""
+"""An S3 server with data: ``python -m tests.faults.s3_server HOST FOLDER`` prints its address when it is ready."""
 
 import logging
 import sys
@@ -9,7 +9,7 @@ from moto.server import ThreadedMotoServer
 
 
 def main() -> None:
-    """Serve until somebody ends the process."""
+    """Serve until the process is ended."""
     host, folder = sys.argv[1:]
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address=host, port=0, verbose=False)

@@ -1,4 +1,4 @@
-"""The plugin on every worker: counts what it has done for our runs, on its own /metrics."""
+"""The plugin on every worker: counts what the worker has done for our runs, on its own /metrics."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -8,50 +8,50 @@ from distributed import Worker, WorkerPlugin
 from prometheus_client import REGISTRY
 from prometheus_client.core import CounterMetricFamily, Metric
 
-from pipeline.monitoring.dashboard.metrics import PREFIX
+from pipeline.monitoring.dashboard.run_metrics import PREFIX
 
 
-class Counts(WorkerPlugin):
-    """Rows and batches of the tasks done here, by what they do; summed over runs, as a worker outlives many."""
+class WorkerMetrics(WorkerPlugin):
+    """Counts rows and batches of the tasks done here, by kind of task, over all runs of this worker."""
 
-    name = "pipeline-counts"
-    idempotent = True  # a second run on the same workers counts on
+    name = "pipeline-worker-metrics"
+    idempotent = True  # the counts of a later run on the same workers are added
 
     def __init__(self) -> None:
         self.rows: Counter[str] = Counter()
         self.batches: Counter[str] = Counter()
 
     def setup(self, worker: Worker) -> None:
-        """Begin to count."""
+        """Start to count."""
         self.worker = worker
         REGISTRY.register(self)
 
     def teardown(self, worker: Worker) -> None:
-        """Another takes over."""
+        """Stop counting."""
         REGISTRY.unregister(self)
 
     def transition(self, key: Any, start: str, finish: str, **kwargs: Any) -> None:
-        """A task of ours is done."""
+        """Count a task of ours that is done."""
         if finish != "memory" or start != "executing":
             return
         task = self.worker.state.tasks.get(key)
-        ours = task.annotations.get("pipeline") if task is not None and task.annotations else None
-        if ours and ours["batches"]:
+        annotation = task.annotations.get("pipeline") if task is not None and task.annotations else None
+        if annotation and annotation["batches"]:
             kind = key.partition("-")[0]
-            self.rows[kind] += ours["rows"]
-            self.batches[kind] += ours["batches"]
+            self.rows[kind] += annotation["rows"]
+            self.batches[kind] += annotation["batches"]
 
     def describe(self) -> Sequence[Metric]:
-        """Nothing: several workers in one process have the same metrics, which the registry would refuse."""
+        """Nothing: workers in one process have the same metrics, and the registry would refuse the second."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
-        """What Prometheus asks for."""
-        for name, what, counts in (
+        """Yield the counters, with the values of now."""
+        for name, description, counts in (
             ("rows", "Rows of the batches done by this worker", self.rows),
             ("batches", "Batches done by this worker", self.batches),
         ):
-            family = CounterMetricFamily(f"{PREFIX}_worker_{name}", what, labels=["task"])
+            family = CounterMetricFamily(f"{PREFIX}_worker_{name}", description, labels=["task"])
             for kind, count in counts.items():
                 family.add_metric([kind], count)
             yield family
