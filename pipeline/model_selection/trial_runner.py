@@ -11,10 +11,11 @@ from pipeline.engine.batch_schedule import SEGMENT, batch_order, chunks
 from pipeline.engine.stage import Stage
 from pipeline.engine.task_runner import Future, TaskRunner
 from pipeline.errors import DataError
-from pipeline.evaluation.evaluator import States, results
-from pipeline.metrics.classification import Accuracy, LogLoss
+from pipeline.metrics.accuracy import Accuracy
+from pipeline.metrics.log_loss import LogLoss
 from pipeline.metrics.registry import Metric, metrics_for
-from pipeline.metrics.regression import SquaredAndAbsoluteError
+from pipeline.metrics.squared_and_absolute_error import SquaredAndAbsoluteError
+from pipeline.metrics.states import MetricStates, metric_values
 from pipeline.model_selection.batched_trials import (
     EncoderAndTarget,
     Failed,
@@ -95,7 +96,7 @@ class TrialMetric:
         rows = trials[0].plan.rows
         return cls(name, alone.get(name) or metrics_for(task, rows, exact_rows))
 
-    def value(self, states: States) -> float:
+    def value(self, states: MetricStates) -> float:
         """The figure.
 
         Raises
@@ -103,7 +104,7 @@ class TrialMetric:
         DataError
             The metrics have no such figure.
         """
-        figures = results(states)
+        figures = metric_values(states)
         if self.name not in figures:
             known = ", ".join(figures) or "none of these models has it"
             raise DataError(f"search.metric: no figure {self.name!r} of these models; there are {known}.")

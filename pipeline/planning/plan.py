@@ -12,7 +12,7 @@ from msgspec import structs
 
 from pipeline import config as cfg
 from pipeline.errors import ConfigError, DataError, PipelineError
-from pipeline.evaluation.drift import check_schema
+from pipeline.evaluation.drift_profile import check_schema
 from pipeline.io.batching import Batch, form_batches, target_rows
 from pipeline.io.dataset import Dataset, absolute, open_dataset
 from pipeline.io.parquet_footers import BadFile

@@ -10,7 +10,7 @@ import pandas as pd
 
 from pipeline.encoding.batch_encoder import make_encoder
 from pipeline.encoding.encoder import Encoder
-from pipeline.evaluation import drift
+from pipeline.evaluation import drift_profile
 from pipeline.evaluation.slices import Slicing
 from pipeline.models.target import TargetSpec
 from pipeline.planning.plan import Plan
@@ -47,7 +47,7 @@ class FittedState:
         ledger, target = understand(summary, plan)
         columns = plan.features.columns
         encoder = make_encoder(summary, columns, plan.reference, target.classes, folds)
-        encoder.profile_ = drift.profile(summary, columns) | {"label": target_to_profile(target)}
+        encoder.profile_ = drift_profile.profile(summary, columns) | {"label": target_to_profile(target)}
         return cls(ledger, target, encoder, slicing_of(summary, plan), dict(summary.unmatched))
 
     def to_dict(self) -> dict[str, Any]:

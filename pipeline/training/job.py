@@ -30,16 +30,16 @@ from pipeline.evaluation.evaluator import (
     Baseline,
     EvaluationState,
     Evaluator,
-    curves_of_batch,
+    calibration_curves,
+    compute_importances,
     evaluate_batch,
-    importance_of,
     merge_evaluations,
-    results,
 )
 from pipeline.evaluation.permutation_importance import Sample, features_of
-from pipeline.evaluation.results import Findings, find, importance
+from pipeline.evaluation.results import EvaluationResults, summarize_evaluation, summarize_importances
 from pipeline.evaluation.slices import Slicing
 from pipeline.metrics.registry import Metric, comparable_metrics, metrics_for, user_metrics
+from pipeline.metrics.states import metric_values
 from pipeline.models import persistence
 from pipeline.models.calibration import CalibratedModel, Curves, merge_curves
 from pipeline.models.factory import make, needs_full_batches, training_note
@@ -67,7 +67,7 @@ class Outcome:
     """What a finished job knows."""
 
     ledger: Ledger
-    findings: Findings
+    findings: EvaluationResults
     training: Training
     model: Pipeline
     kept: bool
@@ -186,7 +186,7 @@ class Job:
         evaluator = self._judge(held, training.lane, batch_encoder, target)
         numbers = self._tested(held)
         with run_stage(self.monitor, "evaluate", len(numbers)) as stage:
-            return results(self._evaluate(held, self.tasks.broadcast(evaluator), numbers, stage).metrics)
+            return metric_values(self._evaluate(held, self.tasks.broadcast(evaluator), numbers, stage).metrics)
 
     def _lane(self) -> Lane:
         """The lane that has seen nothing."""
@@ -211,7 +211,7 @@ class Job:
         numbers = {batch.number for batch in self.plan.batches if batch.test is not True}
 
         with run_stage(self.monitor, "calibrate", len(numbers)) as stage:
-            work = curves_of_batch, merge_curves
+            work = calibration_curves, merge_curves
             parts = restrict_to(self.segments, numbers)
             merged: Curves = self.tasks.map_reduce_batches(
                 stage, "calibrate", parts, source.futures_for, *work, *arguments
@@ -225,7 +225,7 @@ class Job:
         per_read = self.per_task if joined else 1
         return open_source(self.plan, self.recipe, self.session, self.keep, self.monitor.events.run, per_read)
 
-    def assess(self, model: Pipeline) -> tuple[Ledger, Findings, dict[str, Any]]:
+    def assess(self, model: Pipeline) -> tuple[Ledger, EvaluationResults, dict[str, Any]]:
         """Evaluate a model that exists: the ledger, what is found on the rows that test, and their drift.
 
         Raises
@@ -237,7 +237,9 @@ class Job:
         with self._blaming() as source:
             return self._assess(source, encoder, estimator)
 
-    def _assess(self, source: BatchSource, encoder: Encoder, estimator: Any) -> tuple[Ledger, Findings, dict[str, Any]]:
+    def _assess(
+        self, source: BatchSource, encoder: Encoder, estimator: Any
+    ) -> tuple[Ledger, EvaluationResults, dict[str, Any]]:
         summary, plan = self._summarise(source, TEST), self.plan
         classes = getattr(estimator, "classes_", None)
         ledger = Ledger.of(summary, None if classes is None else pd.Index(classes), plan.bad_files)
@@ -246,7 +248,7 @@ class Job:
             raise DataError(f"{self.plan.config.data.path}: no rows to evaluate on ({ledger}); give --all.")
         self._tell_rows(ledger)
         found = drift.compare(encoder.profile_, encoder.categories_, summary)
-        problem = drift.severe(found)
+        problem = drift.severe_change(found)
         if problem and self.plan.config.evaluate.on_drift == "fail":
             raise DataError(f'{problem}; is it the right table? set evaluate.on_drift = "report" to go on.')
         batch_encoder = BatchEncoder(encoder, classes, self.plan.config.train.seed)
@@ -311,26 +313,29 @@ class Job:
 
     def _examine(
         self, source: BatchSource, evaluator: Evaluator, slicing: Slicing, ledger: Ledger
-    ) -> tuple[EvaluationState, Findings]:
+    ) -> tuple[EvaluationState, EvaluationResults]:
         """Evaluation with all that makes a figure worth trusting: intervals, baselines, slices, what matters."""
         how, plan = self.plan.config.evaluate, self.plan
         evaluator = replace(
             evaluator,
             slicing=slicing,
-            grouped=bool(how.bootstrap),
+            bootstrap=bool(how.bootstrap),
             baselines=self._baselines(evaluator),
-            sampled=min(how.importance_rows / max(ledger.tested, 1), 1.0),
+            importance_fraction=min(how.importance_rows / max(ledger.tested, 1), 1.0),
         )
         numbers = self._tested(source)
         with run_stage(self.monitor, "evaluate", len(numbers)) as stage:
             sent = self.tasks.broadcast(evaluator)
             evaluated = self._evaluate(source, sent, numbers, stage)
             rising = self._begin_importance(evaluated.sample, evaluator.batch_encoder.encoder.columns, sent)
-            findings = find(evaluated, evaluator, how.bootstrap, plan.config.train.seed, how.slice_rows)  # meanwhile
+            findings = summarize_evaluation(
+                evaluated, evaluator, how.bootstrap, plan.config.train.seed, how.slice_rows
+            )  # meanwhile
             stage.wait(rising)
-            rises = {name: rise for part in self.client.gather(rising) for name, rise in part.items()}
+            importances = {name: found for part in self.client.gather(rising) for name, found in part.items()}
         if evaluated.sample is not None:
-            findings = replace(findings, importance=importance(evaluated.sample, rises, findings.metrics))
+            summary = summarize_importances(importances, len(evaluated.sample), findings.metrics)
+            findings = replace(findings, importance=summary)
         return evaluated, findings
 
     def _baselines(self, evaluator: Evaluator) -> dict[str, Baseline]:
@@ -349,7 +354,7 @@ class Job:
         if sample is None:
             return []
         parts = list(chunks(features_of(columns), COLUMNS))
-        return self.tasks.map_plain("importance", importance_of, parts, self.tasks.broadcast(sample), evaluator)
+        return self.tasks.map_plain("importance", compute_importances, parts, self.tasks.broadcast(sample), evaluator)
 
     def _tested(self, source: BatchSource | FoldSource) -> set[int]:
         """The batches with rows that test."""

@@ -19,7 +19,7 @@ from sklearn.pipeline import Pipeline
 from pipeline import config as cfg
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import ConfigError, DataError
-from pipeline.evaluation import drift
+from pipeline.evaluation import drift, drift_profile
 from pipeline.io.run_folder import LAST, RunFolder
 from pipeline.models import persistence
 from pipeline.models.calibration import CalibratedModel
@@ -120,7 +120,7 @@ def check_warm_start(base: BaseRun, plan: Plan) -> Plan:
         now, then = (dict(columns.options.get(name, {})) for columns in (ours, theirs))
         if now != then:
             raise ConfigError(f"features.columns.{name}: {now}, but the model of {base.place} has {then}; write that.")
-    drift.check_schema(encoder.profile_, theirs, plan.meta)
+    drift_profile.check_schema(encoder.profile_, theirs, plan.meta)
     made = make(config.model, task, config.train.seed)
     if type(made) is not type(base.estimator):
         kind = type(base.estimator).__name__
@@ -152,7 +152,7 @@ def warm_start_state(base: BaseRun, summary: Summary, plan: Plan) -> FittedState
                 f"model of {base.place} does not know; train a new one."
             )
     found = drift.compare(base.encoder.profile_, base.encoder.categories_, summary)
-    problem = drift.severe(found)
+    problem = drift.severe_change(found)
     if problem and plan.config.evaluate.on_drift == "fail":
         raise DataError(f'{problem}; is it the right table? set evaluate.on_drift = "report" to go on.')
     if classes is None:
@@ -172,8 +172,8 @@ def warm_start_state(base: BaseRun, summary: Summary, plan: Plan) -> FittedState
         target = TargetSpec(classes, shares=shares / shares.sum())
         told = {"shares": target.shares.tolist()} if target.shares is not None else label
     encoder = extend_vocabulary(base.encoder, summary) if plan.config.features.grow else copy.deepcopy(base.encoder)
-    now_profile = drift.profile(summary, encoder.columns)
-    encoder.profile_ = drift.merged_profile(base.encoder.profile_, now_profile) | {"label": told}
+    now_profile = drift_profile.profile(summary, encoder.columns)
+    encoder.profile_ = drift_profile.merge_profiles(base.encoder.profile_, now_profile) | {"label": told}
     return FittedState(ledger, target, encoder, slicing_of(summary, plan), dict(summary.unmatched), found)
 
 

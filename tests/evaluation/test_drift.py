@@ -12,7 +12,7 @@ from pipeline.commands import check, evaluate
 from pipeline.commands.run import run
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import DataError
-from pipeline.evaluation import drift
+from pipeline.evaluation import drift, drift_profile
 from pipeline.statistics.counts import Counts
 from pipeline.statistics.moments import Moments, NumericStats
 from pipeline.statistics.summary import Summary
@@ -132,7 +132,7 @@ def test_the_stability_index_is_its_formula():
         counts = Counts(pd.Series([int(1000 * share), 1000 - int(1000 * share)], index=["p", "q"]))
         return Summary({}, {"a": number}, {"k": counts}, None, None, None)
 
-    remembered = drift.profile(summary(0, 0.5), encoder.columns)
+    remembered = drift_profile.profile(summary(0, 0.5), encoder.columns)
     same = drift.compare(remembered, {"k": np.array(["p", "q"])}, summary(0, 0.5))
     other = drift.compare(remembered, {"k": np.array(["p", "q"])}, summary(1, 0.8))
     assert same["a"]["score"] < 0.01

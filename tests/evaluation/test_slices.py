@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError
-from pipeline.evaluation.slices import Slicing
-from pipeline.preparation.slice_columns import PAIRED, VALUES, SliceColumn, keys_of, slice_codes, slice_columns
+from pipeline.evaluation.slices import MAX_PAIRED_VALUES, MAX_VALUES, Slicing
+from pipeline.preparation.slice_columns import SliceColumn, keys_of, slice_codes, slice_columns
 
 
 def frame(rows: int = 200, seed: int = 0) -> pd.DataFrame:
@@ -73,7 +73,7 @@ def test_every_row_has_one_slice_of_each_key_in_any_batch(seed, edges):
         for column in columns:
             codes, values = slice_codes(piece, column)
             coded[column.name] = np.where(codes < 0, len(values), codes), values
-        found += zip(*slicing.index(coded, np.arange(len(piece))), strict=True)
+        found += zip(*slicing.slice_numbers(coded, np.arange(len(piece))), strict=True)
     single = table["c"].fillna("missing").replace("b", "other")
     double = [f"{a}:{b}" for a, b in zip(named(table, columns[1]), named(table, columns[2]), strict=True)]
     expected = [(f"c/{a}", f"few:x/{b}") for a, b in zip(single, double, strict=True)]
@@ -101,8 +101,8 @@ def test_only_the_frequent_values_have_slices():
     counts = pd.Series(np.arange(1_000) + 1, index=[f"v{i:03d}" for i in range(1_000)])
     slicing = Slicing.of([("c",), ("c", "d")], {"c": counts, "d": counts[:3]}, ())
     (single,), (first, second) = slicing.values
-    assert (len(single), len(first), len(second)) == (VALUES, PAIRED, 3)
-    assert single[0] == f"v{1_000 - VALUES:03d}"
+    assert (len(single), len(first), len(second)) == (MAX_VALUES, MAX_PAIRED_VALUES, 3)
+    assert single[0] == f"v{1_000 - MAX_VALUES:03d}"
 
 
 CASES = {

@@ -12,7 +12,7 @@ import pipeline
 from pipeline.cli import main
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import DataError
-from pipeline.evaluation import drift
+from pipeline.evaluation import drift_profile
 from pipeline.inference.onnx import as_inputs, check, to_onnx
 from pipeline.models.adaptive.linear import AdaptiveClassifier, AdaptiveRegressor
 from pipeline.models.calibration import CalibratedModel
@@ -39,7 +39,7 @@ def trained(encoder, estimator, label="y"):
     reference = PackingScale(encoder.center_, encoder.unit_)
     packed = pack(frame, encoder.columns, reference)
     batch = PackedBatch(0, len(frame), packed, np.zeros(len(frame)), None, np.full(len(frame), TRAIN))
-    encoder.profile_ = drift.profile(summarise(batch, encoder.columns, reference), encoder.columns)
+    encoder.profile_ = drift_profile.profile(summarise(batch, encoder.columns, reference), encoder.columns)
     return Pipeline([("preprocess", encoder), ("model", estimator.fit(encoder.transform(frame), frame[label]))])
 
 

@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline
 from pipeline import config as cfg
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import ConfigError, DataError
-from pipeline.evaluation import drift
+from pipeline.evaluation import drift, drift_profile
 from pipeline.inference.scoring import STAGED, ScoringState, done, score_span
 from pipeline.inference.scoring_plan import config_for, plan_scores
 from pipeline.io.batching import group_by_row_group
@@ -41,7 +41,7 @@ def trained(label="y", estimator=None):
     encoder.fit_statistics(summary, reference)
     values = frame[label]
     told = {"mean": 0.0, "std": 1.0} if values.dtype.kind == "f" else {"shares": values.value_counts(True).tolist()}
-    encoder.profile_ = drift.profile(summary, columns) | {"label": told}
+    encoder.profile_ = drift_profile.profile(summary, columns) | {"label": told}
     X = encoder.transform(frame)
     estimator = estimator or AdaptiveClassifier(random_state=0)
     return Pipeline([("preprocess", encoder), ("model", estimator.fit(X, values))])
@@ -196,7 +196,7 @@ def test_drift_is_that_of_the_rows(model, tmp_path):
     packed = pack(frame, encoder.columns, reference)
     batch = PackedBatch(0, 500, packed, np.zeros(500), None, np.full(500, TRAIN))
     wanted = drift.compare(encoder.profile_, encoder.categories_, summarise(batch, encoder.columns, reference))
-    assert result.observed.compared(encoder.profile_) == wanted
+    assert result.observed.result(encoder.profile_) == wanted
     assert wanted["c"]["unseen"] > 0
 
 
@@ -229,7 +229,7 @@ def test_a_model_of_texts_alone(tmp_path):
         np.zeros(300, int),
     )
     summary = summarise(batch, encoder.columns, PackingScale(np.empty(0), np.empty(0)), side=0)
-    encoder.profile_ = drift.profile(summary, encoder.columns) | {"label": {"shares": [0.5, 0.5]}}
+    encoder.profile_ = drift_profile.profile(summary, encoder.columns) | {"label": {"shares": [0.5, 0.5]}}
     estimator = AdaptiveClassifier(random_state=0).fit(encoder.transform(frame), frame["y"])
     model = Pipeline([("preprocess", encoder), ("model", estimator)])
     found, *_ = scored(model, tmp_path / "in", tmp_path / "out")

@@ -12,7 +12,7 @@ from pipeline.cli import main
 from pipeline.commands.run import run
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import ConfigError, DataError
-from pipeline.evaluation import drift
+from pipeline.evaluation import drift_profile
 from pipeline.models.adaptive.linear import AdaptiveClassifier, AdaptiveRegressor
 from pipeline.models.persistence import fingerprint
 from pipeline.preparation.split import ROLE, TEST, TRAIN, assign_roles
@@ -213,11 +213,11 @@ def test_two_profiles_are_that_of_the_rows_of_both():
         rows = PackedBatch(0, len(frame), packed, np.zeros(len(frame)), None, np.full(len(frame), TRAIN))
         found: Summary = summarise(rows, encoder.columns, reference)
         assert isinstance(found.categorical["c"], Counts)
-        return drift.profile(found, encoder.columns)
+        return drift_profile.profile(found, encoder.columns)
 
     one, two = table(500), later(700)
     encoder = Encoder(["x", "n"], ["c"]).fit(one)
-    both = drift.merged_profile(summary(one, encoder), summary(two, encoder))
+    both = drift_profile.merge_profiles(summary(one, encoder), summary(two, encoder))
     whole = summary(pipeline_concat(one, two), encoder)
     assert both["numbers"] == whole["numbers"]
     assert dict(zip(both["codes"]["c"]["values"], both["codes"]["c"]["counts"], strict=True)) == dict(
