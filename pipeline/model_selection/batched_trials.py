@@ -70,24 +70,24 @@ def _train(lane: Lane, rows: EncodedBatch, target: TargetSpec) -> Lane:
     return replace(lane, rows=lane.rows + count)
 
 
-def share_all(lanes: Lanes, bases: Lanes) -> list[Any]:
+def deltas_of_all(lanes: Lanes, bases: Lanes) -> list[Any]:
     """What each lane learned since the round began at its base."""
     return [or_failed(delta_of, *both) for both in zip(lanes, bases, strict=True)]
 
 
-def merge_shares_all(parts: Sequence[list[Any]]) -> list[Any]:
+def merge_deltas_of_all(parts: Sequence[list[Any]]) -> list[Any]:
     """As `merge_deltas`, trial by trial."""
     return [or_failed(merge_deltas, list(some)) for some in zip(*parts, strict=True)]
 
 
-def merged_all(bases: Lanes, shares: list[Any], lanes: Sequence[Lanes]) -> Lanes:
+def merged_all(bases: Lanes, deltas: list[Any], lanes: Sequence[Lanes]) -> Lanes:
     """As `merged_lane`, trial by trial."""
     each = [list(some) for some in zip(*lanes, strict=True)]
-    return [or_failed(merged_lane, *all_of_one) for all_of_one in zip(bases, shares, each, strict=True)]
+    return [or_failed(merged_lane, *all_of_one) for all_of_one in zip(bases, deltas, each, strict=True)]
 
 
 def train_whole(estimator: Any, batches: Sequence[PackedBatch], coded: EncoderAndTarget, step: int) -> Any:
-    """The model of a group of batches, as `whole.fit_group` gives it."""
+    """The model of a group of batches, as `group_trainer.fit_group` returns it."""
     some = [training_of(batch, step) for batch in batches] if step > 1 else batches
     return or_failed(fit_group, estimator, some, coded.batch_encoder, coded.target)
 

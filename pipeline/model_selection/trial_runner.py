@@ -19,12 +19,12 @@ from pipeline.metrics.states import MetricStates, metric_values
 from pipeline.model_selection.batched_trials import (
     EncoderAndTarget,
     Failed,
+    deltas_of_all,
     join_whole,
+    merge_deltas_of_all,
     merge_scored_all,
-    merge_shares_all,
     merged_all,
     score_all,
-    share_all,
     train_some,
     train_whole,
 )
@@ -240,9 +240,9 @@ class TrialRunner:
 
     def _merged(self, one: _Abreast, together: Sequence[Future]) -> Future:
         number = one.trials[0].number
-        shares = self._tasks.map_plain(f"merge-share-{number}", share_all, together, one.lanes)
-        share = self._tasks.reduce(shares, merge_shares_all, f"lanes-{number}")
-        return self._tasks.submit(f"merge-hand_over-{number}", merged_all, one.lanes, share, list(together))
+        deltas = self._tasks.map_plain(f"merge-share-{number}", deltas_of_all, together, one.lanes)
+        delta = self._tasks.reduce(deltas, merge_deltas_of_all, f"lanes-{number}")
+        return self._tasks.submit(f"merge-hand_over-{number}", merged_all, one.lanes, delta, list(together))
 
     def _score(self, going: Sequence[_Abreast], stage: Stage) -> list[list[Any]]:
         parts: list[list[Future]] = [[] for _ in going]

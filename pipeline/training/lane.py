@@ -129,13 +129,13 @@ def merge_deltas(parts: Sequence[ModelDelta | None]) -> ModelDelta | None:
     return reduce(lambda a, b: a.merge(b), some) if some else None
 
 
-def merged_lane(base: Lane, share: ModelDelta | None, lanes: Sequence[Lane]) -> Lane:
-    """The lane that all continue from: ``base`` and the merged share of ``lanes``."""
-    if share is None:
+def merged_lane(base: Lane, delta: ModelDelta | None, lanes: Sequence[Lane]) -> Lane:
+    """The lane that all continue from: ``base`` and the merged delta of ``lanes``."""
+    if delta is None:
         return base
-    like = next(lane for lane in lanes if lane.estimator is not None)
-    model = copy.copy(like.model)
-    model.estimator_ = share.apply_to(base.estimator, like.estimator)
+    template = next(lane for lane in lanes if lane.estimator is not None)
+    model = copy.copy(template.model)
+    model.estimator_ = delta.apply_to(base.estimator, template.estimator)
     return Lane(model, base.rows + sum(lane.rows - base.rows for lane in lanes))
 
 

@@ -208,9 +208,9 @@ class Trainer:
         return replace(after, losses=()), [by_number[n] for n in numbers]
 
     def _merge(self, base: Future, lanes: list[Future], name: str) -> Future:
-        shares = self._tasks.map_plain(f"merge-share-{name}", delta_of, lanes, base)
-        share = self._tasks.reduce(shares, merge_deltas, f"lanes-{name}")
-        return self._tasks.submit(f"merge-hand_over-{name}", merged_lane, base, share, lanes)
+        deltas = self._tasks.map_plain(f"merge-share-{name}", delta_of, lanes, base)
+        delta = self._tasks.reduce(deltas, merge_deltas, f"lanes-{name}")
+        return self._tasks.submit(f"merge-hand_over-{name}", merged_lane, base, delta, lanes)
 
     def _validate(self, done: Training, numbers: list[int], stage: Stage) -> float:
         """The loss on the rows kept out of training, and a point of its curve."""

@@ -129,7 +129,7 @@ def check_warm_start(base: BaseRun, plan: Plan) -> Plan:
     for name in params:
         if name != "random_state" and params[name] != known[name]:
             raise ConfigError(f"model.params.{name}: {params[name]}, but {known[name]} in {base.place}; write that.")
-    if config.features.grow and not hasattr(base.estimator, "widened"):
+    if config.features.grow and not hasattr(base.estimator, "with_added_columns"):
         raise ConfigError(f"features.grow: {type(made).__name__} models do not take new columns; drop it.")
     return replace(plan, reference=PackingScale(encoder.center_, encoder.unit_))
 
@@ -179,15 +179,11 @@ def warm_start_state(base: BaseRun, summary: Summary, plan: Plan) -> FittedState
 
 def warm_start_lane(base: BaseRun, learned: FittedState, plan: Plan) -> Lane:
     """The lane that goes on from the model, its columns those of the encoder as it is now."""
-    estimator = copy.deepcopy(base.estimator)
-    target = learned.target
-    if target.classes is None and (target.centre, target.scale) != (0.0, 1.0):
-        estimator.coef_ = estimator.coef_ / target.scale
-        estimator.intercept_ = (estimator.intercept_ - target.centre) / target.scale
+    estimator: Any = learned.target.scaled(copy.deepcopy(base.estimator))
     then, now = base.encoder.names_.tolist(), learned.encoder.names_.tolist()
     if then != now:
         place = {name: j for j, name in enumerate(now)}
-        estimator = estimator.widened(np.array([place[name] for name in then]), len(now))
+        estimator = estimator.with_added_columns(np.array([place[name] for name in then]), len(now))
     lane = new_lane(make(plan.config.model, plan.features.task, plan.config.train.seed))
     lane.model.estimator_ = estimator
     return lane

@@ -15,7 +15,7 @@ from pipeline.encoding.batch_encoder import BatchEncoder, make_encoder
 from pipeline.evaluation.evaluator import Evaluator, evaluate_batch
 from pipeline.io.reader import read_batch
 from pipeline.metrics.registry import metrics_for
-from pipeline.models.adaptive.linear import AdaptiveClassifier
+from pipeline.models.adaptive.classifier import AdaptiveClassifier
 from pipeline.models.target import TargetSpec
 from pipeline.planning.plan import make_plan
 from pipeline.preparation import batch_pipeline

@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline
 from pipeline.encoding import row_encoder as module
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import DataError
-from pipeline.models.adaptive.linear import AdaptiveClassifier
+from pipeline.models.adaptive.classifier import AdaptiveClassifier
 from tests.conftest import table
 
 

@@ -25,7 +25,7 @@ from pipeline.encoding.batch_encoder import BatchEncoder, make_encoder
 from pipeline.encoding.encoder import Encoder
 from pipeline.engine.tree_reduction import tree
 from pipeline.models import persistence
-from pipeline.models.adaptive.linear import AdaptiveClassifier
+from pipeline.models.adaptive.classifier import AdaptiveClassifier
 from pipeline.preparation.columns import category_codes
 from pipeline.preparation.packing import PackedBatch, PackingScale, pack
 from pipeline.statistics import counts, quantiles

@@ -13,7 +13,8 @@ from pipeline.commands.run import run
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation import drift_profile
-from pipeline.models.adaptive.linear import AdaptiveClassifier, AdaptiveRegressor
+from pipeline.models.adaptive.classifier import AdaptiveClassifier
+from pipeline.models.adaptive.regressor import AdaptiveRegressor
 from pipeline.models.persistence import fingerprint
 from pipeline.preparation.split import ROLE, TEST, TRAIN, assign_roles
 from pipeline.statistics.counts import Counts
@@ -106,7 +107,7 @@ def test_new_values_get_columns_where_that_is_asked_for(first):
     frame = table(50)
     np.testing.assert_array_equal(encoder.transform(frame).toarray()[:, places], old.transform(frame).toarray())
     assert (encoder.transform(later()).toarray()[:, names.index("c=violet")] == (later()["c"] == "violet")).all()
-    wider = before.named_steps["model"].widened(places, len(names))
+    wider = before.named_steps["model"].with_added_columns(places, len(names))
     expected = by_hand(model, later(), report, wider)
     np.testing.assert_allclose(model.named_steps["model"].coef_, expected.coef_, rtol=1e-12)
     assert model.named_steps["model"].coef_[0, names.index("c=violet")] != 0
@@ -192,7 +193,7 @@ def test_a_wider_model_learns_on_as_if_its_columns_had_been_there(estimator):
     estimator.set_params(shuffle=False)
     keys = {"classes": [0, 1]} if isinstance(estimator, AdaptiveClassifier) else {}
     narrow = estimator.partial_fit(X[first], label[first], **keys)
-    wider = narrow.widened(places, apart.shape[1])
+    wider = narrow.with_added_columns(places, apart.shape[1])
     before = fingerprint(narrow)
     full = apart.copy()
     full[300:, 1] = 1.0
