@@ -25,6 +25,21 @@ class Additive:
         The m sums of each group: first the ``bootstrap_groups``, then the slices. None without a row.
     bootstrap_groups : int
         How many of the groups are for the bootstrap; each row is in one of them.
+
+    Examples
+    --------
+    >>> class ErrorRate(Additive):
+    ...     @classmethod
+    ...     def terms(cls, prediction):
+    ...         return [np.ones(len(prediction.y)), prediction.y != prediction.predicted]
+    ...
+    ...     @staticmethod
+    ...     def figures(sums):
+    ...         return {"error_rate": mean(sums, 1)}
+    >>> first = ErrorRate.of(Prediction(np.array([0, 1]), np.array([0, 0])))
+    >>> second = ErrorRate.of(Prediction(np.array([1, 1]), np.array([1, 1])))
+    >>> first.merge(second).result()
+    {'error_rate': 0.25}
     """
 
     sums: np.ndarray | None = None

@@ -71,7 +71,7 @@ class AdaptiveLinear(BaseEstimator):
         ``targets`` is one array (n,) for each output, or class numbers (n,) for the multinomial loss.
         """
         if self.normalize:
-            kernels.column_squares(*rows, weight, self.column_squares_, self.column_counts_)
+            kernels.column_squares(rows, weight, self.column_squares_, self.column_counts_)
         random = check_random_state(self.random_state)
         in_order = np.arange(len(weight))
         best, passes_without_gain = np.inf, 0
@@ -103,15 +103,18 @@ class AdaptiveLinear(BaseEstimator):
             stiffness = np.sqrt(self.squares_) / self.learning_rate + self.l2
             given = -np.copysign(self.l1, weights) - weights * stiffness
             self.duals_ = duals = np.where(weights == 0.0, self.duals_, given)
-        settings = (float(self.learning_rate), float(self.l1), float(self.l2), bool(self.fit_intercept), track_loss)
-        common = (weight, order, 1.0 / unit)
+        settings = kernels.Settings(
+            float(self.learning_rate), float(self.l1), float(self.l2), bool(self.fit_intercept), track_loss
+        )
+        inverse, coordinates = 1.0 / unit, kernels.Coordinates(weights, self.squares_, duals)
         if isinstance(targets, np.ndarray):
-            sums = [kernels.learn_classes(*rows, targets, *common, weights, self.squares_, duals, *settings)]
+            sums = [kernels.learn_classes(rows, targets, weight, order, inverse, coordinates, settings)]
         else:
             loss, knee = self._loss()
+            by_output = map(kernels.Coordinates, *coordinates)
             sums = [
-                kernels.learn(*rows, y, *common, w, n, z, loss, knee, *settings)
-                for y, w, n, z in zip(targets, weights, self.squares_, duals, strict=True)
+                kernels.learn(rows, y, weight, order, inverse, output, loss, knee, settings)
+                for y, output in zip(targets, by_output, strict=True)
             ]
         weights /= unit
         self.coef_, self.intercept_ = weights[:, :-1].copy(), weights[:, -1].copy()
@@ -127,7 +130,7 @@ class AdaptiveLinear(BaseEstimator):
         rows, _, n = self._validated(X, reset=False)
         out = np.empty((n, len(self.squares_)))
         coef, intercept = np.atleast_2d(self.coef_), np.atleast_1d(self.intercept_)
-        kernels.margins(*rows, read_only(coef), read_only(intercept), out)
+        kernels.margins(rows, read_only(coef), read_only(intercept), out)
         return out
 
     def merge(self, other: Self, base: Self | None = None) -> Self:

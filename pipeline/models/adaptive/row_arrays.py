@@ -9,7 +9,14 @@ from pipeline.encoding.one_hot_matrix import Matrix, OneHotMatrix
 
 
 class RowArrays(NamedTuple):
-    """The rows of a matrix: see `kernels`."""
+    """The rows of a matrix of some width.
+
+    Parameters
+    ----------
+    values, columns, indptr
+        Either dense values (n, d), the columns of the ones (n, k), in which the width stands for none, and an empty
+        ``indptr``; or the arrays of CSR, values and columns with the shape (1, nnz).
+    """
 
     values: np.ndarray
     columns: np.ndarray

@@ -13,7 +13,7 @@ def test_all_forms_have_the_same_margins():
     expected = X.tocsr() @ coef.T + intercept
     for form in (X, X.tocsr(), X.tocsr().toarray()):
         out = np.empty((50, 2))
-        kernels.margins(*RowArrays.of(form), read_only(coef), read_only(intercept), out)
+        kernels.margins(RowArrays.of(form), read_only(coef), read_only(intercept), out)
         np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-5)
 
 
