@@ -1,23 +1,38 @@
 """Partitioned Parquet in, a trained and evaluated scikit-learn model out, on Dask.
 
-``load`` needs no Dask: a model predicts wherever scikit-learn runs.
+Importing this package imports neither Dask nor pandas: each public name is imported when it is first used. ``load`` and
+the two models need no Dask at all, so a model predicts wherever scikit-learn runs.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import importlib
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from pipeline.commands.run import run
+    from pipeline.metrics import Additive
+    from pipeline.models.adaptive.classifier import AdaptiveClassifier
+    from pipeline.models.adaptive.regressor import AdaptiveRegressor
+    from pipeline.models.persistence import load
 
-    from sklearn.pipeline import Pipeline
-
-__all__ = ["load"]
+__all__ = ["AdaptiveClassifier", "AdaptiveRegressor", "Additive", "load", "run"]
 __version__ = "0.1.0"
 
+_MODULES = {
+    "AdaptiveClassifier": "pipeline.models.adaptive.classifier",
+    "AdaptiveRegressor": "pipeline.models.adaptive.regressor",
+    "Additive": "pipeline.metrics",
+    "load": "pipeline.models.persistence",
+    "run": "pipeline.commands.run",
+}
 
-def load(path: str | Path, trusted: tuple[str, ...] = ()) -> Pipeline:
-    """The trained Pipeline of a run folder or a ``.skops`` file: see `pipeline.models.persistence.load`."""
-    from pipeline.models import persistence  # two seconds of imports that neither ``--help`` nor a worker needs
 
-    return persistence.load(path, trusted)
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -254,7 +254,7 @@ def _manifest(plan: ScorePlan, scored: ScoringState, trained: Pipeline, monitor:
             for part in scored.parts
             if not part.error
         ],
-        "drift": scored.observed.compared(encoder.profile_),
+        "drift": scored.observed.result(encoder.profile_),
         "drift_rows": scored.observed.rows,
         "seconds": {"total": round(time.perf_counter() - monitor.started, 3)}
         | {name: round(value, 3) for name, value in monitor.seconds.items()},
@@ -263,7 +263,7 @@ def _manifest(plan: ScorePlan, scored: ScoringState, trained: Pipeline, monitor:
 
 def _check_drift(found: dict[str, Any], config: cfg.Config, output: str) -> None:
     """That the rows are not of another table than the model's."""
-    problem = drift.severe(found)
+    problem = drift.severe_change(found)
     if problem and config.evaluate.on_drift == "fail":
         raise DataError(
             f"{problem}; is it the right table? No prediction is in its place at {output}: to take them as they are, "

@@ -1,9 +1,10 @@
-"""Evaluation: from a model and held-out rows to figures that can be trusted.
+"""Evaluation: from a model and held-out rows to figures with intervals, baselines and slices.
 
-Belongs here: what is computed from predictions beyond a single metric. Slices, baselines, intervals, permutation
-importance, drift, the learning curve. A metric itself belongs in `metrics`.
+Belongs here: what is computed from predictions beyond a single metric. Predictions of a model, slices, baselines,
+intervals, permutation importance, drift, the learning curve. A metric itself belongs in `metrics`.
 
 May import: `errors`, `io`, `config`, `preparation`, `statistics`, `encoding`, `models`, `metrics`.
 
-To add an analysis, add its state to `evaluator.evaluate_batch` and what it becomes to `results`.
+To add an analysis, add its state to `evaluator.EvaluationState` and its figures to `results.EvaluationResults`. To add
+a baseline, write a class with `predict` in `baselines`, and name it in `training/job`.
 """

@@ -1,4 +1,4 @@
-"""Baselines: what a model is measured against, on the same rows in the same pass."""
+"""Baselines: what a model is compared with, on the same rows in the same pass."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,7 +8,7 @@ from sklearn.pipeline import Pipeline
 
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import DataError
-from pipeline.evaluation.evaluator import predict
+from pipeline.evaluation.predictions import predict
 from pipeline.metrics.prediction import GroupIndex, Prediction
 from pipeline.metrics.registry import Metric
 from pipeline.models.target import TargetSpec
@@ -18,46 +18,70 @@ from pipeline.preparation.packing import PackedBatch, PackedFeatures, PackingSca
 
 @dataclass(frozen=True)
 class Constant:
-    """The same answer for every row: how often each class was in training, or the mean of the target."""
+    """The same prediction for every row: the frequency of each class in training, or the mean of the target."""
 
     target: TargetSpec
     metrics: tuple[type[Metric], ...]
 
     def predict(
-        self, batch: PackedBatch, rows: np.ndarray, y: np.ndarray, cells: GroupIndex | None, threshold: float | None
+        self,
+        batch: PackedBatch,
+        rows: np.ndarray,
+        y: np.ndarray,
+        group_index: GroupIndex | None,
+        threshold: float | None,
     ) -> Prediction:
-        """For some rows (n,) of a batch, whose truth is ``y``."""
+        """Predict the rows at the positions ``rows``, int (n,), of a batch; their truth is ``y``, (n,)."""
         target = self.target
         if target.shares is None:
-            return Prediction(y, np.full(len(y), target.mean), None, None, 0, cells, target.mean, target.std)
-        classes = len(target.shares)
-        proba = np.broadcast_to(target.shares, (len(y), classes))
-        answer = int(np.argmax(target.shares))
-        if threshold is not None and classes == 2:
-            answer = int(target.shares[1] >= threshold)
-        scores = proba[:, 1] if classes == 2 else proba
-        return Prediction(y, np.full(len(y), answer), proba, scores, classes, cells)
+            return Prediction(
+                y,
+                np.full(len(y), target.mean),
+                n_classes=0,
+                group_index=group_index,
+                target_mean=target.mean,
+                target_std=target.std,
+            )
+        n_classes = len(target.shares)
+        proba = np.broadcast_to(target.shares, (len(y), n_classes))
+        class_number = int(np.argmax(target.shares))
+        if threshold is not None and n_classes == 2:
+            class_number = int(target.shares[1] >= threshold)
+        scores = proba[:, 1] if n_classes == 2 else proba
+        return Prediction(y, np.full(len(y), class_number), proba, scores, n_classes, group_index)
 
 
 @dataclass(frozen=True)
 class PreviousModel:
-    """A model of another run, on the rows as this run has packed them."""
+    """The model of another run, on the rows as this run has packed them.
+
+    Parameters
+    ----------
+    model, encoder
+        The fitted steps of that run's pipeline.
+    columns, reference
+        The columns that this run has packed, and their centers and units.
+    """
 
     model: Any
     encoder: Encoder
     target: TargetSpec
     columns: Columns
     reference: PackingScale
-    """Which columns, about what, this run has packed."""
     metrics: tuple[type[Metric], ...]
 
     def predict(
-        self, batch: PackedBatch, rows: np.ndarray, y: np.ndarray, cells: GroupIndex | None, threshold: float | None
+        self,
+        batch: PackedBatch,
+        rows: np.ndarray,
+        y: np.ndarray,
+        group_index: GroupIndex | None,
+        threshold: float | None,
     ) -> Prediction:
-        """For some rows (n,) of a batch, whose truth is ``y``."""
-        packed = repacked(batch.features.take(rows), self.columns, self.reference, self.encoder)
+        """Predict the rows at the positions ``rows``, int (n,), of a batch; their truth is ``y``, (n,)."""
+        packed = repack(batch.features.take(rows), self.columns, self.reference, self.encoder)
         X = self.encoder.encode(packed, np.arange(len(rows)))
-        return predict(self.model, X, y, self.target, cells, threshold)
+        return predict(self.model, X, y, self.target, group_index, threshold)
 
 
 def load_previous_model(
@@ -68,43 +92,45 @@ def load_previous_model(
     metrics: tuple[type[Metric], ...],
     folder: str,
 ) -> PreviousModel:
-    """The model of another run, to stand beside one that learns from ``columns``.
+    """Return the model of another run as a baseline of a model that learns from ``columns``.
 
     Raises
     ------
     DataError
-        It predicts something else, or learned from a column that this run does not read alike.
+        It predicts another target, or learned from a column that this run does not read in the same way.
     """
     encoder, estimator = model.named_steps["preprocess"], model.named_steps["model"]
-    ours, theirs = ([] if c is None else [str(v) for v in c] for c in (target.classes, _classes(estimator)))
+    classes = getattr(estimator, "classes_", None)
+    ours, theirs = ([] if values is None else [str(v) for v in values] for values in (target.classes, classes))
     if ours != theirs:
-        found = f"the classes {theirs}" if theirs else "a number"
-        raise DataError(f"evaluate.baseline: the model of {folder} predicts {found}, not what this run does; drop it.")
-    known = {*columns.numbers, *columns.coded, *columns.text}
-    other = encoder.columns
-    lacking = [name for name in (*other.numbers, *other.coded, *other.text) if name not in known]
-    lacking += [n for n in other.text if n in known and columns.treatment(n).buckets != other.treatment(n).buckets]
+        kind = f"the classes {theirs}" if theirs else "a number"
+        raise DataError(f"evaluate.baseline: the model of {folder} predicts {kind}, not what this run does; drop it.")
+    packed = {*columns.numbers, *columns.coded, *columns.text}
+    needed = encoder.columns
+    lacking = [name for name in (*needed.numbers, *needed.coded, *needed.text) if name not in packed]
+    lacking += [
+        name
+        for name in needed.text
+        if name in packed and columns.treatment(name).buckets != needed.treatment(name).buckets
+    ]
     if lacking:
         raise DataError(
-            f"evaluate.baseline: the model of {folder} learned from {lacking[0]!r}, which this run has not alike; "
-            "treat it as there or drop the baseline."
+            f"evaluate.baseline: the model of {folder} learned from {lacking[0]!r}, which this run lacks or treats in "
+            "another way; treat it as that run did, or drop the baseline."
         )
-    own = replace(target, classes=_classes(estimator), centre=0.0, scale=1.0)
-    return PreviousModel(estimator, encoder, own, columns, reference, metrics)
+    # Its estimator predicts in the label's own unit.
+    own_target = replace(target, classes=classes, centre=0.0, scale=1.0)
+    return PreviousModel(estimator, encoder, own_target, columns, reference, metrics)
 
 
-def _classes(estimator: Any) -> np.ndarray | None:
-    return getattr(estimator, "classes_", None)
-
-
-def repacked(packed: PackedFeatures, columns: Columns, reference: PackingScale, encoder: Encoder) -> PackedFeatures:
-    """Features packed as ``columns`` about ``reference``, as another encoder would have had them packed.
+def repack(packed: PackedFeatures, columns: Columns, reference: PackingScale, encoder: Encoder) -> PackedFeatures:
+    """Return features, packed as ``columns`` by ``reference``, as another encoder would have had them packed.
 
     Numbers are rounded once more, to seven digits of their column's spread.
     """
-    other = encoder.columns
-    numbers = np.empty((len(packed), len(other.numbers)), dtype=np.float32)
-    for j, name in enumerate(other.numbers):
+    needed = encoder.columns
+    numbers = np.empty((len(packed), len(needed.numbers)), dtype=np.float32)
+    for j, name in enumerate(needed.numbers):
         i = columns.numbers.index(name)
         center, unit = (reference.center[i], reference.unit[i])
         if (center, unit) == (encoder.center_[j], encoder.unit_[j]):
@@ -112,7 +138,7 @@ def repacked(packed: PackedFeatures, columns: Columns, reference: PackingScale, 
         else:
             raw = packed.numbers[:, i].astype(np.float64) * unit + center
             numbers[:, j] = (raw - encoder.center_[j]) / encoder.unit_[j]
-    chosen = [packed.names.index(name) for name in other.coded]
-    vocabularies = tuple(packed.vocabularies[i] for i in chosen)
-    texts = tuple(packed.texts[columns.text.index(name)] for name in other.text)
-    return PackedFeatures(numbers, np.ascontiguousarray(packed.codes[:, chosen]), other.coded, vocabularies, texts)
+    coded = [packed.names.index(name) for name in needed.coded]
+    vocabularies = tuple(packed.vocabularies[i] for i in coded)
+    texts = tuple(packed.texts[columns.text.index(name)] for name in needed.text)
+    return PackedFeatures(numbers, np.ascontiguousarray(packed.codes[:, coded]), needed.coded, vocabularies, texts)

@@ -4,30 +4,32 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+# The curve shows the first of these that there is.
 LOSSES = ("log_loss", "mean_squared_error", "accuracy")
 BLOCKS = "▁▂▃▄▅▆▇█"
-WIDTH = 24
+MAX_SPARKLINE_CHARS = 24
 
 
 def smoothed(points: Sequence[Mapping[str, float]]) -> tuple[str, pd.Series, pd.Series]:
-    """The name of the curve, its values by rows trained on, and their moving average.
+    """Return the name of the loss, its values by rows trained on, and their exponential moving average.
 
-    The average is exponential, over a tenth of the points or so. Empty where nothing was predicted.
+    The average spans about a tenth of the points. All three are empty if nothing was predicted.
     """
     name = next((loss for loss in LOSSES if points and loss in points[0]), "")
-    values = pd.Series([p[name] for p in points], index=[p["rows"] for p in points], dtype=float) if name else None
-    if values is None:
-        none = pd.Series(dtype=float)
-        return name, none, none
+    if not name:
+        empty = pd.Series(dtype=float)
+        return name, empty, empty
+    values = pd.Series([point[name] for point in points], index=[point["rows"] for point in points], dtype=float)
     return name, values, values.ewm(span=max(len(values) / 10, 1)).mean()
 
 
 def sparkline(values: pd.Series) -> str:
-    """A curve in one line of text."""
+    """Return a curve as one line of text, of at most `MAX_SPARKLINE_CHARS` characters."""
     if values.empty:
         return ""
-    places = [i * (len(values) - 1) // (WIDTH - 1) for i in range(WIDTH)] if len(values) > WIDTH else range(len(values))
-    chosen = values.iloc[list(places)]
-    low, spread = chosen.min(), chosen.max() - chosen.min()
-    steps = ((chosen - low) / (spread or 1.0) * (len(BLOCKS) - 1)).round().astype(int)
-    return "".join(BLOCKS[step] for step in steps)
+    width = min(len(values), MAX_SPARKLINE_CHARS)
+    if len(values) > width:
+        values = values.iloc[[i * (len(values) - 1) // (width - 1) for i in range(width)]]
+    low, spread = values.min(), values.max() - values.min()
+    heights = ((values - low) / (spread or 1.0) * (len(BLOCKS) - 1)).round().astype(int)
+    return "".join(BLOCKS[height] for height in heights)

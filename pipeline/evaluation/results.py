@@ -1,105 +1,126 @@
-"""Findings: from merged states to figures with their intervals, baselines, slices, curves, and what matters."""
+"""Results: figures with intervals, baselines, slices and curves from merged states, as report.json has them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import NormalDist
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline.evaluation.evaluator import EvaluationState, Evaluator, States, call_user_metric, results
-from pipeline.evaluation.permutation_importance import Sample
-from pipeline.metrics.bootstrap import NORMAL, interval, poisson_weights
-from pipeline.metrics.classification import Accuracy, ClassCounts
-from pipeline.metrics.regression import SquaredAndAbsoluteError
+from pipeline.evaluation.evaluator import EvaluationState, Evaluator
+from pipeline.metrics.accuracy import Accuracy
+from pipeline.metrics.bootstrap import NORMAL_QUANTILE, interval, poisson_weights
+from pipeline.metrics.precision_recall import SCORES, PrecisionRecall
+from pipeline.metrics.squared_and_absolute_error import SquaredAndAbsoluteError
+from pipeline.metrics.states import MetricStates, call_user_metric, metric_values
 from pipeline.preparation.columns import CROSS
 
-WORST = 10
-WEIGHTS = 30
-# By which figure slices are compared, the first there is; whether more of it is worse; and the loss of a row it is of.
-DECIDING = (
-    ("log_loss", True, "log-loss"),
-    ("accuracy", False, "error rate"),
-    ("root_mean_squared_error", True, "squared error"),
-)
+MAX_WORST_SLICES = 10
+MAX_WEIGHTS = 30
 
 Figures = dict[str, float]
 Interval = tuple[float, float]
+Slices = dict[str, dict[str, dict[str, Any]]]
+
+
+class PrimaryMetric(NamedTuple):
+    """A figure by which slices are compared, whether more of it is worse, and the loss of a row that it stands for."""
+
+    name: str
+    more_is_worse: bool
+    loss: str
+
+
+PRIMARY_METRICS = (
+    PrimaryMetric("log_loss", True, "log-loss"),
+    PrimaryMetric("accuracy", False, "error rate"),
+    PrimaryMetric("root_mean_squared_error", True, "squared error"),
+)
 
 
 @dataclass(frozen=True)
-class Findings:
-    """What an evaluation found; every field is a part of report.json."""
+class EvaluationResults:
+    """The results of an evaluation; each field is a part of report.json."""
 
     metrics: Figures
     intervals: dict[str, Interval] = field(default_factory=dict)
     baselines: dict[str, dict[str, Any]] = field(default_factory=dict)
     classes: dict[str, Figures] = field(default_factory=dict)
-    slices: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    slices: Slices = field(default_factory=dict)
     worst_slices: list[dict[str, Any]] = field(default_factory=list)
     importance: dict[str, Any] = field(default_factory=dict)
     weights: list[dict[str, Any]] = field(default_factory=list)
     curves: dict[str, Any] = field(default_factory=dict)
 
 
-def find(evaluated: EvaluationState, evaluator: Evaluator, replicates: int, seed: int, slice_rows: int) -> Findings:
-    """All that merged states say; `importance` is another matter.
+def summarize_evaluation(
+    state: EvaluationState, evaluator: Evaluator, replicates: int, seed: int, min_rows: int
+) -> EvaluationResults:
+    """Return the results of a merged state; ``importance`` is added later, see `summarize_importances`.
 
     Parameters
     ----------
-    replicates
-        Resamples of the bootstrap; 0 for none.
-    slice_rows
-        With fewer rows a slice is not called bad.
+    replicates : int
+        Resamples of the bootstrap; 0 for no intervals.
+    min_rows : int
+        A slice with fewer rows is not among the worst slices.
+
+    Raises
+    ------
+    DataError
+        A user's metric failed.
     """
-    figures = results(evaluated.metrics)
+    figures = metric_values(state.metrics)
     weights = poisson_weights(replicates, seed) if replicates else None
-    resampled = _resampled(evaluated.metrics, figures, weights)
+    resampled = _resampled(state.metrics, figures, weights)
     baselines = {}
-    for name, states in evaluated.baselines.items():
-        theirs = results(states)
+    for name, states in state.baselines.items():
+        baseline_figures = metric_values(states)
         differences = {}
-        for metric, replicate in _resampled(states, theirs, weights).items():
-            if metric in resampled and (found := interval(resampled[metric] - replicate)):
-                differences[metric] = {"value": figures[metric] - theirs[metric], "interval": found}
-        baselines[name] = {"metrics": theirs, "difference": differences}
-    slices = _slices(evaluated.metrics, evaluator)
-    return Findings(
+        for metric, values in _resampled(states, baseline_figures, weights).items():
+            if metric in resampled and (bounds := interval(resampled[metric] - values)):
+                differences[metric] = {"value": figures[metric] - baseline_figures[metric], "interval": bounds}
+        baselines[name] = {"metrics": baseline_figures, "difference": differences}
+    slices = _slices(state.metrics, evaluator)
+    return EvaluationResults(
         figures,
-        {name: found for name in figures if name in resampled and (found := interval(resampled[name]))},
+        {name: bounds for name in figures if name in resampled and (bounds := interval(resampled[name]))},
         baselines,
-        _classes(evaluated.metrics, evaluator),
+        _classes(state.metrics, evaluator),
         slices,
-        worst(slices, figures, slice_rows),
-        weights=_weights(evaluator),
-        curves={n: curve for state in evaluated.metrics for n, curve in getattr(state, "curves", dict)().items()},
+        worst_slices(slices, figures, min_rows),
+        weights=_largest_weights(evaluator),
+        curves={name: curve for metric in state.metrics for name, curve in getattr(metric, "curves", dict)().items()},
     )
 
 
-def _resampled(states: States, figures: Mapping[str, float], weights: np.ndarray | None) -> dict[str, np.ndarray]:
-    """The figures of every resample, (b,), of those that all rows have."""
-    found: dict[str, np.ndarray] = {}
+def _resampled(states: MetricStates, figures: Figures, weights: np.ndarray | None) -> dict[str, np.ndarray]:
+    """The figures of every resample, (b,), of those that are defined for all rows."""
+    resampled: dict[str, np.ndarray] = {}
     if weights is not None:
         for state in states:
             if hasattr(state, "resampled"):
-                replicates = call_user_metric(type(state), "figures", state.resampled, weights)
-                found |= {name: values for name, values in replicates.items() if name in figures}
-    return found
+                values = call_user_metric(type(state), "figures", state.resampled, weights)
+                resampled |= {name: replicates for name, replicates in values.items() if name in figures}
+    return resampled
 
 
-def _classes(states: States, evaluator: Evaluator) -> dict[str, Figures]:
-    counts = next((state for state in states if isinstance(state, ClassCounts)), None)
+def _classes(states: MetricStates, evaluator: Evaluator) -> dict[str, Figures]:
+    counts = next((state for state in states if isinstance(state, PrecisionRecall)), None)
     if counts is None or evaluator.target.classes is None:
         return {}
-    each = counts.classes()
-    names = ("rows", "precision", "recall", "f1")
+    by_class = counts.by_class()
+    if not by_class:
+        return {}
+    names = ("rows", *SCORES)
     return {
-        str(label): {n: float(each[n][k]) for n in names} for k, label in enumerate(evaluator.target.classes) if each
+        str(label): {name: float(by_class[name][k]) for name in names}
+        for k, label in enumerate(evaluator.target.classes)
     }
 
 
-def _slices(states: States, evaluator: Evaluator) -> dict[str, dict[str, dict[str, Any]]]:
-    """By key and value: rows, every figure that is defined there, and the intervals of those that are means."""
+def _slices(states: MetricStates, evaluator: Evaluator) -> Slices:
+    """By key and value: rows, every defined figure, and the intervals of those that are means."""
     if not evaluator.slicing.keys:
         return {}
     figures: dict[str, np.ndarray] = {}
@@ -108,83 +129,108 @@ def _slices(states: States, evaluator: Evaluator) -> dict[str, dict[str, dict[st
     for state in states:
         if not hasattr(state, "sliced"):
             continue
-        found, spread = call_user_metric(type(state), "figures", state.sliced)
-        figures |= found
-        errors |= spread
+        slice_figures, slice_errors = call_user_metric(type(state), "figures", state.sliced)
+        figures |= slice_figures
+        errors |= slice_errors
         if isinstance(state, Accuracy | SquaredAndAbsoluteError) and state.sums is not None:
-            rows = state.sums[state.groups :, 0]  # both count each row once, and are always there
+            rows = state.sums[state.bootstrap_groups :, 0]  # both count each row once; one of them is always there
     if rows is None:
         return {}
-    slices: dict[str, dict[str, dict[str, Any]]] = {}
-    place = 0
+    slices: Slices = {}
+    start = 0
     for key, names in evaluator.slicing.names():
         slices[key] = {}
-        for i, name in enumerate(names, place):
+        for i, name in enumerate(names, start):
             if rows[i]:
                 entry: dict[str, Any] = {"rows": int(rows[i])}
                 entry |= {n: float(values[i]) for n, values in figures.items() if np.isfinite(values[i])}
                 entry["intervals"] = {
-                    n: (entry[n] - NORMAL * float(values[i]), entry[n] + NORMAL * float(values[i]))
+                    n: (entry[n] - NORMAL_QUANTILE * float(values[i]), entry[n] + NORMAL_QUANTILE * float(values[i]))
                     for n, values in errors.items()
                     if n in entry and np.isfinite(values[i])
                 }
                 slices[key][name] = entry
-        place += len(names)
+        start += len(names)
     return slices
 
 
-def deciding(figures: Figures) -> tuple[str, bool, str]:
-    """The one of `DECIDING` that counts; the last where there is none, as when the squares of errors overflow."""
-    return next((one for one in DECIDING if one[0] in figures), DECIDING[-1])
+def primary_metric(figures: Figures) -> PrimaryMetric:
+    """Return the first of `PRIMARY_METRICS` among the figures.
 
-
-def worst(slices: Mapping[str, Mapping[str, Any]], figures: Figures, least: int) -> list[dict[str, Any]]:
-    """The slices of at least so many rows whose figure is worst at the near end of its interval.
-
-    The near end, not the figure itself: a slice of few rows is bad by chance. ``worse`` are those that are
-    worse than the whole by more than the worst of as many slices would be by chance.
+    It is the last of them if there is none, as when the squares of errors overflow.
     """
-    name, more, _ = deciding(figures)
+    return next((metric for metric in PRIMARY_METRICS if metric.name in figures), PRIMARY_METRICS[-1])
+
+
+class _RankedSlice(NamedTuple):
+    gap: float
+    """How much worse than all rows the near end of the interval is."""
+    deviations: float
+    """How much worse the figure is, in standard errors."""
+    key: str
+    value: str
+    entry: dict[str, Any]
+
+
+def worst_slices(slices: Mapping[str, Mapping[str, Any]], figures: Figures, min_rows: int) -> list[dict[str, Any]]:
+    """Return the slices whose primary metric is worst at the near end of its interval, the worst first.
+
+    The near end is compared, not the figure itself: a slice of few rows is bad by chance. ``worse`` says whether a
+    slice is worse than all rows by more than the worst of as many slices would be by chance.
+
+    Parameters
+    ----------
+    slices
+        As `EvaluationResults.slices`.
+    figures
+        The figures of all rows.
+    min_rows : int
+        Slices with fewer rows are left out.
+    """
+    name, more_is_worse, _ = primary_metric(figures)
     if name not in figures:
         return []
     ranked = []
     for key, values in slices.items():
         for value, entry in values.items():
-            found = entry["intervals"].get(name)
-            if found is None or entry["rows"] < least:
+            bounds = entry["intervals"].get(name)
+            if bounds is None or entry["rows"] < min_rows:
                 continue
-            gap = found[0] - figures[name] if more else figures[name] - found[1]
-            off = entry[name] - figures[name] if more else figures[name] - entry[name]
-            ranked.append((gap, off / max((found[1] - found[0]) / (2 * NORMAL), 1e-300), key, value, entry))
-    ranked.sort(key=lambda item: (-item[0], CROSS in item[2], item[2], item[3]))
-    # Of so many slices one is this far off by chance in 5 of 100 evaluations at most (Bonferroni).
-    chance = NormalDist().inv_cdf(1 - 0.025 / max(len(ranked), 1))
-    distinct: dict[tuple[int, float], tuple[float, float, str, str, Any]] = {}
+            gap = bounds[0] - figures[name] if more_is_worse else figures[name] - bounds[1]
+            excess = entry[name] - figures[name] if more_is_worse else figures[name] - entry[name]
+            standard_error = max((bounds[1] - bounds[0]) / (2 * NORMAL_QUANTILE), 1e-300)
+            ranked.append(_RankedSlice(gap, excess / standard_error, key, value, entry))
+    ranked.sort(key=lambda item: (-item.gap, CROSS in item.key, item.key, item.value))
+    # Of so many slices, one is this far off by chance in at most 5 of 100 evaluations (Bonferroni).
+    max_deviations = NormalDist().inv_cdf(1 - 0.025 / max(len(ranked), 1))
+    distinct: dict[tuple[int, float], _RankedSlice] = {}
     for item in ranked:  # a pair may hold the very rows of one of its columns
-        distinct.setdefault((item[4]["rows"], item[4][name]), item)
+        distinct.setdefault((item.entry["rows"], item.entry[name]), item)
     return [
         {
-            "slice": key,
-            "value": value,
-            "rows": entry["rows"],
+            "slice": item.key,
+            "value": item.value,
+            "rows": item.entry["rows"],
             "metric": name,
-            "figure": entry[name],
-            "interval": entry["intervals"][name],
+            "figure": item.entry[name],
+            "interval": item.entry["intervals"][name],
             "overall": figures[name],
-            "worse": off > chance,
+            "worse": item.deviations > max_deviations,
         }
-        for _, off, key, value, entry in list(distinct.values())[:WORST]
+        for item in list(distinct.values())[:MAX_WORST_SLICES]
     ]
 
 
-def importance(sample: Sample, rises: Mapping[str, Mapping[str, float]], figures: Figures) -> dict[str, Any]:
-    """The columns by how much each matters to a sample, the most important first, and what that is of."""
-    _, _, loss = deciding(figures)
-    order = sorted(rises, key=lambda name: (-rises[name]["mean"], name))
-    return {"loss": loss, "rows": len(sample), "columns": {name: dict(rises[name]) for name in order}}
+def summarize_importances(
+    importances: Mapping[str, Mapping[str, float]], rows: int, figures: Figures
+) -> dict[str, Any]:
+    """Return the columns by how much each matters, the most important first; the loss; and the rows of the sample."""
+    order = sorted(importances, key=lambda name: (-importances[name]["mean"], name))
+    loss = primary_metric(figures).loss
+    return {"loss": loss, "rows": rows, "columns": {name: dict(importances[name]) for name in order}}
 
 
-def _weights(evaluator: Evaluator) -> list[dict[str, Any]]:
+def _largest_weights(evaluator: Evaluator) -> list[dict[str, Any]]:
     """The largest weights of a linear model, by the names of the encoded columns."""
     matrix = getattr(evaluator.model, "coef_", None)
     if not isinstance(matrix, np.ndarray):
@@ -193,12 +239,12 @@ def _weights(evaluator: Evaluator) -> list[dict[str, Any]]:
     matrix = np.atleast_2d(matrix)
     if matrix.shape[1] != len(names):
         return []
-    order = np.argsort(-np.abs(matrix).max(axis=0), kind="stable")[:WEIGHTS]
+    largest = np.argsort(-np.abs(matrix).max(axis=0), kind="stable")[:MAX_WEIGHTS]
     classes = evaluator.target.classes
     if len(matrix) == 1 or classes is None:
-        return [{"feature": str(names[j]), "weight": float(matrix[0, j])} for j in order]
+        return [{"feature": str(names[j]), "weight": float(matrix[0, j])} for j in largest]
     return [
         {"feature": str(names[j]), "class": str(classes[k]), "weight": float(matrix[k, j])}
-        for j in order
+        for j in largest
         for k in [int(np.argmax(np.abs(matrix[:, j])))]
     ]

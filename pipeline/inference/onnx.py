@@ -20,7 +20,7 @@ from pipeline.encoding.encoder import Encoder
 from pipeline.errors import ConfigError, DataError
 from pipeline.io.run_folder import RunFolder
 from pipeline.models import persistence
-from pipeline.models.adaptive.linear import AdaptiveClassifier
+from pipeline.models.adaptive.classifier import AdaptiveClassifier
 from pipeline.models.calibration import CalibratedModel
 
 MISSING = np.iinfo(np.int64).min

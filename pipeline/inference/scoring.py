@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import DataError, PipelineError
-from pipeline.evaluation.drift import DriftState
-from pipeline.evaluation.evaluator import predict
+from pipeline.evaluation.drift import DriftState, KnownValues
+from pipeline.evaluation.predictions import predict
 from pipeline.io.batching import Batch
 from pipeline.io.reader import ReadBatch, ReadSpec, read_batches
 from pipeline.io.run_folder import RunFolder
@@ -76,6 +76,8 @@ class ScoringRecipe:
     kept: pa.Schema
     """The columns that are carried over, in the types that they are written in."""
     encoder: Encoder
+    known_values: Mapping[str, KnownValues]
+    """Of the encoder, to measure drift by."""
     estimator: Any
     target: TargetSpec
     threshold: float | None

@@ -15,7 +15,8 @@ from sklearn.pipeline import Pipeline
 from pipeline import config as cfg
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import ConfigError, DataError
-from pipeline.evaluation.drift import check_schema
+from pipeline.evaluation.drift import known_values
+from pipeline.evaluation.drift_profile import check_schema
 from pipeline.inference.scoring import ScoringRecipe, answers
 from pipeline.io.batching import Batch, form_batches
 from pipeline.io.dataset import Dataset, open_dataset
@@ -116,6 +117,7 @@ def plan_scores(config: cfg.Config, trained: Pipeline, keep: Sequence[str], outp
         preparation_steps(config),
         pa.schema(fields),
         encoder,
+        known_values(encoder),
         estimator,
         target,
         threshold,

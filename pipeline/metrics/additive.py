@@ -1,4 +1,4 @@
-"""Metrics that are functions of sums over rows: one state gives the whole, every resample and every slice."""
+"""Metrics that are functions of sums over rows: one state has the figures of all rows, resamples and slices."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -8,121 +8,153 @@ from numba import njit
 
 from pipeline.metrics.prediction import Prediction
 
-# More counts than this, three for each of 50 classes, are kept of the whole alone.
-MOST_COUNTS = 150
+# A metric with more counts than this (three for each of 50 classes) has them for all rows alone, not by group.
+MAX_GROUPED_COUNTS = 150
 
 
 @dataclass(frozen=True)
 class Additive:
-    """Sums of some terms of each row, by cell.
+    """Sums of some terms of each row, by group of rows.
 
-    A subclass says what a row adds (`terms`, or `places` where it adds one to a few of many counts) and what the sums
-    come to (`figures`, for sums of shape (..., m)). ``sums`` is float64 (cells, m): the bootstrap groups first,
-    ``groups`` of them, then the slices. Merging adds; sums of integers are exact, others equal up to rounding.
+    A subclass defines what a row adds (`terms`; or `count_index`, if a row adds one to a few of many counts) and how
+    the figures follow from the sums (`figures`). Merging adds: sums of integers are exact, others equal up to rounding.
+
+    Parameters
+    ----------
+    sums : float64 (groups, m), optional
+        The m sums of each group: first the ``bootstrap_groups``, then the slices. None without a row.
+    bootstrap_groups : int
+        How many of the groups are for the bootstrap; each row is in one of them.
+
+    Examples
+    --------
+    >>> class ErrorRate(Additive):
+    ...     @classmethod
+    ...     def terms(cls, prediction):
+    ...         return [np.ones(len(prediction.y)), prediction.y != prediction.predicted]
+    ...
+    ...     @staticmethod
+    ...     def figures(sums):
+    ...         return {"error_rate": mean(sums, 1)}
+    >>> first = ErrorRate.of(Prediction(np.array([0, 1]), np.array([0, 0])))
+    >>> second = ErrorRate.of(Prediction(np.array([1, 1]), np.array([1, 1])))
+    >>> first.merge(second).result()
+    {'error_rate': 0.25}
     """
 
     sums: np.ndarray | None = None
-    groups: int = 1
-    whole: ClassVar[bool] = False
-    """Whether sums are kept of the whole alone, without groups and slices."""
+    bootstrap_groups: int = 1
+    overall_only: ClassVar[bool] = False
+    """Whether the metric has sums of all rows alone, hence neither intervals nor slices."""
 
     @classmethod
     def of(cls, prediction: Prediction) -> Self:
         if not len(prediction.y):
             return cls()
-        cells = None if cls.whole else prediction.cells
-        index = np.zeros((len(prediction.y), 1), dtype=np.int32) if cells is None else cells.index
-        count, groups = (1, 1) if cells is None else (cells.count, cells.groups)
-        places = cls.places(prediction)
-        if places is not None:
-            if places[1] > MOST_COUNTS:
-                index, count, groups = np.zeros_like(index[:, :1]), 1, 1
-            return cls(_count_places(index, count, *places), groups)
+        groups = None if cls.overall_only else prediction.group_index
+        index = np.zeros((len(prediction.y), 1), dtype=np.int32) if groups is None else groups.index
+        size, bootstrap_groups = (1, 1) if groups is None else (groups.size, groups.bootstrap_groups)
+        counted = cls.count_index(prediction)
+        if counted is not None:
+            if counted[1] > MAX_GROUPED_COUNTS:
+                index, size, bootstrap_groups = np.zeros_like(index[:, :1]), 1, 1
+            return cls(_add_counts(index, size, *counted), bootstrap_groups)
         terms = cls.terms(prediction)
         if terms is None:
             return cls()
-        if cells is None:
+        if groups is None:
             return cls(np.array([[term.sum(dtype=np.float64) for term in terms]]))
-        return cls(_add_terms(index, count, np.array(terms, dtype=np.float64)), groups)
+        return cls(_add_terms(index, size, np.array(terms, dtype=np.float64)), bootstrap_groups)
 
     @classmethod
     def terms(cls, prediction: Prediction) -> list[np.ndarray] | None:
-        """What each row adds to each of the m sums, (n,) each; None where the metric is not defined."""
+        """Return what each row adds to each of the m sums, (n,) each; None if the metric is not defined."""
         return None
 
     @classmethod
-    def places(cls, prediction: Prediction) -> tuple[np.ndarray, int] | None:
-        """To which of m counts each row adds one, int (n, d), and m."""
+    def count_index(cls, prediction: Prediction) -> tuple[np.ndarray, int] | None:
+        """Return which of m counts each row adds one to, int (n, d), -1 for none; and m."""
         return None
 
     @staticmethod
     def figures(sums: np.ndarray) -> dict[str, np.ndarray]:
-        """The metric's figures, (...), from sums (..., m); NaN where undefined."""
+        """Return the figures by name, (...), from sums (..., m); NaN where a figure is undefined."""
         raise NotImplementedError
 
     @staticmethod
-    def errors(sums: np.ndarray) -> dict[str, np.ndarray]:
-        """Standard errors of those figures that are means over rows, (...)."""
+    def standard_errors(sums: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the standard errors, (...), of those figures that are means over rows."""
         return {}
 
     def merge(self, other: Self) -> Self:
         if self.sums is None or other.sums is None:
             return other if self.sums is None else self
-        return type(self)(self.sums + other.sums, self.groups)
+        return type(self)(self.sums + other.sums, self.bootstrap_groups)
 
     def result(self) -> dict[str, float]:
-        """The figures of all rows, without the undefined ones."""
+        """Return the figures of all rows, without the undefined ones."""
         if self.sums is None:
             return {}
-        return finite(self.figures(self.sums[: self.groups].sum(axis=0)))
+        return finite(self.figures(self.sums[: self.bootstrap_groups].sum(axis=0)))
 
     def resampled(self, weights: np.ndarray) -> dict[str, np.ndarray]:
-        """The figures of each resample, (b,), whose rows are ``weights`` (b, groups) of the groups."""
-        if self.sums is None or self.groups == 1:
+        """Return the figures of each resample, (b,).
+
+        Parameters
+        ----------
+        weights : float64 (b, bootstrap_groups)
+            How often each resample has the rows of each group.
+        """
+        if self.sums is None or self.bootstrap_groups == 1:
             return {}
-        # Not BLAS: its order of adding depends on the number of threads.
+        # Not BLAS: the order in which it adds depends on the number of threads.
         with np.errstate(all="ignore"):
-            return _shaped(self.figures(np.einsum("bg,gm->bm", weights, self.sums[: self.groups])), len(weights))
+            sums = np.einsum("bg,gm->bm", weights, self.sums[: self.bootstrap_groups])
+            return _checked(self.figures(sums), len(weights))
 
     def sliced(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """The figures of each slice, (slices,), and the standard errors of those that are means."""
-        if self.sums is None or len(self.sums) == self.groups:
+        """Return the figures of each slice, (slices,), and the standard errors of those that are means."""
+        if self.sums is None or len(self.sums) == self.bootstrap_groups:
             return {}, {}
         with np.errstate(all="ignore"):
-            slices = self.sums[self.groups :]
-            return _shaped(self.figures(slices), len(slices)), _shaped(self.errors(slices), len(slices))
+            slices = self.sums[self.bootstrap_groups :]
+            figures, errors = self.figures(slices), self.standard_errors(slices)
+            return _checked(figures, len(slices)), _checked(errors, len(slices))
 
 
-def _shaped(figures: dict[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
+def _checked(figures: dict[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
     for name, values in figures.items():
         if np.shape(values) != (count,):
-            raise ValueError(f"{name!r} is {np.shape(values)} of sums of {count} cells: figures go by sums[..., k]")
+            raise ValueError(
+                f"{name!r} has shape {np.shape(values)} for the sums of {count} groups; use sums[..., k] in figures"
+            )
     return figures
 
 
 def finite(figures: dict[str, Any]) -> dict[str, float]:
-    """Plain numbers, without those that are not defined."""
+    """Return the figures as plain numbers, without the undefined ones."""
     return {name: float(value) for name, value in figures.items() if np.isfinite(float(value))}
 
 
 def mean(sums: np.ndarray, term: int) -> np.ndarray:
-    """The mean of a term, where the first counts rows."""
+    """Return the mean of a term, (...), from sums (..., m) of which the first counts rows; NaN without a row."""
     return np.divide(sums[..., term], sums[..., 0], out=np.full(sums.shape[:-1], np.nan), where=sums[..., 0] > 0)
 
 
 def mean_error(sums: np.ndarray, term: int, square: int) -> np.ndarray:
-    """The standard error of the mean of a term, of which another is the square.
+    """Return the standard error of a term's mean, (...); NaN for fewer than two rows.
 
-    By sums of squares, which merge by adding: good to seven digits of a loss that is about as large as its spread.
+    ``square`` is the number of the term that holds the squares. Sums of squares merge by adding; they are good to seven
+    digits for a loss that is about as large as its spread.
     """
     rows = sums[..., 0]
-    spread = np.maximum(mean(sums, square) - mean(sums, term) ** 2, 0.0)
-    return np.sqrt(np.divide(spread, rows - 1, out=np.full(rows.shape, np.nan), where=rows > 1))
+    variance = np.maximum(mean(sums, square) - mean(sums, term) ** 2, 0.0)
+    return np.sqrt(np.divide(variance, rows - 1, out=np.full(rows.shape, np.nan), where=rows > 1))
 
 
 @njit(nogil=True, cache=True)
-def _add_terms(index, count, terms):  # type: ignore[no-untyped-def]
-    out = np.zeros((count, len(terms)))
+def _add_terms(index, size, terms):  # type: ignore[no-untyped-def]
+    out = np.zeros((size, len(terms)))
     for i in range(len(index)):
         for j in range(index.shape[1]):
             for k in range(len(terms)):
@@ -131,11 +163,11 @@ def _add_terms(index, count, terms):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _count_places(index, count, places, size):  # type: ignore[no-untyped-def]
-    out = np.zeros((count, size))
+def _add_counts(index, size, count_index, n_counts):  # type: ignore[no-untyped-def]
+    out = np.zeros((size, n_counts))
     for i in range(len(index)):
         for j in range(index.shape[1]):
-            for k in range(places.shape[1]):
-                if places[i, k] >= 0:
-                    out[index[i, j], places[i, k]] += 1.0
+            for k in range(count_index.shape[1]):
+                if count_index[i, k] >= 0:
+                    out[index[i, j], count_index[i, k]] += 1.0
     return out

@@ -1,63 +1,95 @@
-"""What a model says of some rows, beside what is true: the input of every metric."""
+"""Predictions beside the truth: the input of every metric."""
 
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-# Beyond this many units of log-odds all scores are one.
-WIDEST = 18.0
+# Scores beyond this many units of log-odds count as equal.
+MAX_LOG_ODDS = 18.0
 
 
 @dataclass(frozen=True)
 class GroupIndex:
-    """For which parts of the data each row counts.
+    """The groups that each row belongs to: one group of the bootstrap, and one slice for each key of the slices.
 
-    ``index`` is int32 (n, k), of ``count`` cells: the first column holds the row's bootstrap group, below
-    ``groups``, each further column its value of one slice, at or above ``groups``.
+    Parameters
+    ----------
+    index : int32 (n, 1 + keys)
+        The first column holds the bootstrap group, below ``bootstrap_groups``; each further column the slice by one
+        key, from ``bootstrap_groups`` on.
+    bootstrap_groups : int
+        The number of groups for the bootstrap; 1 without a bootstrap.
+    size : int
+        The number of all groups, slices included.
     """
 
     index: np.ndarray
-    groups: int
-    count: int
+    bootstrap_groups: int
+    size: int
+
+    def without_slices(self) -> "GroupIndex":
+        """Return the groups of the bootstrap alone."""
+        return GroupIndex(np.ascontiguousarray(self.index[:, :1]), self.bootstrap_groups, self.bootstrap_groups)
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """One batch's truth and prediction.
+    """The true and the predicted values of one batch.
 
-    ``y`` and ``predicted`` are class numbers (n,) or float targets (n,). ``proba`` is (n, classes) or
-    None for a model without probabilities; ``scores`` is what ranks: (n,) of the positive class for
-    two classes, (n, classes) for more, or None.
+    Parameters
+    ----------
+    y, predicted : int64 (n,) or float64 (n,)
+        Class numbers, or targets of a regression.
+    proba : float (n, n_classes), optional
+        None for a model without probabilities.
+    scores : float (n,) or (n, n_classes), optional
+        The values that rank rows: of the second of two classes, or of each of more.
+    n_classes : int
+        0 for a regression.
+    group_index : GroupIndex, optional
+        None where neither intervals nor slices are wanted.
+    target_mean, target_std : float
+        About the mean and the standard deviation of a regression's target. Sums of squares are kept about the mean,
+        which saves digits; residuals are counted in bins that are a part of the deviation wide.
     """
 
     y: np.ndarray
     predicted: np.ndarray
     proba: np.ndarray | None = None
     scores: np.ndarray | None = None
-    classes: int = 2
-    """How many classes there are; 0 where a number is predicted."""
-    cells: GroupIndex | None = None
-    mean: float = 0.0
-    std: float = 1.0
-    """Of a float target, about: sums of squares are kept about the one, residuals are counted in steps of the other."""
+    n_classes: int = 2
+    group_index: GroupIndex | None = None
+    target_mean: float = 0.0
+    target_std: float = 1.0
 
     @cached_property
-    def margins(self) -> np.ndarray | None:
-        """The scores as log-odds within `WIDEST`, (n, 1) or (n, classes): even steps suit rare events too."""
+    def log_odds(self) -> np.ndarray | None:
+        """The scores as log-odds within `MAX_LOG_ODDS`, float64 (n, 1) or (n, n_classes); None without scores.
+
+        Even bins of log-odds suit rare events too.
+        """
         if self.scores is None:
             return None
         scores = self.scores.reshape(len(self.y), -1).astype(np.float64)
-        return np.clip(scores, -WIDEST, WIDEST) if self.proba is None else log_odds(scores)
+        return np.clip(scores, -MAX_LOG_ODDS, MAX_LOG_ODDS) if self.proba is None else to_log_odds(scores)
 
-    def steps(self, count: int) -> np.ndarray:
-        """Which of ``count`` even steps of the margins each score falls in, in order of score, int64."""
-        assert self.margins is not None
-        return np.minimum((self.margins + WIDEST) * (count / (2 * WIDEST)), count - 1).astype(np.int64)
+    def score_bins(self, n_bins: int) -> np.ndarray:
+        """Return the bin of each score, among ``n_bins`` even bins of log-odds in ascending order.
+
+        Returns
+        -------
+        int64 (n, 1) or (n, n_classes)
+        """
+        assert self.log_odds is not None
+        return np.minimum((self.log_odds + MAX_LOG_ODDS) * (n_bins / (2 * MAX_LOG_ODDS)), n_bins - 1).astype(np.int64)
 
 
-def log_odds(proba: np.ndarray) -> np.ndarray:
-    """Of probabilities, of which rounding may leave one above 1, within `WIDEST`: float64 of the same shape."""
+def to_log_odds(proba: np.ndarray) -> np.ndarray:
+    """Return the log-odds of probabilities within `MAX_LOG_ODDS`, float64 of the same shape.
+
+    Probabilities that rounding left outside of 0 to 1 are taken as 0 or 1.
+    """
     proba = np.clip(proba, 0.0, 1.0)
     with np.errstate(divide="ignore"):
-        return np.clip(np.log(proba) - np.log1p(-proba), -WIDEST, WIDEST)
+        return np.clip(np.log(proba) - np.log1p(-proba), -MAX_LOG_ODDS, MAX_LOG_ODDS)

@@ -1,21 +1,32 @@
-"""Which metrics a task has, and those that a user adds."""
+"""The metrics of each task, and the user's own."""
 
 import importlib
 from collections.abc import Sequence
 from typing import Any, Protocol, Self
 
 from pipeline.errors import ConfigError
-from pipeline.metrics.classification import Accuracy, Brier, ClassCounts, LogLoss, TopAccuracy
-from pipeline.metrics.confusion import Confusion
+from pipeline.metrics.accuracy import Accuracy
+from pipeline.metrics.binned_ranking import BinnedRanking
+from pipeline.metrics.brier_score import BrierScore
+from pipeline.metrics.confusion_matrix import ConfusionMatrix
+from pipeline.metrics.constant_ranking import ConstantRanking
+from pipeline.metrics.exact_ranking import ExactRanking
+from pipeline.metrics.log_loss import LogLoss
+from pipeline.metrics.poisson_deviance import PoissonDeviance
+from pipeline.metrics.precision_recall import PrecisionRecall
 from pipeline.metrics.prediction import Prediction
-from pipeline.metrics.ranking import BinnedRanking, ExactRanking, NoRanking
-from pipeline.metrics.regression import PoissonDeviance, Residuals, SquaredAndAbsoluteError
-from pipeline.metrics.reliability import ReliabilityCurve
-from pipeline.metrics.steps import SliceRanking
+from pipeline.metrics.reliability_curve import ReliabilityCurve
+from pipeline.metrics.residuals import Residuals
+from pipeline.metrics.slice_ranking import SliceRanking
+from pipeline.metrics.squared_and_absolute_error import SquaredAndAbsoluteError
+from pipeline.metrics.top_k_accuracy import TopKAccuracy
 
 
 class Metric(Protocol):
-    """What evaluation asks of a metric; what it has beside that is used where it has it."""
+    """What an evaluation needs of a metric.
+
+    A metric may also have ``resampled``, ``sliced`` (both as in `Additive`) and ``curves``; they are used if it does.
+    """
 
     @classmethod
     def of(cls, prediction: Prediction) -> Self: ...
@@ -25,31 +36,49 @@ class Metric(Protocol):
     def result(self) -> dict[str, float]: ...
 
 
+# These are to be looked at; nothing is compared by them.
+PICTURES = (ReliabilityCurve, ConfusionMatrix, Residuals, SliceRanking)
+
+
 def metrics_for(task: str, rows: int, exact_rows: int) -> tuple[type[Metric], ...]:
-    """The metrics of a task; above ``exact_rows`` expected test rows, scores are counted by steps, not kept."""
+    """Return the metrics of a task.
+
+    Parameters
+    ----------
+    rows, exact_rows : int
+        Expected test rows, and how many of them may keep their scores; for more rows, scores are counted by bin.
+    """
     if task == "regression":
         return (SquaredAndAbsoluteError, PoissonDeviance, Residuals)
     ranking = ExactRanking if rows <= exact_rows else BinnedRanking
-    return (LogLoss, ranking, Accuracy, Brier, ClassCounts, TopAccuracy, ReliabilityCurve, Confusion, SliceRanking)
+    return (
+        *(LogLoss, ranking, Accuracy, BrierScore, PrecisionRecall, TopKAccuracy),
+        *(ReliabilityCurve, ConfusionMatrix, SliceRanking),
+    )
 
 
 def comparable_metrics(metrics: Sequence[type[Metric]], constant: bool = False) -> tuple[type[Metric], ...]:
-    """Those of ``metrics`` that another model, or a ``constant``, is compared by: the others are to be looked at."""
-    shown = tuple(metric for metric in metrics if metric not in (ReliabilityCurve, Confusion, Residuals, SliceRanking))
+    """Return those of ``metrics`` by which models are compared; for a ``constant`` prediction, in a cheaper form."""
+    comparable = tuple(metric for metric in metrics if metric not in PICTURES)
     if constant:
-        return tuple(NoRanking if metric in (ExactRanking, BinnedRanking) else metric for metric in shown)
-    return shown
+        return tuple(ConstantRanking if metric in (ExactRanking, BinnedRanking) else metric for metric in comparable)
+    return comparable
 
 
 def user_metrics(references: Sequence[str]) -> tuple[type[Metric], ...]:
-    """The user's metrics, ``module:Class`` each.
+    """Return the user's metrics.
+
+    Parameters
+    ----------
+    references
+        ``module:Class`` of each.
 
     Raises
     ------
     ConfigError
-        One cannot be imported or lacks one of the three methods.
+        A class cannot be imported or lacks one of the three methods.
     """
-    found = []
+    metrics = []
     for reference in references:
         module, _, name = reference.partition(":")
         try:
@@ -64,5 +93,5 @@ def user_metrics(references: Sequence[str]) -> tuple[type[Metric], ...]:
             raise ConfigError(
                 f"evaluate.metrics: {reference!r} has no method {lacking[0]!r}; it needs of, merge, result."
             )
-        found.append(metric)
-    return tuple(found)
+        metrics.append(metric)
+    return tuple(metrics)

@@ -13,10 +13,11 @@ import numpy as np
 from pipeline.encoding.batch_encoder import BatchEncoder, EncodedBatch, concat_rows
 from pipeline.engine.batch_schedule import chunks
 from pipeline.errors import DataError, PipelineError
-from pipeline.evaluation.evaluator import States, merge_states, predict, states_of
-from pipeline.metrics.classification import LogLoss
+from pipeline.evaluation.predictions import predict
+from pipeline.metrics.log_loss import LogLoss
 from pipeline.metrics.prediction import Prediction
 from pipeline.metrics.registry import Metric
+from pipeline.metrics.states import MetricStates, merge_states, metric_states
 from pipeline.model_selection.shared_trial_data import every_nth_training_row
 from pipeline.models.target import TargetSpec
 from pipeline.preparation.packing import PackedBatch
@@ -114,15 +115,15 @@ def score_lanes(
     return merge_scores(parts)
 
 
-def _score_lane(lane: Lane, rows: EncodedBatch, target: TargetSpec, metrics: tuple[type[Metric], ...]) -> States:
+def _score_lane(lane: Lane, rows: EncodedBatch, target: TargetSpec, metrics: tuple[type[Metric], ...]) -> MetricStates:
     if lane.estimator is None:
         raise DataError("there was no row to train on")
     empty = np.zeros(0, dtype=rows.y.dtype)
     prediction = Prediction(empty, empty)
     if len(rows):
-        classes = metrics != (LogLoss,)
-        prediction = predict(fitted(lane, target), rows.X, rows.y, target, classes=classes)
-    return states_of(metrics, prediction)
+        with_classes = metrics != (LogLoss,)
+        prediction = predict(fitted(lane, target), rows.X, rows.y, target, with_classes=with_classes)
+    return metric_states(metrics, prediction)
 
 
 def merge_scores(parts: Sequence[list[Any]]) -> list[Any]:

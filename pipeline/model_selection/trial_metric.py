@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import DataError
-from pipeline.evaluation.evaluator import States, results
-from pipeline.metrics.classification import Accuracy, LogLoss
+from pipeline.metrics.accuracy import Accuracy
+from pipeline.metrics.log_loss import LogLoss
 from pipeline.metrics.registry import Metric, metrics_for
-from pipeline.metrics.regression import SquaredAndAbsoluteError
+from pipeline.metrics.squared_and_absolute_error import SquaredAndAbsoluteError
+from pipeline.metrics.states import MetricStates, metric_values
 from pipeline.model_selection.trial import Trial
 
 # Figures of which more is better.
@@ -54,7 +55,7 @@ class TrialMetric:
         """Whether more of the figure is better."""
         return self.name in GREATER_IS_BETTER
 
-    def value(self, states: States) -> float:
+    def value(self, states: MetricStates) -> float:
         """Return the figure.
 
         Raises
@@ -62,7 +63,7 @@ class TrialMetric:
         DataError
             The metrics have no such figure.
         """
-        figures = results(states)
+        figures = metric_values(states)
         if self.name not in figures:
             available = ", ".join(figures) or "none of these models has it"
             raise DataError(f"search.metric: no figure {self.name!r} of these models; there are {available}.")

@@ -1,4 +1,4 @@
-"""Blockwise: an estimator that cannot learn batch by batch, as an ensemble of which each member has some batches.
+"""Ensembles of models that learned from some batches each, for an estimator that cannot learn batch by batch.
 
 As dask-ml's `BlockwiseVotingClassifier` and `BlockwiseVotingRegressor`, in a form that predicts without Dask.
 """
@@ -15,17 +15,17 @@ from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from pipeline.models.boosting import Batches
+from pipeline.models.group_estimator import ReadBatches
 
 
-class _Blockwise(BaseEstimator):
-    """What classifier and regressor have in common; ``estimators_`` are the members, in order of their batches."""
+class _BlockwiseEnsemble(BaseEstimator):
+    """What classifier and regressor have in common, a `GroupEstimator`."""
 
     def __init__(self, estimator: Any = None):
         self.estimator = estimator
 
     def fit(self, X: Any, y: Any) -> Self:
-        """One member, of all rows."""
+        """Fit a single member to all rows."""
         y, classes = np.asarray(y), None
         if isinstance(self, ClassifierMixin):
             classes, y = np.unique(y, return_inverse=True)
@@ -36,34 +36,36 @@ class _Blockwise(BaseEstimator):
         return self
 
     def groups(self, numbers: Sequence[int], count: int) -> list[list[int]]:
-        """The batches of each member: one, or, for ``count`` members, every so many-th."""
+        """Return the batches of each member: one batch each or, for ``count`` > 1 members, every ``count``-th."""
         count = len(numbers) if count == 1 else min(count, len(numbers))
         return [list(numbers[k::count]) for k in range(count)]
 
-    def fit_group(self, batches: Batches, classes: np.ndarray | None = None, scratch: str | None = None) -> Any:
-        """The member of some batches; None if they have no row."""
-        parts = [part for part in batches() if len(part[1])]
-        if not parts:
+    def fit_group(self, read: ReadBatches, classes: np.ndarray | None = None, scratch: str | None = None) -> Any:
+        """Return the member of a group of batches; None without a row."""
+        batches = [batch for batch in read() if len(batch[1])]
+        if not batches:
             return None
-        stacked = sp.vstack if sp.issparse(parts[0][0]) else np.concatenate
-        X, y = stacked([some for some, _ in parts]), np.concatenate([some for _, some in parts])
+        stack = sp.vstack if sp.issparse(batches[0][0]) else np.concatenate
+        X, y = stack([rows for rows, _ in batches]), np.concatenate([targets for _, targets in batches])
         member = clone(self.estimator)
         if classes is None:
             return member.fit(X, y)
         if len(np.unique(y)) == 1:  # many an estimator refuses a single class
             member = DummyClassifier()
-        # Class numbers, not labels: those that a member has seen say which columns of the vote are its own.
+        # Class numbers, not labels: those that a member has seen are its columns of the vote.
         return member.fit(X, y)
 
-    def joined(self, parts: Sequence[Any]) -> Any:
-        """The ensemble of some members, ``None`` left out."""
-        whole: Any = copy.copy(self)
-        whole.estimators_ = [part for part in parts if part is not None]
-        return whole
+    def combine_members(self, members: Sequence[Any], classes: np.ndarray | None = None) -> Self:
+        """Return the ensemble of the members, ``None`` left out."""
+        ensemble: Any = copy.copy(self)
+        ensemble.estimators_ = [member for member in members if member is not None]
+        if classes is not None:
+            ensemble.classes_ = classes
+        return ensemble
 
     @property
     def n_members(self) -> int:
-        """How many members vote."""
+        """The number of members."""
         check_is_fitted(self, "estimators_")
         return len(self.estimators_)
 
@@ -74,12 +76,12 @@ class _Blockwise(BaseEstimator):
         return tags
 
 
-class BlockwiseClassifier(ClassifierMixin, _Blockwise):
-    """Classifiers of some batches each, which vote: by the mean of their probabilities, or of their choices.
+class BlockwiseClassifier(ClassifierMixin, _BlockwiseEnsemble):
+    """Classifiers of some batches each, which vote by the mean of their probabilities, or of their predictions.
 
     Attributes
     ----------
-    estimators_ : fitted classifiers of class numbers
+    estimators_ : list of fitted classifiers of class numbers, in the order of their batches
     classes_ : labels in sorted order
     """
 
@@ -95,23 +97,23 @@ class BlockwiseClassifier(ClassifierMixin, _Blockwise):
 
     @available_if(lambda self: hasattr(self.estimator, "predict_proba"))  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Mean of the members' probabilities, float64 (n, n_classes)."""
+        """Return the mean of the members' probabilities, float64 (n, n_classes)."""
         return self._votes(X)
 
     def predict(self, X: Any) -> np.ndarray:
-        """The class of the most votes, (n,)."""
+        """Return the class of the most votes, (n,)."""
         return self.classes_[self._votes(X).argmax(axis=1)]
 
 
-class BlockwiseRegressor(RegressorMixin, _Blockwise):
-    """Regressors of some batches each; the mean of what they say.
+class BlockwiseRegressor(RegressorMixin, _BlockwiseEnsemble):
+    """Regressors of some batches each; their mean predicts.
 
     Attributes
     ----------
-    estimators_ : fitted regressors
+    estimators_ : list of fitted regressors, in the order of their batches
     """
 
     def predict(self, X: Any) -> np.ndarray:
-        """Mean of the members' predictions, float64 (n,)."""
+        """Return the mean of the members' predictions, float64 (n,)."""
         check_is_fitted(self, "estimators_")
         return np.mean([member.predict(X) for member in self.estimators_], axis=0)

@@ -1,9 +1,8 @@
-"""The artefact: one scikit-learn Pipeline on disk, without pickle and without Dask."""
+"""Saving and loading a scikit-learn Pipeline: one file, without pickle and without Dask."""
 
 import hashlib
 import json
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,51 +13,58 @@ from pipeline.errors import DataError
 from pipeline.io.run_folder import REPORT_FILE, RunFolder
 
 FILE = "model.skops"
-# The classes of ours in the file; scikit-learn's own are known to skops.
+# Our classes in the file; skops itself knows those of scikit-learn.
 TRUSTED = (
-    "pipeline.models.adaptive.linear.AdaptiveClassifier",
-    "pipeline.models.adaptive.linear.AdaptiveRegressor",
+    "pipeline.models.adaptive.classifier.AdaptiveClassifier",
+    "pipeline.models.adaptive.regressor.AdaptiveRegressor",
     "pipeline.models.blockwise_ensemble.BlockwiseClassifier",
     "pipeline.models.blockwise_ensemble.BlockwiseRegressor",
-    "pipeline.models.boosting.LightGBMClassifier",
-    "pipeline.models.boosting.LightGBMRegressor",
-    "pipeline.models.boosting.XGBoostClassifier",
-    "pipeline.models.boosting.XGBoostRegressor",
     "pipeline.models.calibration.CalibratedModel",
+    "pipeline.models.lightgbm.LightGBMClassifier",
+    "pipeline.models.lightgbm.LightGBMRegressor",
+    "pipeline.models.xgboost.XGBoostClassifier",
+    "pipeline.models.xgboost.XGBoostRegressor",
     "pipeline.encoding.encoder.Encoder",
-    # Trees follow the numbers of their nodes without looking: `_check_trees` does.
+    # Trees do not check the node numbers that they follow: `_check_trees` does.
     "sklearn.tree._tree.Tree",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    # scikit-learn's own, that skops does not know: of its neural networks
+    # scikit-learn's own that skops does not know, of its neural networks.
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
 )
 
 
 def dumps(value: Any) -> bytes:
-    """A model, or plain values that hold models, as skops writes it: data and names of classes, no code.
+    """Return a model, or plain values that hold models, as skops writes it: data and names of classes, no code.
 
     Raises
     ------
     DataError
-        It holds something that skops cannot write.
+        It holds an object that skops cannot write.
     """
     from skops import io  # a second of imports that belongs to the end of a run, not to its start
 
     try:
         return bytes(io.dumps(value))
-    except Exception as error:  # of its own kind, or of an object of somebody else's that does not want to be read
+    except Exception as error:  # skops' own, or whatever a foreign object raises when it is read
         reason = str(error).partition("\n")[0]
         raise DataError(f"the model cannot be saved ({reason}); name another estimator in model.estimator.") from error
 
 
 def loads(content: bytes, where: str, trusted: Sequence[str] = ()) -> Any:
-    """What `dumps` gave, if nothing is in it but what is known and ``trusted``.
+    """Return the value that `dumps` was called on.
+
+    Parameters
+    ----------
+    where
+        What the content is of, for messages.
+    trusted
+        Names of classes that may be built, besides skops' own and `TRUSTED`.
 
     Raises
     ------
     DataError
-        It is damaged, or holds a class that is not trusted; nothing of it was run.
+        It is damaged, or holds a class that is not trusted; no code of it was run.
     """
     from skops import io
 
@@ -75,79 +81,81 @@ def loads(content: bytes, where: str, trusted: Sequence[str] = ()) -> Any:
 
 
 def _check_trees(value: Any, width: int = 0) -> None:
-    """That no tree in a loaded value points out of itself.
+    """Check that no tree in a loaded value points out of itself.
 
     Raises
     ------
     ValueError
-        One does: its prediction would read memory that is not its own.
+        A tree does: its prediction would read foreign memory.
     """
     if isinstance(value, dict):
-        inner: Sequence[Any] = list(value.values())
+        items: Sequence[Any] = list(value.values())
     elif isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.dtype == object):
-        inner = list(np.ravel(value)) if isinstance(value, np.ndarray) else value
+        items = list(np.ravel(value)) if isinstance(value, np.ndarray) else value
     else:
-        inner = list(getattr(value, "__dict__", {}).values())
+        items = list(getattr(value, "__dict__", {}).values())
         width = getattr(value, "n_features_in_", width)
         if hasattr(value, "children_left"):
             _check_nodes(value.children_left, value.children_right, value.feature, value.n_features)
         nodes = getattr(value, "nodes", None)
         if isinstance(nodes, np.ndarray) and nodes.dtype.names:  # of scikit-learn's histogram boosting
-            ends = nodes["is_leaf"] != 0
-            left, right = (np.where(ends, -1, nodes[name].astype(np.int64)) for name in ("left", "right"))
+            is_leaf = nodes["is_leaf"] != 0
+            left, right = (np.where(is_leaf, -1, nodes[name].astype(np.int64)) for name in ("left", "right"))
             _check_nodes(left, right, nodes["feature_idx"], width)
             if (nodes["bitset_idx"][nodes["is_categorical"] != 0] >= len(value.raw_left_cat_bitsets)).any():
-                raise ValueError("a tree asks for categories that there are not")
-    for one in inner:
-        _check_trees(one, width)
+                raise ValueError("a tree looks up categories that do not exist")
+    for item in items:
+        _check_trees(item, width)
 
 
 def _check_nodes(left: np.ndarray, right: np.ndarray, feature: np.ndarray, width: int) -> None:
-    """Children come after their parent, so that every way ends, and lie within the tree, as columns do in a row."""
-    inner = left != -1
+    """Check that children come after their parent, so that every path ends, and that nodes and columns exist."""
+    has_children = left != -1
     for children in (left, right):
-        if ((children == -1) == inner).any() or (children[inner] <= np.flatnonzero(inner)).any():
+        if ((children == -1) == has_children).any() or (children[has_children] <= np.flatnonzero(has_children)).any():
             raise ValueError("a tree points back")
         if (children >= len(left)).any():
             raise ValueError("a tree points out of itself")
-    if (feature[inner] < 0).any() or (feature[inner] >= width).any():
-        raise ValueError("a tree asks for a column that there is not")
+    if (feature[has_children] < 0).any() or (feature[has_children] >= width).any():
+        raise ValueError("a tree looks up a column that does not exist")
 
 
 def load(path: str | Path, trusted: tuple[str, ...] = ()) -> Pipeline:
-    """The trained Pipeline of a run folder or a ``.skops`` file: predicts on a plain DataFrame.
+    """Return the trained Pipeline of a run folder or of a ``.skops`` file; it predicts on a plain DataFrame.
 
     Parameters
     ----------
+    path
+        A run folder or a ``.skops`` file, local or a URL.
     trusted
         Names of further classes that may be built, for an estimator from outside scikit-learn.
 
     Raises
     ------
     DataError
-        No model there, not a skops file, not the one that the run wrote, or a class in it that is not trusted;
-        nothing of it was run.
+        There is no model, it is no skops file or not the one that the run wrote, or it holds a class that is not
+        trusted; no code of it was run.
     """
-    place, _, file = str(path).rpartition("/") if str(path).endswith(".skops") else (str(path), "", FILE)
-    folder = RunFolder(place or ".")
+    parent, _, file = str(path).rpartition("/") if str(path).endswith(".skops") else (str(path), "", FILE)
+    folder = RunFolder(parent or ".")
     if not folder.exists(file):
         raise DataError(f"{folder}/{file}: no model there; give a run folder or its {FILE}.")
     content = folder.read(file)
-    if file == FILE and folder.exists(REPORT_FILE) and _told(folder) not in (None, digest(content)):
+    if file == FILE and folder.exists(REPORT_FILE) and _recorded_digest(folder) not in (None, digest(content)):
         raise DataError(
-            f"{folder}/{file}: is not the file that the run wrote, by its sha256 in {REPORT_FILE}; nothing of it was "
-            "run, train it again."
+            f"{folder}/{file}: is not the file that the run wrote, by its sha256 in {REPORT_FILE}; no code of it was run, "
+            "train it again."
         )
     return loads(content, f"{folder}/{file}", trusted)
 
 
 def digest(content: bytes) -> str:
-    """SHA-256 of a file's content."""
+    """Return the SHA-256 of a file's content."""
     return hashlib.sha256(content).hexdigest()
 
 
-def _told(folder: RunFolder) -> str | None:
-    """What report.json says of the model's file."""
+def _recorded_digest(folder: RunFolder) -> str | None:
+    """The digest of the model's file in report.json."""
     try:
         return str(json.loads(folder.read(REPORT_FILE))["model"]["sha256"])
     except (ValueError, KeyError, TypeError):
@@ -155,7 +163,7 @@ def _told(folder: RunFolder) -> str | None:
 
 
 def fingerprint(model: Any) -> str:
-    """SHA-256 over all learned parameters of an estimator, steps and nested estimators included."""
+    """Return the SHA-256 of what is saved of an estimator, steps and nested estimators included."""
     digest = hashlib.sha256()
     _feed(digest, model)
     return digest.hexdigest()
@@ -174,10 +182,7 @@ def _feed(digest: Any, value: Any) -> None:
         for item in value:
             _feed(digest, item)
     elif hasattr(value, "__dict__") and hasattr(value, "get_params"):
-        state = vars(value).copy()
-        for name in vars(value):  # a cached property is derived from what is learned
-            if isinstance(getattr(type(value), name, None), cached_property):
-                del state[name]
-        _feed(digest, state)
+        # As it is saved, but for the version of scikit-learn.
+        _feed(digest, {name: item for name, item in value.__getstate__().items() if name != "_sklearn_version"})
     elif isinstance(value, str | bytes | int | float | bool | np.generic | None):
         digest.update(repr(value).encode() + b"\0")

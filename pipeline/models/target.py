@@ -1,6 +1,5 @@
 """What a model predicts: classes, or a number in a scale that suits training."""
 
-import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,34 +12,51 @@ from pipeline.statistics.moments import Moments
 
 @dataclass(frozen=True)
 class TargetSpec:
-    """What the model predicts: classes in sorted order, or a number trained as (y - centre) / scale."""
+    """What a model predicts: classes in sorted order, or a number y that is trained as (y - centre) / scale.
+
+    Parameters
+    ----------
+    classes : (n_classes,), optional
+        None for a regression.
+    centre, scale : float
+        0 and 1 unless the default model is trained: see `target_scale`.
+    shares : float64 (n_classes,), optional
+        How frequent each class is in the training rows.
+    mean, std : float
+        Of a regression's target, in the training rows.
+    """
 
     classes: np.ndarray | None = None
     centre: float = 0.0
     scale: float = 1.0
     shares: np.ndarray | None = None
-    """How often each class is in the training rows, (classes,)."""
     mean: float = 0.0
     std: float = 1.0
-    """Of a number, in the training rows."""
 
     def unscaled(self, estimator: BaseEstimator) -> BaseEstimator:
-        """The estimator answering in the label's own unit."""
-        return with_target_scale(estimator, self.centre, self.scale) if self.classes is None else estimator
+        """Return the fitted estimator in the label's own unit; ``estimator`` itself does not change."""
+        if not self._scales:
+            return estimator
+        linear: Any = estimator
+        return linear.with_coefficients(linear.coef_ * self.scale, linear.intercept_ * self.scale + self.centre)
+
+    def scaled(self, estimator: BaseEstimator) -> BaseEstimator:
+        """Return an estimator that answers in the label's own unit as it was in training."""
+        if not self._scales:
+            return estimator
+        linear: Any = estimator
+        return linear.with_coefficients(linear.coef_ / self.scale, (linear.intercept_ - self.centre) / self.scale)
+
+    @property
+    def _scales(self) -> bool:
+        return self.classes is None and (self.centre, self.scale) != (0.0, 1.0)
 
 
 def target_scale(model: cfg.ModelConfig, label: Moments) -> tuple[float, float]:
-    """(centre, scale) that the target is trained in: one step size then fits every unit."""
+    """Return the centre and the scale that the target is trained in.
+
+    The default model is trained on a target of mean 0 and deviation 1, so that one step size fits every unit.
+    """
     if model.estimator != "default":
         return 0.0, 1.0
     return label.mean, label.std or 1.0
-
-
-def with_target_scale(estimator: BaseEstimator, centre: float, scale: float) -> BaseEstimator:
-    """A fitted linear regressor that answers in the target's own unit; ``estimator`` stays as it was."""
-    if (centre, scale) == (0.0, 1.0):
-        return estimator
-    unscaled: Any = copy.copy(estimator)
-    unscaled.coef_ = unscaled.coef_ * scale
-    unscaled.intercept_ = unscaled.intercept_ * scale + centre
-    return unscaled

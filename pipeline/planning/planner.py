@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline
 
 from pipeline import config as cfg
 from pipeline.errors import ConfigError, DataError, PipelineError
-from pipeline.evaluation.drift import check_schema
+from pipeline.evaluation.drift_profile import check_schema
 from pipeline.io.batching import Batch, form_batches
 from pipeline.io.dataset import Dataset
 from pipeline.io.reader import ReadSpec, empty_frame, read_head

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from importlib.metadata import version
 from typing import Any
 
+from pipeline.engine.cluster.version_check import NUMERIC_PACKAGES
 from pipeline.errors import DataError
 from pipeline.io.run_folder import CHECKPOINT_FOLDER, RunFolder
 from pipeline.models import persistence

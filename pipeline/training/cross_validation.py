@@ -6,7 +6,7 @@ from pipeline.encoding.batch_encoder import BatchEncoder
 from pipeline.encoding.encoder import Encoder
 from pipeline.engine.batch_source import BatchSource, FoldSource
 from pipeline.engine.stage import run_stage
-from pipeline.evaluation.evaluator import results
+from pipeline.metrics.states import metric_values
 from pipeline.statistics.ledger import Ledger
 from pipeline.training.evaluation_stage import evaluate_batches
 from pipeline.training.label import target_of
@@ -46,4 +46,4 @@ def evaluate_fold(run: RunContext, source: BatchSource, fold: int, on_round: Cal
     # The rows of a fold are training rows, so they are in the training batches.
     with run_stage(run.monitor, "evaluate", len(run.training_batches)) as stage:
         sent = run.tasks.broadcast(evaluator)
-        return results(evaluate_batches(run, fold_source, sent, run.training_batches, stage).metrics)
+        return metric_values(evaluate_batches(run, fold_source, sent, run.training_batches, stage).metrics)

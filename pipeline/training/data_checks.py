@@ -54,7 +54,7 @@ def checked_drift(encoder: Encoder, summary: Summary, config: cfg.Config) -> dic
         They are so far that they look like another table, and ``evaluate.on_drift`` is ``"fail"``.
     """
     by_column = drift.compare(encoder.profile_, encoder.categories_, summary)
-    problem = drift.severe(by_column)
+    problem = drift.severe_change(by_column)
     if problem and config.evaluate.on_drift == "fail":
         raise DataError(f'{problem}; is it the right table? set evaluate.on_drift = "report" to go on.')
     return by_column

@@ -12,12 +12,12 @@ from pipeline.evaluation.evaluator import (
     Baseline,
     EvaluationState,
     Evaluator,
+    compute_importances,
     evaluate_batch,
-    importance_of,
     merge_evaluations,
 )
 from pipeline.evaluation.permutation_importance import Sample, features_of
-from pipeline.evaluation.results import Findings, find, importance
+from pipeline.evaluation.results import EvaluationResults, summarize_evaluation, summarize_importances
 from pipeline.evaluation.slices import Slicing
 from pipeline.metrics.registry import comparable_metrics
 from pipeline.models import persistence
@@ -31,26 +31,29 @@ FEATURES_PER_TASK = 4
 
 def evaluate_model(
     run: RunContext, source: BatchSource, evaluator: Evaluator, slicing: Slicing, ledger: Ledger
-) -> tuple[EvaluationState, Findings]:
+) -> tuple[EvaluationState, EvaluationResults]:
     """Evaluate on the test rows, with intervals, baselines, slices and the importance of each feature."""
     config = run.plan.config.evaluate
     evaluator = replace(
         evaluator,
         slicing=slicing,
-        grouped=bool(config.bootstrap),
+        bootstrap=bool(config.bootstrap),
         baselines=_baselines(run, evaluator),
-        sampled=min(config.importance_rows / max(ledger.tested, 1), 1.0),
+        importance_fraction=min(config.importance_rows / max(ledger.tested, 1), 1.0),
     )
     with run_stage(run.monitor, "evaluate", len(run.test_batches)) as stage:
         sent = run.tasks.broadcast(evaluator)
         evaluated = evaluate_batches(run, source, sent, run.test_batches, stage)
         started = _start_importances(run, evaluated.sample, evaluator.batch_encoder.encoder.columns, sent)
         # While the workers compute the importances.
-        findings = find(evaluated, evaluator, config.bootstrap, run.plan.config.train.seed, config.slice_rows)
+        findings = summarize_evaluation(
+            evaluated, evaluator, config.bootstrap, run.plan.config.train.seed, config.slice_rows
+        )
         stage.wait(started)
-        rises = {name: rise for part in run.tasks.client.gather(started) for name, rise in part.items()}
+        importances = {name: values for part in run.tasks.client.gather(started) for name, values in part.items()}
     if evaluated.sample is not None:
-        findings = replace(findings, importance=importance(evaluated.sample, rises, findings.metrics))
+        summary = summarize_importances(importances, len(evaluated.sample), findings.metrics)
+        findings = replace(findings, importance=summary)
     return evaluated, findings
 
 
@@ -81,4 +84,4 @@ def _start_importances(run: RunContext, sample: Sample | None, columns: Columns,
     if sample is None:
         return []
     names = list(chunks(features_of(columns), FEATURES_PER_TASK))
-    return run.tasks.map_plain("importance", importance_of, names, run.tasks.broadcast(sample), evaluator)
+    return run.tasks.map_plain("importance", compute_importances, names, run.tasks.broadcast(sample), evaluator)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.encoding.encoder import Encoder
-from pipeline.evaluation import drift
+from pipeline.evaluation import drift_profile
 from pipeline.evaluation.slices import Slicing
 from pipeline.models.target import TargetSpec
 from pipeline.planning.plan import Plan
@@ -44,7 +44,7 @@ class FittedState:
         """
         ledger, target = training_ledger(summary, plan), target_of(summary, plan)
         columns = plan.features.columns
-        profile = drift.profile(summary, columns) | {"label": target_to_profile(target)}
+        profile = drift_profile.profile(summary, columns) | {"label": target_to_profile(target)}
         encoder = Encoder.for_columns(columns)
         encoder.fit_statistics(summary, plan.reference, target.classes, folds, profile)
         return cls(ledger, target, encoder, slicing_of(summary, plan), dict(summary.unmatched))

@@ -81,10 +81,7 @@ def trained(estimator: Any, parts: Sequence[tuple[Any, dict[int, int]]], target:
     lane = new_lane(estimator)
     if not any(rows for _, by_number in parts for rows in by_number.values()):
         raise DataError("there was no row to train on; lower split.test or add data.")
-    whole = estimator.joined([part for part, _ in parts])
-    if target.classes is not None:
-        whole.classes_ = target.classes
-    lane.model.estimator_ = whole
+    lane.model.estimator_ = estimator.combine_members([member for member, _ in parts], target.classes)
     return Lane(lane.model, sum(rows for _, by_number in parts for rows in by_number.values()))
 
 

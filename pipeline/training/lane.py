@@ -12,10 +12,11 @@ from sklearn.base import BaseEstimator
 from pipeline.encoding.batch_encoder import BatchEncoder, EncodedBatch
 from pipeline.engine.batch_schedule import BatchOrBatches, flatten_batches
 from pipeline.errors import DataError
-from pipeline.evaluation.evaluator import predict
-from pipeline.metrics.classification import Accuracy, LogLoss
+from pipeline.evaluation.predictions import predict
+from pipeline.metrics.accuracy import Accuracy
+from pipeline.metrics.log_loss import LogLoss
 from pipeline.metrics.registry import Metric
-from pipeline.metrics.regression import SquaredAndAbsoluteError
+from pipeline.metrics.squared_and_absolute_error import SquaredAndAbsoluteError
 from pipeline.models.factory import matrix_for
 from pipeline.models.merging import ModelDelta, delta_class
 from pipeline.models.target import TargetSpec
@@ -79,7 +80,7 @@ def train_rows(lane: Lane, rows: EncodedBatch, target: TargetSpec, watched: bool
         metric = loss_metric(lane.estimator, target)
         model = target.unscaled(lane.estimator)
         first = rows.head(PREDICTED)
-        loss = metric.of(predict(model, first.X, first.y, target, classes=metric is not LogLoss))
+        loss = metric.of(predict(model, first.X, first.y, target, with_classes=metric is not LogLoss))
     X = matrix_for(lane.model.estimator, rows.X)
     try:
         if target.classes is not None:
@@ -128,13 +129,13 @@ def merge_deltas(parts: Sequence[ModelDelta | None]) -> ModelDelta | None:
     return reduce(lambda a, b: a.merge(b), some) if some else None
 
 
-def merged_lane(base: Lane, share: ModelDelta | None, lanes: Sequence[Lane]) -> Lane:
-    """The lane that all continue from: ``base`` and the merged share of ``lanes``."""
-    if share is None:
+def merged_lane(base: Lane, delta: ModelDelta | None, lanes: Sequence[Lane]) -> Lane:
+    """The lane that all continue from: ``base`` and the merged delta of ``lanes``."""
+    if delta is None:
         return base
-    like = next(lane for lane in lanes if lane.estimator is not None)
-    model = copy.copy(like.model)
-    model.estimator_ = share.apply_to(base.estimator, like.estimator)
+    template = next(lane for lane in lanes if lane.estimator is not None)
+    model = copy.copy(template.model)
+    model.estimator_ = delta.apply_to(base.estimator, template.estimator)
     return Lane(model, base.rows + sum(lane.rows - base.rows for lane in lanes))
 
 

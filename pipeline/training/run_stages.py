@@ -8,7 +8,7 @@ from sklearn.pipeline import Pipeline
 
 from pipeline.encoding.batch_encoder import BatchEncoder
 from pipeline.engine.cluster.session import Session
-from pipeline.evaluation.results import Findings
+from pipeline.evaluation.results import EvaluationResults
 from pipeline.models.factory import training_note
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.plan import Plan
@@ -30,7 +30,7 @@ class RunOutcome:
     """The trained model, its figures, and the count of all rows."""
 
     ledger: Ledger
-    findings: Findings
+    findings: EvaluationResults
     training: Training
     model: Pipeline
     kept_in_memory: bool

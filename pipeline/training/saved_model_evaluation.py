@@ -12,7 +12,7 @@ from pipeline.engine.batch_source import BatchSource
 from pipeline.engine.cluster.session import Session
 from pipeline.errors import DataError
 from pipeline.evaluation.evaluator import Evaluator
-from pipeline.evaluation.results import Findings
+from pipeline.evaluation.results import EvaluationResults
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.plan import Plan
 from pipeline.preparation.split import TEST
@@ -30,7 +30,7 @@ class SavedModelEvaluation:
     """The figures of a model on the test rows, and how far these rows are from its training data."""
 
     ledger: Ledger
-    findings: Findings
+    findings: EvaluationResults
     drift: Mapping[str, Any]
 
 

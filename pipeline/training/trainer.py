@@ -10,8 +10,9 @@ from pipeline.engine.batch_schedule import batch_order, chunks, interleave, lane
 from pipeline.engine.stage import Stage
 from pipeline.engine.task_runner import Future, FuturesFor, TaskRunner
 from pipeline.errors import DataError
-from pipeline.evaluation.evaluator import Evaluator, States, evaluate_batch, merge_states
+from pipeline.evaluation.evaluator import Evaluator, evaluate_batch
 from pipeline.io.batching import Batch
+from pipeline.metrics.states import MetricStates, merge_states
 from pipeline.models.target import TargetSpec
 from pipeline.monitoring.events import Events
 from pipeline.preparation.packing import PackedBatch
@@ -207,9 +208,9 @@ class Trainer:
         return replace(after, losses=()), [by_number[n] for n in numbers]
 
     def _merge(self, base: Future, lanes: list[Future], name: str) -> Future:
-        shares = self._tasks.map_plain(f"merge-share-{name}", delta_of, lanes, base)
-        share = self._tasks.reduce(shares, merge_deltas, f"lanes-{name}")
-        return self._tasks.submit(f"merge-hand_over-{name}", merged_lane, base, share, lanes)
+        deltas = self._tasks.map_plain(f"merge-share-{name}", delta_of, lanes, base)
+        delta = self._tasks.reduce(deltas, merge_deltas, f"lanes-{name}")
+        return self._tasks.submit(f"merge-hand_over-{name}", merged_lane, base, delta, lanes)
 
     def _validate(self, done: Training, numbers: list[int], stage: Stage) -> float:
         """The loss on the rows kept out of training, and a point of its curve."""
@@ -217,7 +218,7 @@ class Trainer:
         segments = restrict_to(segments_of(self._plan, self._config), set(numbers))
 
         work, arguments = (validate_batch, merge_states), (lane, self._coding, self._target)
-        merged: States = self._tasks.map_reduce_batches(
+        merged: MetricStates = self._tasks.map_reduce_batches(
             stage, name, segments, self._futures_for, *work, *arguments, counted=False
         )
         loss = loss_value(merged[0])
@@ -226,7 +227,7 @@ class Trainer:
         return loss
 
 
-def validate_batch(batch: PackedBatch, lane: Lane, batch_encoder: BatchEncoder, target: TargetSpec) -> States:
+def validate_batch(batch: PackedBatch, lane: Lane, batch_encoder: BatchEncoder, target: TargetSpec) -> MetricStates:
     """The `loss_metric` of a batch's validation rows."""
     model = target.unscaled(lane.estimator)
     evaluator = Evaluator(model, batch_encoder, target, (loss_metric(model, target),))

@@ -8,7 +8,7 @@ from pipeline.engine.batch_schedule import restrict_to
 from pipeline.engine.batch_source import BatchSource, FoldSource, fits_one_worker
 from pipeline.engine.stage import run_stage
 from pipeline.errors import DataError
-from pipeline.evaluation.evaluator import Evaluator, curves_of_batch
+from pipeline.evaluation.evaluator import Evaluator, calibration_curves
 from pipeline.models.calibration import CalibratedModel, Curves, merge_curves
 from pipeline.models.factory import needs_full_batches
 from pipeline.models.target import TargetSpec
@@ -79,7 +79,7 @@ def _calibration_curves(
     segments = restrict_to(run.segments, numbers)
     with run_stage(run.monitor, "calibrate", len(numbers)) as stage:
         merged: Curves = run.tasks.map_reduce_batches(
-            stage, "calibrate", segments, source.futures_for, curves_of_batch, merge_curves, *arguments
+            stage, "calibrate", segments, source.futures_for, calibration_curves, merge_curves, *arguments
         )
     if not len(merged[0].rows):
         raise DataError(f"{run.plan.config.data.path}: no rows to calibrate on; raise train.validation_fraction.")

@@ -19,7 +19,7 @@ from sklearn.pipeline import Pipeline
 from pipeline import config as cfg
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import ConfigError, DataError
-from pipeline.evaluation import drift
+from pipeline.evaluation import drift_profile
 from pipeline.io.run_folder import REPORT_FILE, RunFolder
 from pipeline.models import persistence
 from pipeline.models.calibration import CalibratedModel
@@ -108,7 +108,7 @@ def check_warm_start(base_run: BaseRun, plan: Plan) -> Plan:
     if config.split.folds:
         raise ConfigError("split.folds: the model has seen rows of every fold before; drop it, or --from.")
     _check_columns(base_run, plan.features.columns)
-    drift.check_schema(base_run.encoder.profile_, base_run.encoder.columns, plan.meta)
+    drift_profile.check_schema(base_run.encoder.profile_, base_run.encoder.columns, plan.meta)
     _check_estimator(base_run, plan)
     return replace(plan, reference=PackingScale(base_run.encoder.center_, base_run.encoder.unit_))
 
@@ -174,9 +174,9 @@ def warm_start_state(base_run: BaseRun, summary: Summary, plan: Plan) -> FittedS
         target, label_profile = TargetSpec(classes, shares=shares), {"shares": shares.tolist()}
     grow = plan.config.features.grow
     encoder = extend_vocabulary(base_run.encoder, summary) if grow else base_run.encoder
-    new_profile = drift.profile(summary, encoder.columns)
+    new_profile = drift_profile.profile(summary, encoder.columns)
     encoder = encoder.with_profile(
-        drift.merged_profile(base_run.encoder.profile_, new_profile) | {"label": label_profile}
+        drift_profile.merge_profiles(base_run.encoder.profile_, new_profile) | {"label": label_profile}
     )
     return FittedState(ledger, target, encoder, slicing_of(summary, plan), dict(summary.unmatched), changes)
 

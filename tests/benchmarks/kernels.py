@@ -16,7 +16,7 @@ from pipeline.encoding.encoder import Encoder
 from pipeline.evaluation.evaluator import Evaluator, evaluate_batch
 from pipeline.io.reader import read_batch
 from pipeline.metrics.registry import metrics_for
-from pipeline.models.adaptive.linear import AdaptiveClassifier
+from pipeline.models.adaptive.classifier import AdaptiveClassifier
 from pipeline.models.target import TargetSpec
 from pipeline.planning.planner import make_plan
 from pipeline.preparation.batch_pipeline import pack_batch, prepare_batch

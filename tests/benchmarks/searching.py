@@ -29,7 +29,7 @@ from pipeline import config as cfg
 from pipeline.commands import run as runs
 from pipeline.datasets import flights
 from pipeline.io.reader import read_batch
-from pipeline.models.adaptive.linear import AdaptiveClassifier
+from pipeline.models.adaptive.classifier import AdaptiveClassifier
 from pipeline.monitoring.events import Event
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.planner import make_plan

@@ -15,7 +15,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import DataError
 from pipeline.models import persistence
-from pipeline.models.adaptive.linear import AdaptiveClassifier
+from pipeline.models.adaptive.classifier import AdaptiveClassifier
 from pipeline.preparation.packing import pack
 from tests.conftest import table
 

@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline
 from pipeline.encoding.encoder import Encoder
 from pipeline.encoding.row_packer import MAX_ROWS, RowPacker
 from pipeline.errors import DataError
-from pipeline.models.adaptive.linear import AdaptiveClassifier
+from pipeline.models.adaptive.classifier import AdaptiveClassifier
 from tests.conftest import table
 
 

@@ -1,4 +1,4 @@
-"""What a model remembers, and what it says of other data: `pipeline evaluate` and `pipeline check`."""
+"""How far other data is from the training data, in `drift` itself and in `pipeline evaluate` and `pipeline check`."""
 
 import json
 
@@ -12,7 +12,7 @@ from pipeline.commands import check, evaluate
 from pipeline.commands.run import run
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import DataError
-from pipeline.evaluation import drift
+from pipeline.evaluation import drift, drift_profile
 from pipeline.statistics.counts import Counts
 from pipeline.statistics.moments import NumericStats
 from pipeline.statistics.summary import Summary
@@ -50,7 +50,7 @@ def test_evaluating_on_the_test_rows_gives_the_report_of_the_run(trained):
 
 
 @pytest.mark.cluster
-def test_all_rows_of_other_data_are_scikit_learns_figures_and_its_drift_is_told(trained, tmp_path):
+def test_other_data_has_scikit_learns_figures_and_its_drift(trained, tmp_path):
     folder, _, _ = trained
     other = table(900, seed=7).assign(c=lambda f: f["c"].replace("blue", "violet"), n=lambda f: f["n"] + 20)
     other.loc[:200, "x"] = np.nan
@@ -77,7 +77,7 @@ WRONG = [
 
 @pytest.mark.cluster
 @pytest.mark.parametrize(("change", "message"), WRONG)
-def test_another_table_is_refused(trained, tmp_path, change, message):
+def test_the_data_of_another_table_is_refused(trained, tmp_path, change, message):
     folder, _, _ = trained
     config = settings(tmp_path, write(change(table(300)), tmp_path / "wrong", 1))
     with pytest.raises(DataError, match=message):
@@ -85,7 +85,7 @@ def test_another_table_is_refused(trained, tmp_path, change, message):
 
 
 @pytest.mark.cluster
-def test_drift_can_be_taken_as_it_is(trained, tmp_path):
+def test_severe_drift_can_be_reported_instead_of_refused(trained, tmp_path):
     folder, _, _ = trained
     config = settings(tmp_path, write(table(300).assign(c="mauve"), tmp_path / "odd", 1))
     found = evaluate.evaluate(folder, config, ('evaluate.on_drift="report"',), OPTIONS, every=True)
@@ -121,7 +121,7 @@ def test_a_check_finds_what_is_wrong_with_the_columns(tmp_path):
     assert found["columns"]["id"]["predicts"] < 0.1  # by the other folds: to know an identifier is no skill
 
 
-def test_the_stability_index_is_its_formula():
+def test_stability_index_is_its_formula():
     encoder = Encoder(["a"], ["k"])
     rng = np.random.default_rng(0)
 
@@ -131,10 +131,35 @@ def test_the_stability_index_is_its_formula():
         counts = Counts(pd.Series([int(1000 * share), 1000 - int(1000 * share)], index=["p", "q"]))
         return Summary({}, {"a": number}, {"k": counts}, None, None, None)
 
-    remembered = drift.profile(summary(0, 0.5), encoder.columns)
+    remembered = drift_profile.profile(summary(0, 0.5), encoder.columns)
     same = drift.compare(remembered, {"k": np.array(["p", "q"])}, summary(0, 0.5))
     other = drift.compare(remembered, {"k": np.array(["p", "q"])}, summary(1, 0.8))
     assert same["a"]["score"] < 0.01
     assert other["a"]["score"] == pytest.approx(1.0, abs=0.15)  # of two normals a unit apart, in the limit
     expected = (0.5 - 0.8) * np.log(0.5 / 0.8) + (0.5 - 0.2) * np.log(0.5 / 0.2)
     assert other["k"]["score"] == pytest.approx(expected, rel=0.01)
+
+
+@pytest.mark.parametrize("categories", [["p", "q", "r"], ["p", "q"], None], ids=["all", "some", "hashed"])
+def test_counts_of_a_batch_are_those_of_its_values(categories):
+    profiled = ["q", "p"] if categories and len(categories) == 3 else ["r", "q", "p"]
+    categories = None if categories is None else np.array(categories, dtype=object)
+    values, counts = pd.Index(["q", "s", "p"]), np.array([4, 2, 1, 3])  # and 3 rows without a value
+    known = drift.KnownValues.of(profiled, categories)
+    # As `Encoder.slots_of`: the categories, then missing, then all others.
+    slots = None
+    if categories is not None:
+        position = pd.Index(categories).get_indexer(values)
+        slots = np.append(np.where(position < 0, len(categories) + 1, position), len(categories))
+    counted = known.count_codes(counts, values, slots)
+    expected = known.count(Counts(pd.Series(counts[:-1], index=values), 3))
+    assert counted.profiled.tolist() == expected.profiled.tolist() == [{"q": 4, "p": 1}.get(v, 0) for v in profiled]
+    assert (counted.total, counted.missing) == (expected.total, expected.missing) == (7, 3)
+    assert counted.unseen == expected.unseen == (0 if categories is None else 2)
+
+
+def test_severe_change_is_that_of_the_worst_column():
+    stable = {"unseen": 0.1, "missing": [0.0, 0.4]}
+    assert drift.severe_change({"a": stable}) is None
+    assert drift.severe_change({"a": stable, "b": {**stable, "unseen": 0.6}}).startswith("column 'b': 60% of the rows")
+    assert drift.severe_change({"a": {**stable, "missing": [0.1, 0.7]}}).startswith("column 'a': missing in 70%")

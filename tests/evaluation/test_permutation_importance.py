@@ -5,7 +5,12 @@ import pandas as pd
 import pytest
 
 from pipeline.encoding.encoder import Encoder
-from pipeline.evaluation.permutation_importance import Sample, features_of, permutation_importances, pooled
+from pipeline.evaluation.permutation_importance import (
+    Sample,
+    concat_samples,
+    features_of,
+    permutation_importances,
+)
 from pipeline.metrics.prediction import Prediction
 from pipeline.preparation.columns import Columns
 from pipeline.preparation.packing import PackingScale, pack
@@ -25,21 +30,33 @@ def frame(rows: int, seed: int, words: str) -> pd.DataFrame:
     )
 
 
-def test_batches_with_vocabularies_of_their_own_are_pooled_row_by_row():
+def test_samples_of_different_vocabularies_are_concatenated_row_by_row():
     frames = [frame(40, 0, "ab"), frame(1, 1, "c"), frame(30, 2, "bd")]
     whole = pd.concat(frames, ignore_index=True)
     reference = PackingScale.of(whole, COLUMNS)
     encoder = Encoder(["x"], ["c"], ["t"], ["text"], [["c", "t.month"]]).fit(whole)
     samples = [Sample(pack(part, COLUMNS, reference), np.arange(len(part))) for part in frames]
-    for sample in (pooled(samples), pooled([pooled(samples[:2]), samples[2]])):
+    for sample in (concat_samples(samples), concat_samples([concat_samples(samples[:2]), samples[2]])):
         assert sample.y.tolist() == [*range(40), 0, *range(30)]
         found = encoder.encode(sample.features, np.arange(71)).to_sklearn().toarray()
         expected = encoder.encode(pack(whole, COLUMNS, reference), np.arange(71)).to_sklearn().toarray()
         np.testing.assert_array_equal(found, expected)
 
 
+def test_compact_rows_are_the_same_rows():
+    frame = pd.DataFrame({"x": [1.0, 2.0, 3.0, 4.0], "c": ["b", None, "a", "z"], "d": ["p", "p", "q", None]})
+    columns = Columns(("x",), ("c", "d"))
+    packed = pack(frame, columns, PackingScale.of(frame, columns)).take(np.array([3, 1, 0]))
+    compact = packed.compact()
+    assert [list(values) for values in compact.vocabularies] == [["b", "z"], ["p"]]
+    for j, (before, after) in enumerate(zip(packed.vocabularies, compact.vocabularies, strict=True)):
+        expected = [*before, None], [*after, None]
+        assert [expected[0][k] for k in packed.codes[:, j]] == [expected[1][k] for k in compact.codes[:, j]]
+    np.testing.assert_array_equal(compact.numbers, packed.numbers)
+
+
 @pytest.mark.parametrize("name", ["x", "c", "t", "text", "c:t.month"])
-def test_a_column_changes_places_with_all_that_was_made_of_it_and_with_nothing_else(name):
+def test_a_column_is_shuffled_with_everything_made_of_it_and_nothing_else(name):
     whole = frame(50, 3, "ab")
     reference = PackingScale.of(whole, COLUMNS)
     packed = pack(whole, COLUMNS, reference)
@@ -47,7 +64,7 @@ def test_a_column_changes_places_with_all_that_was_made_of_it_and_with_nothing_e
 
     def predict(features, y):
         seen.append(features)
-        return Prediction(y, np.zeros(len(y)), classes=0)
+        return Prediction(y, np.zeros(len(y)), n_classes=0)
 
     assert features_of(COLUMNS) == ("x", "c", "t", "text", "c:t.month")
     found = permutation_importances(Sample(packed, np.ones(50)), predict, COLUMNS, [name], 0)

@@ -5,7 +5,8 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.evaluation.slices import PAIRED, VALUES, Slicing
+from pipeline.errors import ConfigError
+from pipeline.evaluation.slices import MAX_PAIRED_VALUES, MAX_VALUES, Slicing
 from pipeline.preparation.slice_columns import SliceColumn, keys_of, slice_codes, slice_columns
 
 
@@ -50,7 +51,7 @@ def test_every_row_has_one_slice_of_each_key_in_any_batch(seed, edges):
         for column in columns:
             codes, values = slice_codes(piece, column)
             coded[column.name] = np.where(codes < 0, len(values), codes), values
-        found += zip(*slicing.index(coded, np.arange(len(piece))), strict=True)
+        found += zip(*slicing.slice_numbers(coded, np.arange(len(piece))), strict=True)
     single = table["c"].fillna("missing").replace("b", "other")
     double = [f"{a}:{b}" for a, b in zip(named(table, columns[1]), named(table, columns[2]), strict=True)]
     expected = [(f"c/{a}", f"few:x/{b}") for a, b in zip(single, double, strict=True)]
@@ -70,5 +71,26 @@ def test_only_the_frequent_values_have_slices():
     counts = pd.Series(np.arange(1_000) + 1, index=[f"v{i:03d}" for i in range(1_000)])
     slicing = Slicing.of([("c",), ("c", "d")], {"c": counts, "d": counts[:3]}, ())
     (single,), (first, second) = slicing.values
-    assert (len(single), len(first), len(second)) == (VALUES, PAIRED, 3)
-    assert single[0] == f"v{1_000 - VALUES:03d}"
+    assert (len(single), len(first), len(second)) == (MAX_VALUES, MAX_PAIRED_VALUES, 3)
+    assert single[0] == f"v{1_000 - MAX_VALUES:03d}"
+
+
+CASES = {
+    "no such column": (["cc"], "no file has a column 'cc'"),
+    "the label": (["y"], "'y' is the label"),
+    "twice": ([["c", "c"]], "one column twice"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_slices_that_make_no_sense(case):
+    wanted, message = CASES[case]
+    with pytest.raises(ConfigError, match=r"evaluate\.slices: .*" + message):
+        slice_columns(wanted, "y", frame())
+
+
+def test_a_column_of_missing_values_or_of_one_number():
+    table = pd.DataFrame({"none": [np.nan, np.nan], "half": [0.5, 0.5], "y": [0, 1]})
+    none, half = slice_columns(["none", "half"], "y", table)
+    assert named(table, none) == ["missing", "missing"]
+    assert named(table, half) == ["0.5 and over"] * 2

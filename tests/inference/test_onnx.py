@@ -12,9 +12,9 @@ import pipeline
 from pipeline.cli import main
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import DataError
-from pipeline.evaluation import drift
 from pipeline.inference.onnx import as_inputs, check, to_onnx
-from pipeline.models.adaptive.linear import AdaptiveClassifier, AdaptiveRegressor
+from pipeline.models.adaptive.classifier import AdaptiveClassifier
+from pipeline.models.adaptive.regressor import AdaptiveRegressor
 from pipeline.models.calibration import CalibratedModel
 from pipeline.models.persistence import dumps
 from pipeline.preparation.packing import PackedBatch, PackingScale, pack

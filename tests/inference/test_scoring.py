@@ -19,7 +19,8 @@ from pipeline.inference.scoring import STAGED, ScoringState, done, score_span
 from pipeline.inference.scoring_plan import config_for, plan_scores
 from pipeline.io.batching import group_by_row_group
 from pipeline.io.run_folder import RunFolder
-from pipeline.models.adaptive.linear import AdaptiveClassifier, AdaptiveRegressor
+from pipeline.models.adaptive.classifier import AdaptiveClassifier
+from pipeline.models.adaptive.regressor import AdaptiveRegressor
 from pipeline.models.persistence import dumps
 from pipeline.preparation.packing import PackedBatch, PackingScale, pack
 from pipeline.preparation.split import TRAIN
@@ -195,7 +196,7 @@ def test_drift_is_that_of_the_rows(model, tmp_path):
     packed = pack(frame, encoder.columns, reference)
     batch = PackedBatch(0, packed, np.zeros(500), None, np.full(500, TRAIN))
     wanted = drift.compare(encoder.profile_, encoder.categories_, summarise(batch, encoder.columns, reference))
-    assert result.observed.compared(encoder.profile_) == wanted
+    assert result.observed.result(encoder.profile_) == wanted
     assert wanted["c"]["unseen"] > 0
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import DataError
-from pipeline.metrics.classification import Accuracy
+from pipeline.metrics.accuracy import Accuracy
 from pipeline.metrics.prediction import Prediction
 from pipeline.model_selection.trial_metric import TrialMetric
 

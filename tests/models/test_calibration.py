@@ -1,4 +1,4 @@
-"""Calibrated probabilities are scikit-learn's on the same rows, however those are cut."""
+"""Calibrated probabilities are scikit-learn's on the same rows, whatever the batches."""
 
 import contextlib
 
@@ -13,13 +13,15 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline
 
 import pipeline
+from pipeline import config as cfg
 from pipeline.commands.run import run
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import ConfigError
 from pipeline.models import calibration
-from pipeline.models.adaptive.linear import AdaptiveClassifier
+from pipeline.models.adaptive.classifier import AdaptiveClassifier
 from pipeline.models.calibration import CalibratedModel, Curve, curves_of, merge_curves
 from pipeline.models.persistence import dumps, fingerprint, loads
+from pipeline.planning.planner import make_plan
 from pipeline.preparation.split import TEST, VALIDATION, SplitSpec, assign_roles
 from tests.conftest import table, write
 
@@ -47,9 +49,9 @@ def test_probabilities_are_scikit_learns(method, label, estimator):
     ours = CalibratedModel(estimator, method).fit_curves(merge_curves(parts))
     np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=TOLERANCE[method])
     np.testing.assert_array_equal(ours.predict(X), theirs.predict(X))
-    from_dict = loads(dumps(ours), "here")
-    np.testing.assert_array_equal(from_dict.predict_proba(X), ours.predict_proba(X))
-    assert fingerprint(from_dict) == fingerprint(ours) != fingerprint(estimator)
+    loaded = loads(dumps(ours), "test")
+    np.testing.assert_array_equal(loaded.predict_proba(X), ours.predict_proba(X))
+    assert fingerprint(loaded) == fingerprint(ours) != fingerprint(estimator)
 
 
 scored = st.lists(st.tuples(st.sampled_from([-2.5, -0.0, 0.0, 1e-9, 0.1, 7.0]), st.booleans()), max_size=20)
@@ -74,7 +76,7 @@ def test_many_scores_are_pooled_and_little_is_lost(method, monkeypatch):
     scores = rng.normal(0, 3, 40_000)
     right = rng.random(40_000) < 1 / (1 + np.exp(-0.7 * scores))
     exact = Curve.of(scores, right)
-    monkeypatch.setattr(calibration, "EXACT_SCORES", 10_000)
+    monkeypatch.setattr(calibration, "MAX_EXACT_SCORES", 10_000)
     halves = [Curve.of(scores[i::4], right[i::4]) for i in range(4)]
     pooled = halves[0].merge(halves[1]).merge(halves[2]).merge(halves[3])
     assert pooled.pooled
@@ -127,9 +129,6 @@ def test_a_run_calibrates_on_rows_that_it_did_not_train_on(session, tmp_path, mo
     ],
 )
 def test_what_has_no_classes_is_not_calibrated(folder, keys, message):
-    from pipeline import config as cfg
-    from pipeline.planning.planner import make_plan
-
     label = keys.pop("label", "y")
     with pytest.raises(ConfigError, match=message):
         make_plan(cfg.parse({"data": {"path": str(folder), "label": label}, "model": {"calibrate": "sigmoid", **keys}}))

@@ -1,4 +1,4 @@
-"""Shares: what models trained side by side are together."""
+"""What models that were trained side by side are together."""
 
 import copy
 from functools import reduce
@@ -18,22 +18,22 @@ PARTS = np.array_split(np.arange(len(Y)), 8)
 
 
 def learn(model, rows):
-    known = {"classes": [0, 1, 2]} if hasattr(model, "classes") or "Regressor" not in type(model).__name__ else {}
+    labels = {"classes": [0, 1, 2]} if hasattr(model, "classes") or "Regressor" not in type(model).__name__ else {}
     return model.partial_fit(
-        np.abs(X[rows]) if "Multinomial" in str(model) or "Complement" in str(model) else X[rows], Y[rows], **known
+        np.abs(X[rows]) if "Multinomial" in str(model) or "Complement" in str(model) else X[rows], Y[rows], **labels
     )
 
 
 def rounds(model, lanes: int):
     """``model`` in lanes over all parts, two parts for each lane and round."""
-    share, base = delta_class(model), None
+    delta, base = delta_class(model), None
     parts = iter(PARTS)
     for _ in range(len(PARTS) // (2 * lanes)):
         models = [copy.deepcopy(base if base is not None else model) for _ in range(lanes)]
         for lane in models:
             for _ in range(2):
                 learn(lane, next(parts))
-        merged = reduce(lambda a, b: a.merge(b), [share.of(lane, base) for lane in models])
+        merged = reduce(lambda a, b: a.merge(b), [delta.of(lane, base) for lane in models])
         base = merged.apply_to(base, models[0])
     return base
 
@@ -66,13 +66,13 @@ def test_linear_models_are_averaged_by_their_updates(model):
     a, b = copy.deepcopy(base), copy.deepcopy(base)
     learn(a, PARTS[1])
     learn(learn(b, PARTS[2]), PARTS[3])
-    share = delta_class(model)
-    merged = share.of(a, base).merge(share.of(b, base)).apply_to(base, a)
+    delta = delta_class(model)
+    merged = delta.of(a, base).merge(delta.of(b, base)).apply_to(base, a)
     np.testing.assert_allclose(merged.coef_, (a.coef_ + 2 * b.coef_) / 3, rtol=1e-12)
     np.testing.assert_allclose(merged.intercept_, (a.intercept_ + 2 * b.intercept_) / 3, rtol=1e-12)
     assert merged.t_ == 4 * 300 + 1
-    # One lane alone is itself, whatever scikit-learn keeps beside the weights, and goes on the same.
-    alone = share.of(a, base).apply_to(base, a)
+    # A single lane is itself, whatever scikit-learn keeps besides the weights, and goes on in the same way.
+    alone = delta.of(a, base).apply_to(base, a)
     np.testing.assert_allclose(learn(alone, PARTS[4]).coef_, learn(a, PARTS[4]).coef_, rtol=1e-9)
 
 
@@ -83,8 +83,8 @@ def test_centres_are_averaged_by_the_rows_they_won():
     for k, lane in enumerate(lanes):
         for rows in np.array_split(np.arange(300 + 900 * k, 1_200 + 900 * k), 9):
             lane.partial_fit(points[rows])
-    share = delta_class(base)
-    merged = reduce(lambda a, b: a.merge(b), [share.of(lane, base) for lane in lanes]).apply_to(base, lanes[0])
+    delta = delta_class(base)
+    merged = reduce(lambda a, b: a.merge(b), [delta.of(lane, base) for lane in lanes]).apply_to(base, lanes[0])
     found = merged.cluster_centers_[np.lexsort(np.round(merged.cluster_centers_).T)]
     np.testing.assert_allclose(found, [[0, 0], [10, 0], [0, 10]], atol=0.2)
     assert merged.partial_fit(points[:100]).predict(points).max() == 2

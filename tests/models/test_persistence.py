@@ -1,3 +1,6 @@
+"""Models are saved without code, loaded without Dask, and told apart by their fingerprints."""
+
+import importlib
 import subprocess
 import sys
 
@@ -5,12 +8,14 @@ import numpy as np
 import pytest
 from sklearn.linear_model import SGDClassifier
 from sklearn.pipeline import Pipeline
+from sklearn.tree import DecisionTreeClassifier
 
 import pipeline
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import DataError
-from pipeline.models.adaptive.linear import AdaptiveClassifier, AdaptiveRegressor
-from pipeline.models.persistence import dumps, fingerprint
+from pipeline.models.adaptive.classifier import AdaptiveClassifier
+from pipeline.models.adaptive.regressor import AdaptiveRegressor
+from pipeline.models.persistence import TRUSTED, dumps, fingerprint, loads
 from tests.conftest import table
 
 
@@ -26,11 +31,11 @@ def model():
 
 def test_what_is_loaded_is_what_was_saved(model, tmp_path):
     (tmp_path / "model.skops").write_bytes(dumps(model))
-    from_dict = pipeline.load(tmp_path)
+    loaded = pipeline.load(tmp_path)
     frame = table(50, seed=9)
-    np.testing.assert_array_equal(from_dict.predict_proba(frame), model.predict_proba(frame))
-    assert fingerprint(from_dict) == fingerprint(model)
-    assert from_dict.named_steps["preprocess"].get_feature_names_out().tolist()[0] == "x"
+    np.testing.assert_array_equal(loaded.predict_proba(frame), model.predict_proba(frame))
+    assert fingerprint(loaded) == fingerprint(model)
+    assert loaded.named_steps["preprocess"].get_feature_names_out().tolist()[0] == "x"
 
 
 def test_a_model_predicts_where_there_is_no_dask(model, tmp_path):
@@ -87,6 +92,42 @@ def test_the_adaptive_models_are_saved_and_go_on_learning(model, tmp_path):
     X = Encoder(["x", "n"], ["c"]).fit_transform(frame)
     model.set_params(random_state=0).fit(X, frame["y"])
     (tmp_path / "m.skops").write_bytes(dumps(Pipeline([("model", model)])))
-    from_dict = pipeline.load(tmp_path / "m.skops").named_steps["model"]
-    assert fingerprint(from_dict) == fingerprint(model)
-    assert fingerprint(from_dict.partial_fit(X, frame["y"])) == fingerprint(model.partial_fit(X, frame["y"]))
+    loaded = pipeline.load(tmp_path / "m.skops").named_steps["model"]
+    assert fingerprint(loaded) == fingerprint(model)
+    assert fingerprint(loaded.partial_fit(X, frame["y"])) == fingerprint(model.partial_fit(X, frame["y"]))
+
+
+def test_a_tree_that_points_out_of_itself_is_not_loaded():
+    X = np.random.default_rng(1).normal(size=(600, 4))
+    model = DecisionTreeClassifier(max_depth=2, random_state=0).fit(X, X[:, 0] + X[:, 1] > 0)
+    saved = dumps(model)
+    assert (loads(saved, "test").predict(X) == model.predict(X)).all()
+    for field, value in (("left_child", 999), ("right_child", -7), ("left_child", 0), ("feature", 4)):
+        tree = model.tree_
+        state = tree.__getstate__()
+        nodes = state["nodes"].copy()
+        nodes[field][0] = value
+        broken = tree.__reduce__()[0](*tree.__reduce__()[1])
+        broken.__setstate__({**state, "nodes": nodes})
+        evil = DecisionTreeClassifier()
+        evil.tree_ = broken
+        with pytest.raises(DataError, match="not a readable model"):
+            loads(dumps([evil]), "test")
+
+
+def test_every_trusted_class_of_ours_exists():
+    for path in TRUSTED:
+        module, _, name = path.rpartition(".")
+        if module.startswith("pipeline."):
+            assert getattr(importlib.import_module(module), name).__module__ == module
+
+
+def test_fingerprint_is_of_what_is_saved():
+    class WithCache(SGDClassifier):
+        def __getstate__(self):
+            return {name: value for name, value in super().__getstate__().items() if name != "cache"}
+
+    model = WithCache().fit([[0.0], [1.0]], [0, 1])
+    before = fingerprint(model)
+    model.cache = "a value that can be computed again"
+    assert fingerprint(model) == before

@@ -13,10 +13,10 @@ from pipeline.encoding.encoder import Encoder
 from pipeline.encoding.one_hot_matrix import OneHotMatrix
 from pipeline.engine.batch_schedule import batch_order
 from pipeline.errors import ConfigError, DataError
-from pipeline.models.adaptive.linear import AdaptiveClassifier
+from pipeline.models.adaptive.classifier import AdaptiveClassifier
 from pipeline.models.factory import kind, make, matrix_for
 from pipeline.models.persistence import fingerprint
-from pipeline.models.target import TargetSpec, target_scale, with_target_scale
+from pipeline.models.target import TargetSpec, target_scale
 from pipeline.preparation.columns import category_codes
 from pipeline.preparation.packing import PackedBatch, PackingScale, pack
 from pipeline.preparation.split import TEST, TRAIN
@@ -128,7 +128,7 @@ def test_a_regression_target_is_trained_scaled_and_answered_in_its_unit():
     rows = batch_encoder.encode(batch, TRAIN)
     error = fitted(lane, target).predict(rows.X) - rows.y
     assert np.sqrt(np.mean(error**2)) < 0.02 * y.std()
-    assert with_target_scale(lane.estimator, 0.0, 1.0) is lane.estimator
+    assert TargetSpec().unscaled(lane.estimator) is lane.estimator
 
 
 @pytest.mark.parametrize(

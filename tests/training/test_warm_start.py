@@ -12,8 +12,9 @@ from pipeline.cli import main
 from pipeline.commands.run import run
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import ConfigError, DataError
-from pipeline.evaluation import drift
-from pipeline.models.adaptive.linear import AdaptiveClassifier, AdaptiveRegressor
+from pipeline.evaluation import drift_profile
+from pipeline.models.adaptive.classifier import AdaptiveClassifier
+from pipeline.models.adaptive.regressor import AdaptiveRegressor
 from pipeline.models.persistence import fingerprint
 from pipeline.preparation.split import TEST, TRAIN, SplitSpec, assign_roles
 from pipeline.statistics.counts import Counts
@@ -196,7 +197,7 @@ def test_widened_model_learns_as_if_its_columns_had_been_there(estimator):
     estimator.set_params(shuffle=False)
     keys = {"classes": [0, 1]} if isinstance(estimator, AdaptiveClassifier) else {}
     narrow = estimator.partial_fit(X[first], label[first], **keys)
-    wider = narrow.widened(places, apart.shape[1])
+    wider = narrow.with_added_columns(places, apart.shape[1])
     before = fingerprint(narrow)
     full = apart.copy()
     full[300:, 1] = 1.0
@@ -217,11 +218,11 @@ def test_merged_profile_is_that_of_the_rows_of_both():
         rows = PackedBatch(0, packed, np.zeros(len(frame)), None, np.full(len(frame), TRAIN))
         found: Summary = summarise(rows, encoder.columns, reference)
         assert isinstance(found.categorical["c"], Counts)
-        return drift.profile(found, encoder.columns)
+        return drift_profile.profile(found, encoder.columns)
 
     one, two = table(500), later(700)
     encoder = Encoder(["x", "n"], ["c"]).fit(one)
-    both = drift.merged_profile(summary(one, encoder), summary(two, encoder))
+    both = drift_profile.merge_profiles(summary(one, encoder), summary(two, encoder))
     whole = summary(pipeline_concat(one, two), encoder)
     assert both["numbers"] == whole["numbers"]
     assert dict(zip(both["codes"]["c"]["values"], both["codes"]["c"]["counts"], strict=True)) == dict(

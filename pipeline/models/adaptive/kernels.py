@@ -1,12 +1,14 @@
 """Compiled loops over rows: one gradient step per row, and the margins of many rows.
 
-All sums run in the order of a row's columns and in float64, so a row gives the same bits as
-`HotMatrix`, CSR or dense. Compiled code is kept by numba beside the package or, where that cannot be
-written, in the user's cache folder; the interpreter's lock is not held.
+All sums run in the order of a row's columns and in float64, so a row gives the same bits as `OneHotMatrix`, as CSR and
+as a dense array. Numba keeps the compiled code next to the package or, if that folder cannot be written, in the user's
+cache folder. The interpreter's lock is not held.
 
-A matrix comes as ``(values, columns, indptr)``: dense numbers (n, d), columns of ones (n, k) with
-``width`` for none, and an empty ``indptr``; or the arrays of CSR, the first two as one row (1, nnz).
+``rows`` is a `RowArrays`, ``weight`` (n,) the weight of each row, ``order`` the rows to go through, and ``inverse``
+(width + 1,) what each column is multiplied by, and 1 for the intercept.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -14,9 +16,29 @@ from numba import njit
 LOG_LOSS, HINGE, SQUARED, HUBER = range(4)
 
 
+class Coordinates(NamedTuple):
+    """What is learned, float64 (width + 1,) or (classes, width + 1), the intercept last; it changes in place."""
+
+    weights: np.ndarray
+    squares: np.ndarray
+    """Sums of squared gradients."""
+    duals: np.ndarray
+    """FTRL's dual sums."""
+
+
+class Settings(NamedTuple):
+    """The estimator's parameters, and whether the log-loss is wanted (``track_loss``)."""
+
+    learning_rate: float
+    l1: float
+    l2: float
+    fit_intercept: bool
+    track_loss: bool
+
+
 @njit(nogil=True, cache=True, error_model="numpy")
 def _gather(values, columns, indptr, i, inverse, index, value):  # type: ignore[no-untyped-def]
-    """Row ``i`` as (column, value) pairs, scaled by ``inverse``; returns how many."""
+    """Write the columns and scaled values of row ``i`` into ``index`` and ``value``; return how many there are."""
     width = len(inverse) - 1
     n = 0
     if len(indptr) == 0:
@@ -41,7 +63,7 @@ def _gather(values, columns, indptr, i, inverse, index, value):  # type: ignore[
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _longest(values, columns, indptr):  # type: ignore[no-untyped-def]
-    """Room for the longest row and the intercept."""
+    """Return the length of the longest row, and one for the intercept."""
     most = 0
     if len(indptr) == 0:
         most = values.shape[1] + columns.shape[1]
@@ -53,11 +75,10 @@ def _longest(values, columns, indptr):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _update(w, n, z, column, gradient, rate, l1, l2):  # type: ignore[no-untyped-def]
-    """One coordinate's step: AdaGrad, or FTRL-Proximal where there is a penalty.
+    """Make one coordinate's step: AdaGrad, or FTRL-Proximal if there is a penalty.
 
-    J. Duchi, E. Hazan, Y. Singer, *Adaptive Subgradient Methods*, JMLR 2011; H. B. McMahan et al.,
-    *Ad Click Prediction: a View from the Trenches*, KDD 2013, algorithm 1. Without a penalty the
-    two are the same.
+    J. Duchi, E. Hazan, Y. Singer, *Adaptive Subgradient Methods*, JMLR 2011; H. B. McMahan et al., *Ad Click
+    Prediction: a View from the Trenches*, KDD 2013, algorithm 1. Without a penalty the two are the same.
     """
     before = n[column]
     after = before + gradient * gradient
@@ -73,14 +94,16 @@ def _update(w, n, z, column, gradient, rate, l1, l2):  # type: ignore[no-untyped
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def learn(values, columns, indptr, y, weight, order, inverse, w, n, z, loss, knee, rate, l1, l2, intercept, track):  # type: ignore[no-untyped-def]
-    """Train one output on the rows of ``order``, in place.
+def learn(rows, y, weight, order, inverse, coordinates, loss, knee, settings):  # type: ignore[no-untyped-def]
+    """Train one output on the rows of ``order``.
 
-    ``y`` is 0 or 1 for log-loss and hinge. ``w``, ``n`` and ``z`` (width + 1,) are the weights, the sums
-    of squared gradients and FTRL's dual sums, the intercept last. Returns the sums of the loss before
-    each step (of the log-loss only to ``track`` it: it costs as much as the step), of the loss's curvature
-    and of its squared slope.
+    ``y`` (n,) is 0 or 1 for log-loss and hinge; ``knee`` is where the Huber loss turns from a square into a line.
+    Returns the sums of the loss before each step, of the loss's curvature and of its squared slope. The log-loss is
+    summed only if it is tracked: it costs as much as the step.
     """
+    values, columns, indptr = rows
+    w, n, z = coordinates
+    rate, l1, l2, intercept, track = settings
     room = _longest(values, columns, indptr)
     index, value = np.empty(room, np.int64), np.empty(room, np.float64)
     width = len(w) - 1
@@ -114,7 +137,7 @@ def learn(values, columns, indptr, y, weight, order, inverse, w, n, z, loss, kne
             sign = 1.0 if y[i] > 0.5 else -1.0
             cost = max(0.0, 1.0 - sign * margin)
             slope = -sign if cost > 0.0 else 0.0
-            bend = slope * slope  # it has no curvature of its own
+            bend = slope * slope  # the hinge has no curvature of its own
         else:
             slope, bend = margin - y[i], 1.0
             cost = 0.5 * slope * slope
@@ -145,8 +168,11 @@ def learn(values, columns, indptr, y, weight, order, inverse, w, n, z, loss, kne
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def learn_classes(values, columns, indptr, y, weight, order, inverse, w, n, z, rate, l1, l2, intercept, track):  # type: ignore[no-untyped-def]
-    """As `learn` for the multinomial log-loss: ``y`` are class numbers; ``w``, ``n``, ``z`` (classes, width + 1)."""
+def learn_classes(rows, y, weight, order, inverse, coordinates, settings):  # type: ignore[no-untyped-def]
+    """Train as `learn` does, all outputs at once for the multinomial log-loss; ``y`` holds class numbers (n,)."""
+    values, columns, indptr = rows
+    w, n, z = coordinates
+    rate, l1, l2, intercept, track = settings
     room = _longest(values, columns, indptr)
     index, value = np.empty(room, np.int64), np.empty(room, np.float64)
     classes, width = w.shape[0], w.shape[1] - 1
@@ -182,8 +208,9 @@ def learn_classes(values, columns, indptr, y, weight, order, inverse, w, n, z, r
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def margins(values, columns, indptr, coef, intercept, out):  # type: ignore[no-untyped-def]
-    """``X @ coef.T + intercept`` into ``out`` (n, outputs); ``coef`` (outputs, width)."""
+def margins(rows, coef, intercept, out):  # type: ignore[no-untyped-def]
+    """Write ``X @ coef.T + intercept`` into ``out`` (n, outputs); ``coef`` has the shape (outputs, width)."""
+    values, columns, indptr = rows
     width = coef.shape[1]
     if len(indptr) == 0:  # without the detour through `index` and `value`
         for i in range(len(out)):
@@ -210,8 +237,9 @@ def margins(values, columns, indptr, coef, intercept, out):  # type: ignore[no-u
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def column_squares(values, columns, indptr, weight, squares, present):  # type: ignore[no-untyped-def]
-    """Add each column's sum of squares and number of non-zeros, both weighted, to the last two arguments."""
+def column_squares(rows, weight, squares, present):  # type: ignore[no-untyped-def]
+    """Add each column's weighted sum of squares and number of non-zeros to ``squares`` and ``present`` (width,)."""
+    values, columns, indptr = rows
     inverse = np.ones(len(squares) + 1)
     room = _longest(values, columns, indptr)
     index, value = np.empty(room, np.int64), np.empty(room, np.float64)

@@ -22,8 +22,8 @@ from bokeh.models import (
 from bokeh.plotting import figure
 
 from pipeline.evaluation.learning_curve import smoothed
-from pipeline.metrics.bootstrap import NORMAL
-from pipeline.metrics.ranking import precision_of, rows_above
+from pipeline.metrics.bootstrap import NORMAL_QUANTILE
+from pipeline.metrics.ranking_curve import precision_of, rows_above
 from pipeline.monitoring.task_timing import STAGES
 from pipeline.reporting.terminal import short
 
@@ -158,7 +158,7 @@ def importance(report: Report) -> Any:
     some = list(found["columns"].items())[:BARS]
     names = _distinct([name for name, _ in some])
     mean = np.array([value["mean"] for _, value in some])
-    error = NORMAL * np.array([value["error"] for _, value in some])
+    error = NORMAL_QUANTILE * np.array([value["error"] for _, value in some])
     source = ColumnDataSource({"name": names, "mean": mean, "low": mean - error, "high": mean + error})
     plot = named(f"rise of the {found['loss']}", names)
     bars = plot.hbar("name", right="mean", height=0.6, source=source, color=BLUE)

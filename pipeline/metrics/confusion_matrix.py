@@ -1,4 +1,4 @@
-"""The confusion matrix."""
+"""Confusion matrix."""
 
 from typing import Any, ClassVar
 
@@ -7,30 +7,30 @@ import numpy as np
 from pipeline.metrics.additive import Additive
 from pipeline.metrics.prediction import Prediction
 
-# A matrix of more classes says nothing to a reader, and grows with their square.
-MOST_CLASSES = 100
+# A larger matrix cannot be read, and it grows with the square of the classes.
+MAX_CLASSES = 100
 
 
-class Confusion(Additive):
+class ConfusionMatrix(Additive):
     """`sklearn.metrics.confusion_matrix`: rows are the true classes, columns the predicted ones."""
 
-    whole: ClassVar[bool] = True  # a matrix is to be looked at
+    overall_only: ClassVar[bool] = True
 
     @classmethod
-    def places(cls, prediction: Prediction) -> tuple[np.ndarray, int] | None:
-        count = prediction.classes
-        if count > MOST_CLASSES:
+    def count_index(cls, prediction: Prediction) -> tuple[np.ndarray, int] | None:
+        n_classes = prediction.n_classes
+        if n_classes > MAX_CLASSES:
             return None
-        return (prediction.y * count + prediction.predicted)[:, None], count * count
+        return (prediction.y * n_classes + prediction.predicted)[:, None], n_classes * n_classes
 
     @staticmethod
     def figures(sums: np.ndarray) -> dict[str, np.ndarray]:
         return {}
 
     def curves(self) -> dict[str, Any]:
-        """``confusion_matrix``, int (classes, classes)."""
+        """Return ``confusion_matrix``, int (n_classes, n_classes) as lists."""
         if self.sums is None:
             return {}
-        counts = self.sums[: self.groups].sum(axis=0)
+        counts = self.sums[: self.bootstrap_groups].sum(axis=0)
         side = int(np.sqrt(len(counts)))
         return {"confusion_matrix": counts.reshape(side, side).astype(np.int64).tolist()}

@@ -1,0 +1,45 @@
+"""Squared and absolute error, their roots and quantile losses, and the explained part of the variance."""
+
+import numpy as np
+
+from pipeline.metrics.additive import Additive, mean, mean_error
+from pipeline.metrics.prediction import Prediction
+
+PINBALL_QUANTILES = (0.1, 0.9)
+
+
+class SquaredAndAbsoluteError(Additive):
+    """`mean_squared_error`, `root_mean_squared_error`, `mean_absolute_error`, `mean_pinball_loss` and `r2_score`."""
+
+    @classmethod
+    def terms(cls, prediction: Prediction) -> list[np.ndarray]:
+        error, centered = prediction.y - prediction.predicted, prediction.y - prediction.target_mean
+        square = error**2
+        return [np.ones(len(error)), square, square**2, np.abs(error), np.maximum(error, 0), centered, centered**2]
+
+    @staticmethod
+    def figures(sums: np.ndarray) -> dict[str, np.ndarray]:
+        squared, absolute, too_low = mean(sums, 1), mean(sums, 3), mean(sums, 4)
+        variance = mean(sums, 6) - mean(sums, 5) ** 2
+        # What rounding leaves of the squares is no variance.
+        has_variance = variance > 1e-12 * mean(sums, 6)
+        unexplained = np.divide(squared, variance, out=np.full(squared.shape, np.nan), where=has_variance)
+        pinball = {f"mean_pinball_loss_{q:g}": q * too_low + (1 - q) * (absolute - too_low) for q in PINBALL_QUANTILES}
+        return {
+            "mean_squared_error": squared,
+            "root_mean_squared_error": np.sqrt(squared),
+            "mean_absolute_error": absolute,
+            "r2": 1 - unexplained,
+            **pinball,
+        }
+
+    @staticmethod
+    def standard_errors(sums: np.ndarray) -> dict[str, np.ndarray]:
+        squared = mean_error(sums, 1, 2)
+        with np.errstate(all="ignore"):
+            root = squared / (2 * np.sqrt(mean(sums, 1)))  # the delta method
+        return {
+            "mean_squared_error": squared,
+            "root_mean_squared_error": root,
+            "mean_absolute_error": mean_error(sums, 3, 1),
+        }

@@ -1,0 +1,169 @@
+"""Evaluation on two worker processes, against scikit-learn and pandas on the same held-out rows."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from pipeline.training.job import Job
+from sklearn import metrics as sk
+
+from pipeline.errors import ConfigError, DataError
+from pipeline.models import persistence
+from pipeline.monitoring.progress import Monitor
+from pipeline.planning.planner import make_plan
+from pipeline.preparation.packing import PackingScale
+from tests.conftest import table, write
+from tests.evaluation.conftest import SLICED
+from tests.training.test_job import config, execute, sides
+
+pytestmark = pytest.mark.cluster
+
+
+def assess(session, model, settings):
+    """`pipeline evaluate` without its command."""
+    encoder = model.named_steps["preprocess"]
+    plan = make_plan(settings, encoder.columns, encoder.profile_)
+    plan = replace(plan, reference=PackingScale(encoder.center_, encoder.unit_))
+    return Job(plan, session, Monitor(time.perf_counter(), quiet=True)).assess(model)[1]
+
+
+def test_slices_have_scikit_learns_figures(evaluated):
+    _, frame, outcome = evaluated
+    _, test = sides(frame, "y")
+    proba, predicted = outcome.model.predict_proba(test)[:, 1], outcome.model.predict(test)
+    slices = outcome.findings.slices
+    assert list(slices) == ["c", "n", "c:n"]
+    assert sum(found["rows"] for found in slices["c:n"].values()) == len(test)
+    color = test["c"].astype(object).where(test["c"].notna(), "missing")
+    assert {value: found["rows"] for value, found in slices["c"].items()} == color.value_counts().to_dict()
+    for value, found in slices["c"].items():
+        rows = (color == value).to_numpy()
+        y, p = test["y"][rows], proba[rows]
+        loss = -np.log(np.where(y == 1, p, 1 - p))
+        assert found["log_loss"] == pytest.approx(loss.mean(), rel=1e-5)
+        assert found["accuracy"] == pytest.approx(sk.accuracy_score(y, predicted[rows]))
+        assert found["f1"] == pytest.approx(sk.f1_score(y, predicted[rows], zero_division=0))
+        if y.nunique() == 2:
+            assert abs(found["roc_auc"] - sk.roc_auc_score(y, p)) <= found["roc_auc_error"] + 1e-9
+        half = 1.959964 * loss.std(ddof=1) / np.sqrt(len(loss))
+        assert found["intervals"]["log_loss"] == pytest.approx((loss.mean() - half, loss.mean() + half), rel=1e-4)
+
+
+def test_figures_and_intervals_do_not_depend_on_the_batches(session, evaluated, tmp_path):
+    _, frame, outcome = evaluated
+    model, results = outcome.model, outcome.findings
+    assert set(results.intervals) >= {"log_loss", "roc_auc", "accuracy", "average_precision", "f1"}
+    assert all(low < results.metrics[name] < high for name, (low, high) in results.intervals.items())
+    other = write(frame.sample(frac=1, random_state=1), tmp_path / "shuffled", 7)
+    again = assess(session, model, config(other, evaluate={"slices": SLICED["slices"]}, cluster={}))
+    assert again.metrics == pytest.approx(results.metrics, rel=1e-9)
+    for name, interval in results.intervals.items():
+        assert again.intervals[name] == pytest.approx(interval, rel=1e-9), name
+    for value, found in results.slices["c"].items():  # numbers are cut by the first rows, which are others now
+        mine = again.slices["c"][value]
+        assert mine.pop("intervals")["log_loss"] == pytest.approx(found["intervals"]["log_loss"], rel=1e-6)
+        assert mine == pytest.approx({k: v for k, v in found.items() if k != "intervals"}, rel=1e-9)
+    assert again.baselines["constant"]["metrics"] == pytest.approx(results.baselines["constant"]["metrics"], rel=1e-9)
+
+
+def test_a_second_run_gives_the_same_bits(session, evaluated):
+    folder, _, outcome = evaluated
+    again = execute(session, config(folder, evaluate=SLICED))
+    assert again.findings == outcome.findings
+
+
+def test_intervals_slices_and_importance_do_not_change_the_model(session, evaluated):
+    folder, _, outcome = evaluated
+    plain = execute(session, config(folder, evaluate={"bootstrap": 0, "importance_rows": 0}))
+    assert persistence.fingerprint(plain.model) == persistence.fingerprint(outcome.model)
+    assert plain.metrics == pytest.approx(outcome.metrics, rel=1e-12)
+    assert (plain.findings.intervals, plain.findings.importance, plain.findings.slices) == ({}, {}, {})
+
+
+@pytest.mark.parametrize(("label", "estimator"), [("three", "default"), ("three", "sklearn.linear_model.Perceptron")])
+def test_more_classes_and_models_without_probabilities(session, evaluated, label, estimator):
+    folder, frame, _ = evaluated
+    outcome = execute(session, config(folder, label, model={"estimator": estimator}, evaluate={"slices": ["c"]}))
+    _, test = sides(frame, label)
+    predicted = outcome.model.predict(test)
+    assert outcome.metrics["f1_macro"] == pytest.approx(sk.f1_score(test[label], predicted, average="macro"))
+    assert outcome.findings.classes["11"]["recall"] == pytest.approx(
+        sk.recall_score(test[label], predicted, average=None)[1]
+    )
+    assert outcome.findings.curves["confusion_matrix"] == sk.confusion_matrix(test[label], predicted).tolist()
+    assert {"roc_auc", "accuracy", "f1_macro"} <= outcome.findings.intervals.keys()
+    assert ("log_loss" in outcome.metrics) == (estimator == "default")
+    assert {w["class"] for w in outcome.findings.weights} <= {"10", "11", "12"}
+
+
+def test_a_threshold_changes_the_predicted_classes_alone(session, evaluated):
+    folder, frame, outcome = evaluated
+    moved = execute(session, config(folder, evaluate={"threshold": 0.2}))
+    _, test = sides(frame, "y")
+    chosen = outcome.model.predict_proba(test)[:, 1] >= 0.2
+    assert moved.metrics["recall"] == pytest.approx(sk.recall_score(test["y"], chosen))
+    assert moved.metrics["accuracy"] == pytest.approx(sk.accuracy_score(test["y"], chosen))
+    assert moved.metrics["log_loss"] == outcome.metrics["log_loss"]
+    with pytest.raises(ConfigError, match=r"evaluate\.threshold: .*Perceptron has none"):
+        make_plan(config(folder, model={"estimator": "sklearn.linear_model.Perceptron"}, evaluate={"threshold": 0.2}))
+    with pytest.raises(DataError, match=r"evaluate\.threshold: label 'three' has 3 classes"):
+        execute(session, config(folder, "three", evaluate={"threshold": 0.2}))
+
+
+def test_metrics_of_the_user_are_evaluated(session, evaluated):
+    folder, frame, outcome = evaluated
+    own = {"metrics": ["tests.prepared:Positives", "tests.prepared:Sureness"], "slices": ["c"]}
+    found = execute(session, config(folder, evaluate=own)).findings
+    _, test = sides(frame, "y")
+    assert found.metrics["positives"] == test["y"].sum()
+    proba = outcome.model.predict_proba(test)
+    assert found.metrics["sureness"] == pytest.approx(proba.max(axis=1).mean(), rel=1e-6)
+    assert found.intervals["sureness"][0] < found.metrics["sureness"] < found.intervals["sureness"][1]
+    rows = (test["c"] == "red").to_numpy()
+    assert found.slices["c"]["red"]["sureness"] == pytest.approx(proba[rows].max(axis=1).mean(), rel=1e-6)
+    wrong = {
+        "Fails": "Fails.of failed .ValueError: no luck",
+        "Says": "Says.result failed .ValueError: could not convert",
+    }
+    for name, message in wrong.items():
+        with pytest.raises(DataError, match=rf"evaluate\.metrics: tests\.prepared:{message}"):
+            execute(session, config(folder, evaluate={"metrics": [f"tests.prepared:{name}"]}))
+    for reference, message in {
+        "tests.prepared:No": "cannot be imported",
+        "tests.prepared:NUMBER": "no method 'of'",
+    }.items():
+        with pytest.raises(ConfigError, match=rf"evaluate\.metrics: '{reference}' .*{message}"):
+            make_plan(config(folder, evaluate={"metrics": [reference]}))
+
+
+def test_rows_of_a_group_are_drawn_together(session, tmp_path):
+    """Copies of a row add no information: with every row five times the interval must not shrink."""
+    frame = table(1_500).assign(id=np.arange(1_500))
+    split = {"by": "group", "column": "id", "test": 0.5}
+    once = execute(session, config(write(frame, tmp_path / "once", 2), split=split)).findings
+    many = pd.concat([frame] * 5)
+    often = execute(session, config(write(many, tmp_path / "often", 2), split=split)).findings
+    width, other = (np.subtract(*found.intervals["log_loss"]) for found in (once, often))
+    assert other == pytest.approx(width, rel=0.25)
+
+
+def test_folds_with_whole_batches_for_the_test(session, evaluated):
+    folder, _, _ = evaluated
+    for split in ({"by": "batch", "test": 0.25}, {"path": str(folder)}):
+        outcome = execute(session, config(folder, split={**split, "folds": 2}))
+        assert [0.2 < fold["log_loss"] < 0.7 for fold in outcome.folds] == [True, True]
+
+
+def test_importance_does_not_depend_on_how_rows_lie_in_files(session, evaluated, tmp_path):
+    _, frame, outcome = evaluated
+    lying = write(frame.sort_values("x"), tmp_path / "sorted", 10)
+    found = execute(session, config(lying, train={"epochs": 2}, evaluate={"importance_rows": 400})).findings.importance
+    mixed = outcome.findings.importance["columns"]["x"]
+    assert found["columns"]["x"]["mean"] == pytest.approx(mixed["mean"], abs=0.1 + 4 * mixed["error"])
+    late = write(frame.sort_values("t"), tmp_path / "late", 10)
+    split = {"by": "time", "column": "t", "test": 0.1}
+    found = execute(session, config(late, split=split, evaluate={"importance_rows": 100})).findings.importance
+    assert 100 <= found["rows"] <= 110
+    assert found["columns"]["x"]["mean"] > 0.1
