@@ -27,7 +27,7 @@ from pipeline.monitoring.task_timing import cost
 from pipeline.planning.plan import Plan, make_plan
 from pipeline.reporting import report
 from pipeline.reporting.terminal import show_run
-from pipeline.scaling_study.critical_path import short_form
+from pipeline.scaling_study.critical_path import summarise_scaling
 from pipeline.training.checkpoint import Checkpoints, State, check_sources
 from pipeline.training.job import Job
 from pipeline.training.warm_start import BaseRun, check_warm_start, load_base_run, notices
@@ -181,7 +181,11 @@ def _run(
                 records = session.client.get_task_stream(start=begin)
                 spent = cost(records)
                 threads, batches = session.threads, len(plan.batches)
-                scaling = {} if how.resumed else short_form(records, begin, end, threads, settings.train.lanes, batches)
+                scaling = (
+                    {}
+                    if how.resumed
+                    else summarise_scaling(records, begin, end, threads, settings.train.lanes, batches)
+                )
                 if how.trace:
                     traces[TASKS] = tasks_as_json(records, monitor.spans)
                 monitor.events.emit("run_finished", metrics=outcome.metrics)
@@ -202,7 +206,7 @@ def _run(
         if found is not None:
             result["search"] = redact(found.report)
             traces[TRIALS] = found.table()
-        results = report.files(settings, result, model, outcome.ledger.table(plan.batches))
+        results = report.render_files(settings, result, model, outcome.ledger.table(plan.batches))
         folder.finish(results | traces)
     except (KeyboardInterrupt, ClusterError, StorageError):
         try:
