@@ -1,4 +1,4 @@
-"""Evaluating a model that exists: its figures on other data, and how far that is from the data it knows."""
+"""`pipeline evaluate`: the figures of an existing model on other data, and how far that drifted from its own."""
 
 import time
 from dataclasses import asdict, replace
@@ -17,10 +17,8 @@ from pipeline.monitoring.progress import Monitor
 from pipeline.planning.plan import Plan, make_plan
 from pipeline.preparation.feature_inference import LearningTask
 from pipeline.preparation.packing import PackingScale
-from pipeline.reporting.terminal import short, show_facts, show_findings
+from pipeline.reporting.terminal import drift_facts, show_facts, show_figures
 from pipeline.training.job import Job
-
-SHOWN = 10
 
 
 def evaluate(
@@ -28,10 +26,17 @@ def evaluate(
     config: Path,
     overrides: tuple[str, ...] = (),
     options: dict[str, Any] | None = None,
-    every: bool = False,
+    all_rows: bool = False,
     monitor: Monitor | None = None,
 ) -> dict[str, Any]:
-    """Metrics and drift of ``model`` on the rows of ``config`` that test; with ``every``, on all of them.
+    """Compute metrics and drift of ``model`` on the test rows of ``config``.
+
+    Parameters
+    ----------
+    overrides, options
+        As `pipeline.commands.run.run` takes them.
+    all_rows
+        Evaluate on all rows instead.
 
     Raises
     ------
@@ -46,33 +51,28 @@ def evaluate(
         raise DataError(f"{model}: does not remember its training data; train it again with `pipeline run`.")
     task: LearningTask = "classification" if is_classifier(estimator) else "regression"
 
-    def planned(config: cfg.Config) -> Plan:
+    def plan_evaluation(config: cfg.Config) -> Plan:
         plan = make_plan(config, encoder.columns, encoder.profile_)
         features = replace(plan.features, task=task)
         plan = replace(plan, features=features, reference=PackingScale(encoder.center_, encoder.unit_))
-        if every:
+        if all_rows:
             plan = replace(plan, after=None, batches=tuple(replace(batch, test=True) for batch in plan.batches))
         return plan
 
-    plan = planned(settings)
+    plan = plan_evaluation(settings)
     with open_session(settings, monitor) as session, shuffle_join.joined(session.client, plan, model) as (going_on, _):
-        plan = plan if going_on is plan.config else planned(going_on)
+        plan = plan if going_on is plan.config else plan_evaluation(going_on)
         ledger, findings, drift = Job(plan, session, monitor).assess(trained)
     seconds = {"total": time.perf_counter() - monitor.started, **monitor.seconds}
-    facts = {"rows": f"{ledger.test:,} evaluated of {ledger.read:,} read, {ledger.rejected:,} rejected"}
-    for name, change in sorted(drift.items(), key=lambda item: -item[1]["score"])[:SHOWN]:
-        then, now = change["missing"]
-        unseen = f", {change['unseen']:.1%} unseen" if change["unseen"] else ""
-        missing = f", missing {then:.1%} then, {now:.1%} now" if abs(now - then) > 0.001 else ""
-        facts[f"drift {short(name)}"] = f"{change['score']:.4f}{unseen}{missing}"
     result = {
         "task": task,
-        "rows": {"read": ledger.read, "test": ledger.test, "rejected": ledger.rejected} | {"by_reason": ledger.reasons},
+        "rows": {"read": ledger.read, "test": ledger.test, "rejected": ledger.rejected, "by_reason": ledger.reasons},
         **asdict(findings),
         "drift": drift,
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "model": {"path": str(Path(model).resolve()), "fingerprint": persistence.fingerprint(trained)},
     }
-    show_findings(monitor.console, result)
-    show_facts(monitor.console, facts)
+    rows = f"{ledger.test:,} evaluated of {ledger.read:,} read, {ledger.rejected:,} rejected"
+    show_figures(monitor.console, result)
+    show_facts(monitor.console, {"rows": rows, **drift_facts(drift, max_columns=10)})
     return result
