@@ -43,7 +43,7 @@ class ScoringPlan:
 
     @property
     def sources(self) -> dict[str, str]:
-        """For each file that is read, what tells whether it is still the same."""
+        """For each file that is read, what changes when it does: its size and time, for example."""
         return {path: what for dataset in (self.dataset, *self.others) for path, what in dataset.identity.items()}
 
 
@@ -90,10 +90,10 @@ def plan_scoring(config: cfg.Config, trained: Pipeline, keep: Sequence[str], out
     _refuse_inside(config.data.path, output)
     data, quarantine = config.data, config.data.on_bad_batch == "quarantine"
     dataset = open_dataset(data.path, data.filters, data.storage_options, quarantine)
-    wanted = (dataset.exact.names if name == ALL_COLUMNS else [name] for name in keep)
-    kept = list(dict.fromkeys(name for names in wanted for name in names))
+    expanded = (dataset.exact.names if name == ALL_COLUMNS else [name] for name in keep)
+    kept = list(dict.fromkeys(name for names in expanded for name in names))
     carried = [] if config.prepare.function else [name for name in kept if name in dataset.exact.names]
-    config, schema = _pruned(config, dataset, {*encoder.columns.names, *(set(kept) - set(carried))})
+    config, schema = _prune(config, dataset, {*encoder.columns.names, *(set(kept) - set(carried))})
     others = tuple(check_join(join, schema.names, data.storage_options) for join in config.data.join)
     meta, _ = prepare(empty_frame(schema), steps(config))
     check_schema(profile, encoder.columns, meta)
@@ -127,8 +127,8 @@ def _refuse_inside(source: str, output: str) -> None:
             raise ConfigError(f"{output}: lies in the input {source} and would be read with it; name another folder.")
 
 
-def _pruned(config: cfg.Config, dataset: Dataset, wanted: set[str]) -> tuple[cfg.Config, pa.Schema]:
-    """Keep only the preparation that makes ``wanted`` columns or rejects rows.
+def _prune(config: cfg.Config, dataset: Dataset, needed: set[str]) -> tuple[cfg.Config, pa.Schema]:
+    """Keep only the preparation that makes the ``needed`` columns or rejects rows.
 
     What made the label in training is left out: new rows need not have the columns that it was made of. Each worker
     holds joined tables in full: a shuffle would lose the order of the rows.
@@ -145,23 +145,23 @@ def _pruned(config: cfg.Config, dataset: Dataset, wanted: set[str]) -> tuple[cfg
         named = config.prepare.columns
         chosen = [f for f in dataset.schema if not untreated_type(f.type) and (named is None or f.name in named)]
         return structs.replace(config, data=structs.replace(config.data, join=joins)), pa.schema(chosen)
-    wanted = wanted.union(*map(names_in, config.prepare.filter.values()))
+    needed = needed.union(*map(names_in, config.prepare.filter.values()))
     derive: dict[str, str] = {}
     for name, expression in reversed(config.prepare.derive.items()):
-        if name in wanted:
+        if name in needed:
             derive = {name: expression, **derive}
-            wanted |= names_in(expression)
-    needed: list[cfg.JoinConfig] = []
+            needed |= names_in(expression)
+    joins_needed: list[cfg.JoinConfig] = []
     for join in reversed(joins):
-        if join.how == "inner" or wanted & {f"{join.prefix}{column}" for column in join.columns}:
-            needed.insert(0, join)
-            wanted |= set(join.on)
+        if join.how == "inner" or needed & {f"{join.prefix}{column}" for column in join.columns}:
+            joins_needed.insert(0, join)
+            needed |= set(join.on)
     config = structs.replace(
         config,
-        data=structs.replace(config.data, join=needed),
+        data=structs.replace(config.data, join=joins_needed),
         prepare=structs.replace(config.prepare, derive=derive),
     )
-    return config, pa.schema([f for f in dataset.schema if f.name in wanted])
+    return config, pa.schema([f for f in dataset.schema if f.name in needed])
 
 
 def _apart(schema: pa.Schema, encoder: Encoder, steps: PreparationSteps) -> frozenset[str]:

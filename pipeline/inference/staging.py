@@ -44,7 +44,7 @@ class Provenance:
     config
         As TOML.
     sources
-        By file what tells whether it is still the same.
+        For each file that is read, what changes when it does.
     """
 
     model: str

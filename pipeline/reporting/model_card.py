@@ -1,4 +1,4 @@
-"""The model card: what a person should know before using the model, in Markdown beside it.
+"""The model card: what a person should know before using the model, in Markdown in its run folder.
 
 After M. Mitchell et al., *Model Cards for Model Reporting* (2019), as far as a run knows it.
 """
@@ -104,7 +104,7 @@ def _figures(report: Report) -> str:
 
 def _slices(report: Report, config: cfg.Config) -> str:
     if not config.evaluate.slices:
-        return "None were asked for (`evaluate.slices`): the figures may hide groups for which the model is worse."
+        return "There are none (`evaluate.slices`): the figures may hide groups for which the model is worse."
     lines = [
         [
             f"{_text(each['slice'])} = {_text(each['value'])}",

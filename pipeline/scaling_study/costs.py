@@ -142,12 +142,12 @@ def calibrate(runs: Sequence[Observation], probe: Probe, max_rows: int = 2**62) 
         if times is None:
             continue
         matched += 1
-        measured = [task for task in graph.submitted if not np.isnan(times.begin[task])]
-        for task in measured:
+        recorded = [task for task in graph.submitted if not np.isnan(times.begin[task])]
+        for task in recorded:
             if times.transfer[task]:
                 fetched[graph.kind[task]] += times.transfer[task]
                 fetches[graph.kind[task]] += _expected_fetches(graph, int(task), run.workers)
-        samples += [_sample_of(graph, times, task, max_rows) for task in measured]
+        samples += [_sample_of(graph, times, task, max_rows) for task in recorded]
         samples += _reading_samples(graph, run.records)
         samples += _client_samples(run, graph, times, 4 * probe.latency + probe.scheduler, max_rows)
         gaps += _gaps(run.records)
@@ -157,12 +157,12 @@ def calibrate(runs: Sequence[Observation], probe: Probe, max_rows: int = 2**62) 
     for sample in samples:
         by_kind[sample.kind].append(sample)
     fits = [_fit(of_kind) for of_kind in by_kind]
-    known = fetches > 0
-    usual = float(fetched[known].sum() / fetches[known].sum()) if known.any() else 2 * probe.latency
+    measured = fetches > 0
+    usual = float(fetched.sum() / fetches.sum()) if measured.any() else 2 * probe.latency
     return TaskCosts(
         fixed=np.array([fixed for fixed, _ in fits]),
         by_row=np.array([by_row for _, by_row in fits]),
-        fetch=np.where(known, fetched / np.where(known, fetches, 1.0), usual),
+        fetch=np.where(measured, fetched / np.where(measured, fetches, 1.0), usual),
         submit=np.where(np.isin(np.arange(len(KINDS)), (SEND, TRAIN, HAND_OVER)), probe.submit, probe.together),
         overhead=float(np.mean(gaps)) if gaps else DEFAULT_OVERHEAD,
         scheduler=probe.scheduler,

@@ -117,20 +117,19 @@ def _slot_weights(name: str, encoder: Encoder, weights: np.ndarray, dense: int) 
 
 def _add_slot(graph: GraphBuilder, name: str, encoder: Encoder) -> str:
     """Add the slot of each value of a coded column, int64 (n,)."""
-    known, columns = encoder.categories_[name], encoder.columns
-    if name in columns.categorical and category_type(known) == "text":
-        keys: dict[str, Any] = {"keys_strings": [*known, ""]}
-    elif name in columns.categorical:
-        keys = {"keys_int64s": [*(int(value) for value in known), MISSING]}
+    categories, is_column = encoder.categories_[name], name in encoder.columns.categorical
+    if is_column and category_type(categories) == "text":
+        keys: dict[str, Any] = {"keys_strings": [*categories, ""]}
     else:
-        keys = {"keys_int64s": [*(int(value) for value in known), MISSING]}
+        keys = {"keys_int64s": [*map(int, categories), MISSING]}
+    if not is_column:
         name = _add_date_part(graph, *name.rpartition(".")[::2])
     return graph.add(
         "LabelEncoder",
         name,
         domain="ai.onnx.ml",
-        values_int64s=list(range(len(known) + 1)),
-        default_int64=len(known) + 1,
+        values_int64s=list(range(len(categories) + 1)),
+        default_int64=len(categories) + 1,
         **keys,
     )
 
