@@ -11,59 +11,15 @@ import pytest
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline
 
-from pipeline import config as cfg
 from pipeline.encoding.encoder import Encoder
-from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation import drift
-from pipeline.inference.output_file import ScoringState
-from pipeline.inference.scoring import score_batches
-from pipeline.inference.scoring_plan import config_for, plan_scoring
-from pipeline.inference.staging import STAGED, finished_files
-from pipeline.io.batching import group_by_row_group
-from pipeline.io.run_folder import RunFolder
+from pipeline.inference.staging import STAGED
 from pipeline.models.adaptive.linear import AdaptiveClassifier, AdaptiveRegressor
-from pipeline.models.persistence import dumps
 from pipeline.preparation.packing import PackedBatch, PackingScale, pack
 from pipeline.preparation.split import TRAIN
 from pipeline.statistics.summary import summarise
 from tests.conftest import table, write
-
-
-def lettered(frame):
-    return frame.assign(letter=np.array(list("bgr"))[frame["three"] - 10])
-
-
-def trained(label="y", estimator=None):
-    """A model with the memory that a run leaves it."""
-    frame = lettered(table(1_000))
-    encoder = Encoder(["x", "n"], ["c"], ["t"])
-    columns, reference = encoder.columns, PackingScale.of(frame, encoder.columns)
-    batch = PackedBatch(0, 1000, pack(frame, columns, reference), np.zeros(1000), None, np.full(1000, TRAIN))
-    summary = summarise(batch, columns, reference)
-    encoder.fit_statistics(summary, reference)
-    values = frame[label]
-    outcomes = {"mean": 0.0, "std": 1.0} if values.dtype.kind == "f" else {"shares": values.value_counts(True).tolist()}
-    encoder.profile_ = drift.profile(summary, columns) | {"label": outcomes}
-    X = encoder.transform(frame)
-    estimator = estimator or AdaptiveClassifier(random_state=0)
-    return Pipeline([("preprocess", encoder), ("model", estimator.fit(X, values))])
-
-
-@pytest.fixture(scope="module")
-def model():
-    return trained()
-
-
-def scored(model, path, out, keep=(), **keys):
-    """Every file's rows as one table, and what became of them."""
-    config = cfg.parse({"data": {"path": str(path), "label": "", **keys.pop("data", {})}, **keys})
-    plan = plan_scoring(config, model, keep, str(out))
-    states = [
-        score_batches(group, [b.number for b in group], plan.recipe) for group in group_by_row_group(plan.batches)
-    ]
-    result = ScoringState.merge(states)
-    files = [pq.read_table(out / STAGED / file.file) for file in result.files if not file.error]
-    return pa.concat_tables(files), result, plan
+from tests.inference.builders import scored, trained
 
 
 def test_predictions_are_the_models_own_in_the_order_of_the_rows(model, tmp_path):
@@ -175,21 +131,6 @@ def test_the_same_task_twice_leaves_the_same_bytes(model, tmp_path):
     assert len(contents[0]) == 4
 
 
-def test_only_complete_files_count_as_finished(model, tmp_path):
-    write(table(300), tmp_path / "in", 3)
-    _, result, plan = scored(model, tmp_path / "in", tmp_path / "out", data={"batch_rows": "file"})
-    folder, staged = RunFolder(str(tmp_path / "out")), tmp_path / "out" / STAGED
-    again = ScoringState.of(finished_files(folder, plan.batches))
-    assert again.files == result.files
-    assert again.observed.to_dict() == result.observed.to_dict()
-    first, second, third = (staged / file.file for file in result.files)
-    first.write_bytes(first.read_bytes()[:-9])
-    second.with_name(second.name + ".json").write_text("{")
-    assert [file.batch for file in finished_files(folder, plan.batches)] == [2]
-    third.unlink()
-    assert finished_files(folder, plan.batches) == []
-
-
 def test_drift_is_that_of_the_rows(model, tmp_path):
     """As `drift.compare` has it of the same rows, which are all of them."""
     frame = table(500, seed=4).assign(c=lambda f: f["c"].replace("blue", "violet"), n=lambda f: f["n"] + 20)
@@ -238,38 +179,3 @@ def test_a_model_of_categories_alone_predicts(tmp_path):
     model = Pipeline([("preprocess", encoder), ("model", estimator)])
     found, *_ = scored(model, tmp_path / "in", tmp_path / "out")
     np.testing.assert_array_equal(found["probability_1"], model.predict_proba(frame)[:, 1])
-
-
-CASES = [
-    ({"keep": ["idd"], "frame": lambda f: f.assign(id=1)}, ConfigError, "--keep idd: no such column; did you mean id"),
-    ({"keep": ["prediction"], "frame": lambda f: f.assign(prediction=1)}, ConfigError, "of this name"),
-    ({"frame": lambda f: f.drop(columns="x")}, DataError, "column 'x': missing from the data"),
-    ({"frame": lambda f: f.assign(x="a")}, DataError, "column 'x': category in the data, but numeric"),
-    ({"prepare": {"filter": {"late": "gone > 1"}}}, ConfigError, "prepare.filter.late.*gone"),
-]
-
-
-@pytest.mark.parametrize(("keys", "kind", "message"), CASES)
-def test_a_wrong_plan_is_refused_before_anything_is_read(model, tmp_path, keys, kind, message):
-    write(keys.pop("frame", lambda f: f)(table(60)), tmp_path / "in", 1)
-    with pytest.raises(kind, match=message):
-        scored(model, tmp_path / "in", tmp_path / "out", **keys)
-
-
-def test_predictions_are_not_written_among_the_input(model, tmp_path):
-    write(table(60), tmp_path / "in", 1)
-    with pytest.raises(ConfigError, match="lies in the input"):
-        scored(model, tmp_path / "in", tmp_path / "in/out")
-
-
-def test_the_config_is_that_of_the_run_as_far_as_it_prepares_rows(model, tmp_path):
-    (tmp_path / "model.skops").write_bytes(dumps(model))
-    (tmp_path / "config.toml").write_text(
-        '[data]\npath = "s3://***@gone/x"\nlabel = "y"\nfilters = [["n", ">", 1]]\n[prepare.derive]\nz = "n"\n'
-        '[split]\npath = "gone"\n[evaluate]\nthreshold = 0.3\nslices = ["c"]\nmetrics = ["gone:Gone"]\n'
-    )
-    for place in (tmp_path, tmp_path / "model.skops"):
-        config = config_for(str(place), "new", ["prepare.derive.z=n + 1"])
-        assert (config.data.path, config.data.filters, config.evaluate.threshold) == ("new", [("n", ">", 1)], 0.3)
-        assert config.prepare.derive == {"z": "n + 1"}
-        assert (config.split.path, config.evaluate.slices, config.evaluate.metrics) == (None, [], [])
