@@ -1,4 +1,4 @@
-"""Evaluating a model that exists: its figures on other data, and how far that is from the data it knows."""
+"""`pipeline evaluate`: the figures of an existing model on other data, and how far that drifted from its own."""
 
 import time
 from dataclasses import asdict
@@ -11,10 +11,8 @@ from pipeline.engine.cluster.session import open_session
 from pipeline.models import persistence
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.planner import TrainedModel, make_plan, with_all_rows_tested, with_joined_data
-from pipeline.reporting.terminal import short, show_facts, show_findings
+from pipeline.reporting.terminal import drift_facts, show_facts, show_figures
 from pipeline.training.saved_model_evaluation import evaluate_saved_model
-
-SHOWN = 10
 
 
 def evaluate(
@@ -22,10 +20,17 @@ def evaluate(
     config: Path,
     overrides: tuple[str, ...] = (),
     options: dict[str, Any] | None = None,
-    every: bool = False,
+    all_rows: bool = False,
     monitor: Monitor | None = None,
 ) -> dict[str, Any]:
-    """Metrics and drift of ``model`` on the rows of ``config`` that test; with ``every``, on all of them.
+    """Compute metrics and drift of ``model`` on the test rows of ``config``.
+
+    Parameters
+    ----------
+    overrides, options
+        As `pipeline.commands.run.run` takes them.
+    all_rows
+        Evaluate on all rows instead.
 
     Raises
     ------
@@ -39,27 +44,22 @@ def evaluate(
     plan = make_plan(settings, known)
     with (
         open_session(settings, monitor) as session,
-        shuffle_join.shuffle_large_joins(session.client, plan, model) as (going_on, _),
+        shuffle_join.shuffle_large_joins(session.client, plan, model) as (joined_config, _),
     ):
-        plan = plan if going_on is plan.config else with_joined_data(plan, going_on, known)
-        plan = with_all_rows_tested(plan) if every else plan
+        plan = plan if joined_config is plan.config else with_joined_data(plan, joined_config, known)
+        plan = with_all_rows_tested(plan) if all_rows else plan
         evaluation = evaluate_saved_model(plan, session, monitor, trained)
-    seconds = {"total": time.perf_counter() - monitor.started, **monitor.seconds}
     ledger, drift = evaluation.ledger, evaluation.drift
-    facts = {"rows": f"{ledger.test:,} evaluated of {ledger.read:,} read, {ledger.rejected:,} rejected"}
-    for name, change in sorted(drift.items(), key=lambda item: -item[1]["score"])[:SHOWN]:
-        then, now = change["missing"]
-        unseen = f", {change['unseen']:.1%} unseen" if change["unseen"] else ""
-        missing = f", missing {then:.1%} then, {now:.1%} now" if abs(now - then) > 0.001 else ""
-        facts[f"drift {short(name)}"] = f"{change['score']:.4f}{unseen}{missing}"
+    seconds = {"total": time.perf_counter() - monitor.started, **monitor.seconds}
     result = {
         "task": known.task,
-        "rows": {"read": ledger.read, "test": ledger.test, "rejected": ledger.rejected} | {"by_reason": ledger.reasons},
+        "rows": {"read": ledger.read, "test": ledger.test, "rejected": ledger.rejected, "by_reason": ledger.reasons},
         **asdict(evaluation.findings),
         "drift": drift,
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "model": {"path": str(Path(model).resolve()), "fingerprint": persistence.fingerprint(trained)},
     }
-    show_findings(monitor.console, result)
-    show_facts(monitor.console, facts)
+    rows = f"{ledger.test:,} evaluated of {ledger.read:,} read, {ledger.rejected:,} rejected"
+    show_figures(monitor.console, result)
+    show_facts(monitor.console, {"rows": rows, **drift_facts(drift, max_columns=10)})
     return result

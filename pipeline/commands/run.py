@@ -30,7 +30,7 @@ from pipeline.planning.plan import Plan
 from pipeline.planning.planner import make_plan, with_config, with_joined_data
 from pipeline.reporting import report
 from pipeline.reporting.terminal import show_run
-from pipeline.scaling_study.critical_path import short_form
+from pipeline.scaling_study.critical_path import summarise_scaling
 from pipeline.training.checkpoint import Checkpoints, RunProgress, check_sources
 from pipeline.training.run_stages import RunOutcome, run_stages
 from pipeline.training.warm_start import BaseRun, check_warm_start, load_base_run, split_warnings
@@ -110,7 +110,7 @@ def run(
     return _run_locked(_Request(settings, folder, options), monitor, on_event)
 
 
-def resume(
+def resume_run(
     folder: str | Path,
     config: str | Path | None = None,
     overrides: tuple[str, ...] = (),
@@ -235,7 +235,7 @@ def _run(request: _Request, monitor: Monitor, interrupt: Interrupt) -> dict[str,
         if search_result is not None:
             result["search"] = redact(search_result.report)
             files = files | {TRIALS_FILE: search_result.table()}
-        results = report.files(settings, result, model, outcome.ledger.table(plan.batches))
+        results = report.render_files(settings, result, model, outcome.ledger.table(plan.batches))
         request.folder.finish(results | files)
     except (KeyboardInterrupt, ClusterError, StorageError):
         try:
@@ -325,5 +325,5 @@ def _measure(
         "threads": session.threads,
         "dashboard": session.dashboard,
     }
-    scaling = short_form(records, begin, end, session.threads, plan.config.train.lanes, len(plan.batches))
+    scaling = summarise_scaling(records, begin, end, session.threads, plan.config.train.lanes, len(plan.batches))
     return _Measured(outcome, cluster, work_by_stage(records), scaling, files)

@@ -4,5 +4,5 @@ Belongs here: code that writes a public or synthetic table as Parquet, and the c
 
 May import: `errors`, `io`, `config`, `engine`.
 
-To add a data set, write a file with a function ``write`` here, and name it in `cli`.
+To add a data set, write a file with a function ``write`` here, and add its subcommand to `cli.data`.
 """

@@ -1,6 +1,6 @@
-"""A synthetic click log of any size from a known logistic model, so that the best reachable log-loss is known.
+"""A synthetic click log of any size, from a logistic model; its best reachable log-loss is therefore known.
 
-Partition ``k`` depends on the seed and ``k`` alone: it is the same in a table of any number of rows.
+Partition ``k`` depends only on the seed and ``k``: it is the same in a table of any number of rows.
 """
 
 import shutil
@@ -18,9 +18,11 @@ from pipeline import config as cfg
 from pipeline.engine.cluster.session import connect
 from pipeline.errors import ConfigError
 
+# Categories of each column.
 CATEGORIES = {"c0": 3, "c1": 10, "c2": 50, "c3": 500, "c4": 5_000}
 WEIGHTS = {"n0": 0.5, "n1": -0.4, "n2": 0.3, "n3": 0.0, "n4": 0.35, "n5": -0.3, "n6": 0.25, "n7": 0.3, "n8": -0.2}
 WEIGHTS |= {"n9": 0.1, "i0": 0.3, "i1": -0.25}
+# Missing rates.
 MISSING = {"n1": 0.05, "n3": 0.05, "n5": 0.05, "n7": 0.05}
 POSITIVE_SHARE = 0.2
 START = np.datetime64("2026-01-01", "us")
@@ -37,8 +39,8 @@ class TrueModel:
 
 
 @lru_cache(maxsize=2)
-def truth(seed: int) -> TrueModel:
-    """The model that ``seed`` stands for; its intercept gives a fifth of positive labels."""
+def true_model(seed: int) -> TrueModel:
+    """Make the model of ``seed``; its intercept gives `POSITIVE_SHARE` of positive labels."""
     rng = np.random.default_rng([seed, 0])
     effects = {name: rng.normal(0, 0.5, size) for name, size in CATEGORIES.items()}
     model = TrueModel(effects, 0.5 * np.cos(2 * np.pi * np.arange(24) / 24), 0.0)
@@ -52,7 +54,7 @@ def truth(seed: int) -> TrueModel:
 
 
 def _columns(rng: np.random.Generator, rows: int) -> dict[str, np.ndarray]:
-    """Columns without gaps; numeric ones standardised by the law they are drawn from only in `_margins`."""
+    """Draw columns without missing values; `_margins` standardises the numeric ones."""
     normal = rng.standard_normal((rows, 6))
     columns: dict[str, np.ndarray] = {
         "n0": normal[:, 0],
@@ -75,8 +77,8 @@ def _columns(rng: np.random.Generator, rows: int) -> dict[str, np.ndarray]:
     return columns
 
 
-# Mean and standard deviation of each law above.
-LAWS = {
+# Mean and standard deviation of the distributions above.
+MEANS_AND_DEVIATIONS = {
     "n0": (0, 1),
     "n1": (50, 12),
     "n2": (-7, 3),
@@ -95,7 +97,7 @@ LAWS = {
 def _margins(columns: dict[str, np.ndarray], model: TrueModel) -> np.ndarray:
     total = np.full(len(columns["n0"]), model.intercept)
     for name, weight in WEIGHTS.items():
-        mean, std = LAWS[name]
+        mean, std = MEANS_AND_DEVIATIONS[name]
         total += weight * (columns[name] - mean) / std
     for name, effects in model.categories.items():
         total += effects[columns[name]]
@@ -107,10 +109,10 @@ def _logistic(margins: np.ndarray) -> np.ndarray:
 
 
 def partition(number: int, rows: int, seed: int, probability: bool = False) -> pd.DataFrame:
-    """Partition ``number`` as a DataFrame; ``probability`` adds the true one as the column ``p``."""
+    """Make partition ``number``; ``probability`` adds the true probability of a click as the column ``p``."""
     rng = np.random.default_rng([seed, 2, number])
     columns = _columns(rng, rows)
-    p = _logistic(_margins(columns, truth(seed)))
+    p = _logistic(_margins(columns, true_model(seed)))
     frame = pd.DataFrame({name: values for name, values in columns.items() if name not in CATEGORIES})
     for name, share in MISSING.items():
         frame[name] = frame[name].mask(rng.random(rows) < share)

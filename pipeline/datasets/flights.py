@@ -15,7 +15,7 @@ CONFIG = Path(__file__).with_name("flights.toml")
 
 
 def write(out: Path) -> int:
-    """Write ``out``/flights (a file for each month) and the small tables beside it; return the number of flights.
+    """Write ``out``/flights (a file for each month) and the small tables; return the number of flights.
 
     ``time_hour`` becomes the time in New York that its text stands for.
 

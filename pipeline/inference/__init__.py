@@ -4,5 +4,6 @@ Belongs here: what uses a trained model without evaluating it.
 
 May import: the rooms above it in `tests/test_layering.py`.
 
-To add an export format, write a file here and name it in `commands/export`.
+To add a format that the model is exported to, write a file here and name it in `commands/export`. To add something to
+predictions, see `scoring`.
 """

@@ -1,7 +1,7 @@
-"""The model in MLflow's ``pyfunc`` form: how it is read again, where neither this project nor Dask is installed.
+"""The model in MLflow's ``pyfunc`` form, for machines where neither this project nor Dask is installed.
 
-MLflow calls this module by name (its ``loader_module``), and nothing here or beside the model is a pickle: what is
-read is model.skops, from the fixed list of types that `pipeline.load` trusts.
+MLflow calls this module by name (its ``loader_module``). Nothing is a pickle: model.skops is read, from the fixed list
+of types that `pipeline.load` trusts.
 """
 
 from collections.abc import Mapping
@@ -11,32 +11,32 @@ import pandas as pd
 
 from pipeline.models.persistence import load
 
-# What the saved model answers with, unless ``params={"method": …}`` says otherwise.
-METHOD = "predict"
-METHODS = (METHOD, "predict_proba", "decision_function")
+# The method of the model that MLflow calls, unless ``params={"method": …}`` names another.
+DEFAULT_METHOD = "predict"
+METHODS = (DEFAULT_METHOD, "predict_proba", "decision_function")
 
 
-class Served:
-    """A pipeline, as MLflow calls it."""
+class PyfuncModel:
+    """A Pipeline with the interface that MLflow calls."""
 
     def __init__(self, model: Any):
         self.model = model
 
     def predict(self, data: pd.DataFrame, params: Mapping[str, Any] | None = None) -> Any:
-        """Of each row what `pipeline.load(…).predict` says, or another of `METHODS`.
+        """Call `predict` of the Pipeline, or another of `METHODS`, on all rows.
 
         Raises
         ------
         ValueError
-            No such method, or not of this model.
+            The model has no such method.
         """
-        method = (params or {}).get("method", METHOD)
+        method = (params or {}).get("method", DEFAULT_METHOD)
         if method not in METHODS or not hasattr(self.model, method):
-            has = [name for name in METHODS if hasattr(self.model, name)]
-            raise ValueError(f"method: {method!r} is none of this model's; it has {', '.join(has)}.")
+            available = ", ".join(name for name in METHODS if hasattr(self.model, name))
+            raise ValueError(f"method: {method!r} is none of this model's; it has {available}.")
         return getattr(self.model, method)(data)
 
 
-def _load_pyfunc(path: str) -> Served:
+def _load_pyfunc(path: str) -> PyfuncModel:
     """Read the model; the name is MLflow's."""
-    return Served(load(path))
+    return PyfuncModel(load(path))

@@ -1,7 +1,7 @@
-"""The plan of predicting: everything decided before the first row is read."""
+"""The plan of predicting: everything that is decided before the first row is read."""
 
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from pipeline.encoding.encoder import Encoder
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.drift import known_values
 from pipeline.evaluation.drift_profile import check_schema
-from pipeline.inference.scoring import ScoringRecipe, answers
+from pipeline.inference.scoring import ScoringRecipe, prediction_schema
 from pipeline.io.batching import Batch, form_batches
 from pipeline.io.dataset import Dataset, open_dataset
 from pipeline.io.reader import ReadSpec, empty_frame
@@ -31,15 +31,15 @@ from pipeline.preparation.joins import check_join
 from pipeline.preparation.transforms import PreparationSteps, apply_steps
 from pipeline.training.label import target_from_profile
 
-EVERY = "*"
+ALL_COLUMNS = "*"
 
 
 @dataclass(frozen=True)
-class ScorePlan:
+class ScoringPlan:
     """What will be predicted, and how."""
 
     config: cfg.Config
-    scoring: ScoringRecipe
+    recipe: ScoringRecipe
     dataset: Dataset
     batches: tuple[Batch, ...]
     others: tuple[Dataset, ...]
@@ -47,7 +47,7 @@ class ScorePlan:
 
     @property
     def sources(self) -> dict[str, str]:
-        """By file what tells whether it is still the same, of everything that is read."""
+        """For each file that is read, what changes when it does: its size and time, for example."""
         return {path: what for dataset in (self.dataset, *self.others) for path, what in dataset.file_versions.items()}
 
 
@@ -59,23 +59,23 @@ def config_for(model: str, source: str, overrides: Sequence[str] = ()) -> cfg.Co
     ConfigError
         An override is wrong, or credentials were not saved.
     """
-    place = (model.rpartition("/")[0] or ".") if model.endswith(".skops") else model
-    folder = RunFolder(place)
+    run = (model.rpartition("/")[0] or ".") if model.endswith(".skops") else model
+    folder = RunFolder(run)
     saved = tomllib.loads(folder.read("config.toml").decode()) if folder.exists("config.toml") else {}
-    raw: dict[str, Any] = {key: saved[key] for key in ("apply_steps", "aggregate", "cluster") if key in saved}
+    raw: dict[str, Any] = {key: saved[key] for key in ("prepare", "aggregate", "cluster") if key in saved}
     raw["data"] = {"label": "", **saved.get("data", {}), "path": source}
-    told = saved.get("evaluate", {})
-    raw["evaluate"] = {key: told[key] for key in ("threshold", "on_drift") if key in told}
-    return cfg.loads(tomli_w.dumps(raw), f"{place}/config.toml", tuple(overrides))
+    evaluate = saved.get("evaluate", {})
+    raw["evaluate"] = {key: evaluate[key] for key in ("threshold", "on_drift") if key in evaluate}
+    return cfg.loads(tomli_w.dumps(raw), f"{run}/config.toml", tuple(overrides))
 
 
-def plan_scores(config: cfg.Config, trained: Pipeline, keep: Sequence[str], output: str) -> ScorePlan:
+def plan_scoring(config: cfg.Config, trained: Pipeline, keep: Sequence[str], output: str) -> ScoringPlan:
     """Read the footers, run the preparation on an empty frame, and decide.
 
     Parameters
     ----------
     keep
-        Columns to carry over, of the files or as preparation makes them; `EVERY` for all of the files.
+        Columns to carry over, of the files or as preparation makes them; `ALL_COLUMNS` for all of the files.
 
     Raises
     ------
@@ -94,24 +94,23 @@ def plan_scores(config: cfg.Config, trained: Pipeline, keep: Sequence[str], outp
     _refuse_inside(config.data.path, output)
     data, quarantine = config.data, config.data.on_bad_batch == "quarantine"
     dataset = open_dataset(data.path, data.filters, data.storage_options, quarantine)
-    kept = list(
-        dict.fromkeys(name for one in keep for name in (dataset.original_schema.names if one == EVERY else [one]))
-    )
+    expanded = (dataset.original_schema.names if name == ALL_COLUMNS else [name] for name in keep)
+    kept = list(dict.fromkeys(name for names in expanded for name in names))
     carried = [] if config.prepare.function else [name for name in kept if name in dataset.original_schema.names]
-    config, schema = _pruned(config, dataset, {*encoder.columns.names, *(set(kept) - set(carried))})
+    config, schema = _prune(config, dataset, {*encoder.columns.names, *(set(kept) - set(carried))})
     others = tuple(check_join(join, schema.names, data.storage_options) for join in config.data.join)
     meta, _ = apply_steps(empty_frame(schema), preparation_steps(config))
     check_schema(profile, encoder.columns, meta)
     fields = [_field(name, dataset, meta) for name in kept]
-    for name in answers(estimator, target).names:
+    for name in prediction_schema(estimator, target).names:
         if name in kept:
             raise ConfigError(f"--keep {name}: the predictions have a column of this name; rename it in the data.")
-    beside = pa.schema([dataset.original_schema.field(name) for name in carried])
-    every = pa.schema([*schema, *(f for f in beside if f.name not in schema.names)])
-    scoring = ScoringRecipe(
+    carried_schema = pa.schema([dataset.original_schema.field(name) for name in carried])
+    read_schema = pa.schema([*schema, *(f for f in carried_schema if f.name not in schema.names)])
+    recipe = ScoringRecipe(
         replace(
             ReadSpec.of(dataset, schema),
-            passthrough=beside,
+            passthrough=carried_schema,
             dictionary_columns=_dictionary_columns(schema, encoder, preparation_steps(config)),
         ),
         preparation_steps(config),
@@ -122,53 +121,60 @@ def plan_scores(config: cfg.Config, trained: Pipeline, keep: Sequence[str], outp
         target,
         threshold,
         absolute_path(output),
-        # What opens the input opens what is of its kind; other places find credentials their own way.
+        # The input's options open an output on the same kind of storage; others find credentials their own way.
         data.storage_options if output.partition("://")[0] == data.path.partition("://")[0] else DEFAULT_STORAGE,
         quarantine,
     )
-    return ScorePlan(config, scoring, dataset, form_batches(dataset, data.batch_rows, every), others)
+    return ScoringPlan(config, recipe, dataset, form_batches(dataset, data.batch_rows, read_schema), others)
 
 
 def _refuse_inside(source: str, output: str) -> None:
-    """That predictions do not become input."""
+    """Refuse an output folder inside the input: the predictions would become input."""
     if not is_url(source) and not is_url(output):
         inner, outer = Path(output).resolve(), Path(source).resolve()
         if outer.is_dir() and outer in (inner, *inner.parents):
             raise ConfigError(f"{output}: lies in the input {source} and would be read with it; name another folder.")
 
 
-def _pruned(config: cfg.Config, dataset: Dataset, wanted: set[str]) -> tuple[cfg.Config, pa.Schema]:
-    """With what prepares ``wanted`` columns or rejects rows alone, and the columns of the files that it takes.
+def _prune(config: cfg.Config, dataset: Dataset, needed: set[str]) -> tuple[cfg.Config, pa.Schema]:
+    """Keep only the preparation that makes the ``needed`` columns or rejects rows.
 
-    What made the label in training is left out: new rows need not have the columns that it was made of. Every
-    joined table is held as a whole by each worker: a shuffle would lose the order of the rows.
+    What made the label in training is left out: new rows need not have the columns that it was made of. Each worker
+    holds joined tables in full: a shuffle would lose the order of the rows.
+
+    Returns
+    -------
+    Config
+        With the joins and derived columns that are needed.
+    pyarrow.Schema
+        The columns that are read from the files.
     """
     joins = [structs.replace(join, large=False) for join in config.data.join]
-    if config.prepare.function:  # nobody knows what it looks at
+    if config.prepare.function:  # which may look at any column
         named = config.prepare.columns
         chosen = [f for f in dataset.schema if not is_unsupported(f.type) and (named is None or f.name in named)]
         return structs.replace(config, data=structs.replace(config.data, join=joins)), pa.schema(chosen)
-    wanted = wanted.union(*map(names_in, config.prepare.filter.values()))
+    needed = needed.union(*map(names_in, config.prepare.filter.values()))
     derive: dict[str, str] = {}
     for name, expression in reversed(config.prepare.derive.items()):
-        if name in wanted:
+        if name in needed:
             derive = {name: expression, **derive}
-            wanted |= names_in(expression)
-    needed: list[cfg.JoinConfig] = []
+            needed |= names_in(expression)
+    joins_needed: list[cfg.JoinConfig] = []
     for join in reversed(joins):
-        if join.how == "inner" or wanted & {f"{join.prefix}{column}" for column in join.columns}:
-            needed.insert(0, join)
-            wanted |= set(join.on)
+        if join.how == "inner" or needed & {f"{join.prefix}{column}" for column in join.columns}:
+            joins_needed.insert(0, join)
+            needed |= set(join.on)
     config = structs.replace(
         config,
-        data=structs.replace(config.data, join=needed),
+        data=structs.replace(config.data, join=joins_needed),
         prepare=structs.replace(config.prepare, derive=derive),
     )
-    return config, pa.schema([f for f in dataset.schema if f.name in wanted])
+    return config, pa.schema([f for f in dataset.schema if f.name in needed])
 
 
 def _dictionary_columns(schema: pa.Schema, encoder: Encoder, steps: PreparationSteps) -> frozenset[str]:
-    """The columns of strings that only the encoder uses, so that they need not be in the DataFrame."""
+    """The categorical columns that only the encoder looks at, which need not become columns of a DataFrame."""
     if not steps.is_empty:
         return frozenset()
     columns = encoder.columns
@@ -177,12 +183,12 @@ def _dictionary_columns(schema: pa.Schema, encoder: Encoder, steps: PreparationS
 
 
 def _field(name: str, dataset: Dataset, meta: pd.DataFrame) -> pa.Field:
-    """A kept column as it is written."""
+    """The name and type of a kept column as it is written."""
     if name in dataset.original_schema.names:
         return pa.field(name, dataset.original_schema.field(name).type)
     if name not in meta.columns:
-        known: Iterable[str] = dict.fromkeys([*dataset.original_schema.names, *meta.columns])
-        raise ConfigError(f"--keep {name}: no such column{cfg.suggest(name, known)}.")
+        columns = dict.fromkeys([*dataset.original_schema.names, *meta.columns])
+        raise ConfigError(f"--keep {name}: no such column{cfg.suggest(name, columns)}.")
     values = meta[name]
     if isinstance(values.dtype, pd.CategoricalDtype):
         values = values.astype(values.cat.categories.dtype)

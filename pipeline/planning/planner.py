@@ -140,7 +140,7 @@ def _decide(config: cfg.Config, sources: Sources, trained: TrainedModel | None) 
     features = _trained_features(trained, meta) if trained else choose_features(meta, config, task)
     for name, dtype in unsupported_columns(data.schema).items():
         if name not in features.reasons:
-            features.reasons[name] = f"left out: {dtype} has no treatment; make columns of it in apply_steps.function"
+            features.reasons[name] = f"left out: {dtype} has no treatment; make columns of it in prepare.function"
     slices = slice_columns(config.evaluate.slices, label, head)
     schema = _used_columns(config, schema, features.columns, slices)
     return Plan(
@@ -164,9 +164,7 @@ def _readable_columns(config: cfg.Config, schema: pa.Schema) -> pa.Schema:
         return pa.schema([field for field in schema if not is_unsupported(field.type)])
     for column in config.prepare.columns:
         if column not in schema.names:
-            raise ConfigError(
-                f"apply_steps.columns: no file has a column {column!r}{cfg.suggest(column, schema.names)}."
-            )
+            raise ConfigError(f"prepare.columns: no file has a column {column!r}{cfg.suggest(column, schema.names)}.")
     return pa.schema([schema.field(column) for column in config.prepare.columns])
 
 

@@ -1,8 +1,10 @@
-"""Reporting: what people read after a run. report.json, the HTML page, the model card, the terminal's table.
+"""Reporting: what people read after a run. report.json, the HTML page, the model card, the terminal's tables, MLflow.
 
-Belongs here: presentation alone; the figures come from `evaluation`.
+Belongs here: presentation alone; the figures come from `evaluation`. Numbers and names are written by `formatting`.
 
 May import: the rooms above it in `tests/test_layering.py`.
 
-To add a plot to the page, write a function in `html/plots` and name it in `html/render`.
+To add a plot to the page, write a function in a file of `html/plots` and name it in its ``__init__``. To add a file to
+the run folder, see `report.render_files`; a line in the terminal, `terminal`; another tracking server, write a file
+like `mlflow_tracking` and name it in `commands/export`.
 """

@@ -1,4 +1,4 @@
-"""The report: report.json, and the other files of a run folder."""
+"""report.json, and the other files of a run folder."""
 
 import datetime
 import json
@@ -30,7 +30,7 @@ def make_report(
 ) -> dict[str, Any]:
     """The content of report.json."""
     ledger = outcome.ledger
-    aside = ledger.list_quarantined(plan.batches)
+    quarantined = ledger.list_quarantined(plan.batches)
     return {
         "task": plan.features.task,
         "data": {"path": plan.config.data.path, "label": plan.config.data.label},
@@ -46,8 +46,8 @@ def make_report(
         },
         "batches": {
             "read": len(plan.batches) + len(ledger.files),
-            "rejected": len(aside),
-            "set_aside": aside,
+            "rejected": len(quarantined),
+            "set_aside": quarantined,
             "kept_in_memory": outcome.kept_in_memory,
         },
         **asdict(outcome.findings),
@@ -63,7 +63,7 @@ def make_report(
 
 
 def _over_folds(folds: list[dict[str, float]]) -> dict[str, Any]:
-    """Each figure's mean and sample standard deviation over the folds, and the figures themselves."""
+    """The mean and sample standard deviation of each figure over the folds, and the figures themselves."""
     if not folds:
         return {}
     metrics = {}
@@ -74,12 +74,12 @@ def _over_folds(folds: list[dict[str, float]]) -> dict[str, Any]:
     return {"folds": len(folds), "metrics": metrics}
 
 
-def figures(report: dict[str, Any]) -> dict[str, float]:
-    """The figures of a report, flat: on the test rows, over folds, rows and seconds."""
+def flatten_figures(report: dict[str, Any]) -> dict[str, float]:
+    """The figures of a report by name: on the test rows, over folds, rows and seconds."""
     folds = report["cross_validation"].get("metrics", {})
     return {
         **report["metrics"],
-        **{f"{name}_{kind}_over_folds": found[kind] for name, found in folds.items() for kind in ("mean", "std")},
+        **{f"{name}_{kind}_over_folds": fold[kind] for name, fold in folds.items() for kind in ("mean", "std")},
         **{f"rows_{side}": report["rows"][side] for side in ("read", "train", "test", "rejected")},
         **{f"seconds_{name}": value for name, value in report["seconds"].items()},
     }
@@ -90,11 +90,11 @@ def default_folder(name: str) -> Path:
     return Path("runs") / f"{name}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
 
 
-def files(config: cfg.Config, report: dict[str, Any], model: bytes, ledger: pd.DataFrame) -> dict[str, bytes]:
-    """What a run folder holds, by name.
+def render_files(config: cfg.Config, report: dict[str, Any], model: bytes, ledger: pd.DataFrame) -> dict[str, bytes]:
+    """The content of each file of a run folder, by name.
 
-    config.toml, report.json, report.html, ledger.csv, the model; ``params.yaml`` and ``metrics.json`` are the config
-    and the figures as DVC expects them.
+    config.toml, report.json, report.html, model-card.md, ledger.csv, the model; params.yaml and metrics.json are the
+    config and the figures as DVC expects them.
     """
     import yaml
 
@@ -105,7 +105,7 @@ def files(config: cfg.Config, report: dict[str, Any], model: bytes, ledger: pd.D
     return {
         "config.toml": text.encode(),
         "params.yaml": yaml.safe_dump(tomllib.loads(text), sort_keys=False, allow_unicode=True).encode(),
-        "metrics.json": (json.dumps(figures(report), indent=2) + "\n").encode(),
+        "metrics.json": (json.dumps(flatten_figures(report), indent=2) + "\n").encode(),
         "ledger.csv": ledger.to_csv(index=False).encode(),
         persistence.FILE: model,
         model_card.FILE: model_card.model_card(report, config, name).encode(),

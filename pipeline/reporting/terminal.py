@@ -1,4 +1,4 @@
-"""The results as a person reads them in a terminal."""
+"""What the commands print at their end: tables and facts, on the console of the monitor."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,67 +9,80 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.evaluation.learning_curve import smoothed, sparkline
+from pipeline.reporting.formatting import format_difference, format_interval, format_value, shorten
 
-WORST = 3
-LONGEST = 40
-# Averages over classes that the page and report.json have beside the macro ones.
-ELSEWHERE = ("_micro", "_weighted")
+MAX_WORST_SLICES = 3
+# Averages over classes that stand on the page and in report.json beside the macro ones.
+HIDDEN_AVERAGES = ("_micro", "_weighted")
+
+Report = Mapping[str, Any]
 
 
-def show_run(console: Console, report: Mapping[str, Any], ledger: str, folder: str) -> None:
-    """What a run prints at its end."""
+def show_run(console: Console, report: Report, ledger: str, folder: str) -> None:
+    """Print what a run found."""
     facts = {
-        **_searched(report.get("search")),
+        **_search_facts(report.get("search")),
         "rows": ledger,
-        **_set_aside(report["batches"]["set_aside"]),
-        **_learning(report),
+        **_quarantine_facts(report["batches"]["set_aside"]),
+        **_learning_facts(report),
     }
-    parts = ", ".join(f"{name} {value:.1f}" for name, value in report["seconds"].items() if name != "total")
-    facts["seconds"] = f"{report['seconds']['total']:.1f} ({parts})"
-    facts |= _scaling(report.get("scaling"))
+    stages = ", ".join(f"{name} {value:.1f}" for name, value in report["seconds"].items() if name != "total")
+    facts["seconds"] = f"{report['seconds']['total']:.1f} ({stages})"
+    facts |= _scaling_facts(report.get("scaling"))
     facts["model"] = report["model"]["fingerprint"][:16]
-    show_findings(console, report)
+    show_figures(console, report)
     show_facts(console, facts | {"run folder": folder})
 
 
-def _scaling(found: Mapping[str, Any] | None) -> dict[str, str]:
-    if not found:
-        return {}
-    part, twice = found["bottleneck"], found["twice_the_workers"]
-    return {
-        "scaling": f"{1e3 * found['work_seconds_per_batch']:.1f} ms of work a batch, workers "
-        f"{found['parallel_efficiency']:.0%} busy, {part['share']:.0%} of the time goes to {part['part']}; twice the "
-        f"workers would be {twice['speedup']:.1f} times as fast"
+def show_predictions(console: Console, manifest: Mapping[str, Any], output: str) -> None:
+    """Print the account of predicted rows."""
+    rows = manifest["rows"]
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in rows["rejected_by_reason"].items())
+    facts = {
+        "rows": f"{rows['read']:,} read = {rows['written']:,} written + {rows['rejected']:,} rejected"
+        + (f": {reasons}" if reasons else ""),
+        **_quarantine_facts(manifest["batches"]["set_aside"], "the manifest"),
+        **drift_facts(manifest["drift"], max_columns=5),
     }
+    if rows["rejected"] and manifest["schema"][0]["name"] == "prediction":
+        facts["note"] = "rows were rejected, and no column says which: carry an id over with --keep"
+    facts["columns"] = ", ".join(shorten(column["name"]) for column in manifest["schema"])
+    facts["files"] = f"{len(manifest['files'])} in {output}"
+    show_facts(console, facts)
 
 
-def _searched(found: Mapping[str, Any] | None) -> dict[str, str]:
-    if not found:
-        return {}
-    score = next(trial["score"] for trial in found["trials"] if trial["trial"] == found["best"])
-    values = ", ".join(f"{key} = {short(str(value))}" for key, value in found["values"].items())
-    return {"best setting": f"{values}: {found['metric']} {score:.5f} on rows kept out, {len(found['trials'])} tried"}
-
-
-def _set_aside(found: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    if not found:
-        return {}
-    more = f"; {len(found) - 1} more in report.json" if len(found) > 1 else ""
-    return {"set aside": f"{found[0]['where']}: {found[0]['reason']}{more}"}
+def show_data(console: Console, label: str, checked: Mapping[str, Any]) -> None:
+    """Print what `check` found in each column."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("column", "type", "missing", "values", "predicts", "warning"):
+        table.add_column(heading)
+    for name, column in checked["columns"].items():
+        power = f"{column['predicts']:.3f}"
+        warnings = "; ".join(column["warnings"])
+        table.add_row(name, column["type"], f"{column['missing']:.1%}", column["shown"], power, warnings)
+    rows = checked["rows"]
+    show_facts(
+        console,
+        {
+            "rows": f"{rows['read']:,}, {rows['rejected']:,} of them rejected",
+            "label": f"{label}: {checked['label']}",
+        },
+    )
+    console.print(table)
 
 
 def show_facts(console: Console, facts: Mapping[str, str]) -> None:
-    """Names and texts in two columns; the texts may come from data."""
+    """Print names and texts in two columns; the texts may come from data."""
     table = Table.grid(padding=(0, 2))
     for name, text in facts.items():
         table.add_row(name, Text(text))
     console.print(table)
 
 
-def show_findings(console: Console, report: Mapping[str, Any]) -> None:
-    """Every figure with its interval and how far it is from the baselines; then the worst slices."""
+def show_figures(console: Console, report: Report) -> None:
+    """Print each figure with its interval and its difference to each baseline, then the worst slices."""
     folds = report.get("cross_validation", {}).get("metrics", {})
-    baselines = {name: found["difference"] for name, found in report["baselines"].items() if found["difference"]}
+    baselines = {name: each["difference"] for name, each in report["baselines"].items() if each["difference"]}
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("metric")
     table.add_column("value", justify="right")
@@ -78,59 +91,82 @@ def show_findings(console: Console, report: Mapping[str, Any]) -> None:
     if folds:
         table.add_column(f"over {len(next(iter(folds.values()))['values'])} folds")
     for name in baselines:
-        table.add_column(f"against {escape(short(name))}")
+        table.add_column(f"against {escape(shorten(name))}")
     for name, value in report["metrics"].items():
-        if name.removesuffix("_error") in report["metrics"].keys() - {name} or name.endswith(ELSEWHERE):
+        if name.removesuffix("_error") in report["metrics"].keys() - {name} or name.endswith(HIDDEN_AVERAGES):
             continue
         bound = report["metrics"].get(f"{name}_error")
-        row = [name, shown(value) + (f" ± {shown(bound)}" if bound is not None else "")]
+        row = [name, format_value(value) + (f" ± {format_value(bound)}" if bound is not None else "")]
         if report["intervals"]:
-            row.append(between(report["intervals"].get(name)))
+            row.append(format_interval(report["intervals"].get(name)))
         if folds:
-            row.append(f"{shown(folds[name]['mean'])} ± {shown(folds[name]['std'])}" if name in folds else "")
-        for differences in baselines.values():
-            found = differences.get(name)
-            row.append(f"{signed(found['value'])}  {between(found['interval'], signed)}" if found else "")
+            fold = folds.get(name)
+            row.append(f"{format_value(fold['mean'])} ± {format_value(fold['std'])}" if fold else "")
+        row += [_difference(differences.get(name)) for differences in baselines.values()]
         table.add_row(*map(Text, row))
     console.print(table)
-    worse = [found for found in report["worst_slices"] if found["worse"]][:WORST]
     if report["slices"]:
-        show_facts(console, {"worst slices": _sliced(worse)})
+        worse = [each for each in report["worst_slices"] if each["worse"]]
+        show_facts(console, {"worst slices": _worst_slices(worse[:MAX_WORST_SLICES])})
 
 
-def _sliced(worse: Sequence[Mapping[str, Any]]) -> str:
+def drift_facts(drift: Mapping[str, Mapping[str, Any]], max_columns: int) -> dict[str, str]:
+    """A line for each of the columns that drifted most."""
+    facts = {}
+    for name, change in sorted(drift.items(), key=lambda item: -item[1]["score"])[:max_columns]:
+        before, now = change["missing"]
+        unseen = f", {change['unseen']:.1%} unseen" if change["unseen"] else ""
+        missing = f", missing {before:.1%} in training, {now:.1%} now" if abs(now - before) > 0.001 else ""
+        facts[f"drift {shorten(name)}"] = f"{change['score']:.4f}{unseen}{missing}"
+    return facts
+
+
+def _difference(difference: Mapping[str, Any] | None) -> str:
+    if difference is None:
+        return ""
+    return f"{format_difference(difference['value'])}  {format_interval(difference['interval'], format_difference)}"
+
+
+def _worst_slices(worse: Sequence[Mapping[str, Any]]) -> str:
     if not worse:
-        return "none is worse than the whole beyond chance"
+        return "none is worse than all rows together beyond chance"
     return "\n".join(
-        f"{short(f['slice'])} = {short(f['value'])}: {f['metric']} {shown(f['figure'])} {between(f['interval'])}, "
-        f"{f['rows']:,} rows"
-        for f in worse
+        f"{shorten(each['slice'])} = {shorten(each['value'])}: {each['metric']} {format_value(each['figure'])} "
+        f"{format_interval(each['interval'])}, {each['rows']:,} rows"
+        for each in worse
     )
 
 
-def _learning(report: Mapping[str, Any]) -> dict[str, str]:
+def _scaling_facts(scaling: Mapping[str, Any] | None) -> dict[str, str]:
+    if not scaling:
+        return {}
+    part, twice = scaling["bottleneck"], scaling["twice_the_workers"]
+    return {
+        "scaling": f"{1e3 * scaling['work_seconds_per_batch']:.1f} ms of work a batch, workers "
+        f"{scaling['parallel_efficiency']:.0%} busy, {part['share']:.0%} of the time goes to {part['part']}; twice the "
+        f"workers would be {twice['speedup']:.1f} times as fast"
+    }
+
+
+def _search_facts(search: Mapping[str, Any] | None) -> dict[str, str]:
+    if not search:
+        return {}
+    score = next(trial["score"] for trial in search["trials"] if trial["trial"] == search["best"])
+    values = ", ".join(f"{key} = {shorten(str(value))}" for key, value in search["values"].items())
+    metric, count = search["metric"], len(search["trials"])
+    return {"best setting": f"{values}: {metric} {score:.5f} on rows kept out of training, {count} tried"}
+
+
+def _quarantine_facts(batches: Sequence[Mapping[str, Any]], where: str = "report.json") -> dict[str, str]:
+    if not batches:
+        return {}
+    more = f"; {len(batches) - 1} more in {where}" if len(batches) > 1 else ""
+    return {"quarantined": f"{batches[0]['where']}: {batches[0]['reason']}{more}"}
+
+
+def _learning_facts(report: Report) -> dict[str, str]:
     name, values, smooth = smoothed(report["progressive"])
     if values.empty:
         return {}
-    return {"learning": f"{name} {shown(smooth.iloc[0])} {sparkline(smooth)} {shown(smooth.iloc[-1])}"}
-
-
-def shown(value: float) -> str:
-    """Four digits behind the point, or four that count where the number is large or tiny."""
-    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e4 else f"{value:.4g}"
-
-
-def signed(value: float) -> str:
-    """A difference: its sign, and a digit more than `shown` has."""
-    return f"{value:+.5f}" if abs(value) < 100 else f"{value:+.5g}"
-
-
-def between(interval: Sequence[float] | None, form: Any = shown) -> str:
-    """An interval in brackets."""
-    return f"[{form(interval[0])}, {form(interval[1])}]" if interval else ""
-
-
-def short(text: str, longest: int = LONGEST) -> str:
-    """A name from the data, without line breaks and not longer than a line can hold."""
-    text = "".join(c if c.isprintable() else "�" for c in text[: longest + 1])
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+    first, last = format_value(smooth.iloc[0]), format_value(smooth.iloc[-1])
+    return {"learning": f"{name} {first} {sparkline(smooth)} {last}"}

@@ -5,5 +5,5 @@ Belongs here: measured costs of tasks, a simulator of the task graph, fits and f
 
 May import: the rooms above it in `tests/test_layering.py`.
 
-To add a law or a forecast, write a file here and show its result in `summary`.
+To add a law, see `fit`; a forecast, `forecast`. Their results go into `summary`, and what they mean into `advice`.
 """

@@ -1,4 +1,4 @@
-"""Costs: what the tasks of measured runs took, by what they do and how much of it."""
+"""Measured costs: the seconds of the tasks of real runs, by kind and size."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,15 +12,17 @@ from scipy.optimize import nnls
 from pipeline.engine.cluster.probe import Probe
 from pipeline.monitoring.task_timing import task_kind, work_by_stage
 from pipeline.scaling_study.graph import Graph, Shape, build
-from pipeline.scaling_study.simulate import Costs
+from pipeline.scaling_study.simulate import TaskCosts
 from pipeline.scaling_study.task_kinds import CLIENT, HAND_OVER, KIND, KINDS, PICK, READ, SEND, TRAIN
 
 Array = np.ndarray[Any, Any]
 
-# Sizes that differ by less than this tell nothing of what a task costs besides its rows.
-SPREAD = 1.5
-# Gaps between two tasks of a worker that are so many times the usual one are no overhead: there was nothing to do.
-MOST_GAP = 3.0
+# A fixed part is fitted only to sizes that differ at least by this factor.
+MIN_SIZE_RATIO = 1.5
+# A gap between two tasks of a worker that is more than so many times the median is not overhead: the worker was idle.
+MAX_GAP_RATIO = 3.0
+# Seconds between two tasks if no run has two tasks on a worker.
+DEFAULT_OVERHEAD = 1e-3
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Observation:
     stages
         Wall seconds of each stage.
     cut
-        Which way of cutting the data into batches, 0 for the usual one.
+        The number of the plan, each of which cuts the data into batches of another size; 0 is the usual one.
     """
 
     shape: Shape
@@ -56,17 +58,17 @@ class Observation:
 
     @property
     def work(self) -> float:
-        """Seconds that tasks computed, all workers together."""
-        return sum(_computed(record) for record in self.records)
+        """Seconds that tasks computed, on all workers together."""
+        return sum(_compute_seconds(record) for record in self.records)
 
     def work_by_stage(self) -> dict[str, float]:
-        """The same, by stage."""
+        """Seconds that tasks computed, by stage."""
         return {name: stage["compute"] for name, stage in work_by_stage(self.records)["stages"].items()}
 
 
 @dataclass(frozen=True)
 class Timings:
-    """When each task of a graph really ran; NaN where nothing tells.
+    """When each task of a graph really ran; NaN if there is no record of it.
 
     Attributes
     ----------
@@ -82,10 +84,10 @@ class Timings:
     worker: Array
 
 
-def timings(graph: Graph, records: Iterable[Mapping[str, Any]]) -> Timings | None:
-    """The records of a run by the task of its graph; None where the run was another than the graph says.
+def match_records(graph: Graph, records: Iterable[Mapping[str, Any]]) -> Timings | None:
+    """Find the record of each task of a run's graph; None if the run was another than the graph says.
 
-    A key carries the number under which `Tasks` made it.
+    A key carries the number under which `TaskRunner` made it.
     """
     n = len(graph)
     begin, end, transfer = np.full(n, np.nan), np.full(n, np.nan), np.zeros(n)
@@ -96,10 +98,10 @@ def timings(graph: Graph, records: Iterable[Mapping[str, Any]]) -> Timings | Non
         kind = KIND.get(task_kind(key))
         if kind is None or kind in (READ, PICK):
             continue
-        count = int(key.split("-", 3)[2])
-        if count >= len(submitted):
-            continue  # of what comes after a plain run: folds
-        task = submitted[count]
+        number = int(key.split("-", 3)[2])
+        if number >= len(submitted):
+            continue  # the tasks of folds come after those of the graph
+        task = submitted[number]
         if graph.kind[task] != kind:
             return None
         for part in record["startstops"]:
@@ -110,119 +112,136 @@ def timings(graph: Graph, records: Iterable[Mapping[str, Any]]) -> Timings | Non
     return Timings(begin, end, transfer, worker)
 
 
-def calibrate(runs: Sequence[Observation], probe: Probe, most_rows: int = 2**62) -> Costs | None:
-    """The costs that explain ``runs``, all with as many workers; None where none of them is as its shape says.
+@dataclass(frozen=True)
+class _Sample:
+    """The seconds of one task, or of what the client did between two tasks."""
+
+    kind: int
+    rows: float
+    batches: float
+    seconds: float
+
+
+def calibrate(runs: Sequence[Observation], probe: Probe, max_rows: int = 2**62) -> TaskCosts | None:
+    """Find the costs that explain ``runs``, which all have as many workers; None if none of them fits its shape.
 
     A task's seconds are fitted as a part for each batch and one by rows, neither below 0, by least squares.
 
     Parameters
     ----------
-    most_rows
-        See `Costs`.
+    max_rows
+        See `TaskCosts`.
     """
-    sizes: list[list[float]] = [[] for _ in KINDS]
-    parts: list[list[float]] = [[] for _ in KINDS]
-    seconds: list[list[float]] = [[] for _ in KINDS]
+    samples: list[_Sample] = []
     fetched, fetches = np.zeros(len(KINDS)), np.zeros(len(KINDS))
     gaps: list[float] = []
-    used = 0
+    matched = 0
     for run in runs:
         graph = build(run.shape)
-        times = timings(graph, run.records)
+        times = match_records(graph, run.records)
         if times is None:
             continue
-        used += 1
-        for task in graph.submitted:
-            if not np.isnan(times.begin[task]):
-                kind = graph.kind[task]
-                sizes[kind].append(min(float(graph.size[task]), most_rows))
-                parts[kind].append(float(graph.parts[task]))
-                seconds[kind].append(times.end[task] - times.begin[task])
-                if times.transfer[task]:
-                    fetched[kind] += times.transfer[task]
-                    fetches[kind] += _lacking(graph, int(task), run.workers)
-        for record in run.records:
-            kind = {"read": READ, "pick": PICK}.get(task_kind(record["key"]), -1)
-            if kind >= 0:  # which of the graph's it is, nothing tells
-                alike = graph.kind == kind
-                sizes[kind].append(float(graph.size[alike].mean()))
-                parts[kind].append(float(graph.parts[alike].mean()))
-                seconds[kind].append(_computed(record))
+        matched += 1
+        recorded = [task for task in graph.submitted if not np.isnan(times.begin[task])]
+        for task in recorded:
+            if times.transfer[task]:
+                fetched[graph.kind[task]] += times.transfer[task]
+                fetches[graph.kind[task]] += _expected_fetches(graph, int(task), run.workers)
+        samples += [_sample_of(graph, times, task, max_rows) for task in recorded]
+        samples += _reading_samples(graph, run.records)
+        samples += _client_samples(run, graph, times, 4 * probe.latency + probe.scheduler, max_rows)
         gaps += _gaps(run.records)
-        for kind, size, gap in _waits(run, graph, times):
-            sizes[kind].append(min(size, most_rows))
-            parts[kind].append(1.0)
-            seconds[kind].append(max(gap - 4 * probe.latency - probe.scheduler, 0.0))
-    if not used:
+    if not matched:
         return None
-    fits = [_fit(np.array(b), np.array(r), np.array(s)) for b, r, s in zip(parts, sizes, seconds, strict=True)]
-    known = fetches > 0
-    usual = float(fetched[known].sum() / fetches[known].sum()) if known.any() else 2 * probe.latency
-    fetch = np.where(known, fetched / np.where(known, fetches, 1.0), usual)
-    submit = np.where(np.isin(np.arange(len(KINDS)), (SEND, TRAIN, HAND_OVER)), probe.submit, probe.together)
-    return Costs(
-        np.array([fit[0] for fit in fits]),
-        np.array([fit[1] for fit in fits]),
-        fetch,
-        submit,
-        float(np.mean(gaps)) if gaps else 1e-3,
-        probe.scheduler,
-        probe.latency,
-        most_rows,
+    by_kind: list[list[_Sample]] = [[] for _ in KINDS]
+    for sample in samples:
+        by_kind[sample.kind].append(sample)
+    fits = [_fit(of_kind) for of_kind in by_kind]
+    measured = fetches > 0
+    usual = float(fetched.sum() / fetches.sum()) if measured.any() else 2 * probe.latency
+    return TaskCosts(
+        fixed=np.array([fixed for fixed, _ in fits]),
+        by_row=np.array([by_row for _, by_row in fits]),
+        fetch=np.where(measured, fetched / np.where(measured, fetches, 1.0), usual),
+        submit=np.where(np.isin(np.arange(len(KINDS)), (SEND, TRAIN, HAND_OVER)), probe.submit, probe.together),
+        overhead=float(np.mean(gaps)) if gaps else DEFAULT_OVERHEAD,
+        scheduler=probe.scheduler,
+        latency=probe.latency,
+        max_rows=max_rows,
     )
 
 
-def _computed(record: Mapping[str, Any]) -> float:
+def _sample_of(graph: Graph, times: Timings, task: int, max_rows: int) -> _Sample:
+    rows, seconds = min(float(graph.size[task]), max_rows), times.end[task] - times.begin[task]
+    return _Sample(int(graph.kind[task]), rows, float(graph.parts[task]), seconds)
+
+
+def _reading_samples(graph: Graph, records: Iterable[Mapping[str, Any]]) -> list[_Sample]:
+    """The tasks that read: no key says which of the graph's they are, so each counts as their mean."""
+    samples = []
+    for record in records:
+        kind = {"read": READ, "pick": PICK}.get(task_kind(record["key"]))
+        if kind is not None:
+            same = graph.kind == kind
+            rows, batches = float(graph.size[same].mean()), float(graph.parts[same].mean())
+            samples.append(_Sample(kind, rows, batches, _compute_seconds(record)))
+    return samples
+
+
+def _compute_seconds(record: Mapping[str, Any]) -> float:
     return float(sum(part["stop"] - part["start"] for part in record["startstops"] if part["action"] == "compute"))
 
 
-def _lacking(graph: Graph, task: int, workers: int) -> float:
+def _expected_fetches(graph: Graph, task: int, workers: int) -> float:
     """How many of its inputs a task that fetched something is expected to have fetched."""
     inputs = graph.inputs[graph.first[task] : graph.first[task + 1]]
     count = int((graph.kind[inputs] != SEND).sum())
     return max(count * (workers - 1) / workers, 1.0)
 
 
-def _gaps(records: Sequence[Mapping[str, Any]]) -> list[float]:
-    """Seconds between two tasks of one worker, where they follow each other."""
+def _gaps(records: Iterable[Mapping[str, Any]]) -> list[float]:
+    """Seconds between two tasks that follow each other on a worker."""
     threads: dict[tuple[str, Any], list[tuple[float, float]]] = {}
     for record in records:
         for part in record["startstops"]:
             if part["action"] == "compute":
                 threads.setdefault((record["worker"], record["thread"]), []).append((part["start"], part["stop"]))
-    found = []
-    for parts in threads.values():
-        parts.sort()
-        found += [after[0] - before[1] for before, after in pairwise(parts)]
-    found = [max(gap, 0.0) for gap in found]
-    usual = median(found) if found else 0.0
-    return [gap for gap in found if gap <= MOST_GAP * usual]
+    gaps = []
+    for times in threads.values():
+        times.sort()
+        gaps += [max(following[0] - previous[1], 0.0) for previous, following in pairwise(times)]
+    usual = median(gaps) if gaps else 0.0
+    return [gap for gap in gaps if gap <= MAX_GAP_RATIO * usual]
 
 
-def _waits(run: Observation, graph: Graph, times: Timings) -> list[tuple[int, float, float]]:
-    """What the client did: kind, rows, and the seconds from the last task before it to the first after."""
+def _client_samples(run: Observation, graph: Graph, times: Timings, latency: float, max_rows: int) -> list[_Sample]:
+    """What the client did, from the last task before it to the first one after it, without the ``latency`` of both."""
     client = np.flatnonzero(graph.kind >= CLIENT)
-    found = []
+    samples = []
     for i, task in enumerate(client):
         inputs = graph.inputs[graph.first[task] : graph.first[task + 1]]
         following = np.arange(task + 1, client[i + 1] if i + 1 < len(client) else len(graph))
         before = np.nanmax(times.end[inputs]) if len(inputs) and not np.isnan(times.end[inputs]).all() else run.begin
         begins = times.begin[following]
         after = np.nanmin(begins) if len(begins) and not np.isnan(begins).all() else run.end
-        found.append((int(graph.kind[task]), float(graph.size[task]), float(after - before)))
-    return found
+        seconds = max(float(after - before) - latency, 0.0)
+        samples.append(_Sample(int(graph.kind[task]), min(float(graph.size[task]), max_rows), 1.0, seconds))
+    return samples
 
 
-def _fit(parts: Array, size: Array, seconds: Array) -> tuple[float, float]:
-    """A part for each batch and one by row."""
-    if not len(seconds):
+def _fit(samples: Sequence[_Sample]) -> tuple[float, float]:
+    """The seconds for each batch and for each row that explain the samples of one kind."""
+    if not samples:
         return 0.0, 0.0
-    each = size / parts
-    if each.max() <= 0:
-        return float(seconds.sum() / parts.sum()), 0.0
-    if each.max() < SPREAD * each[each > 0].min():
-        return 0.0, float(seconds.sum() / size.sum())
-    # Relative to the size: else the largest merges alone would decide what the many small ones cost.
-    weight, largest = 1.0 / np.sqrt(np.maximum(size, 1.0)), size.max()
-    (fixed, slope), _ = nnls(np.column_stack([weight * parts, weight * size / largest]), weight * seconds)
+    rows, batches, seconds = (
+        np.array([getattr(sample, name) for sample in samples]) for name in ("rows", "batches", "seconds")
+    )
+    per_batch = rows / batches
+    if per_batch.max() <= 0:
+        return float(seconds.sum() / batches.sum()), 0.0
+    if per_batch.max() < MIN_SIZE_RATIO * per_batch[per_batch > 0].min():
+        return 0.0, float(seconds.sum() / rows.sum())
+    # Weighted by size: otherwise the largest merges alone would decide what the many small ones cost.
+    weight, largest = 1.0 / np.sqrt(np.maximum(rows, 1.0)), rows.max()
+    (fixed, slope), _ = nnls(np.column_stack([weight * batches, weight * rows / largest]), weight * seconds)
     return float(fixed), float(slope / largest)

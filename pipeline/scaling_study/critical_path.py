@@ -8,11 +8,11 @@ from typing import Any
 
 from pipeline.monitoring.task_timing import STAGE_BY_KIND, task_kind
 
-# What the time of a run goes to. Merges are those of all trees; to "client" belongs what it does, or Dask on its
+# What the time of a run goes to. "merge" is the merges of all trees; "client" is what the client does, or Dask on its
 # behalf, while no task can begin.
 PARTS = ("read", "statistics", "train", "evaluate", "merge", "transfer", "scheduler", "client")
-# Seconds between two tasks of a worker, above which it waited for something else.
-NEXT = 0.01
+# Seconds between two tasks of a worker; after a longer gap, the second one waited for something else.
+MAX_GAP = 0.01
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class _Task:
     transfer: float
 
 
-def path(records: Iterable[Mapping[str, Any]], begin: float, end: float) -> dict[str, float]:
-    """Seconds of the run by `PARTS`; they add up to ``end - begin``.
+def critical_path(records: Iterable[Mapping[str, Any]], begin: float, end: float) -> dict[str, float]:
+    """The seconds of the run by `PARTS`; they add up to ``end - begin``.
 
-    A task that begins right after another on its worker waited for that one. Any other waited for what ended last
-    before it, wherever that was.
+    A task that begins right after another on its worker waited for that one. Any other task waited for the one that
+    ended last before it, on any worker.
 
     Parameters
     ----------
@@ -43,25 +43,25 @@ def path(records: Iterable[Mapping[str, Any]], begin: float, end: float) -> dict
     by_worker: dict[Any, list[int]] = {}
     for i, task in enumerate(tasks):
         by_worker.setdefault(task.worker, []).append(i)
-    found = dict.fromkeys(PARTS, 0.0)
-    now, following, place = end, None, len(tasks) - 1
-    while place >= 0 and now > begin:
-        current = tasks[place]
+    seconds = dict.fromkeys(PARTS, 0.0)
+    now, following, index = end, None, len(tasks) - 1
+    while index >= 0 and now > begin:
+        current = tasks[index]
         gap = max(now - current.end, 0.0)
-        moved = min(gap, following.transfer) if following is not None else 0.0
-        found["transfer"] += moved
-        same = following is not None and following.stage == current.stage
-        found["scheduler" if same else "client"] += gap - moved
+        transfer = min(gap, following.transfer) if following is not None else 0.0
+        seconds["transfer"] += transfer
+        same_stage = following is not None and following.stage == current.stage
+        seconds["scheduler" if same_stage else "client"] += gap - transfer
         now = min(now, current.end)
         worked = max(now - max(current.begin, begin), 0.0)
-        found[current.part] += worked
+        seconds[current.part] += worked
         now, following = now - worked, current
-        latest = min(bisect_right(ends, now), place) - 1  # going back, whatever the clocks say
-        own = by_worker[current.worker]
-        before = own[bisect_right(own, latest) - 1] if latest >= 0 and own[0] <= latest else -1
-        place = before if before >= 0 and now - tasks[before].end < NEXT else latest
-    found["client"] += max(now - begin, 0.0)
-    return found
+        latest = min(bisect_right(ends, now), index) - 1  # an earlier task, whatever the clocks say
+        of_worker = by_worker[current.worker]
+        previous = of_worker[bisect_right(of_worker, latest) - 1] if latest >= 0 and of_worker[0] <= latest else -1
+        index = previous if previous >= 0 and now - tasks[previous].end < MAX_GAP else latest
+    seconds["client"] += max(now - begin, 0.0)
+    return seconds
 
 
 def _tasks(records: Iterable[Mapping[str, Any]]) -> Iterable[_Task]:
@@ -76,35 +76,35 @@ def _tasks(records: Iterable[Mapping[str, Any]]) -> Iterable[_Task]:
 
 
 def with_twice_the_workers(parts: Mapping[str, float], workers: int, lanes: int, batches: int) -> float:
-    """Seconds that a run would take on twice the workers, by its critical path alone.
+    """The seconds that a run would take on twice the workers, by its critical path alone.
 
-    Batches are shared out among the workers, lanes too, as far as there are so many; trees, transfers, scheduler and
-    client take what they took. `simulate` knows more.
+    Workers share batches and lanes, as far as there are enough of them. Trees, transfers, scheduler and client take as
+    long as before. `simulate` is more exact.
     """
 
-    def share(count: int) -> float:
+    def ratio(count: int) -> float:
         return ceil(count / (2 * workers)) / ceil(count / workers)
 
-    scaled = {"read": share(batches), "statistics": share(batches), "train": share(lanes), "evaluate": share(batches)}
-    return sum(seconds * scaled.get(part, 1.0) for part, seconds in parts.items())
+    ratios = {"read": ratio(batches), "statistics": ratio(batches), "train": ratio(lanes), "evaluate": ratio(batches)}
+    return sum(seconds * ratios.get(part, 1.0) for part, seconds in parts.items())
 
 
 def bottleneck(parts: Mapping[str, float]) -> tuple[str, float]:
-    """The part that takes most, and its share."""
+    """The part that takes most of the time, and its share."""
     name = max(parts, key=lambda part: parts[part])
     return name, parts[name] / max(sum(parts.values()), 1e-9)
 
 
-def short_form(
+def summarise_scaling(
     records: Iterable[Mapping[str, Any]], begin: float, end: float, workers: int, lanes: int, batches: int
 ) -> dict[str, Any]:
-    """What every report tells of how a run scales: report.json's ``scaling``.
+    """Summarise how a run scales: ``scaling`` of report.json.
 
-    ``parallel_efficiency`` is the part of the workers' time from the first task to the last that was work.
+    ``parallel_efficiency`` is the share of the workers' time, from the first task to the last, that was work.
     """
-    known = list(records)
-    parts = path(known, begin, end)
-    tasks = list(_tasks(known))
+    records = list(records)
+    parts = critical_path(records, begin, end)
+    tasks = list(_tasks(records))
     work = sum(task.end - task.begin for task in tasks)
     wall = max((task.end for task in tasks), default=end) - min((task.begin for task in tasks), default=begin)
     name, share = bottleneck(parts)

@@ -1,67 +1,28 @@
-"""The study: the real pipeline over prefixes of the data, on several clusters, again and again in turn."""
+"""The measurements of a study: the real pipeline, setting after setting, on several clusters that run side by side."""
 
+import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from msgspec import structs
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from pipeline import config as cfg
 from pipeline.engine.batch_schedule import share_row_groups
 from pipeline.engine.batch_source import max_rows_read_together, should_read_batches_together
-from pipeline.engine.cluster.probe import cpu_seconds, forget_modules, wait_until_idle
-from pipeline.engine.cluster.session import Session
-from pipeline.errors import ConfigError
+from pipeline.engine.cluster.probe import Probe, cpu_seconds, forget_modules, probe, wait_until_idle
+from pipeline.engine.cluster.scheduler_spec import LOCAL
+from pipeline.engine.cluster.session import Session, connect, open_session
 from pipeline.evaluation.permutation_importance import features_of
-from pipeline.io.batching import Batch, group_by_row_group
+from pipeline.io.batching import group_by_row_group
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.plan import Plan
 from pipeline.scaling_study.costs import Observation
 from pipeline.scaling_study.graph import Shape
+from pipeline.scaling_study.study_plan import Setting, take_prefix, with_lanes
 from pipeline.training.evaluation_stage import FEATURES_PER_TASK
 from pipeline.training.run_stages import run_stages
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One kind of run: ``cut`` is the number of the plan, each of which cuts the data into batches of another size."""
-
-    batches: int
-    workers: int
-    lanes: int
-    cut: int = 0
-
-
-def prefix(plan: Plan, count: int) -> Plan:
-    """The run of the first ``count`` batches; of both sides where batches have sides.
-
-    Where rows go by time to one side or the other, the batches are spread over all of it instead.
-
-    Raises
-    ------
-    ConfigError
-        There are not so many, or no batch of one side would be among them.
-    """
-    batches = plan.batches
-    if count > len(batches):
-        raise ConfigError(
-            f"--batches {count}: the data has {len(batches):,} batches; give smaller ones (--batch-rows)."
-        )
-    if plan.after is not None:
-        chosen = [batches[i * len(batches) // count] for i in range(count)]
-    else:
-        chosen = []
-        sides: dict[bool | None, list[Batch]] = {}
-        for batch in batches:
-            sides.setdefault(batch.test, []).append(batch)
-        left = count
-        for i, some in enumerate(sides.values()):
-            share = left if i + 1 == len(sides) else max(round(count * len(some) / len(batches)), 1)
-            if not 0 < share <= len(some):
-                raise ConfigError(f"--batches {count}: too few for both sides of the split; give more.")
-            chosen += some[:share]
-            left -= share
-    chosen.sort(key=lambda batch: batch.number)
-    return replace(plan, batches=tuple(replace(batch, number=i) for i, batch in enumerate(chosen)))
 
 
 def shape_of(plan: Plan, epochs: int, keep: bool, threads: int) -> Shape:
@@ -88,42 +49,98 @@ def shape_of(plan: Plan, epochs: int, keep: bool, threads: int) -> Shape:
     )
 
 
-def with_lanes(plan: Plan, lanes: int) -> Plan:
-    """The same run with another number of lanes."""
-    train = structs.replace(plan.config.train, lanes=lanes)
-    return replace(plan, config=structs.replace(plan.config, train=train))
+@dataclass(frozen=True)
+class Measurements:
+    """The runs, the probe of each cluster by its workers, and the seconds that the first cluster took to start."""
+
+    runs: Sequence[Observation]
+    probes: Mapping[int, Probe]
+    startup: float
+
+
+def measure(
+    config: cfg.Config, plans: Sequence[Plan], settings: Sequence[Setting], repeats: int, monitor: Monitor
+) -> Measurements:
+    """Run every setting on its cluster, ``repeats`` times."""
+    modules = [config.prepare.function.partition(":")[0]] if config.prepare.function else []
+    with contextlib.ExitStack() as stack:
+        begin = time.perf_counter()
+        first, *others = sorted({setting.workers for setting in settings}, reverse=True)
+        largest = structs.replace(config, cluster=_with_workers(config.cluster, first))
+        sessions = {first: stack.enter_context(open_session(largest, monitor))}
+        startup = time.perf_counter() - begin
+        for workers in others:  # idle clusters cost next to nothing
+            cluster = structs.replace(_with_workers(config.cluster, workers), dashboard="127.0.0.1:0")
+            sessions[workers] = stack.enter_context(connect(cluster, modules))
+        probes = {session.workers: probe(session.client) for session in sessions.values()}
+        columns = (
+            TextColumn("scale      "),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("runs  {task.description}"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=monitor.console) as bar:
+            progress = bar.add_task("", total=repeats * len(settings))
+
+            def run(setting: Setting) -> Observation:
+                plan = with_lanes(take_prefix(plans[setting.cut], setting.batches), setting.lanes)
+                session = sessions[setting.workers]
+                description = f"{setting.batches} batches, {session.workers} workers, {setting.lanes} lanes"
+                bar.update(progress, description=description)
+                session.client.get_task_stream(start=time.time())  # the scheduler keeps a record from here on
+                return observe(plan, session, monitor, modules, setting.cut)
+
+            runs = []
+            for setting, observed in take_turns(settings, repeats, run):
+                runs.append(observed)
+                bar.advance(progress)
+                monitor.events.emit(
+                    "run_measured",
+                    batches=setting.batches,
+                    workers=observed.workers,
+                    lanes=setting.lanes,
+                    rows_per_batch=observed.shape.rows,
+                    seconds=round(observed.seconds, 4),
+                )
+    return Measurements(runs, probes, startup)
+
+
+def _with_workers(cluster: cfg.ClusterConfig, workers: int) -> cfg.ClusterConfig:
+    """A local cluster of so many workers; 0: the cluster of the config."""
+    return structs.replace(cluster, workers=workers, scheduler=LOCAL) if workers else cluster
 
 
 def observe(plan: Plan, session: Session, monitor: Monitor, modules: Sequence[str] = (), cut: int = 0) -> Observation:
-    """Run it once; nothing is written.
+    """Run a plan once; nothing is written.
 
     Parameters
     ----------
     modules
-        The user's own: what they keep from one call to the next is forgotten before the run, so that each begins alike.
+        The user's own: their state is forgotten before the run, so that every run begins alike.
     cut
-        Of the `Observation`.
+        As of `Observation`.
     """
     client = session.client
-    inner = Monitor(quiet=True, events=monitor.events, on_task_done=monitor.on_task_done)
+    quiet = Monitor(quiet=True, events=monitor.events, on_task_done=monitor.on_task_done)
     forget_modules(client, modules)
     wait_until_idle(client)
-    before, begin = cpu_seconds(client), time.time()
-    outcome = run_stages(plan, session, inner)
+    cpu_before, begin = cpu_seconds(client), time.time()
+    outcome = run_stages(plan, session, quiet)
     end = time.time()
-    cpu = cpu_seconds(client) - before
+    cpu = cpu_seconds(client) - cpu_before
     records = client.get_task_stream(start=begin)
     shape = shape_of(plan, outcome.training.epochs, outcome.kept_in_memory, session.threads)
-    return Observation(shape, session.workers, begin, end, records, cpu, dict(inner.seconds), cut)
+    return Observation(shape, session.workers, begin, end, records, cpu, dict(quiet.seconds), cut)
 
 
-def interleaved(
+def take_turns(
     settings: Sequence[Setting], repeats: int, run: Callable[[Setting], Observation]
 ) -> Iterator[tuple[Setting, Observation]]:
-    """Every setting ``repeats`` times, in turn: what disturbs the machine for a while disturbs all of them.
+    """Run every setting ``repeats`` times, in turn: what disturbs the machine for a while disturbs all of them.
 
-    The largest of each number of workers is run once before, uncounted: the first that takes so much memory, and reads
-    files so far unread, is slower by a fifth.
+    The largest setting of each number of workers is run once before, and not counted: the first run that takes so much
+    memory and reads files for the first time is slower by a fifth.
     """
     for workers in dict.fromkeys(setting.workers for setting in settings):
         run(max((s for s in settings if s.workers == workers), key=lambda s: s.batches))

@@ -30,7 +30,8 @@ from pipeline.planning.plan import Plan
 from pipeline.planning.planner import make_plan
 from pipeline.scaling_study.costs import calibrate
 from pipeline.scaling_study.forecast import Forecast
-from pipeline.scaling_study.measurement import observe, prefix
+from pipeline.scaling_study.measurement import observe
+from pipeline.scaling_study.study_plan import take_prefix
 
 # Seconds that each kind of task sleeps; of training for each batch.
 SLEEP = {"read": 0.6, "statistics": 0.1, "merge": 0.05, "train": 0.05, "evaluate": 0.2}
@@ -112,7 +113,8 @@ def run(plan: Plan, workers: int, repeats: int) -> tuple[Any, list[Any]]:
     with ExitStack() as stack:
         session = session_of(workers, stack)
         found = probe(session.client)
-        observe(prefix(plan, 2 * min(workers, 8)), session, Monitor(quiet=True))  # workers import on their first task
+        # Workers import on their first task.
+        observe(take_prefix(plan, 2 * min(workers, 8)), session, Monitor(quiet=True))
         return found, [observe(plan, session, Monitor(quiet=True)) for _ in range(repeats)]
 
 
@@ -137,7 +139,7 @@ def main() -> None:
                 }
             )
         )
-        found, runs = run(prefix(plan, max(options.batches // 4, 8)), 2, 1)
+        found, runs = run(take_prefix(plan, max(options.batches // 4, 8)), 2, 1)
         costs = calibrate(runs, found)
         assert costs is not None
         forecast = Forecast({2: costs})

@@ -22,10 +22,10 @@ import pyarrow.parquet as pq
 from distributed import Client, wait
 
 from pipeline import config as cfg
-from pipeline.commands.predict import Scorer
 from pipeline.engine.cluster.session import Session, connect
-from pipeline.inference.scoring import ScoringState
-from pipeline.inference.scoring_plan import ScorePlan, config_for, plan_scores
+from pipeline.inference.batch_scorer import BatchScorer
+from pipeline.inference.output_file import ScoringState
+from pipeline.inference.scoring_plan import ScoringPlan, config_for, plan_scoring
 from pipeline.models import persistence
 from pipeline.monitoring.progress import Monitor
 
@@ -48,12 +48,12 @@ def copy(row_groups, columns: list[str], kept: list[str], answers: pa.Schema, ou
     return len(table)
 
 
-def plain(client: Client, plan: ScorePlan, out: Path) -> float:
+def plain(client: Client, plan: ScoringPlan, out: Path) -> float:
     """Seconds of the plain loop."""
-    scoring = plan.scoring
-    kept = scoring.kept.names
-    answers = pa.schema([f for f in scoring.schema if f.name not in kept])
-    columns = scoring.read_spec.full_schema.names
+    recipe = plan.recipe
+    kept = recipe.kept.names
+    answers = pa.schema([f for f in recipe.schema if f.name not in kept])
+    columns = recipe.selection.touched.names
     begin = time.perf_counter()
     futures = [
         client.submit(copy, batch.row_groups, columns, kept, answers, str(out / f"{batch.number}.parquet"), pure=False)
@@ -64,10 +64,10 @@ def plain(client: Client, plan: ScorePlan, out: Path) -> float:
     return time.perf_counter() - begin
 
 
-def ours(session: Session, plan: ScorePlan) -> float:
+def ours(session: Session, plan: ScoringPlan) -> float:
     """Seconds of the stage of `pipeline predict`."""
     monitor = Monitor(quiet=True)
-    Scorer(plan, session, monitor).score(ScoringState())
+    BatchScorer(plan, session, monitor).score(ScoringState())
     return monitor.seconds["predict"]
 
 
@@ -86,7 +86,7 @@ def main() -> None:
     with connect(cfg.ClusterConfig(workers=given.workers, dashboard="127.0.0.1:0")) as session:
         for _ in range(given.rounds + 1):
             place = Path(tempfile.mkdtemp())
-            plan = plan_scores(config, model, given.keep, str(place / "out"))
+            plan = plan_scoring(config, model, given.keep, str(place / "out"))
             seconds["predict"].append(ours(session, plan))
             seconds["decode and write"].append(plain(session.client, plan, place))
             shutil.rmtree(place)

@@ -16,7 +16,7 @@ from pipeline.cli import main
 from pipeline.commands.predict import predict
 from pipeline.commands.run import run
 from pipeline.errors import ConfigError, DataError
-from pipeline.inference import scoring
+from pipeline.inference.staging import STAGED
 from tests.conftest import table, write
 
 pytestmark = pytest.mark.cluster
@@ -48,7 +48,7 @@ def read(out: Path) -> pd.DataFrame:
     return pd.concat([pd.read_parquet(path) for path in sorted(out.glob("*.parquet"))], ignore_index=True)
 
 
-def test_figures_of_the_predictions_are_those_of_the_report(trained, options, tmp_path):
+def test_metrics_of_the_predictions_equal_those_of_the_report(trained, options, tmp_path):
     model, report, held = trained
     manifest = predict(model, str(held), str(tmp_path / "out"), options=options, keep=["y", "n"])
     found = read(tmp_path / "out")
@@ -77,14 +77,14 @@ def test_figures_of_the_predictions_are_those_of_the_report(trained, options, tm
     assert all((tmp_path / "out" / f["file"]).stat().st_size == f["bytes"] for f in manifest["files"])
 
 
-def test_another_table_leaves_nothing_in_place_until_it_is_taken_as_it_is(trained, options, tmp_path, monkeypatch):
+def test_severe_drift_publishes_nothing_until_it_is_only_reported(trained, options, tmp_path, monkeypatch):
     model, *_ = trained
     write(table(300).assign(c="mauve"), tmp_path / "odd", 2)
     out = tmp_path / "out"
     with pytest.raises(DataError, match=r"column 'c': 100% of the rows have values that training never saw.*--resume"):
         predict(model, str(tmp_path / "odd"), str(out), options=options)
-    assert [p.name for p in out.iterdir()] == [scoring.STAGED]
-    before = {p.name: p.stat().st_mtime_ns for p in (out / scoring.STAGED).glob("*.parquet")}
+    assert [p.name for p in out.iterdir()] == [STAGED]
+    before = {p.name: p.stat().st_mtime_ns for p in (out / STAGED).glob("*.parquet")}
     taken = ('evaluate.on_drift="report"',)
     manifest = predict(model, str(tmp_path / "odd"), str(out), taken, options, resume=True)
     assert manifest["resumed_after"] == len(before) == 2
@@ -93,27 +93,27 @@ def test_another_table_leaves_nothing_in_place_until_it_is_taken_as_it_is(traine
     assert len(read(out)) == 300
 
 
-def half(trained, tmp_path, options, monkeypatch):
+def interrupted(trained, tmp_path, options, monkeypatch):
     """A folder in which predicting ended after two of three files."""
     model, _, held = trained
-    out = tmp_path / "half"
+    out = tmp_path / "interrupted"
 
     def stop(*_):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.commands.predict._publish", stop)
+        patch.setattr("pipeline.inference.staging.publish", stop)
         with pytest.raises(pipeline.errors.Interrupted, match="3 files were kept, go on with --resume"):
             predict(model, str(held), str(out), options=options)
-    for path in (out / scoring.STAGED).glob("part-000001*"):
+    for path in (out / STAGED).glob("part-000001*"):
         path.unlink()
     return out
 
 
-def test_what_is_unfinished_is_gone_on_with_and_nothing_else(trained, options, tmp_path, monkeypatch):
+def test_resuming_refuses_another_command_model_or_input(trained, options, tmp_path, monkeypatch):
     model, _, held = trained
-    out = half(trained, tmp_path, options, monkeypatch)
-    there = {p.name: p.read_bytes() for p in (out / scoring.STAGED).iterdir()}
+    out = interrupted(trained, tmp_path, options, monkeypatch)
+    there = {p.name: p.read_bytes() for p in (out / STAGED).iterdir()}
     with pytest.raises(ConfigError, match="holds unfinished predictions; go on with --resume"):
         predict(model, str(held), str(out), options=options)
     with pytest.raises(ConfigError, match=r"--keep: .* began with \[\], now it is \['n'\]"):
@@ -133,14 +133,14 @@ def test_what_is_unfinished_is_gone_on_with_and_nothing_else(trained, options, t
     with pytest.raises(DataError, match=r"part-002\.parquet: when .* began it was .* name a new folder"):
         predict(model, str(held), str(out), options=options, resume=True)
     changed.write_bytes(kept)
-    assert {p.name: p.read_bytes() for p in (out / scoring.STAGED).iterdir()} == there
+    assert {p.name: p.read_bytes() for p in (out / STAGED).iterdir()} == there
 
 
-def test_a_resumed_folder_is_that_of_one_attempt(trained, options, tmp_path, monkeypatch):
+def test_a_resumed_folder_equals_that_of_one_attempt(trained, options, tmp_path, monkeypatch):
     model, _, held = trained
     for path in held.iterdir():  # as it was before another test put a file back
         path.touch()
-    out = half(trained, tmp_path, options, monkeypatch)
+    out = interrupted(trained, tmp_path, options, monkeypatch)
     manifest = predict(model, str(held), str(out), options=options, resume=True)
     whole = predict(model, str(held), str(tmp_path / "whole"), options=options)
     assert manifest["resumed_after"] == 2
@@ -148,12 +148,12 @@ def test_a_resumed_folder_is_that_of_one_attempt(trained, options, tmp_path, mon
         assert manifest[name] == whole[name]
     for file in manifest["files"]:
         assert (out / file["file"]).read_bytes() == (tmp_path / "whole" / file["file"]).read_bytes()
-    assert not (out / scoring.STAGED).exists()
+    assert not (out / STAGED).exists()
     with pytest.raises(ConfigError, match="holds finished predictions"):
         predict(model, str(held), str(out), options=options, resume=True)
 
 
-def test_a_foreign_folder_is_left_alone(trained, options, tmp_path):
+def test_a_folder_with_other_files_is_refused_and_unchanged(trained, options, tmp_path):
     model, _, held = trained
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/notes.txt").write_text("!")
@@ -170,7 +170,7 @@ def damage(path):
     path.write_bytes(content)
 
 
-def test_a_failure_leaves_nothing(trained, options, tmp_path):
+def test_a_failure_leaves_no_folder(trained, options, tmp_path):
     model, *_ = trained
     write(table(200), tmp_path / "in", 1)
     path = tmp_path / "in/part-000.parquet"
@@ -180,7 +180,7 @@ def test_a_failure_leaves_nothing(trained, options, tmp_path):
     assert not (tmp_path / "a").exists()
 
 
-def test_bad_files_and_batches_are_set_aside_and_counted(trained, options, tmp_path):
+def test_bad_files_and_batches_are_quarantined_and_counted(trained, options, tmp_path):
     model, *_ = trained
     frame = table(400)
     write(frame, tmp_path / "in", 4)
@@ -190,8 +190,8 @@ def test_bad_files_and_batches_are_set_aside_and_counted(trained, options, tmp_p
     aside = ('data.on_bad_batch="quarantine"',)
     manifest = predict(model, str(tmp_path / "in"), str(tmp_path / "out"), aside, options, ["n"])
     assert manifest["rows"]["written"] == 200
-    assert manifest["rows"]["rejected_by_reason"] == {"batch quarantined": 100}
-    assert [Path(one["where"].partition(" ")[0]).name for one in manifest["batches"]["set_aside"]] == [
+    assert manifest["rows"]["rejected_by_reason"] == {"batch set aside": 100}
+    assert [Path(batch["where"].partition(" ")[0]).name for batch in manifest["batches"]["set_aside"]] == [
         "part-002.parquet",
         "part-001.parquet",
     ]
@@ -199,7 +199,7 @@ def test_bad_files_and_batches_are_set_aside_and_counted(trained, options, tmp_p
     assert read(tmp_path / "out")["n"].tolist() == [*frame["n"][:100], *frame["n"][300:]]
 
 
-def test_the_command(trained, options, tmp_path, monkeypatch):
+def test_the_command_prints_its_manifest_and_refuses_a_finished_folder(trained, options, tmp_path, monkeypatch):
     model, *_ = trained
     monkeypatch.chdir(tmp_path)
     write(table(50).drop(columns="y"), tmp_path / "in", 1)

@@ -1,4 +1,4 @@
-"""The study as a command: what it measures, what it says, and what it refuses."""
+"""The study as a command: what it measures, prints, and refuses."""
 
 import json
 import sys
@@ -8,10 +8,6 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.cli import main
-from pipeline.commands.settings import load_settings
-from pipeline.errors import ConfigError
-from pipeline.planning.planner import make_plan
-from pipeline.scaling_study.measurement import Setting, interleaved, prefix
 from tests.conftest import table, write
 
 CONFIG = '[data]\npath = "data"\nlabel = "y"\nbatch_rows = 50\n[evaluate]\nbootstrap = 0\nimportance_rows = 0\n'
@@ -30,7 +26,7 @@ def scale(*arguments: str):
 
 
 @pytest.mark.cluster
-def test_a_study_leaves_figures_and_a_page(here):
+def test_a_study_writes_figures_and_a_page(here):
     # Ten times as many, so that no noise of tasks of a millisecond turns it round.
     result = scale("--batches", "4,40", "--workers", "1,2", "--lanes", "1,2", "--repeats", "1", "--out", "s", "--json")
     assert result.exit_code == 0, result.stderr
@@ -62,7 +58,7 @@ def test_a_study_leaves_figures_and_a_page(here):
 
 
 @pytest.mark.cluster
-def test_a_quadratic_function_is_told_by_its_name(here, monkeypatch):
+def test_a_quadratic_function_is_named(here, monkeypatch):
     (here / "slow.py").write_text(
         "import time\nSEEN = []\n\ndef prepare(frame):\n    SEEN.append(len(frame))\n"
         "    time.sleep(3e-3 * len(SEEN))\n    return frame\n"
@@ -105,7 +101,7 @@ def test_a_quadratic_function_is_told_by_its_name(here, monkeypatch):
         (["--set", "data.label=nothing"], 2, "no file has a column 'nothing'"),
     ],
 )
-def test_what_cannot_be_measured_is_told_before_anything_runs(here, arguments, code, message):
+def test_what_cannot_be_measured_is_refused_before_anything_runs(here, arguments, code, message):
     result = scale("--out", "s", *arguments)
     assert result.exit_code == code
     assert message in result.stderr
@@ -126,28 +122,3 @@ def test_a_folder_that_is_not_empty_stays_as_it_is(here):
     result = scale("--out", "s")
     assert result.exit_code == 2
     assert [path.name for path in (here / "s").iterdir()] == ["mine"]
-
-
-def test_prefixes_have_both_sides_and_numbers_of_their_own(here):
-    plan = make_plan(load_settings(here / "c.toml", ("split.by=batch",), None))
-    part = prefix(plan, 10)
-    assert [batch.number for batch in part.batches] == list(range(10))
-    assert sum(batch.test for batch in part.batches) == 2
-    with pytest.raises(ConfigError, match="the data has 40 batches"):
-        prefix(plan, 41)
-    with pytest.raises(ConfigError, match="too few for both sides"):
-        prefix(plan, 1)
-
-
-def test_where_rows_go_by_time_a_prefix_is_spread_over_all_of_it(here):
-    plan = make_plan(load_settings(here / "c.toml", ("split.by=time", "split.column=t"), None))
-    part = prefix(plan, 4)
-    assert len({batch.row_groups[0].path for batch in part.batches}) == 4
-
-
-def test_settings_take_turns_after_a_run_of_each_cluster_that_does_not_count():
-    settings = [Setting(n, w, 1) for n in (2, 5) for w in (1, 2)]
-    seen = []
-    counted = list(interleaved(settings, 2, lambda setting: seen.append(setting) or setting))
-    assert seen[:2] == [Setting(5, 1, 1), Setting(5, 2, 1)]
-    assert [setting for setting, _ in counted] == settings * 2

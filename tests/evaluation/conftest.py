@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from pipeline.training.run_stages import RunOutcome
 
+from pipeline.training.run_stages import RunOutcome
 from tests.conftest import table, write
 from tests.training.builders import config, execute
 

@@ -7,14 +7,14 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 from pipeline.errors import DataError
 from pipeline.models import persistence
 from tests.conftest import write
-from tests.training.test_job import config, execute, sides
+from tests.training.builders import config, execute, train_and_test
 
 pytestmark = pytest.mark.cluster
 
 
 def test_the_constant_baseline_is_scikit_learns_dummy(session, evaluated):
     folder, frame, outcome = evaluated
-    train, test = sides(frame, "y")
+    train, test = train_and_test(frame, "y")
     dummy = DummyClassifier(strategy="prior").fit(train[["x"]], train["y"])
     found = outcome.findings.baselines["constant"]
     proba = dummy.predict_proba(test[["x"]])
@@ -34,7 +34,7 @@ def test_the_constant_baseline_is_scikit_learns_dummy(session, evaluated):
     assert difference["interval"][0] < difference["value"] < difference["interval"][1] < 0
 
     amount = execute(session, config(folder, "amount", evaluate={"slices": ["c"]}))
-    train, test = sides(frame, "amount")
+    train, test = train_and_test(frame, "amount")
     mean = DummyRegressor().fit(train[["x"]], train["amount"]).predict(test[["x"]])
     found = amount.findings.baselines["constant"]["metrics"]
     assert found["mean_absolute_error"] == pytest.approx(sk.mean_absolute_error(test["amount"], mean))
@@ -56,7 +56,7 @@ def test_a_previous_model_is_compared_on_the_same_rows(session, evaluated, tmp_p
     moved = write(frame[::-1], tmp_path / "moved", 3)
     other = execute(session, config(moved, train={"epochs": 3}, evaluate={"baseline": str(previous)}))
     found = other.findings.baselines[str(previous)]
-    _, test = sides(frame, "y")
+    _, test = train_and_test(frame, "y")
     assert found["metrics"]["log_loss"] == pytest.approx(
         sk.log_loss(test["y"], outcome.model.predict_proba(test)), rel=1e-5
     )

@@ -55,7 +55,7 @@ def test_other_data_has_scikit_learns_figures_and_its_drift(trained, tmp_path):
     other = table(900, seed=7).assign(c=lambda f: f["c"].replace("blue", "violet"), n=lambda f: f["n"] + 20)
     other.loc[:200, "x"] = np.nan
     config = settings(tmp_path, write(other, tmp_path / "other", 3))
-    found = evaluate.evaluate(folder, config, options=OPTIONS, every=True)
+    found = evaluate.evaluate(folder, config, options=OPTIONS, all_rows=True)
     model = pipeline.load(folder)
     assert found["rows"]["test"] == 900
     assert found["metrics"]["roc_auc"] == pytest.approx(sk.roc_auc_score(other["y"], model.predict_proba(other)[:, 1]))
@@ -81,14 +81,14 @@ def test_the_data_of_another_table_is_refused(trained, tmp_path, change, message
     folder, _, _ = trained
     config = settings(tmp_path, write(change(table(300)), tmp_path / "wrong", 1))
     with pytest.raises(DataError, match=message):
-        evaluate.evaluate(folder, config, options=OPTIONS, every=True)
+        evaluate.evaluate(folder, config, options=OPTIONS, all_rows=True)
 
 
 @pytest.mark.cluster
 def test_severe_drift_can_be_reported_instead_of_refused(trained, tmp_path):
     folder, _, _ = trained
     config = settings(tmp_path, write(table(300).assign(c="mauve"), tmp_path / "odd", 1))
-    found = evaluate.evaluate(folder, config, ('evaluate.on_drift="report"',), OPTIONS, every=True)
+    found = evaluate.evaluate(folder, config, ('evaluate.on_drift="report"',), OPTIONS, all_rows=True)
     assert found["drift"]["c"]["unseen"] == 1
 
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from pipeline.training.job import Job
 from sklearn import metrics as sk
 
 from pipeline.errors import ConfigError, DataError
@@ -16,7 +15,7 @@ from pipeline.planning.planner import make_plan
 from pipeline.preparation.packing import PackingScale
 from tests.conftest import table, write
 from tests.evaluation.conftest import SLICED
-from tests.training.test_job import config, execute, sides
+from tests.training.builders import config, execute, train_and_test
 
 pytestmark = pytest.mark.cluster
 
@@ -31,7 +30,7 @@ def assess(session, model, settings):
 
 def test_slices_have_scikit_learns_figures(evaluated):
     _, frame, outcome = evaluated
-    _, test = sides(frame, "y")
+    _, test = train_and_test(frame, "y")
     proba, predicted = outcome.model.predict_proba(test)[:, 1], outcome.model.predict(test)
     slices = outcome.findings.slices
     assert list(slices) == ["c", "n", "c:n"]
@@ -86,7 +85,7 @@ def test_intervals_slices_and_importance_do_not_change_the_model(session, evalua
 def test_more_classes_and_models_without_probabilities(session, evaluated, label, estimator):
     folder, frame, _ = evaluated
     outcome = execute(session, config(folder, label, model={"estimator": estimator}, evaluate={"slices": ["c"]}))
-    _, test = sides(frame, label)
+    _, test = train_and_test(frame, label)
     predicted = outcome.model.predict(test)
     assert outcome.metrics["f1_macro"] == pytest.approx(sk.f1_score(test[label], predicted, average="macro"))
     assert outcome.findings.classes["11"]["recall"] == pytest.approx(
@@ -101,7 +100,7 @@ def test_more_classes_and_models_without_probabilities(session, evaluated, label
 def test_a_threshold_changes_the_predicted_classes_alone(session, evaluated):
     folder, frame, outcome = evaluated
     moved = execute(session, config(folder, evaluate={"threshold": 0.2}))
-    _, test = sides(frame, "y")
+    _, test = train_and_test(frame, "y")
     chosen = outcome.model.predict_proba(test)[:, 1] >= 0.2
     assert moved.metrics["recall"] == pytest.approx(sk.recall_score(test["y"], chosen))
     assert moved.metrics["accuracy"] == pytest.approx(sk.accuracy_score(test["y"], chosen))
@@ -116,7 +115,7 @@ def test_metrics_of_the_user_are_evaluated(session, evaluated):
     folder, frame, outcome = evaluated
     own = {"metrics": ["tests.prepared:Positives", "tests.prepared:Sureness"], "slices": ["c"]}
     found = execute(session, config(folder, evaluate=own)).findings
-    _, test = sides(frame, "y")
+    _, test = train_and_test(frame, "y")
     assert found.metrics["positives"] == test["y"].sum()
     proba = outcome.model.predict_proba(test)
     assert found.metrics["sureness"] == pytest.approx(proba.max(axis=1).mean(), rel=1e-6)

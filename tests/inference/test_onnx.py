@@ -12,7 +12,9 @@ import pipeline
 from pipeline.cli import main
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import DataError
-from pipeline.inference.onnx import as_inputs, check, to_onnx
+from pipeline.evaluation import drift
+from pipeline.inference.onnx.check import as_inputs, check_graph
+from pipeline.inference.onnx.exporter import to_onnx
 from pipeline.models.adaptive.classifier import AdaptiveClassifier
 from pipeline.models.adaptive.regressor import AdaptiveRegressor
 from pipeline.models.calibration import CalibratedModel
@@ -78,7 +80,7 @@ MODELS = {
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_the_graph_says_what_the_model_says(name):
+def test_the_graph_predicts_what_the_model_predicts(name):
     encoder, estimator, label = MODELS[name]
     model = trained(encoder, estimator, label)
     session = onnxruntime.InferenceSession(to_onnx(model), providers=["CPUExecutionProvider"])
@@ -120,7 +122,7 @@ def test_a_graph_of_another_model_does_not_pass_the_check():
     content = to_onnx(model)
     model.named_steps["model"].coef_ = model.named_steps["model"].coef_ + 0.01
     with pytest.raises(DataError, match="differ from the model's by"):
-        check(content, model)
+        check_graph(content, model)
 
 
 def test_the_command_writes_a_file_or_nothing(tmp_path, monkeypatch):

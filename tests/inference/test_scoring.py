@@ -11,55 +11,16 @@ import pytest
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline
 
-from pipeline import config as cfg
 from pipeline.encoding.encoder import Encoder
-from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation import drift
-from pipeline.inference.scoring import STAGED, ScoringState, done, score_span
-from pipeline.inference.scoring_plan import config_for, plan_scores
-from pipeline.io.batching import group_by_row_group
-from pipeline.io.run_folder import RunFolder
+from pipeline.inference.staging import STAGED
 from pipeline.models.adaptive.classifier import AdaptiveClassifier
 from pipeline.models.adaptive.regressor import AdaptiveRegressor
-from pipeline.models.persistence import dumps
 from pipeline.preparation.packing import PackedBatch, PackingScale, pack
 from pipeline.preparation.split import TRAIN
 from pipeline.statistics.summary import summarise
 from tests.conftest import table, write
-
-
-def lettered(frame):
-    return frame.assign(letter=np.array(list("bgr"))[frame["three"] - 10])
-
-
-def trained(label="y", estimator=None):
-    """A model with the memory that a run leaves it."""
-    frame = lettered(table(1_000))
-    encoder = Encoder(["x", "n"], ["c"], ["t"])
-    columns, reference = encoder.columns, PackingScale.of(frame, encoder.columns)
-    batch = PackedBatch(0, pack(frame, columns, reference), np.zeros(1000), None, np.full(1000, TRAIN))
-    summary = summarise(batch, columns, reference)
-    values = frame[label]
-    told = {"mean": 0.0, "std": 1.0} if values.dtype.kind == "f" else {"shares": values.value_counts(True).tolist()}
-    encoder.fit_statistics(summary, reference, profile=drift.profile(summary, columns) | {"label": told})
-    X = encoder.transform(frame)
-    estimator = estimator or AdaptiveClassifier(random_state=0)
-    return Pipeline([("preprocess", encoder), ("model", estimator.fit(X, values))])
-
-
-@pytest.fixture(scope="module")
-def model():
-    return trained()
-
-
-def scored(model, path, out, keep=(), **keys):
-    """Every file's rows as one table, and what became of them."""
-    config = cfg.parse({"data": {"path": str(path), "label": "", **keys.pop("data", {})}, **keys})
-    plan = plan_scores(config, model, keep, str(out))
-    parts = [score_span(span, [b.number for b in span], plan.scoring) for span in group_by_row_group(plan.batches)]
-    result = ScoringState.merge(parts)
-    files = [pq.read_table(out / STAGED / part.file) for part in result.parts if not part.error]
-    return pa.concat_tables(files), result, plan
+from tests.inference.builders import scored, trained
 
 
 def test_predictions_are_the_models_own_in_the_order_of_the_rows(model, tmp_path):
@@ -73,7 +34,7 @@ def test_predictions_are_the_models_own_in_the_order_of_the_rows(model, tmp_path
     np.testing.assert_array_equal(found["prediction"], model.predict(frame))
     assert found["n"].to_pylist() == frame["n"].tolist()
     assert found["t"].to_pandas().equals(frame["t"])
-    assert [part.rows for part in result.parts] == [150, 150, 150, 150, 100]
+    assert [file.rows for file in result.files] == [150, 150, 150, 150, 100]
 
 
 @pytest.mark.parametrize(
@@ -86,7 +47,7 @@ def test_predictions_are_the_models_own_in_the_order_of_the_rows(model, tmp_path
         ("y", GaussianNB(), ["prediction", "probability_0", "probability_1"]),
     ],
 )
-def test_every_kind_of_model(tmp_path, monkeypatch, label, estimator, names):
+def test_each_kind_of_model_has_its_columns(tmp_path, monkeypatch, label, estimator, names):
     if isinstance(estimator, GaussianNB):
         monkeypatch.setattr(Encoder, "transform", lambda self, X, plain=Encoder.transform: plain(self, X).toarray())
     model = trained(label, estimator)
@@ -124,15 +85,15 @@ def test_rows_that_are_not_predicted_are_counted_and_the_others_keep_their_colum
     assert found["w"].to_pylist() == [k + 1.5 for k in left["key"]]
     assert found["double"].to_pylist() == [2 * k + 3 for k in left["key"]]
     np.testing.assert_array_equal(found["probability_1"], model.predict_proba(left)[:, 1])
-    reasons = [part.rejected for part in result.parts]
+    reasons = [file.rejected for file in result.files]
     near = frame["n"] < 45
     assert sum(r["outside data.filters"] for r in reasons) == (~near).sum()
     assert sum(r["no match in j.parquet"] for r in reasons) == (near & (frame["key"] >= 5)).sum()
     assert sum(r["prepare.filter.large"] for r in reasons) == (near & (frame["key"] < 5) & (frame["n"] <= 3)).sum()
-    assert all(part.rows + sum(part.rejected.values()) == part.read for part in result.parts)
+    assert all(file.rows + sum(file.rejected.values()) == file.read for file in result.files)
 
 
-def test_what_is_carried_over_is_as_it_was(model, tmp_path):
+def test_kept_columns_keep_values_and_types(model, tmp_path):
     frame = table(90, seed=2)
     extra = {
         "id": pa.array([None, *range(2**62, 2**62 + 89)], pa.int64()),
@@ -158,7 +119,7 @@ def test_columns_of_a_function_are_kept_as_it_returns_them(model, tmp_path):
     prepare = {"function": "tests.prepared:keep_large"}
     found, result, _ = scored(model, tmp_path / "in", tmp_path / "out", ["i"], prepare=prepare)
     assert found["i"].to_pylist() == [3, 4] * 60
-    assert sum(part.rejected["dropped by prepare.function"] for part in result.parts) == 180
+    assert sum(file.rejected["dropped by prepare.function"] for file in result.files) == 180
 
 
 def test_the_same_task_twice_leaves_the_same_bytes(model, tmp_path):
@@ -169,21 +130,6 @@ def test_the_same_task_twice_leaves_the_same_bytes(model, tmp_path):
         contents.append({p.name: p.read_bytes() for p in (tmp_path / "out" / STAGED).iterdir()})
     assert contents[0] == contents[1]
     assert len(contents[0]) == 4
-
-
-def test_only_whole_files_count_as_done(model, tmp_path):
-    write(table(300), tmp_path / "in", 3)
-    _, result, plan = scored(model, tmp_path / "in", tmp_path / "out", data={"batch_rows": "file"})
-    folder, staged = RunFolder(str(tmp_path / "out")), tmp_path / "out" / STAGED
-    again = ScoringState.of(done(folder, plan.batches))
-    assert again.parts == result.parts
-    assert again.observed.to_dict() == result.observed.to_dict()
-    first, second, third = (staged / part.file for part in result.parts)
-    first.write_bytes(first.read_bytes()[:-9])
-    second.with_name(second.name + ".json").write_text("{")
-    assert [part.batch for part in done(folder, plan.batches)] == [2]
-    third.unlink()
-    assert done(folder, plan.batches) == []
 
 
 def test_drift_is_that_of_the_rows(model, tmp_path):
@@ -200,23 +146,23 @@ def test_drift_is_that_of_the_rows(model, tmp_path):
     assert wanted["c"]["unseen"] > 0
 
 
-def test_texts_that_stay_out_of_the_frame_change_nothing(model, tmp_path):
+def test_texts_that_skip_the_frame_give_the_same_predictions(model, tmp_path):
     """A condition that all rows meet, beside it; gaps, unseen values, a batch of no row, row groups cut and joined."""
     frame = table(600, seed=6).assign(c=lambda f: f["c"].replace("blue", "violet"), n=lambda f: np.arange(600))
     pq.write_table(pa.Table.from_pandas(frame), tmp_path / "in.parquet", row_group_size=170)
     data = {"batch_rows": 100, "filters": [["n", ">", 130]]}
-    told = []
+    outcomes = []
     for name, prepare in (("apart", {}), ("inside", {"filter": {"all": "n > 0"}})):
         found, result, plan = scored(model, tmp_path / "in.parquet", tmp_path / name, ["c"], data=data, prepare=prepare)
-        assert plan.scoring.read_spec.dictionary_columns == ({"c"} if name == "apart" else set())
-        told.append((found, result.parts, result.observed.to_dict()))
-    assert told[0][0].equals(told[1][0])
-    assert told[0][1:] == told[1][1:]
-    assert told[0][0]["c"].null_count
-    assert [part.rows for part in told[0][1]] == [0, 69, 100, 100, 100, 100]
+        assert plan.recipe.selection.apart == ({"c"} if name == "apart" else set())
+        outcomes.append((found, result.files, result.observed.to_dict()))
+    assert outcomes[0][0].equals(outcomes[1][0])
+    assert outcomes[0][1:] == outcomes[1][1:]
+    assert outcomes[0][0]["c"].null_count
+    assert [file.rows for file in outcomes[0][1]] == [0, 69, 100, 100, 100, 100]
 
 
-def test_a_model_of_texts_alone(tmp_path):
+def test_a_model_of_categories_alone_predicts(tmp_path):
     frame = table(300)[["c", "y"]]
     write(frame, tmp_path / "in", 2)
     encoder = Encoder(categorical=["c"]).fit(frame)
@@ -233,38 +179,3 @@ def test_a_model_of_texts_alone(tmp_path):
     model = Pipeline([("preprocess", encoder), ("model", estimator)])
     found, *_ = scored(model, tmp_path / "in", tmp_path / "out")
     np.testing.assert_array_equal(found["probability_1"], model.predict_proba(frame)[:, 1])
-
-
-CASES = [
-    ({"keep": ["idd"], "frame": lambda f: f.assign(id=1)}, ConfigError, "--keep idd: no such column; did you mean id"),
-    ({"keep": ["prediction"], "frame": lambda f: f.assign(prediction=1)}, ConfigError, "of this name"),
-    ({"frame": lambda f: f.drop(columns="x")}, DataError, "column 'x': missing from the data"),
-    ({"frame": lambda f: f.assign(x="a")}, DataError, "column 'x': category in the data, but numeric"),
-    ({"prepare": {"filter": {"late": "gone > 1"}}}, ConfigError, "prepare.filter.late.*gone"),
-]
-
-
-@pytest.mark.parametrize(("keys", "kind", "message"), CASES)
-def test_what_cannot_be_is_told_before_anything_is_read(model, tmp_path, keys, kind, message):
-    write(keys.pop("frame", lambda f: f)(table(60)), tmp_path / "in", 1)
-    with pytest.raises(kind, match=message):
-        scored(model, tmp_path / "in", tmp_path / "out", **keys)
-
-
-def test_predictions_are_not_written_among_the_input(model, tmp_path):
-    write(table(60), tmp_path / "in", 1)
-    with pytest.raises(ConfigError, match="lies in the input"):
-        scored(model, tmp_path / "in", tmp_path / "in/out")
-
-
-def test_the_config_is_that_of_the_run_as_far_as_it_prepares_rows(model, tmp_path):
-    (tmp_path / "model.skops").write_bytes(dumps(model))
-    (tmp_path / "config.toml").write_text(
-        '[data]\npath = "s3://***@gone/x"\nlabel = "y"\nfilters = [["n", ">", 1]]\n[prepare.derive]\nz = "n"\n'
-        '[split]\npath = "gone"\n[evaluate]\nthreshold = 0.3\nslices = ["c"]\nmetrics = ["gone:Gone"]\n'
-    )
-    for place in (tmp_path, tmp_path / "model.skops"):
-        config = config_for(str(place), "new", ["prepare.derive.z=n + 1"])
-        assert (config.data.path, config.data.filters, config.evaluate.threshold) == ("new", [("n", ">", 1)], 0.3)
-        assert config.prepare.derive == {"z": "n + 1"}
-        assert (config.split.path, config.evaluate.slices, config.evaluate.metrics) == (None, [], [])

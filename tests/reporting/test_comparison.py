@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.cli import main
-from pipeline.reporting.comparison import compared
-from tests.commands.test_cli import MINIMAL
+from pipeline.reporting.comparison import comparison_rows
+from tests.cli.test_main import MINIMAL
 from tests.conftest import table, write
 
 
@@ -109,7 +109,7 @@ def test_runs_of_different_tasks_have_each_its_own_figures():
             self.report |= {"seconds": {"total": 1.0}, "model": {"fingerprint": "f"}}
             self.config = config
 
-    rows = dict(compared({"a": Fake({"r2": 0.5}, "[x]\nk=1"), "b": Fake({"accuracy": 1.0}, "")}))
+    rows = dict(comparison_rows({"a": Fake({"r2": 0.5}, "[x]\nk=1"), "b": Fake({"accuracy": 1.0}, "")}))
     assert rows["r2"] == ["0.5000", ""]
     assert rows["accuracy"] == ["", "1.0000"]
     assert rows["x.k"] == ["1", "-"]

@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 
 from pipeline import config as cfg
-from pipeline.reporting.html import plots
+from pipeline.reporting.html.plots.canvas import BLUE, ORANGE
+from pipeline.reporting.html.plots.effects import plot_weights
+from pipeline.reporting.html.plots.search import plot_settings
 from pipeline.reporting.html.render import report_page
 from tests import browser
 from tests.conftest import table, write
@@ -89,7 +91,7 @@ def test_a_page_of_nearly_nothing():
 def test_names_that_are_cut_to_the_same_text_stay_apart():
     long = "x" * 60
     found = [{"feature": f"{long}{i}", "weight": float(i)} for i in range(3)]
-    plot = plots.weights({"weights": found})
+    plot = plot_weights({"weights": found})
     assert len(set(plot.y_range.factors)) == 3
 
 
@@ -150,9 +152,9 @@ def test_parallel_coordinates_are_a_line_for_each_trial_that_was_scored():
     trials = [{"trial": i, "share": 1.0, "score": 0.5 - i / 10, "values": v} for i, v in enumerate(values)]
     trials.append({"trial": 3, "share": 1.0, "score": None, "values": values[0]})
     search = {"trials": trials, "best": 2, "metric": "log_loss", "greater_is_better": False}
-    plot = plots.parallel_coordinates({"search": search})
+    plot = plot_settings({"search": search})
     lines = plot.renderers[0].data_source.data
     assert lines["xs"][0] == ["l2", "c", "trained on", "log_loss"]
     np.testing.assert_allclose(lines["ys"], [[0, 0, 0.5, 1], [0.5, 1, 0.5, 0.5], [1, 0, 0.5, 0]])
-    assert lines["colour"] == [plots.BLUE, plots.BLUE, plots.ORANGE]
-    assert plots.parallel_coordinates({}) is None
+    assert lines["colour"] == [BLUE, BLUE, ORANGE]
+    assert plot_settings({}) is None

@@ -44,5 +44,5 @@ def test_a_run_leaves_a_card_of_its_report(session, tmp_path, monkeypatch):
     # A report with less in it has a card, too.
     bare = {**report, "baselines": {}, "intervals": {}, "classes": {}, "importance": {}, "worst_slices": []}
     text = model_card(bare, cfg.parse({"data": {"path": "p", "label": "y"}}), "bare")
-    assert "None were asked for" in text
+    assert "There are none (`evaluate.slices`)" in text
     assert "What matters\n" not in text

@@ -1,1 +1,1 @@
-"""The report as one page that needs no network: figures by Bokeh, the rest a template."""
+"""The pages, which need no network: `plots` are drawn by Bokeh, the rest is a template that `render` fills."""

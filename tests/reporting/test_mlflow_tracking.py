@@ -1,4 +1,4 @@
-"""A run folder on an MLflow tracking server."""
+"""A run folder on an MLflow tracking server, through the library and through `pipeline export`."""
 
 import json
 import os
@@ -23,13 +23,13 @@ from sklearn.preprocessing import StandardScaler
 import pipeline
 from pipeline import config as cfg
 from pipeline.cli import main
-from pipeline.commands import export
 from pipeline.errors import TrackingError
 from pipeline.inference.mlflow_pyfunc import _load_pyfunc
 from pipeline.models import persistence
-from pipeline.reporting.comparison import read_run
-from tests.commands.test_cli import MINIMAL
-from tests.commands.test_cli import pipeline as command
+from pipeline.reporting import mlflow_tracking
+from pipeline.reporting.finished_run import read_run
+from tests.cli.test_main import MINIMAL
+from tests.cli.test_main import pipeline as command
 from tests.conftest import table, write
 
 ROOT = Path(__file__).parent.parent
@@ -127,8 +127,8 @@ class FakeMlflow:
         return SimpleNamespace(model_uri="models:/m-1")
 
 
-def test_a_run_folder_in_mlflows_terms(finished):
-    found = export.tracked(read_run(finished))
+def test_a_run_is_described_in_mlflows_terms(finished):
+    found = mlflow_tracking.describe_run(read_run(finished))
     assert found.params.items() >= {"train.lanes": "4", "evaluate.slices": "['c']", "data.label": "y"}.items()
     assert found.figures == [
         ("progressive_log_loss", 0.9, 20),
@@ -146,17 +146,17 @@ def test_a_run_folder_in_mlflows_terms(finished):
     assert [file.name for file in found.files] == ["config.toml", "report.json"]
 
 
-def test_the_server_is_told_everything_once_and_the_login_apart_from_the_address(finished, monkeypatch):
+def test_the_server_gets_everything_once_and_the_login_outside_the_address(finished, monkeypatch):
     fake = FakeMlflow()
     monkeypatch.setitem(sys.modules, "mlflow", fake)
-    done = export.export(finished, "https://me:sesame%2F99@host:5000/sub", "trials")
+    done = mlflow_tracking.track_run(finished, "https://me:sesame%2F99@host:5000/sub", "trials")
     assert fake.calls[0] == ("uri", "https://host:5000/sub", "me", "sesame/99")
     assert "MLFLOW_TRACKING_PASSWORD" not in os.environ
     names = [call[0] for call in fake.calls]
     assert names == ["uri", "experiment", "run", "batch", "batch", "file", "file", "model", "end"]
     (params,) = (call[3] for call in fake.calls if call[0] == "batch" and call[3])
     (metrics,) = (call[2] for call in fake.calls if call[0] == "batch" and call[2])
-    run = export.tracked(read_run(finished))
+    run = mlflow_tracking.describe_run(read_run(finished))
     assert dict(params) == run.params
     assert [(name, value, step) for name, value, _, step in metrics] == run.figures
     _, name, loader, data, code, needs, _ = fake.calls[-2]
@@ -174,11 +174,11 @@ def test_many_parameters_and_points_are_sent_in_parts(finished, monkeypatch):
     more = "[model.params]\n" + "".join(f"p{i} = {i}\n" for i in range(250))
     (finished / "config.toml").write_text(text.replace("[model.params]\n", more))
     monkeypatch.setitem(sys.modules, "mlflow", fake)
-    export.export(finished, "http://host", "trials")
+    mlflow_tracking.track_run(finished, "http://host", "trials")
     batches = [call for call in fake.calls if call[0] == "batch"]
     assert max(len(call[3]) for call in batches) <= 100
     assert max(len(call[2]) for call in batches) <= 1_000
-    run = export.tracked(read_run(finished))
+    run = mlflow_tracking.describe_run(read_run(finished))
     assert sum(len(call[3]) for call in batches) == len(run.params)
     assert sum(len(call[2]) for call in batches) == len(run.figures)
 
@@ -188,7 +188,7 @@ def test_a_server_that_refuses_is_one_sentence_without_login_and_keeps_no_half_r
     fake = FakeMlflow(broken)
     monkeypatch.setitem(sys.modules, "mlflow", fake)
     with pytest.raises(TrackingError, match=r"^--mlflow http://\*\*\*@host: does not take the run \(OSError") as error:
-        export.export(finished, "http://me:sesame-99@host", "sesame-99")
+        mlflow_tracking.track_run(finished, "http://me:sesame-99@host", "sesame-99")
     assert "sesame" not in str(error.value)
     assert (("delete", "ab12") in fake.calls) == (broken != "experiment")
 
@@ -199,7 +199,7 @@ def refused(*arguments: str) -> tuple[int, str]:
     return done.exit_code, done.stderr
 
 
-def test_what_cannot_be_exported_is_said_in_one_sentence(finished, tmp_path, monkeypatch):
+def test_what_cannot_be_exported_is_refused_in_one_sentence(finished, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "mlflow", None)
     code, text = refused(str(finished), "--mlflow", "http://host")
     assert (code, "pip install 'dask-etl-train[mlflow]'" in text) == (2, True)
@@ -214,7 +214,7 @@ def test_what_cannot_be_exported_is_said_in_one_sentence(finished, tmp_path, mon
     assert (code, "is not the file that the run wrote" in text) == (1, True)
 
 
-def test_the_served_model_says_what_the_pipeline_says(finished):
+def test_the_pyfunc_model_predicts_what_the_pipeline_predicts(finished):
     served, model = _load_pyfunc(str(finished / persistence.FILE)), pipeline.load(finished)
     x = pd.DataFrame({"a": [1.0, 8.0], "b": [0.0, 2.0]})
     np.testing.assert_array_equal(served.predict(x), model.predict(x))

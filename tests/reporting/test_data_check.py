@@ -1,0 +1,49 @@
+"""`pipeline check` on data with everything that it warns of."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline import config as cfg
+from pipeline.monitoring.progress import Monitor
+from pipeline.planning.planner import make_plan
+from pipeline.reporting.data_check import check_results
+from tests.conftest import table, write
+
+
+@pytest.mark.cluster
+def test_each_column_has_its_type_gaps_values_and_warnings(session, tmp_path):
+    frame = table(600).assign(
+        constant=1.0,
+        empty=np.nan,
+        leak=lambda rows: np.where(rows["y"] == 1, "yes", "no"),
+        identifier=[f"id{i}" for i in range(600)],
+    )
+    write(frame, tmp_path / "data", 2)
+    config = cfg.parse(
+        {
+            "data": {"path": str(tmp_path / "data"), "label": "y"},
+            "features": {"numeric": ["x", "constant", "empty"], "categorical": ["c", "leak", "identifier"]},
+        }
+    )
+    plan = make_plan(config)
+    batches = tuple(replace(batch, test=False) for batch in plan.batches)
+    summary = Job(replace(plan, after=None, batches=batches, exploring=True), session, Monitor(quiet=True)).explore()
+    results = check_results(summary, plan)
+    columns = results["columns"]
+    assert results["rows"] == {"read": 600, "rejected": 0, "rejected_by_reason": {}}
+    assert results["label"] == {str(k): round(v, 6) for k, v in frame["y"].value_counts(normalize=True).items()}
+    assert columns["x"]["missing"] == pytest.approx(frame["x"].isna().mean())
+    assert (columns["x"]["low"], columns["x"]["high"]) == pytest.approx((frame["x"].min(), frame["x"].max()))
+    assert columns["c"]["distinct"] == 3
+    assert (columns["x"]["warnings"], columns["c"]["warnings"]) == ([], [])
+    assert columns["constant"]["warnings"] == ["constant"]
+    assert columns["empty"]["warnings"] == ["no value at all"]
+    assert columns["leak"]["warnings"] == ["predicts the label almost perfectly: is it known beforehand?"]
+    assert "hardly a value occurs twice: an identifier?" in columns["identifier"]["warnings"]
+    assert pd.Series({name: column["type"] for name, column in columns.items()}).value_counts().to_dict() == {
+        "numeric": 3,
+        "categorical": 3,
+    }
