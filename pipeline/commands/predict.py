@@ -17,7 +17,8 @@ from pipeline.engine.batch_source import suspect_of
 from pipeline.engine.cluster.session import Session, open_session
 from pipeline.engine.failure_diagnosis import diagnose_failures
 from pipeline.engine.stage import run_stage
-from pipeline.engine.task_runner import Begun, Future, TaskRunner
+from pipeline.engine.task_handle import TaskHandle
+from pipeline.engine.task_runner import Begun, TaskRunner
 from pipeline.errors import ConfigError, DataError, Interrupted
 from pipeline.evaluation import drift
 from pipeline.inference.scoring import PREDICTION, STAGED, OutputFile, ScoringState, done, score_span
@@ -151,9 +152,9 @@ class Scorer:
         both = ScoringState.merge([earlier, fresh])
         return ScoringState(tuple(sorted(both.parts, key=lambda part: part.batch)), both.observed)
 
-    def _submit(self, span: list[Batch], numbers: Sequence[int], scoring: Future) -> Future:
+    def _submit(self, span: list[Batch], numbers: Sequence[int], scoring: TaskHandle) -> TaskHandle:
         name = f"predict-{numbers[0]}"
-        future = self._tasks.submit(name, score_span, span, numbers, scoring, about=numbers)
+        future = self._tasks.submit(name, score_span, span, numbers, scoring, batch_numbers=numbers)
         self._reads[str(future.key)] = list(numbers)
         return future
 

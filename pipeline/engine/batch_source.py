@@ -13,12 +13,13 @@ import dask.dataframe as dd
 import pandas as pd
 from dask import delayed
 from dask.delayed import Delayed
-from distributed import Client, Future
+from distributed import Client
 from distributed.spans import span
 
 from pipeline.engine.batch_schedule import SEGMENT, assign_workers, chunks, colocated_batches, share_row_groups
 from pipeline.engine.cluster.session import Session
 from pipeline.engine.cluster.worker_affinity import affinity_annotations
+from pipeline.engine.task_handle import TaskHandle
 from pipeline.engine.task_runner import TaskRunner
 from pipeline.io.batching import Batch, group_by_row_group
 from pipeline.planning.plan import Plan
@@ -91,14 +92,14 @@ class BatchSource:
         cut = [tuple(batch.number for batch in some) for some in group_by_row_group(batches)]
         # What each batch is read with; where several are read as they are asked for, if it is kept.
         self._with: dict[int, Numbers] = {} if per_read > 1 else {n: some for some in cut for n in some}
-        self._keep, self._kept = keep, dict[Numbers, Future]()
+        self._keep, self._kept = keep, dict[Numbers, TaskHandle]()
         self._count, self._reads = itertools.count(), dict[str, list[Numbers]]()
 
-    def batches(self, numbers: list[int]) -> list[Future]:
+    def batches(self, numbers: list[int]) -> list[TaskHandle]:
         """The packed batches of these numbers, in the same order."""
         return [future for (future,) in self.futures_for([[n] for n in numbers])]
 
-    def futures_for(self, parts: Sequence[Sequence[int]]) -> list[list[Future]]:
+    def futures_for(self, parts: Sequence[Sequence[int]]) -> list[list[TaskHandle]]:
         """For each of some parts what holds its packed batches, in order: all that were read together, or one each.
 
         A batch is in one part.
@@ -117,16 +118,17 @@ class BatchSource:
             items += [some] if whole else [(n,) for n in some]
         return items
 
-    def _started(self, wanted: Sequence[Numbers]) -> dict[Numbers, Future]:
+    def _started(self, wanted: Sequence[Numbers]) -> dict[Numbers, TaskHandle]:
         """What reads, and picks from what is read, under way; all that is read together where it is kept."""
         fresh: dict[Numbers, Delayed] = {}
-        picked: dict[Numbers, Future] = {}
+        picked: dict[Numbers, TaskHandle] = {}
         unread: dict[Numbers, list[Numbers]] = {}
         for item in wanted:
             together = self._with.get(item[0], item)
             if together in self._kept:
-                some = self._kept[together], together.index(item[0])
-                picked[item] = self._client.submit(pick_batch, *some, key=self._pick_of(item), retries=self._retries)
+                some = self._kept[together].future, together.index(item[0])
+                pick = self._client.submit(pick_batch, *some, key=self._pick_of(item), retries=self._retries)
+                picked[item] = TaskHandle(pick, item)
             else:
                 unread.setdefault(together, []).append(item)
         where: dict[Any, str] = {}
@@ -145,7 +147,8 @@ class BatchSource:
                 where[part.key] = workers[place]
         with span("read"), dask.annotate(pipeline=self._told, **affinity_annotations(where)):
             started = self._client.compute(list(fresh.values()), retries=self._retries) if fresh else []
-        return picked | dict(zip(fresh, started, strict=True))
+        handles = [TaskHandle(future, item) for item, future in zip(fresh, started, strict=True)]
+        return picked | dict(zip(fresh, handles, strict=True))
 
     def _pick_of(self, item: Numbers) -> str:
         return f"pick-{self._run}-{item[0]}"
@@ -209,12 +212,12 @@ class FoldSource:
     def __init__(self, tasks: TaskRunner, source: BatchSource, fold: int):
         self._tasks, self._source, self.number = tasks, source, fold
 
-    def batches(self, numbers: list[int]) -> list[Future]:
+    def batches(self, numbers: list[int]) -> list[TaskHandle]:
         """The packed batches of these numbers, in the same order, the rows of the fold held out."""
         alone = [[n] for n in numbers]
         return self._tasks.map(f"fold-{self.number}", mask_fold, alone, self._source.batches(numbers), self.number)
 
-    def futures_for(self, parts: Sequence[Sequence[int]]) -> list[list[Future]]:
+    def futures_for(self, parts: Sequence[Sequence[int]]) -> list[list[TaskHandle]]:
         """As `BatchSource.futures_for`."""
         batches = iter(self.batches([n for part in parts for n in part]))
         return [[next(batches) for _ in part] for part in parts]

@@ -41,7 +41,7 @@ def diagnose_failures(source: S, batches: Sequence[Batch], session: Session, mon
         yield source
     except TaskFatalError as error:
         _tell_logs(session, monitor, begun)
-        numbers = (error.deadly and source.suspect()) or error.about
+        numbers = (error.deadly and source.suspect()) or error.batch_numbers
         where = "; ".join(f"batch {n} ({batches[n]}), {batches[n].rows:,} rows" for n in numbers)
         per_worker = session.memory // max(session.workers, 1)
         memory = f" of {per_worker / 2**30:.1f} GiB each" if per_worker else ""

@@ -17,7 +17,8 @@ from pipeline.encoding.encoder import Encoder
 from pipeline.engine.batch_schedule import batch_order, chunks, restrict_to, segments_of
 from pipeline.engine.batch_source import BatchSource
 from pipeline.engine.stage import Stage
-from pipeline.engine.task_runner import Future, TaskRunner
+from pipeline.engine.task_handle import TaskHandle
+from pipeline.engine.task_runner import TaskRunner
 from pipeline.errors import DataError
 from pipeline.models.target import TargetSpec
 from pipeline.planning.plan import Plan
@@ -132,6 +133,6 @@ class Pool:
         """Rows of a batch that are trained on."""
         return len(range(0, self._rows.get(number, 0), step))
 
-    def batches(self, numbers: list[int]) -> list[Future]:
+    def batches(self, numbers: list[int]) -> list[TaskHandle]:
         """Some batches, in the same order; nobody looks at their rows that test."""
         return self._source.batches(numbers)

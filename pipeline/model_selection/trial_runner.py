@@ -9,7 +9,8 @@ from pipeline import config as cfg
 from pipeline.encoding.batch_encoder import BatchEncoder
 from pipeline.engine.batch_schedule import SEGMENT, batch_order, chunks
 from pipeline.engine.stage import Stage
-from pipeline.engine.task_runner import Future, TaskRunner
+from pipeline.engine.task_handle import TaskHandle
+from pipeline.engine.task_runner import TaskRunner
 from pipeline.errors import DataError
 from pipeline.evaluation.evaluator import States, results
 from pipeline.metrics.classification import Accuracy, LogLoss
@@ -119,8 +120,8 @@ class _Abreast:
     """Trials under way together: what was sent for them, their lanes, and the rounds that they have left."""
 
     trials: list[Trial]
-    coded: Future
-    lanes: Future
+    coded: TaskHandle
+    lanes: TaskHandle
     step: int
     rounds: list[list[int]]
 
@@ -156,7 +157,7 @@ class TrialRunner:
         DataError
             There is no such metric.
         """
-        sent: dict[Any, Future] = {}
+        sent: dict[Any, TaskHandle] = {}
         going = [self._begun(some, share * epochs, sent) for some in self._parted(trials)]
         while any(one.rounds for one in going):
             self._step(going, stage)
@@ -177,7 +178,7 @@ class TrialRunner:
         most = min(max(len(trials) // (CHOICE * self._width), 1), TOGETHER)
         return [some for group in alike.values() for some in chunks(group, _even(len(group), most))]
 
-    def _begun(self, trials: list[Trial], passes: float, sent: dict[Any, Future]) -> _Abreast:
+    def _begun(self, trials: list[Trial], passes: float, sent: dict[Any, TaskHandle]) -> _Abreast:
         trial, key = trials[0], _encoding_of(trials[0])
         train = trial.plan.config.train
         if key not in sent:
@@ -192,7 +193,7 @@ class TrialRunner:
         lanes = self._tasks.broadcast([new_lane(one.estimator) for one in trials])
         return _Abreast(trials, sent[key], lanes, part.step, trial.pool.rounds(part, train, epochs))
 
-    def _begun_whole(self, trial: Trial, coded: Future, passes: float) -> _Abreast:
+    def _begun_whole(self, trial: Trial, coded: TaskHandle, passes: float) -> _Abreast:
         """A trial whose model does not learn batch by batch: all of it is trained in one go, on fewer rows."""
         pool, train = trial.pool, trial.plan.config.train
         part, estimator = pool.part(min(passes, 1.0)), trial.estimator
@@ -208,7 +209,7 @@ class TrialRunner:
     def _step(self, all_of_them: Sequence[_Abreast], stage: Stage) -> None:
         """One round of every trial that has one left: the batches of one are in memory at a time, and no more."""
         going = [one for one in all_of_them if one.rounds]
-        wanted = {one.pool: dict[int, Future]() for one in going}
+        wanted = {one.pool: dict[int, TaskHandle]() for one in going}
         for pool, ready in wanted.items():
             numbers = list(dict.fromkeys(n for one in going if one.pool is pool for n in one.rounds[0]))
             ready |= dict(zip(numbers, pool.batches(numbers), strict=True))
@@ -216,7 +217,7 @@ class TrialRunner:
         sizes = [(0, 0)] * len(futures)
         for one in going:
             pool, numbers, ready = one.pool, one.rounds.pop(0), wanted[one.pool]
-            together: list[Future] = []
+            together: list[TaskHandle] = []
             count = min(one.train.lanes, len(numbers))
             name = f"trial-{one.trials[0].number}"
             for k in range(count):
@@ -237,14 +238,14 @@ class TrialRunner:
                 one.lanes = together[0]
         stage.wait(futures, sizes)
 
-    def _merged(self, one: _Abreast, together: Sequence[Future]) -> Future:
+    def _merged(self, one: _Abreast, together: Sequence[TaskHandle]) -> TaskHandle:
         number = one.trials[0].number
         shares = self._tasks.map_plain(f"merge-share-{number}", share_all, together, one.lanes)
         share = self._tasks.reduce(shares, merge_shares_all, f"lanes-{number}")
         return self._tasks.submit(f"merge-hand_over-{number}", merged_all, one.lanes, share, list(together))
 
     def _score(self, going: Sequence[_Abreast], stage: Stage) -> list[list[Any]]:
-        parts: list[list[Future]] = [[] for _ in going]
+        parts: list[list[TaskHandle]] = [[] for _ in going]
         for pool in dict.fromkeys(one.pool for one in going):
             for numbers in pool.segments:
                 batches = pool.batches(numbers)
@@ -255,7 +256,7 @@ class TrialRunner:
                 stage.wait([*batches, *(some[-1] for some in parts if some)])
         merged = [self._tasks.reduce(some, merge_scored_all, f"score-{i}") for i, some in enumerate(parts)]
         stage.wait(merged)
-        return list(self._tasks.client.gather(merged))
+        return list(self._tasks.gather(merged))
 
 
 def _encoding_of(trial: Trial) -> Any:

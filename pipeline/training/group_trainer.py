@@ -10,7 +10,8 @@ from pipeline.encoding.batch_encoder import BatchEncoder
 from pipeline.engine.batch_schedule import batch_order
 from pipeline.engine.scratch import scratch_folder
 from pipeline.engine.stage import Stage
-from pipeline.engine.task_runner import Future, TaskRunner
+from pipeline.engine.task_handle import TaskHandle
+from pipeline.engine.task_runner import TaskRunner
 from pipeline.errors import DataError
 from pipeline.io.batching import Batch, group_by_row_group
 from pipeline.models.factory import matrix_for
@@ -103,7 +104,7 @@ class GroupTrainer:
         self,
         tasks: TaskRunner,
         estimator: Any,
-        batches: Callable[[list[int]], list[Future]] | None,
+        batches: Callable[[list[int]], list[TaskHandle]] | None,
         recipe: BatchRecipe,
         plan: Sequence[Batch],
         fold: int | None = None,
@@ -135,11 +136,13 @@ class GroupTrainer:
         sent = [self._tasks.broadcast(value) for value in (self._estimator, batch_encoder, target)]
         alone = self._batches is None
         futures = [
-            self._tasks.submit(f"train-0-0-{k}-0", fit_group, sent[0], self._some(group), *sent[1:], alone, about=group)
+            self._tasks.submit(
+                f"train-0-0-{k}-0", fit_group, sent[0], self._some(group), *sent[1:], alone, batch_numbers=group
+            )
             for k, group in enumerate(groups)
         ]
-        stage.wait(futures, [(len(group), sum(self._plan[n].rows for n in group)) for group in groups])
-        parts = self._tasks.client.gather(futures)
+        stage.wait(futures, self._tasks.sizes_of(futures))
+        parts = self._tasks.gather(futures)
         for _, rows in parts:
             for n, count in rows.items():
                 if count != expected.get(n, 0):

@@ -22,7 +22,8 @@ from pipeline.engine.batch_source import (
 from pipeline.engine.cluster.session import Session
 from pipeline.engine.failure_diagnosis import diagnose_failures
 from pipeline.engine.stage import Stage, run_stage
-from pipeline.engine.task_runner import Client, Future, TaskRunner
+from pipeline.engine.task_handle import TaskHandle
+from pipeline.engine.task_runner import TaskRunner
 from pipeline.errors import DataError
 from pipeline.evaluation import drift
 from pipeline.evaluation.baselines import Constant, load_previous_model
@@ -91,7 +92,6 @@ class Job:
 
     def __init__(self, plan: Plan, session: Session, monitor: Monitor):
         self.plan, self.session, self.monitor = plan, session, monitor
-        self.client: Client = session.client
         self.segments = segments_of(plan.batches, plan.config.train)
         self.keep = should_keep_batches(plan, session)
         self.per_task = batches_per_task(self.segments, session.threads, self.keep, share_row_groups(plan.batches))
@@ -328,7 +328,7 @@ class Job:
             rising = self._begin_importance(evaluated.sample, evaluator.batch_encoder.encoder.columns, sent)
             findings = find(evaluated, evaluator, how.bootstrap, plan.config.train.seed, how.slice_rows)  # meanwhile
             stage.wait(rising)
-            rises = {name: rise for part in self.client.gather(rising) for name, rise in part.items()}
+            rises = {name: rise for part in self.tasks.gather(rising) for name, rise in part.items()}
         if evaluated.sample is not None:
             findings = replace(findings, importance=importance(evaluated.sample, rises, findings.metrics))
         return evaluated, findings
@@ -344,7 +344,7 @@ class Job:
             beside[folder] = load_previous_model(model, plan.features.columns, plan.reference, target, metrics, folder)
         return beside
 
-    def _begin_importance(self, sample: Sample | None, columns: Columns, evaluator: Future) -> list[Future]:
+    def _begin_importance(self, sample: Sample | None, columns: Columns, evaluator: TaskHandle) -> list[TaskHandle]:
         """How much each column matters, worked out for some at a time."""
         if sample is None:
             return []
@@ -359,7 +359,7 @@ class Job:
         return {batch.number for batch in self.plan.batches if batch.test is not without}
 
     def _evaluate(
-        self, source: BatchSource | FoldSource, evaluator: Future, numbers: set[int], stage: Stage
+        self, source: BatchSource | FoldSource, evaluator: TaskHandle, numbers: set[int], stage: Stage
     ) -> EvaluationState:
         work, parts = (evaluate_batch, merge_evaluations), restrict_to(self.segments, numbers)
         merged: EvaluationState = self.tasks.map_reduce_batches(

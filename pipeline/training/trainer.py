@@ -8,7 +8,8 @@ from pipeline import config as cfg
 from pipeline.encoding.batch_encoder import BatchEncoder
 from pipeline.engine.batch_schedule import batch_order, chunks, interleave, lanes_of, restrict_to, segments_of
 from pipeline.engine.stage import Stage
-from pipeline.engine.task_runner import Future, FuturesFor, TaskRunner
+from pipeline.engine.task_handle import FuturesFor, TaskHandle
+from pipeline.engine.task_runner import TaskRunner
 from pipeline.errors import DataError
 from pipeline.evaluation.evaluator import Evaluator, States, evaluate_batch, merge_states
 from pipeline.io.batching import Batch
@@ -149,7 +150,7 @@ class Trainer:
             after(done)
         return done
 
-    def _read(self, part: list[int]) -> list[list[list[Future]]]:
+    def _read(self, part: list[int]) -> list[list[list[TaskHandle]]]:
         """For each lane of a round what holds the batches of its segments."""
         lanes = lanes_of(part, self._config.lanes)
         # In turn, so that every lane can begin.
@@ -170,7 +171,7 @@ class Trainer:
         return done.still >= config.n_iter_no_change
 
     def _round(
-        self, base: Lane, numbers: list[int], ready: list[list[list[Future]]], name: str, stage: Stage
+        self, base: Lane, numbers: list[int], ready: list[list[list[TaskHandle]]], name: str, stage: Stage
     ) -> tuple[Lane, list[Loss]]:
         """All lanes over their batches of the round, and what they merge to; the losses in order of the batches.
 
@@ -178,25 +179,32 @@ class Trainer:
         most, and none before it.
         """
         start = self._tasks.broadcast(base)
-        lanes, trained, parts = [], [], []
+        lanes, trained = [], []
         for k, segments in enumerate(lanes_of(numbers, self._config.lanes)):
             lane = start
             for s, part in enumerate(segments):
                 batches = ready[k].pop(0)  # held by the task alone, so that it frees them when it is done
                 lane = self._tasks.submit(
-                    f"train-{name}-{k}-{s}", train_batches, lane, batches, self._coding, self._target, about=part
+                    f"train-{name}-{k}-{s}",
+                    train_batches,
+                    lane,
+                    batches,
+                    self._coding,
+                    self._target,
+                    batch_numbers=part,
                 )
                 del batches
                 trained.append(lane)
-                parts.append(part)
             lanes.append(lane)
         losses = self._tasks.map_plain(f"losses-{name}", losses_of, trained)
         merged = self._merge(start, lanes, name) if self._config.lanes > 1 else lanes[0]
-        stage.wait(trained, [(len(part), sum(self._plan[n].rows for n in part)) for part in parts])
+        stage.wait(trained, self._tasks.sizes_of(trained))
         stage.wait([merged])
-        after, found = self._tasks.client.gather([merged, losses])
+        after, found = self._tasks.gather([merged, losses])
         by_number = {
-            n: loss for part, some in zip(parts, found, strict=True) for n, loss in zip(part, some, strict=True)
+            n: loss
+            for task, some in zip(trained, found, strict=True)
+            for n, loss in zip(task.batch_numbers, some, strict=True)
         }
         for n, (rows, _) in by_number.items():
             if rows != self._expected.get(n, 0):
@@ -206,7 +214,7 @@ class Trainer:
                 )
         return replace(after, losses=()), [by_number[n] for n in numbers]
 
-    def _merge(self, base: Future, lanes: list[Future], name: str) -> Future:
+    def _merge(self, base: TaskHandle, lanes: list[TaskHandle], name: str) -> TaskHandle:
         shares = self._tasks.map_plain(f"merge-share-{name}", delta_of, lanes, base)
         share = self._tasks.reduce(shares, merge_deltas, f"lanes-{name}")
         return self._tasks.submit(f"merge-hand_over-{name}", merged_lane, base, share, lanes)

@@ -26,6 +26,7 @@ from pipeline.engine.batch_schedule import (
 )
 from pipeline.engine.batch_source import BatchSource
 from pipeline.engine.cluster.session import connect
+from pipeline.engine.task_handle import futures_in
 from pipeline.io.batching import Batch, RowGroupRange
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.plan import make_plan
@@ -137,12 +138,12 @@ def test_a_segment_is_read_by_one_task_and_its_batches_can_still_be_had_one_by_o
         source = BatchSource(client, read, pd.DataFrame({"x": []}), [lone(n) for n in range(5)], keep, per_read=3)
 
         def held(*parts):
-            return client.gather(source.futures_for(parts))
+            return client.gather(futures_in(source.futures_for(parts)))
 
         assert held([3, 0, 4], [1]) == [[("batch 3", "batch 0", "batch 4")], ["batch 1"]]
         some = ["batch 0", "batch 4"]
         assert held([0, 4], [2], [1]) == [some if keep else [tuple(some)], ["batch 2"], ["batch 1"]]
-        assert client.gather(source.batches([4, 3, 2, 1, 0])) == [f"batch {n}" for n in (4, 3, 2, 1, 0)]
+        assert client.gather(futures_in(source.batches([4, 3, 2, 1, 0]))) == [f"batch {n}" for n in (4, 3, 2, 1, 0)]
         assert held([3, 0, 4]) == [[("batch 3", "batch 0", "batch 4")]]
         reads = Counter(record["key"] for record in client.get_task_stream() if isinstance(record["key"], tuple))
         assert len(reads) == 3 if keep else len(reads) > 3, "what is kept is read once"

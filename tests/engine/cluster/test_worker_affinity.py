@@ -12,6 +12,7 @@ from pipeline import config as cfg
 from pipeline.engine.batch_source import BatchSource
 from pipeline.engine.cluster.session import connect
 from pipeline.engine.cluster.worker_affinity import affinity_annotations
+from pipeline.engine.task_handle import futures_in
 from pipeline.io.batching import Batch, RowGroupRange
 
 
@@ -23,7 +24,7 @@ def test_what_one_task_trains_on_is_read_by_one_worker(session):
     batches = [Batch(n, (RowGroupRange(f"{n}", (0,)),), 1, span=n) for n in range(24)]
     together = [list(range(start, 24, 2)) for start in (0, 1)]
     source = BatchSource(session.client, numbers, pd.DataFrame({"x": []}), batches, True, together)
-    futures = source.batches(list(range(24)))
+    futures = futures_in(source.batches(list(range(24))))
     wait(futures)
     assert session.client.gather(futures) == [[n] for n in range(24)]
     who = session.client.who_has(futures)
