@@ -13,9 +13,8 @@ from sklearn.pipeline import Pipeline
 
 from pipeline import config as cfg
 from pipeline.commands.settings import allow_local_imports, cluster_overrides
-from pipeline.engine.batch_source import suspect_of
 from pipeline.engine.cluster.session import Session, open_session
-from pipeline.engine.failure_diagnosis import diagnose_failures
+from pipeline.engine.failure_diagnosis import TaskRecord, diagnose_failures
 from pipeline.engine.stage import run_stage
 from pipeline.engine.task_handle import TaskHandle
 from pipeline.engine.task_runner import Begun, TaskRunner
@@ -115,11 +114,11 @@ class Scorer:
         run = monitor.events.run
         self._tasks = TaskRunner(session.client, config.aggregate.fan_in, config.cluster.retries, run, rows)
         self._plan, self._session, self._monitor = plan, session, monitor
-        self._reads: dict[str, list[int]] = {}
+        self._record = TaskRecord()
 
     def suspect(self) -> list[int]:
         """The batches of the task that workers most likely died of."""
-        return suspect_of(self._session.client, self._reads)
+        return self._record.suspect(self._session.client)
 
     def score(self, earlier: ScoringState) -> ScoringState:
         """What became of all batches, those of ``earlier`` included.
@@ -154,9 +153,9 @@ class Scorer:
 
     def _submit(self, span: list[Batch], numbers: Sequence[int], scoring: TaskHandle) -> TaskHandle:
         name = f"predict-{numbers[0]}"
-        future = self._tasks.submit(name, score_span, span, numbers, scoring, batch_numbers=numbers)
-        self._reads[str(future.key)] = list(numbers)
-        return future
+        handle = self._tasks.submit(name, score_span, span, numbers, scoring, batch_numbers=numbers)
+        self._record.add({handle.key: numbers})
+        return handle
 
 
 @contextlib.contextmanager

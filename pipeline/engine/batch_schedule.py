@@ -20,14 +20,14 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 # Batches of a segment, at most: enough to hide a hop between workers, few enough to fit beside each other.
-SEGMENT = 8
+SEGMENT_SIZE = 8
 # Batches whose tasks a scheduler has at a time: it likes a few thousand, not a million.
-WINDOW = 1_000
+WINDOW_SIZE = 1_000
 # With so many tasks of a stage for each thread, none waits long for the last of another; more of them cost the
 # scheduler more than they save the workers.
-PLENTY = 2
+PARTS_PER_THREAD = 2
 # Neighbours that keep together in the order of an epoch, at most.
-BLOCK = 8
+BLOCK_SIZE = 8
 
 BatchOrBatches = PackedBatch | tuple[PackedBatch, ...]
 
@@ -36,10 +36,10 @@ def batch_order(batches: list[int], epoch: int, seed: int) -> list[int]:
     """The order of an epoch: a permutation that the seed and the epoch alone decide.
 
     Files sorted by time or label would otherwise leave the model with the taste of the last ones. Many batches
-    are permuted in blocks of neighbours, up to `BLOCK`: neighbours may be cut from one row group, which is
+    are permuted in blocks of neighbours, up to `BLOCK_SIZE`: neighbours may be cut from one row group, which is
     decoded once for all that are wanted at a time.
     """
-    size = min(max(len(batches) // 64, 1), BLOCK)
+    size = min(max(len(batches) // 64, 1), BLOCK_SIZE)
     blocks = [batches[i : i + size] for i in range(0, len(batches), size)]
     return [n for i in np.random.default_rng([seed, epoch]).permutation(len(blocks)) for n in blocks[i]]
 
@@ -47,7 +47,7 @@ def batch_order(batches: list[int], epoch: int, seed: int) -> list[int]:
 def lanes_of(numbers: Sequence[int], lanes: int) -> list[list[list[int]]]:
     """For each lane of a round the segments that it trains on, in order."""
     count = min(lanes, len(numbers))
-    return [list(chunks(numbers[k::count], SEGMENT)) for k in range(count)]
+    return [list(chunks(numbers[k::count], SEGMENT_SIZE)) for k in range(count)]
 
 
 def interleave(lanes: Sequence[Sequence[T]]) -> list[T]:
@@ -71,8 +71,8 @@ def in_segments(
 ) -> list[list[int]]:
     """As `segments_of`, of batches that are trained on and of those that are not."""
     if not fits_scheduler(len(trained) + len(tested)):
-        return [*chunks(trained, SEGMENT), *chunks(tested, SEGMENT)]
-    return [*training_segments(trained, lanes, round_batches, seed), *chunks(tested, SEGMENT)]
+        return [*chunks(trained, SEGMENT_SIZE), *chunks(tested, SEGMENT_SIZE)]
+    return [*training_segments(trained, lanes, round_batches, seed), *chunks(tested, SEGMENT_SIZE)]
 
 
 def colocated_batches(batches: Sequence[Batch], config: cfg.TrainConfig, threads: int) -> list[list[int]]:
@@ -104,7 +104,7 @@ def training_segments(numbers: list[int], lanes: int, round_batches: int, seed: 
 
 def fits_scheduler(batches: int) -> bool:
     """Whether a scheduler has the tasks of all of them at a time."""
-    return batches <= WINDOW
+    return batches <= WINDOW_SIZE
 
 
 def share_row_groups(batches: Sequence[Batch]) -> bool:
@@ -119,11 +119,11 @@ def restrict_to(segments: Sequence[Sequence[int]], numbers: set[int]) -> list[li
 
 
 def windows_of(parts: Sequence[Sequence[int]]) -> Iterator[list[Sequence[int]]]:
-    """Parts that follow each other, of `WINDOW` batches at most or one part."""
+    """Parts that follow each other, of `WINDOW_SIZE` batches at most or one part."""
     window: list[Sequence[int]] = []
     count = 0
     for part in parts:
-        if window and count + len(part) > WINDOW:
+        if window and count + len(part) > WINDOW_SIZE:
             yield window
             window, count = [], 0
         window.append(part)
@@ -138,9 +138,9 @@ def split_segments(segments: Sequence[Sequence[int]], size: int) -> list[list[in
 
 
 def part_size(segments: Sequence[Sequence[int]], threads: int) -> int:
-    """The batches of a part of segments: as many as leave every thread `PLENTY` of parts."""
-    size = SEGMENT
-    while size > 1 and sum(-(-len(segment) // size) for segment in segments) < PLENTY * threads:
+    """The batches of a part of segments: as many as leave every thread `PARTS_PER_THREAD` of parts."""
+    size = SEGMENT_SIZE
+    while size > 1 and sum(-(-len(segment) // size) for segment in segments) < PARTS_PER_THREAD * threads:
         size //= 2
     return size
 

@@ -17,9 +17,10 @@ from msgspec import structs
 
 from pipeline import config as cfg
 from pipeline.engine.batch_schedule import batches_per_task, segments_of, share_row_groups
-from pipeline.engine.batch_source import open_source, should_keep_batches
+from pipeline.engine.batch_source import open_source
 from pipeline.engine.cluster.session import Session
 from pipeline.engine.failure_diagnosis import diagnose_failures
+from pipeline.engine.memory_policy import should_keep_batches
 from pipeline.engine.stage import Stage, run_stage
 from pipeline.engine.task_runner import TaskRunner
 from pipeline.errors import ClusterError, ConfigError, DataError, StorageError

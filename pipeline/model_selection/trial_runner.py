@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline import config as cfg
 from pipeline.encoding.batch_encoder import BatchEncoder
-from pipeline.engine.batch_schedule import SEGMENT, batch_order, chunks
+from pipeline.engine.batch_schedule import SEGMENT_SIZE, batch_order, chunks
 from pipeline.engine.stage import Stage
 from pipeline.engine.task_handle import TaskHandle
 from pipeline.engine.task_runner import TaskRunner
@@ -222,7 +222,7 @@ class TrialRunner:
             name = f"trial-{one.trials[0].number}"
             for k in range(count):
                 lanes = one.lanes
-                for some in chunks(numbers[k::count], SEGMENT * one.step):
+                for some in chunks(numbers[k::count], SEGMENT_SIZE * one.step):
                     rows = sum(pool.rows(n, one.step) for n in some)
                     for trial in one.trials:
                         trial.rows += rows

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.engine import batch_schedule as segmenting
-from pipeline.engine.batch_schedule import SEGMENT, batch_order, batches_per_task, in_segments
+from pipeline.engine.batch_schedule import SEGMENT_SIZE, batch_order, batches_per_task, in_segments
 from pipeline.scaling_study import graph_builder
 from pipeline.scaling_study.task_kinds import CLIENT, PICK
 
@@ -132,7 +132,7 @@ def build(shape: Shape) -> Graph:
             shape.keep,
             per_task,
             per_task if shape.rows <= shape.joined_rows else 1,
-            segmenting.WINDOW,
-            SEGMENT,
+            segmenting.WINDOW_SIZE,
+            SEGMENT_SIZE,
         )
     )

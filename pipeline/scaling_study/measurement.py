@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from msgspec import structs
 
 from pipeline.engine.batch_schedule import share_row_groups
-from pipeline.engine.batch_source import max_rows_read_together, should_read_batches_together
 from pipeline.engine.cluster.probe import cpu_seconds, forget_modules, wait_until_idle
 from pipeline.engine.cluster.session import Session
+from pipeline.engine.memory_policy import max_rows_read_together, should_read_batches_together
 from pipeline.errors import ConfigError
 from pipeline.evaluation.permutation_importance import features_of
 from pipeline.io.batching import Batch, group_by_row_group

@@ -11,16 +11,10 @@ from sklearn.pipeline import Pipeline
 from pipeline.encoding.batch_encoder import BatchEncoder, make_encoder
 from pipeline.encoding.encoder import Encoder
 from pipeline.engine.batch_schedule import batches_per_task, chunks, restrict_to, segments_of, share_row_groups
-from pipeline.engine.batch_source import (
-    BatchSource,
-    FoldSource,
-    fits_one_worker,
-    open_source,
-    should_keep_batches,
-    should_read_batches_together,
-)
+from pipeline.engine.batch_source import BatchSource, FoldSource, open_source
 from pipeline.engine.cluster.session import Session
 from pipeline.engine.failure_diagnosis import diagnose_failures
+from pipeline.engine.memory_policy import fits_one_worker, should_keep_batches, should_read_batches_together
 from pipeline.engine.stage import Stage, run_stage
 from pipeline.engine.task_handle import TaskHandle
 from pipeline.engine.task_runner import TaskRunner

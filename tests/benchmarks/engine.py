@@ -17,16 +17,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import psutil
 from distributed import Client
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from pipeline import config as cfg
-from pipeline.engine.batch_schedule import SEGMENT, colocated_batches, flatten_batches, segments_of
-from pipeline.engine.batch_source import BatchSource
+from pipeline.engine.batch_schedule import SEGMENT_SIZE, colocated_batches, flatten_batches, segments_of
+from pipeline.engine.batch_source import BatchSource, FileReader, ReadOptions
+from pipeline.engine.cluster.worker_affinity import WorkerPreference
+from pipeline.engine.read_plan import ReadGroups
 from pipeline.engine.stage import run_stage
 from pipeline.engine.task_runner import TaskRunner
 from pipeline.monitoring.progress import Monitor
@@ -89,12 +89,18 @@ def measure(client: Client, scheduler: psutil.Process, number: int, keep: bool, 
     look.calls = 0  # type: ignore[attr-defined]
     monitor.on_task_done = look
     batches = [Empty(n) for n in range(number)]
-    per_task = 1 if alone else SEGMENT
+    per_task = 1 if alone else SEGMENT_SIZE
     tasks = TaskRunner(client, FAN_IN, 2, "engine", [1] * number, per_task)
     begin = time.perf_counter()
     segments = segments_of(batches, cfg.TrainConfig(lanes=4))
     together = colocated_batches(batches, cfg.TrainConfig(lanes=4), 2) if alone else []
-    source = BatchSource(client, read, pd.DataFrame({"x": np.zeros(0)}), batches, keep, together, 2, "engine", per_task)
+    source = BatchSource(
+        client,
+        FileReader(batches, read),
+        ReadGroups.of(batches, per_task),
+        WorkerPreference(client, together),
+        ReadOptions(keep, 2, "engine"),
+    )
     seconds = {"graph": time.perf_counter() - begin}
     for stage_name in ("statistics", "train", "evaluate"):
         begin = time.perf_counter()

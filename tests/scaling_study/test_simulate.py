@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import config as cfg
-from pipeline.engine.batch_schedule import WINDOW
+from pipeline.engine.batch_schedule import WINDOW_SIZE
 from pipeline.engine.cluster.probe import Probe
 from pipeline.monitoring.progress import Monitor
 from pipeline.monitoring.task_timing import kind_of
@@ -68,11 +68,11 @@ def observed(session, config, monitor=None):
 @pytest.mark.parametrize(
     ("changes", "window", "most"),
     [
-        ({"train": {"lanes": 3, "round_batches": 4, "epochs": 2}, "aggregate": {"fan_in": 2}}, WINDOW, 2),
-        ({"train": {"lanes": 1, "round_batches": 20}, "data": {"keep": "reread"}}, WINDOW, 4),
+        ({"train": {"lanes": 3, "round_batches": 4, "epochs": 2}, "aggregate": {"fan_in": 2}}, WINDOW_SIZE, 2),
+        ({"train": {"lanes": 1, "round_batches": 20}, "data": {"keep": "reread"}}, WINDOW_SIZE, 4),
         (
             {"train": {"lanes": 8, "round_batches": 5}, "split": {"by": "batch"}, "evaluate": {"importance_rows": 0}},
-            WINDOW,
+            WINDOW_SIZE,
             3,
         ),
         ({"train": {"lanes": 2, "round_batches": 8}, "aggregate": {"fan_in": 3}}, 4, 1),
@@ -81,7 +81,7 @@ def observed(session, config, monitor=None):
         ({"train": {"lanes": 2}, "data": {"batch_rows": "file"}}, 65, 1),
         ({"train": {"lanes": 2, "round_batches": 3}, "split": {"by": "batch"}, "aggregate": {"fan_in": 3}}, 6, 1),
         ({"train": {"lanes": 2, "round_batches": 3}, "split": {"by": "batch"}, "aggregate": {"fan_in": 3}}, 13, 3),
-        ({"train": {"lanes": 2}, "data": {"batch_rows": 50}}, WINDOW, 1),
+        ({"train": {"lanes": 2}, "data": {"batch_rows": 50}}, WINDOW_SIZE, 1),
         ({"train": {"lanes": 2}, "data": {"batch_rows": 10, "keep": "reread"}}, 50, 1),
         ({"train": {"lanes": 2}, "data": {"batch_rows": "file"}}, 130, 4),
         ({"train": {"lanes": 2}, "data": {"batch_rows": "file", "keep": "reread"}, "split": {"by": "batch"}}, 130, 4),
@@ -89,9 +89,9 @@ def observed(session, config, monitor=None):
     ],
 )
 def test_the_graph_has_the_tasks_and_the_edges_of_a_real_run(session, tmp_path, monkeypatch, changes, window, most):
-    monkeypatch.setattr("pipeline.engine.batch_schedule.WINDOW", window)
+    monkeypatch.setattr("pipeline.engine.batch_schedule.WINDOW_SIZE", window)
     if window == 130:
-        monkeypatch.setattr("pipeline.engine.batch_schedule.PLENTY", 12)
+        monkeypatch.setattr("pipeline.engine.batch_schedule.PARTS_PER_THREAD", 12)
     folder = write(table(1_300), tmp_path / "data", 130 if window in (65, 130) else 13)
     base = {"data": {"path": str(folder), "label": "y", "batch_rows": 100}, "evaluate": {"bootstrap": 50}}
     config = cfg.parse({**base, **{name: {**base.get(name, {}), **values} for name, values in changes.items()}})
