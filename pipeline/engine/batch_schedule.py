@@ -7,16 +7,14 @@ shape.
 """
 
 import heapq
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 
 from pipeline import config as cfg
 from pipeline.io.batching import Batch, group_by_row_group
-from pipeline.preparation.packing import PackedBatch
 
-S = TypeVar("S")
 T = TypeVar("T")
 
 # Batches of a segment, at most: enough to hide a hop between workers, few enough to fit beside each other.
@@ -28,8 +26,6 @@ WINDOW_SIZE = 1_000
 PARTS_PER_THREAD = 2
 # Neighbours that keep together in the order of an epoch, at most.
 BLOCK_SIZE = 8
-
-BatchOrBatches = PackedBatch | tuple[PackedBatch, ...]
 
 
 def batch_order(batches: list[int], epoch: int, seed: int) -> list[int]:
@@ -63,23 +59,20 @@ def segments_of(batches: Sequence[Batch], config: cfg.TrainConfig) -> list[list[
     """
     trained = [batch.number for batch in batches if batch.test is not True]
     tested = [batch.number for batch in batches if batch.test is True]
-    return in_segments(trained, tested, config.lanes, config.round_batches, config.seed)
+    return split_into_segments(trained, tested, config)
 
 
-def in_segments(
-    trained: list[int], tested: Sequence[int], lanes: int, round_batches: int, seed: int
-) -> list[list[int]]:
-    """As `segments_of`, of batches that are trained on and of those that are not."""
+def split_into_segments(trained: list[int], tested: Sequence[int], config: cfg.TrainConfig) -> list[list[int]]:
+    """As `segments_of`, of batches that are trained on and of those that are not, by number."""
     if not fits_scheduler(len(trained) + len(tested)):
         return [*chunks(trained, SEGMENT_SIZE), *chunks(tested, SEGMENT_SIZE)]
-    return [*training_segments(trained, lanes, round_batches, seed), *chunks(tested, SEGMENT_SIZE)]
+    return [*training_segments(trained, config), *chunks(tested, SEGMENT_SIZE)]
 
 
 def colocated_batches(batches: Sequence[Batch], config: cfg.TrainConfig, threads: int) -> list[list[int]]:
     """The batches that one worker should have, in the order of training: a segment, or what of it is a task's."""
     trained = [batch.number for batch in batches if batch.test is not True]
-    together = training_segments(trained, config.lanes, config.round_batches, config.seed)
-    return split_segments(together, part_size(segments_of(batches, config), threads))
+    return split_segments(training_segments(trained, config), part_size(segments_of(batches, config), threads))
 
 
 def assign_workers(parts: Sequence[Sequence[int]], workers: int) -> dict[int, int]:
@@ -96,10 +89,10 @@ def assign_workers(parts: Sequence[Sequence[int]], workers: int) -> dict[int, in
     return places
 
 
-def training_segments(numbers: list[int], lanes: int, round_batches: int, seed: int) -> list[list[int]]:
+def training_segments(numbers: list[int], config: cfg.TrainConfig) -> list[list[int]]:
     """The batches that a task trains on in the first epoch, for each of its tasks."""
-    rounds = chunks(batch_order(numbers, 0, seed), round_batches)
-    return [segment for part in rounds for segment in interleave(lanes_of(part, lanes))]
+    rounds = chunks(batch_order(numbers, 0, config.seed), config.round_batches)
+    return [segment for part in rounds for segment in interleave(lanes_of(part, config.lanes))]
 
 
 def fits_scheduler(batches: int) -> bool:
@@ -159,29 +152,6 @@ def batches_per_task(segments: Sequence[Sequence[int]], threads: int, keep: bool
     """
     lie_together = not cut and (not keep or fits_scheduler(sum(map(len, segments))))
     return part_size(segments, threads) if lie_together else 1
-
-
-def flatten_batches(parts: Sequence[BatchOrBatches]) -> list[PackedBatch]:
-    """The packed batches of some parts, in order: each is one, or several that were read together."""
-    return [batch for part in parts for batch in (part if isinstance(part, tuple) else (part,))]
-
-
-def state_of(
-    parts: Sequence[BatchOrBatches],
-    work: Callable[..., S],
-    merge: Callable[[list[S]], S] | None,
-    arguments: Sequence[Any],
-) -> S | list[S]:
-    """What ``work`` makes of the batches of a segment, merged; without ``merge``, of a part of one, for each batch."""
-    states = [work(batch, *arguments) for batch in flatten_batches(parts)]
-    if merge is None:
-        return states
-    return merge(states) if len(states) > 1 else states[0]
-
-
-def merge_parts(parts: Sequence[list[S]], merge: Callable[[list[S]], S]) -> S:
-    """The state of a segment of which several tasks had a part each: all are merged at a time."""
-    return merge([state for states in parts for state in states])
 
 
 def chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:

@@ -9,11 +9,11 @@ import dask
 from distributed import Client
 from distributed.protocol.pickle import dumps, loads
 
-from pipeline.engine.batch_schedule import chunks, merge_parts, state_of, windows_of
+from pipeline.engine.batch_schedule import windows_of
 from pipeline.engine.cluster.local_threads import ThreadPoolClient
 from pipeline.engine.stage import Stage
+from pipeline.engine.task_graph import Aggregation, submit_segments, submit_tree
 from pipeline.engine.task_handle import FuturesFor, TaskHandle, futures_in
-from pipeline.engine.tree_reduction import tree
 
 # Tasks on the critical path, and tasks that free memory, run before batches are read for later.
 PRIORITY = 10
@@ -45,7 +45,7 @@ class TaskRunner:
         rows: Sequence[int] = (),
         per_task: int = 1,
     ):
-        self._client, self._fan_in, self._retries, self._key = client, fan_in, retries, uuid.uuid4().hex[:8]
+        self._client, self.fan_in, self._retries, self._key = client, fan_in, retries, uuid.uuid4().hex[:8]
         self._run, self._rows, self._per_task = run, rows, per_task
         self._count = itertools.count()
 
@@ -63,7 +63,7 @@ class TaskRunner:
         self, name: str, function: Callable[..., Any], *arguments: Any, batch_numbers: Sequence[int] = ()
     ) -> TaskHandle:
         """Submit one task; the dashboard shows the part of ``name`` before the first ``-``."""
-        return self._submit([name], function, [[argument] for argument in arguments], [batch_numbers])[0]
+        return self.submit_all([name], function, [[argument] for argument in arguments], [batch_numbers])[0]
 
     def map(
         self,
@@ -81,28 +81,30 @@ class TaskRunner:
             The batches of each task.
         """
         names = [f"{name}-{numbers[0]}" for numbers in batch_numbers]
-        return self._submit(names, function, _with_shared(items, shared), batch_numbers)
+        return self.submit_all(names, function, _with_shared(items, shared), batch_numbers)
 
     def map_plain(
         self, name: str, function: Callable[..., Any], items: Sequence[Any], *shared: Any
     ) -> list[TaskHandle]:
         """Submit a task for each item, as `map`, where items are no batches."""
         names = [f"{name}-{i}" for i in range(len(items))]
-        return self._submit(names, function, _with_shared(items, shared), [()] * len(items))
+        return self.submit_all(names, function, _with_shared(items, shared))
 
-    def _submit(
+    def submit_all(
         self,
         names: Sequence[str],
         function: Callable[..., Any],
         arguments: Sequence[Sequence[Any]],
-        batch_numbers: Sequence[Sequence[int]],
+        batch_numbers: Sequence[Sequence[int]] | None = None,
     ) -> list[TaskHandle]:
-        """Submit tasks in one graph: one by one they would cost the client and the scheduler several times as much.
+        """Submit tasks in one graph, as `task_graph.Submit` says.
 
-        No key is used twice. A key that was released and comes back, before the scheduler has forgotten it, never ends.
+        One by one they would cost the client and the scheduler several times as much. No key is used twice: a key that
+        was released, and comes back before the scheduler has forgotten it, is waited for in vain.
         """
         if not names:
             return []
+        batch_numbers = [()] * len(names) if batch_numbers is None else batch_numbers
         annotations: dict[str, dict[str, Any]] = {}
         for name, numbers in zip(names, batch_numbers, strict=True):
             head, _, tail = name.partition("-")
@@ -136,11 +138,7 @@ class TaskRunner:
 
     def reduce(self, parts: Sequence[TaskHandle], merge: Callable[[list[Any]], Any], name: str) -> TaskHandle:
         """Merge in a tree of fixed shape on the workers, each group as soon as its parts are there."""
-
-        def call(groups: list[list[TaskHandle]], level: int) -> list[TaskHandle]:
-            return self.map_plain(f"merge-{name}-{level}", merge, groups)
-
-        return tree(parts, self._fan_in, call) if len(parts) > 1 else call([list(parts)], 0)[0]
+        return submit_tree(self.submit_all, parts, merge, name, self.fan_in)
 
     def map_reduce(
         self,
@@ -174,50 +172,25 @@ class TaskRunner:
     def map_reduce_batches(
         self,
         stage: Stage,
-        name: str,
+        aggregation: Aggregation,
         segments: Sequence[Sequence[int]],
         futures_for: FuturesFor,
-        work: Callable[..., Any],
-        merge: Callable[[list[Any]], Any],
-        *args: Any,
         counted: bool = True,
     ) -> Any:
-        """`map_reduce` of what ``work`` makes of every batch of some segments.
+        """The merged states of every batch of some segments.
 
         Parameters
         ----------
         futures_for
             Gives the tasks whose results are the batches of some parts.
-        args
-            Arguments of ``work`` after the batch.
+        counted
+            Whether the batches and rows count as progress.
         """
 
         def begin(window: list[Sequence[int]]) -> Begun:
-            return self._states(name, window, futures_for, work, merge, *args)
+            return submit_segments(self.submit_all, aggregation, window, futures_for, self._per_task)
 
-        return self.map_reduce(stage, segments, begin, merge, name, counted)
-
-    def _states(
-        self,
-        name: str,
-        segments: Sequence[Sequence[int]],
-        futures_for: FuturesFor,
-        work: Callable[..., Any],
-        merge: Callable[[list[Any]], Any],
-        *args: Any,
-    ) -> Begun:
-        """Start what makes the state of each segment: what ``work`` makes of its batches, merged in their order."""
-        shared = [list(chunks(segment, self._per_task)) for segment in segments]
-        parts = [part for some in shared for part in some]
-        merges = [merge if len(some) == 1 else None for some in shared for _ in some]
-        arguments: list[Sequence[Any]] = [futures_for(parts), [work] * len(parts), merges, [list(args)] * len(parts)]
-        tasks = self._submit([f"{name}-{part[0]}" for part in parts], state_of, arguments, parts)
-        each = iter(tasks)
-        groups = [[next(each) for _ in some] for some in shared]
-        merged = iter(
-            self.map_plain(f"merge-{name}", merge_parts, [group for group in groups if len(group) > 1], merge)
-        )
-        return tasks, [next(merged) if len(group) > 1 else group[0] for group in groups]
+        return self.map_reduce(stage, segments, begin, aggregation.merge, aggregation.name, counted)
 
 
 def _with_shared(items: Sequence[Any], shared: Sequence[Any]) -> list[Sequence[Any]]:

@@ -20,7 +20,7 @@ from pipeline.model_selection.shared_data import training_of
 from pipeline.models.target import TargetSpec
 from pipeline.preparation.packing import PackedBatch
 from pipeline.preparation.split import TRAIN, VALIDATION
-from pipeline.training.group_trainer import fit_group, trained
+from pipeline.training.group_trainer import combine_groups, fit_group
 from pipeline.training.lane import Lane, copied, delta_of, fitted, merge_deltas, merged_lane, train_rows
 
 
@@ -86,14 +86,14 @@ def merged_all(bases: Lanes, shares: list[Any], lanes: Sequence[Lanes]) -> Lanes
 
 
 def train_whole(estimator: Any, batches: Sequence[PackedBatch], coded: EncoderAndTarget, step: int) -> Any:
-    """The model of a group of batches, as `whole.fit_group` gives it."""
+    """The model of a group of batches, as `group_trainer.fit_group` gives it."""
     some = [training_of(batch, step) for batch in batches] if step > 1 else batches
     return or_failed(fit_group, estimator, some, coded.batch_encoder, coded.target)
 
 
 def join_whole(estimator: Any, parts: list[Any], coded: EncoderAndTarget) -> Lanes:
     """The lane of what the groups' models of a trial are together."""
-    return [or_failed(trained, estimator, parts, coded.target)]
+    return [or_failed(combine_groups, estimator, parts, coded.target)]
 
 
 def score_all(

@@ -17,6 +17,7 @@ from pipeline.encoding.encoder import Encoder
 from pipeline.engine.batch_schedule import batch_order, chunks, restrict_to, segments_of
 from pipeline.engine.batch_source import BatchSource
 from pipeline.engine.stage import Stage
+from pipeline.engine.task_graph import Aggregation
 from pipeline.engine.task_handle import TaskHandle
 from pipeline.engine.task_runner import TaskRunner
 from pipeline.errors import DataError
@@ -96,8 +97,10 @@ class Pool:
         for i, (key, some) in enumerate(wanted.items()):
             features = replace(self._recipe.features, columns=some)
             recipe = self._tasks.broadcast(replace(self._recipe, features=features))
-            work = self._segments, self._source.futures_for, summarise_batch, merge_summaries, recipe
-            self._summaries[key] = self._tasks.map_reduce_batches(stage, f"statistics-{i}", *work, counted=False)
+            aggregation = Aggregation(f"statistics-{i}", summarise_batch, merge_summaries, [recipe])
+            self._summaries[key] = self._tasks.map_reduce_batches(
+                stage, aggregation, self._segments, self._source.futures_for, counted=False
+            )
         if not self._rows:
             first = next(iter(self._summaries.values()))
             if not first.rows["validation"]:

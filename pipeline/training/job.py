@@ -16,6 +16,7 @@ from pipeline.engine.cluster.session import Session
 from pipeline.engine.failure_diagnosis import diagnose_failures
 from pipeline.engine.memory_policy import fits_one_worker, should_keep_batches, should_read_batches_together
 from pipeline.engine.stage import Stage, run_stage
+from pipeline.engine.task_graph import Aggregation
 from pipeline.engine.task_handle import TaskHandle
 from pipeline.engine.task_runner import TaskRunner
 from pipeline.errors import DataError
@@ -47,10 +48,10 @@ from pipeline.statistics.ledger import Ledger
 from pipeline.statistics.summary import Summary, merge_summaries, summarise_batch
 from pipeline.training.checkpoint import State
 from pipeline.training.fitted_state import FittedState, slicing_of
-from pipeline.training.group_trainer import GroupTrainer
+from pipeline.training.group_trainer import BatchReader, GroupTrainer
 from pipeline.training.lane import Lane, fitted, new_lane
 from pipeline.training.target import target_from_profile, target_of
-from pipeline.training.trainer import Trainer, Training, TrainingEventEmitter
+from pipeline.training.trainer import Trainer, Training, TrainingData, TrainingEventEmitter
 from pipeline.training.warm_start import BaseRun, lineage, warm_start_lane, warm_start_state
 
 # Columns whose importance one task works out.
@@ -205,11 +206,9 @@ class Job:
         numbers = {batch.number for batch in self.plan.batches if batch.test is not True}
 
         with run_stage(self.monitor, "calibrate", len(numbers)) as stage:
-            work = curves_of_batch, merge_curves
+            calibrate = Aggregation("calibrate", curves_of_batch, merge_curves, arguments)
             parts = restrict_to(self.segments, numbers)
-            merged: Curves = self.tasks.map_reduce_batches(
-                stage, "calibrate", parts, source.futures_for, *work, *arguments
-            )
+            merged: Curves = self.tasks.map_reduce_batches(stage, calibrate, parts, source.futures_for)
         if not len(merged[0].rows):
             raise DataError(f"{self.plan.config.data.path}: no rows to calibrate on; raise train.validation_fraction.")
         return merged
@@ -263,10 +262,8 @@ class Job:
         recipe = self.tasks.broadcast(self.recipe)
 
         with run_stage(self.monitor, "statistics", len(self.plan.batches)) as stage:
-            work = summarise_batch, merge_summaries
-            merged = self.tasks.map_reduce_batches(
-                stage, "statistics", self.segments, source.futures_for, *work, recipe, side
-            )
+            summarise = Aggregation("statistics", summarise_batch, merge_summaries, (recipe, side))
+            merged = self.tasks.map_reduce_batches(stage, summarise, self.segments, source.futures_for)
         assert isinstance(merged, Summary)
         return merged
 
@@ -280,7 +277,8 @@ class Job:
         after: Callable[[], None],
     ) -> None:
         config, batches = self.plan.config.train, self.plan.batches
-        numbers = [b.number for b in batches if b.test is not True]
+        data = TrainingData(batches, expected)
+        numbers = data.numbers
         estimator = self._estimator()
         if needs_full_batches(estimator):
             apart = len(estimator.groups(numbers, config.lanes))
@@ -289,14 +287,18 @@ class Job:
                 self.monitor.say(f"training    {told}")
             fits = fits_one_worker(self.plan, self.session, apart)
             fold = source.number if isinstance(source, FoldSource) else None
-            whole = GroupTrainer(self.tasks, estimator, source.batches if fits else None, self.recipe, batches, fold)
+
+            def reader_of(group: list[int]) -> BatchReader:
+                return BatchReader(tuple(batches[n] for n in group), self.recipe, fold)
+
+            group_trainer = GroupTrainer(self.tasks, estimator, data, source.batches if fits else reader_of)
             with run_stage(self.monitor, "train", len(numbers)) as stage:
-                whole.run(training, numbers, batch_encoder, target, config.lanes, expected, stage)
+                group_trainer.run(training, config.lanes, batch_encoder, target, stage)
             after()
             return
-        trainer = Trainer(self.tasks, config, source.futures_for, batch_encoder, target, batches, expected)
+        trainer = Trainer(self.tasks, config, data, source.futures_for, batch_encoder, target)
         with run_stage(self.monitor, "train", len(numbers) * config.epochs) as stage:
-            trainer.run(training, numbers, stage, lambda training: after())
+            trainer.run(training, stage, lambda training: after())
 
     def _metrics(self) -> tuple[type[Metric], ...]:
         plan = self.plan
@@ -355,8 +357,7 @@ class Job:
     def _evaluate(
         self, source: BatchSource | FoldSource, evaluator: TaskHandle, numbers: set[int], stage: Stage
     ) -> EvaluationState:
-        work, parts = (evaluate_batch, merge_evaluations), restrict_to(self.segments, numbers)
-        merged: EvaluationState = self.tasks.map_reduce_batches(
-            stage, "evaluate", parts, source.futures_for, *work, evaluator
-        )
+        evaluate = Aggregation("evaluate", evaluate_batch, merge_evaluations, [evaluator])
+        parts = restrict_to(self.segments, numbers)
+        merged: EvaluationState = self.tasks.map_reduce_batches(stage, evaluate, parts, source.futures_for)
         return merged

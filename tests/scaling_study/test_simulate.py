@@ -18,6 +18,7 @@ from pipeline.scaling_study.costs import Observation, calibrate, timings
 from pipeline.scaling_study.critical_path import PARTS, path, short_form
 from pipeline.scaling_study.forecast import Forecast, best, enough, tenfold
 from pipeline.scaling_study.graph import Graph, Shape, build
+from pipeline.scaling_study.graph_recorder import GraphRecorder
 from pipeline.scaling_study.measurement import shape_of
 from pipeline.scaling_study.simulate import Costs, simulate
 from pipeline.scaling_study.task_kinds import CLIENT, KIND, KINDS, PICK, READ
@@ -147,6 +148,28 @@ def test_a_graph_goes_forward_and_accounts_for_every_row_in_each_stage(shape):
     assert graph.size[graph.kind == KIND["train"]].sum() == shape.total_rows * shape.epochs
     if shape.keep:
         assert graph.size[graph.kind == READ].sum() == shape.total_rows
+
+
+@pytest.mark.parametrize("window", [3, WINDOW_SIZE])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        Shape(61, 10, lanes=3, round_batches=7, epochs=2, fan_in=3, span=4, importance=2),
+        Shape(40, 10, lanes=2, round_batches=9, keep=False, train_only=30, test_only=10, joined_rows=10),
+        Shape(9, 10, round_batches=2, threads=9),
+    ],
+)
+def test_repeating_what_was_recorded_is_recording_it_again(monkeypatch, shape, window):
+    monkeypatch.setattr("pipeline.engine.batch_schedule.WINDOW_SIZE", window)
+    repeated, repeat = build(shape), GraphRecorder.repeat
+
+    def record_again(self, key, outside, record):
+        return repeat(self, (key, len(self._templates)), outside, record)
+
+    monkeypatch.setattr(GraphRecorder, "repeat", record_again)
+    recorded = build(shape)
+    for column in ("kind", "size", "parts", "first", "inputs"):
+        assert np.array_equal(getattr(repeated, column), getattr(recorded, column)), column
 
 
 def test_a_shape_without_batches_is_refused():
