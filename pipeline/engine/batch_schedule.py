@@ -7,39 +7,35 @@ shape.
 """
 
 import heapq
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 
 from pipeline import config as cfg
 from pipeline.io.batching import Batch, group_by_row_group
-from pipeline.preparation.packing import PackedBatch
 
-S = TypeVar("S")
 T = TypeVar("T")
 
 # Batches of a segment, at most: enough to hide a hop between workers, few enough to fit beside each other.
-SEGMENT = 8
+SEGMENT_SIZE = 8
 # Batches whose tasks a scheduler has at a time: it likes a few thousand, not a million.
-WINDOW = 1_000
+WINDOW_SIZE = 1_000
 # With so many tasks of a stage for each thread, none waits long for the last of another; more of them cost the
 # scheduler more than they save the workers.
-PLENTY = 2
+PARTS_PER_THREAD = 2
 # Neighbours that keep together in the order of an epoch, at most.
-BLOCK = 8
-
-BatchOrBatches = PackedBatch | tuple[PackedBatch, ...]
+BLOCK_SIZE = 8
 
 
 def batch_order(batches: list[int], epoch: int, seed: int) -> list[int]:
     """The order of an epoch: a permutation that the seed and the epoch alone decide.
 
     Files sorted by time or label would otherwise leave the model with the taste of the last ones. Many batches
-    are permuted in blocks of neighbours, up to `BLOCK`: neighbours may be cut from one row group, which is
+    are permuted in blocks of neighbours, up to `BLOCK_SIZE`: neighbours may be cut from one row group, which is
     decoded once for all that are wanted at a time.
     """
-    size = min(max(len(batches) // 64, 1), BLOCK)
+    size = min(max(len(batches) // 64, 1), BLOCK_SIZE)
     blocks = [batches[i : i + size] for i in range(0, len(batches), size)]
     return [n for i in np.random.default_rng([seed, epoch]).permutation(len(blocks)) for n in blocks[i]]
 
@@ -47,7 +43,7 @@ def batch_order(batches: list[int], epoch: int, seed: int) -> list[int]:
 def lanes_of(numbers: Sequence[int], lanes: int) -> list[list[list[int]]]:
     """For each lane of a round the segments that it trains on, in order."""
     count = min(lanes, len(numbers))
-    return [list(chunks(numbers[k::count], SEGMENT)) for k in range(count)]
+    return [list(chunks(numbers[k::count], SEGMENT_SIZE)) for k in range(count)]
 
 
 def interleave(lanes: Sequence[Sequence[T]]) -> list[T]:
@@ -63,23 +59,20 @@ def segments_of(batches: Sequence[Batch], config: cfg.TrainConfig) -> list[list[
     """
     trained = [batch.number for batch in batches if batch.test is not True]
     tested = [batch.number for batch in batches if batch.test is True]
-    return in_segments(trained, tested, config.lanes, config.round_batches, config.seed)
+    return split_into_segments(trained, tested, config)
 
 
-def in_segments(
-    trained: list[int], tested: Sequence[int], lanes: int, round_batches: int, seed: int
-) -> list[list[int]]:
-    """As `segments_of`, of batches that are trained on and of those that are not."""
+def split_into_segments(trained: list[int], tested: Sequence[int], config: cfg.TrainConfig) -> list[list[int]]:
+    """As `segments_of`, of batches that are trained on and of those that are not, by number."""
     if not fits_scheduler(len(trained) + len(tested)):
-        return [*chunks(trained, SEGMENT), *chunks(tested, SEGMENT)]
-    return [*training_segments(trained, lanes, round_batches, seed), *chunks(tested, SEGMENT)]
+        return [*chunks(trained, SEGMENT_SIZE), *chunks(tested, SEGMENT_SIZE)]
+    return [*training_segments(trained, config), *chunks(tested, SEGMENT_SIZE)]
 
 
 def colocated_batches(batches: Sequence[Batch], config: cfg.TrainConfig, threads: int) -> list[list[int]]:
     """The batches that one worker should have, in the order of training: a segment, or what of it is a task's."""
     trained = [batch.number for batch in batches if batch.test is not True]
-    together = training_segments(trained, config.lanes, config.round_batches, config.seed)
-    return split_segments(together, part_size(segments_of(batches, config), threads))
+    return split_segments(training_segments(trained, config), part_size(segments_of(batches, config), threads))
 
 
 def assign_workers(parts: Sequence[Sequence[int]], workers: int) -> dict[int, int]:
@@ -96,15 +89,15 @@ def assign_workers(parts: Sequence[Sequence[int]], workers: int) -> dict[int, in
     return places
 
 
-def training_segments(numbers: list[int], lanes: int, round_batches: int, seed: int) -> list[list[int]]:
+def training_segments(numbers: list[int], config: cfg.TrainConfig) -> list[list[int]]:
     """The batches that a task trains on in the first epoch, for each of its tasks."""
-    rounds = chunks(batch_order(numbers, 0, seed), round_batches)
-    return [segment for part in rounds for segment in interleave(lanes_of(part, lanes))]
+    rounds = chunks(batch_order(numbers, 0, config.seed), config.round_batches)
+    return [segment for part in rounds for segment in interleave(lanes_of(part, config.lanes))]
 
 
 def fits_scheduler(batches: int) -> bool:
     """Whether a scheduler has the tasks of all of them at a time."""
-    return batches <= WINDOW
+    return batches <= WINDOW_SIZE
 
 
 def share_row_groups(batches: Sequence[Batch]) -> bool:
@@ -119,11 +112,11 @@ def restrict_to(segments: Sequence[Sequence[int]], numbers: set[int]) -> list[li
 
 
 def windows_of(parts: Sequence[Sequence[int]]) -> Iterator[list[Sequence[int]]]:
-    """Parts that follow each other, of `WINDOW` batches at most or one part."""
+    """Parts that follow each other, of `WINDOW_SIZE` batches at most or one part."""
     window: list[Sequence[int]] = []
     count = 0
     for part in parts:
-        if window and count + len(part) > WINDOW:
+        if window and count + len(part) > WINDOW_SIZE:
             yield window
             window, count = [], 0
         window.append(part)
@@ -138,9 +131,9 @@ def split_segments(segments: Sequence[Sequence[int]], size: int) -> list[list[in
 
 
 def part_size(segments: Sequence[Sequence[int]], threads: int) -> int:
-    """The batches of a part of segments: as many as leave every thread `PLENTY` of parts."""
-    size = SEGMENT
-    while size > 1 and sum(-(-len(segment) // size) for segment in segments) < PLENTY * threads:
+    """The batches of a part of segments: as many as leave every thread `PARTS_PER_THREAD` of parts."""
+    size = SEGMENT_SIZE
+    while size > 1 and sum(-(-len(segment) // size) for segment in segments) < PARTS_PER_THREAD * threads:
         size //= 2
     return size
 
@@ -159,29 +152,6 @@ def batches_per_task(segments: Sequence[Sequence[int]], threads: int, keep: bool
     """
     lie_together = not cut and (not keep or fits_scheduler(sum(map(len, segments))))
     return part_size(segments, threads) if lie_together else 1
-
-
-def flatten_batches(parts: Sequence[BatchOrBatches]) -> list[PackedBatch]:
-    """The packed batches of some parts, in order: each is one, or several that were read together."""
-    return [batch for part in parts for batch in (part if isinstance(part, tuple) else (part,))]
-
-
-def state_of(
-    parts: Sequence[BatchOrBatches],
-    work: Callable[..., S],
-    merge: Callable[[list[S]], S] | None,
-    arguments: Sequence[Any],
-) -> S | list[S]:
-    """What ``work`` makes of the batches of a segment, merged; without ``merge``, of a part of one, for each batch."""
-    states = [work(batch, *arguments) for batch in flatten_batches(parts)]
-    if merge is None:
-        return states
-    return merge(states) if len(states) > 1 else states[0]
-
-
-def merge_parts(parts: Sequence[list[S]], merge: Callable[[list[S]], S]) -> S:
-    """The state of a segment of which several tasks had a part each: all are merged at a time."""
-    return merge([state for states in parts for state in states])
 
 
 def chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:

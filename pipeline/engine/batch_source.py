@@ -1,206 +1,175 @@
-"""Supply: where every stage gets packed batches from."""
+"""Where every stage gets packed batches from: the workers' memory, or the files again.
+
+A batch becomes a pandas DataFrame inside the task that packs it, one at a time, and never travels as one. So there is
+no Dask DataFrame here: the collection is a list of Dask's `Delayed`, each of one packed batch or of several that one
+task reads. A `dask.dataframe.DataFrame` whose partitions are read by `from_map` and packed by a further step, fused to
+one task by Dask, costs the client about 1 ms a batch more, and could not quarantine a batch that cannot be read.
+
+To take batches from elsewhere, for example from the partitions of a user's own Dask DataFrame, give `BatchSource`
+another `DelayedReader`. For such a frame it would apply a function of (partition, `Batch`) to `frame.to_delayed()`;
+after that, nothing depends on where a batch came from.
+"""
 
 import itertools
 import uuid
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import dask
-import dask.dataframe as dd
-import pandas as pd
 from dask import delayed
 from dask.delayed import Delayed
-from distributed import Client, Future
+from distributed import Client
 from distributed.spans import span
 
-from pipeline.engine.batch_schedule import SEGMENT, assign_workers, chunks, colocated_batches, share_row_groups
+from pipeline.engine.batch_schedule import colocated_batches
+from pipeline.engine.cluster.local_threads import ThreadPoolClient
 from pipeline.engine.cluster.session import Session
-from pipeline.engine.cluster.worker_affinity import affinity_annotations
+from pipeline.engine.cluster.worker_affinity import WorkerPreference, affinity_annotations
+from pipeline.engine.failure_diagnosis import TaskRecord
+from pipeline.engine.read_plan import KeptBatches, Numbers, ReadGroups, plan_reads
+from pipeline.engine.task_handle import TaskHandle
 from pipeline.engine.task_runner import TaskRunner
-from pipeline.io.batching import Batch, group_by_row_group
+from pipeline.io.batching import Batch
 from pipeline.planning.plan import Plan
 from pipeline.preparation.batch_pipeline import BatchRecipe, mask_fold, pack_batches, pick_batch
+from pipeline.preparation.packing import PackedBatch
 
-# Part of the workers' memory that kept batches may take: the rest is for the work itself.
-KEEP_SHARE = 0.5
-# Memory of packed batches and what a model makes of them: boosted trees take 15 bytes for each value of a row.
-GROWN = 6
-# Batches are read together that make so much together, of which one at a time is decoded.
-JOINED_BYTES = 64 << 20
-# Calls whose reading tasks may still be at work, where nothing is kept: this round's, the next one's, a stage's.
-LATEST = 8
+# Calls whose reading tasks may still run if nothing is kept: those of this round, of the next one, and of a stage.
+MAX_CALLS_UNDER_WAY = 8
+
+# Makes a Delayed of the packed batches of each group, under the key ``(name, i)``.
+DelayedReader = Callable[[Sequence[Numbers], str], list[Delayed]]
 
 
-# Batches by their numbers: what is read together, or one of them.
-Numbers = tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ReadRequest:
-    """The batches that one task reads.
-
-    Dask names tasks after a digest of all that they are given, which is slow for many paths. `BatchSource` names
-    its tasks itself, so this is the number of the first batch alone.
-    """
-
-    batches: tuple[Batch, ...]
-
-    def __dask_tokenize__(self) -> int:
-        return self.batches[0].number
-
-
-def _batches_of(span: ReadRequest) -> tuple[Batch, ...]:
-    return span.batches
-
-
-class BatchSource:
-    """Where every stage gets packed batches from: the workers' memory, or the files again.
+class FileReader:
+    """Makes one task of reading a group of batches from their files and packing them: a `DelayedReader`.
 
     Parameters
     ----------
     pack
-        What `map_partitions` does with the batches of a span.
-    meta
-        The columns that Dask is told of; what a partition holds is no DataFrame.
-    together
-        The batches that one worker is to have, in the order of training: it reads them if it has the time.
-    per_read
-        The batches of a part that is asked for that one task reads, at most; 1 where they are cut from row groups.
+        Reads and packs the batches of a group; the packed batch if there is one, else a tuple of them.
+    """
+
+    def __init__(self, batches: Iterable[Batch], pack: Callable[[Sequence[Batch]], Any]):
+        self._batches, self._read = {batch.number: batch for batch in batches}, delayed(partial(_pack, pack))
+
+    def __call__(self, groups: Sequence[Numbers], name: str) -> list[Delayed]:
+        requests = [ReadRequest([self._batches[n] for n in group]) for group in groups]
+        return [self._read(request, dask_key_name=(name, i)) for i, request in enumerate(requests)]
+
+
+class ReadRequest:
+    """The batches that one task reads; an object that Dask does not search for tasks, as it would a list."""
+
+    __slots__ = ("batches",)
+
+    def __init__(self, batches: Sequence[Batch]):
+        self.batches = batches
+
+
+def _pack(pack: Callable[[Sequence[Batch]], Any], request: ReadRequest) -> PackedBatch | tuple[PackedBatch, ...]:
+    packed: PackedBatch | tuple[PackedBatch, ...] = pack(request.batches)
+    return packed
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How batches are read.
+
+    Parameters
+    ----------
+    keep
+        Whether packed batches stay in the workers' memory.
+    retries
+        How often a task is tried again.
+    run
+        The name of the run, for the dashboard.
+    """
+
+    keep: bool
+    retries: int = 0
+    run: str = ""
+
+
+class BatchSource:
+    """Gives every stage the tasks whose results are packed batches.
+
+    Parameters
+    ----------
+    read
+        Makes the tasks that read.
+    groups
+        Which batches one task reads.
+    preference
+        Which worker should read a batch.
     """
 
     def __init__(
         self,
-        client: Client,
-        pack: Callable[[Sequence[Batch]], Any],
-        meta: pd.DataFrame,
-        batches: Sequence[Batch],
-        keep: bool,
-        together: Sequence[Sequence[int]] = (),
-        retries: int = 0,
-        run: str = "",
-        per_read: int = 1,
+        client: Client | ThreadPoolClient,
+        read: DelayedReader,
+        groups: ReadGroups,
+        preference: WorkerPreference,
+        options: ReadOptions,
     ):
-        self._client, self._retries, self._run = client, retries, uuid.uuid4().hex[:8]
-        self._told = {"run": run, "batches": 0, "rows": 0, "kept": keep}
-        self._pack, self._meta, self._together, self._per_read = pack, meta, together, per_read
-        self._places: dict[int, dict[int, int]] = {}  # by the number of workers
-        self._batches = {batch.number: batch for batch in batches}
-        cut = [tuple(batch.number for batch in some) for some in group_by_row_group(batches)]
-        # What each batch is read with; where several are read as they are asked for, if it is kept.
-        self._with: dict[int, Numbers] = {} if per_read > 1 else {n: some for some in cut for n in some}
-        self._keep, self._kept = keep, dict[Numbers, Future]()
-        self._count, self._reads = itertools.count(), dict[str, list[Numbers]]()
+        self._client, self._read, self._groups, self._preference = client, read, groups, preference
+        self._options, self._kept = options, KeptBatches[TaskHandle]()
+        self._record = TaskRecord(None if options.keep else MAX_CALLS_UNDER_WAY)
+        self._key, self._count = uuid.uuid4().hex[:8], itertools.count()
 
-    def batches(self, numbers: list[int]) -> list[Future]:
-        """The packed batches of these numbers, in the same order."""
-        return [future for (future,) in self.futures_for([[n] for n in numbers])]
+    def batches(self, numbers: Sequence[int]) -> list[TaskHandle]:
+        """The tasks whose results are the packed batches of these numbers, one each, in the same order."""
+        return [handle for (handle,) in self.futures_for([[n] for n in numbers])]
 
-    def futures_for(self, parts: Sequence[Sequence[int]]) -> list[list[Future]]:
-        """For each of some parts what holds its packed batches, in order: all that were read together, or one each.
+    def futures_for(self, parts: Sequence[Sequence[int]]) -> list[list[TaskHandle]]:
+        """For each part the tasks whose results are its packed batches, in order: one each, or several read together.
 
-        A batch is in one part.
+        No two parts may share a batch.
         """
-        wanted = [self._items(tuple(part)) for part in parts]
-        futures = self._started([item for items in wanted for item in items if item not in self._kept])
-        if self._keep:
-            self._kept |= futures
-        return [[futures.get(item) or self._kept[item] for item in items] for items in wanted]
+        plan = plan_reads(parts, self._groups, self._kept, self._options.keep)
+        handles = {item: self._pick(item, group) for item, group in plan.picks} | self._submit(plan.reads)
+        if self._options.keep:
+            self._kept.add(handles)
+        return [[handles.get(item) or self._kept.tasks[item] for item in items] for items in plan.items]
 
-    def _items(self, part: Numbers) -> list[Numbers]:
-        """A part as what is held of it: what is read by one task, or single batches."""
-        items: list[Numbers] = []
-        for some in map(tuple, chunks(part, self._per_read)):
-            whole = all(self._with.get(n, some) == some for n in some)
-            items += [some] if whole else [(n,) for n in some]
-        return items
+    def _pick(self, item: Numbers, group: Numbers) -> TaskHandle:
+        """Submit what takes a single batch from a result that is kept."""
+        arguments, key = (self._kept.tasks[group].future, group.index(item[0])), self._pick_key(item)
+        return TaskHandle(self._client.submit(pick_batch, *arguments, key=key, retries=self._options.retries), item)
 
-    def _started(self, wanted: Sequence[Numbers]) -> dict[Numbers, Future]:
-        """What reads, and picks from what is read, under way; all that is read together where it is kept."""
-        fresh: dict[Numbers, Delayed] = {}
-        picked: dict[Numbers, Future] = {}
-        unread: dict[Numbers, list[Numbers]] = {}
-        for item in wanted:
-            together = self._with.get(item[0], item)
-            if together in self._kept:
-                some = self._kept[together], together.index(item[0])
-                picked[item] = self._client.submit(pick_batch, *some, key=self._pick_of(item), retries=self._retries)
-            else:
-                unread.setdefault(together, []).append(item)
-        where: dict[Any, str] = {}
-        workers = self._workers() if unread else []
-        places = self._placed(len(workers)) if workers else {}
-        for together, part in self._parts(list(unread)).items():
-            for item in [(n,) for n in together] if self._keep and self._per_read == 1 else unread[together]:
-                fresh[item] = part
-                if item != together:
-                    place_in = together.index(item[0])
-                    fresh[item] = delayed(pick_batch)(part, place_in, dask_key_name=self._pick_of(item))
-            if self._keep and self._per_read > 1:
-                self._with |= dict.fromkeys(together, together)
-            place = places.get(together[0])
-            if place is not None:
-                where[part.key] = workers[place]
-        with span("read"), dask.annotate(pipeline=self._told, **affinity_annotations(where)):
-            started = self._client.compute(list(fresh.values()), retries=self._retries) if fresh else []
-        return picked | dict(zip(fresh, started, strict=True))
+    def _pick_key(self, item: Numbers) -> str:
+        return f"pick-{self._key}-{item[0]}"
 
-    def _pick_of(self, item: Numbers) -> str:
-        return f"pick-{self._run}-{item[0]}"
+    def _submit(self, reads: Mapping[Numbers, Sequence[Numbers]]) -> dict[Numbers, TaskHandle]:
+        """Submit what reads groups of batches, and takes single batches from those.
 
-    def _parts(self, some: list[Numbers]) -> dict[Numbers, Delayed]:
-        """What reads and packs batches that are read together: one task from the files to the packed batches.
-
-        A graph of these alone: that of all batches would be gone through, whole, whenever some are wanted. No key
-        is used twice, as in `TaskRunner.submit`.
+        The graph is of these tasks alone: Dask would go through that of all batches whenever a few are needed. No key
+        is used twice, as in `TaskRunner`.
         """
-        if not some:
+        if not reads:
             return {}
-        meta: dict[str, Any] = {"meta": self._meta, "enforce_metadata": False}
-        with dask.config.set({"dataframe.convert-string": False}), warnings.catch_warnings():
-            # The setting would turn any Python object into text; annotations are for the tasks, which do get them.
-            warnings.filterwarnings("ignore", message="Dask annotations")
-            label = f"read-{self._run}-{next(self._count)}"
-            read_together = [ReadRequest(tuple(self._batches[n] for n in numbers)) for numbers in some]
-            read = dd.from_map(_batches_of, read_together, label=label, **meta)
-            # Through `to_delayed` for a list of futures: one for each span, under its own key.
-            parts = read.map_partitions(self._pack, **meta).to_delayed()
-        self._reads[str(parts[0].key[0])] = some
-        while not self._keep and len(self._reads) > LATEST:
-            del self._reads[next(iter(self._reads))]
-        return dict(zip(some, parts, strict=True))
-
-    def _workers(self) -> list[str]:
-        """The addresses of those that are there now, in an order that lasts."""
-        return sorted(self._client.scheduler_info(n_workers=-1)["workers"]) if self._together else []
-
-    def _placed(self, workers: int) -> dict[int, int]:
-        if workers not in self._places:
-            self._places = {workers: assign_workers(self._together, workers)}
-        return self._places[workers]
+        options, groups = self._options, list(reads)
+        packed = dict(zip(groups, self._read(groups, f"read-{self._key}-{next(self._count)}"), strict=True))
+        self._record.add({task.key: group for group, task in packed.items()})
+        tasks: dict[Numbers, Delayed] = {}
+        for group, task in packed.items():
+            for item in reads[group]:
+                tasks[item] = task
+                if item != group:
+                    place = group.index(item[0])
+                    tasks[item] = delayed(pick_batch)(task, place, dask_key_name=self._pick_key(item))
+        addresses = self._preference.addresses_for(group[0] for group in groups)
+        preferred = {packed[group].key: addresses[group[0]] for group in groups if group[0] in addresses}
+        annotation = {"run": options.run, "batches": 0, "rows": 0, "kept": options.keep}
+        with span("read"), dask.annotate(pipeline=annotation, **affinity_annotations(preferred)):
+            futures = self._client.compute(list(tasks.values()), retries=options.retries)
+        return {item: TaskHandle(future, item) for item, future in zip(tasks, futures, strict=True)}
 
     def suspect(self) -> list[int]:
         """The batches of the reading task that workers most likely died of; none if they died of no reading."""
-        keys = {str((name, i)): list(n) for name, some in self._reads.items() for i, n in enumerate(some)}
-        return suspect_of(self._client, keys)
-
-
-def suspect_of(client: Client, tasks: Mapping[str, list[int]]) -> list[int]:
-    """The batches of the one of some tasks, by key, that workers most likely died of; none if they died of none.
-
-    A worker that dies takes with it what waits in its queue: of those tasks, each as suspicious as the other to
-    the scheduler, it was at work on the one that goes first.
-    """
-    deaths: dict[str, tuple[int, Any]] = client.run_on_scheduler(_deaths)
-    known = [(-count, place, key) for key, (count, place) in deaths.items() if key in tasks]
-    return tasks[min(known)[2]] if known else []
-
-
-def _deaths(dask_scheduler: Any) -> dict[str, tuple[int, Any]]:
-    """On the scheduler: how many workers died with each task, and its place among the others."""
-    return {str(k): (task.suspicious, task.priority) for k, task in dask_scheduler.tasks.items() if task.suspicious}
+        return self._record.suspect(self._client)
 
 
 class FoldSource:
@@ -209,13 +178,13 @@ class FoldSource:
     def __init__(self, tasks: TaskRunner, source: BatchSource, fold: int):
         self._tasks, self._source, self.number = tasks, source, fold
 
-    def batches(self, numbers: list[int]) -> list[Future]:
-        """The packed batches of these numbers, in the same order, the rows of the fold held out."""
+    def batches(self, numbers: Sequence[int]) -> list[TaskHandle]:
+        """As `BatchSource.batches`, the rows of the fold held out."""
         alone = [[n] for n in numbers]
         return self._tasks.map(f"fold-{self.number}", mask_fold, alone, self._source.batches(numbers), self.number)
 
-    def futures_for(self, parts: Sequence[Sequence[int]]) -> list[list[Future]]:
-        """As `BatchSource.futures_for`."""
+    def futures_for(self, parts: Sequence[Sequence[int]]) -> list[list[TaskHandle]]:
+        """As `BatchSource.futures_for`, each batch alone."""
         batches = iter(self.batches([n for part in parts for n in part]))
         return [[next(batches) for _ in part] for part in parts]
 
@@ -224,40 +193,13 @@ def open_source(
     plan: Plan, recipe: BatchRecipe, session: Session, keep: bool, run: str, per_read: int = 1
 ) -> BatchSource:
     """The source of a plan's batches, packed as ``recipe`` says."""
-    pack, config = partial(pack_batches, recipe=recipe), plan.config
-    # What is read by one task lies together anyway, but lanes side by side should not all find theirs on one worker.
-    together = colocated_batches(plan.batches, config.train, session.threads) if session.supports_affinity else []
+    config, client = plan.config, session.client
+    # What one task reads lies on one worker anyway, but lanes that train at once should not all find theirs on one.
+    parts = colocated_batches(plan.batches, config.train, session.threads) if session.supports_affinity else []
     return BatchSource(
-        session.client, pack, plan.meta, plan.batches, keep, together, config.cluster.retries, run, per_read
+        client,
+        FileReader(plan.batches, partial(pack_batches, recipe=recipe)),
+        ReadGroups.of(plan.batches, per_read),
+        WorkerPreference(client, parts),
+        ReadOptions(keep, config.cluster.retries, run),
     )
-
-
-def max_rows_read_together(plan: Plan) -> int:
-    """Rows of a batch up to which a task reads all that others work on: that is little, and no stage wants less."""
-    config = plan.config
-    if config.train.epochs > 1 or config.split.folds or share_row_groups(plan.batches):
-        return 0
-    return JOINED_BYTES // (SEGMENT * plan.dataset.row_bytes(plan.columns))
-
-
-def should_read_batches_together(plan: Plan) -> bool:
-    """Whether a task reads as many batches as others work on."""
-    return max(batch.rows for batch in plan.batches) <= max_rows_read_together(plan)
-
-
-def should_keep_batches(plan: Plan, session: Session, copies: int = 1) -> bool:
-    """Whether batches stay in the workers' memory between the stages, or are read again for each."""
-    if plan.config.data.keep != "auto":
-        return plan.config.data.keep == "memory"
-    return not session.memory or copies * plan.packed_bytes() <= KEEP_SHARE * session.memory
-
-
-def fits_one_worker(plan: Plan, session: Session, groups: int) -> bool:
-    """Whether one worker has room for the packed batches of a group and for what a model makes of them.
-
-    Otherwise a task reads its batches one after the other, and what is made of them goes to the disk.
-    """
-    if plan.config.data.keep == "reread":
-        return False
-    each = session.memory / max(session.workers, 1)
-    return not each or GROWN * plan.packed_bytes() / groups <= KEEP_SHARE * each

@@ -1,21 +1,30 @@
-"""A stage of a run: tasks are waited for, progress is shown, and Dask's dashboard tells its tasks from others."""
+"""A stage of a run: wait for its tasks, show its progress, and mark its tasks on Dask's dashboard."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
 
-from distributed import Future, KilledWorker
+from distributed import KilledWorker
 from distributed.spans import span
 
 from pipeline.engine.cluster.local_threads import completed
+from pipeline.engine.task_handle import TaskHandle
 from pipeline.monitoring.progress import Monitor, StageProgress
 
 
 class TaskFatalError(Exception):
-    """A task that no worker survives, or has the memory for; ``about`` are the batches it is about."""
+    """A task that no worker survives, or has the memory for.
 
-    def __init__(self, about: Sequence[int], reason: str, deadly: bool):
+    Parameters
+    ----------
+    batch_numbers
+        The batches that the task works on.
+    deadly
+        Whether workers died; otherwise the task raised `MemoryError`.
+    """
+
+    def __init__(self, batch_numbers: Sequence[int], reason: str, deadly: bool):
         super().__init__(reason)
-        self.about, self.deadly = about, deadly
+        self.batch_numbers, self.deadly = batch_numbers, deadly
 
 
 class Stage:
@@ -25,36 +34,41 @@ class Stage:
         self._progress, self._monitor = progress, monitor
 
     def skip(self, batches: int) -> None:
-        """Count batches that an earlier run has done."""
+        """Count the batches that an earlier run has finished."""
         self._progress.skip(batches)
 
-    def wait(self, futures: Sequence[Future], sizes: Sequence[tuple[int, int]] = ()) -> None:
-        """Wait for ``futures``, counting (batches, rows) for each; raise the first error as it comes.
+    def wait(self, handles: Sequence[TaskHandle], sizes: Sequence[tuple[int, int]] = ()) -> None:
+        """Wait for tasks, raise the first error as it comes, and release the arguments of each task that is done.
 
-        What a future held for its task (`TaskRunner.submit`) is let go as soon as the task is done.
+        Parameters
+        ----------
+        sizes
+            Batches and rows by which each task advances the progress; none: it does not.
         """
-        weight = {future.key: size for future, size in zip(futures, sizes, strict=bool(sizes))}
-        for future in completed(futures) if futures else ():
+        sized = {handle.key: size for handle, size in zip(handles, sizes, strict=bool(sizes))}
+        by_key = {handle.key: handle for handle in handles}
+        for future in completed([handle.future for handle in handles]) if handles else ():
+            handle = by_key[future.key]
             self._monitor.on_task_done()
             if future.status in ("error", "cancelled"):
-                _fail(future)
-            future.held = None
-            self._progress.advance(*weight.get(future.key, (0, 0)))
+                _raise_error_of(handle)
+            handle.drop_arguments()
+            self._progress.advance(*sized.get(handle.key, (0, 0)))
 
 
 @contextlib.contextmanager
 def run_stage(monitor: Monitor, name: str, batches: int) -> Iterator[Stage]:
-    """Time a stage, show its bar, and put the tasks that start meanwhile into the span ``name``."""
+    """Time a stage, show its bar, and put the tasks that are submitted meanwhile into Dask's span ``name``."""
     with monitor.stage(name, batches) as progress, span(name):
         yield Stage(progress, monitor)
 
 
-def _fail(future: Future) -> None:
+def _raise_error_of(handle: TaskHandle) -> None:
     """Raise a failed task's error, or that the scheduler is gone and with it the task."""
     try:
-        future.result()
+        handle.result()
     except KilledWorker as error:
         reason = f"{error.allowed_failures + 1} workers died of it"
-        raise TaskFatalError(getattr(future, "about", ()), reason, deadly=True) from error
+        raise TaskFatalError(handle.batch_numbers, reason, deadly=True) from error
     except MemoryError as error:
-        raise TaskFatalError(getattr(future, "about", ()), str(error) or "MemoryError", deadly=False) from error
+        raise TaskFatalError(handle.batch_numbers, str(error) or "MemoryError", deadly=False) from error

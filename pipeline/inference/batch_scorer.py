@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from pipeline.engine.batch_source import suspect_of
 from pipeline.engine.cluster.session import Session
-from pipeline.engine.failure_diagnosis import diagnose_failures
+from pipeline.engine.failure_diagnosis import TaskRecord, diagnose_failures
 from pipeline.engine.stage import run_stage
-from pipeline.engine.task_runner import Begun, Future, TaskRunner
+from pipeline.engine.task_handle import TaskHandle
+from pipeline.engine.task_runner import Begun, TaskRunner
 from pipeline.inference.output_file import ScoringState
 from pipeline.inference.scoring import score_batches
 from pipeline.inference.scoring_plan import ScoringPlan
@@ -23,11 +23,11 @@ class BatchScorer:
         run = monitor.events.run
         self._tasks = TaskRunner(session.client, config.aggregate.fan_in, config.cluster.retries, run, rows)
         self._plan, self._session, self._monitor = plan, session, monitor
-        self._batches_by_key: dict[str, list[int]] = {}
+        self._record = TaskRecord()
 
     def suspect(self) -> list[int]:
         """The batches of the task that workers most likely died of."""
-        return suspect_of(self._session.client, self._batches_by_key)
+        return self._record.suspect(self._session.client)
 
     def score(self, earlier: ScoringState) -> ScoringState:
         """Score all batches that an ``earlier`` attempt has not finished.
@@ -53,8 +53,8 @@ class BatchScorer:
             recipe = self._tasks.broadcast(plan.recipe)
 
             def begin(window: list[Sequence[int]]) -> Begun:
-                futures = [self._submit(*unfinished[numbers[0]], recipe) for numbers in window]
-                return futures, futures
+                handles = [self._submit(*unfinished[numbers[0]], recipe) for numbers in window]
+                return handles, handles
 
             with run_stage(self._monitor, "predict", len(plan.batches)) as stage:
                 stage.skip(len(finished))
@@ -64,8 +64,8 @@ class BatchScorer:
         merged = ScoringState.merge([earlier, state])
         return ScoringState(tuple(sorted(merged.files, key=lambda file: file.batch)), merged.observed)
 
-    def _submit(self, batches: list[Batch], numbers: list[int], recipe: Future) -> Future:
+    def _submit(self, batches: list[Batch], numbers: list[int], recipe: TaskHandle) -> TaskHandle:
         name = f"predict-{numbers[0]}"
-        future = self._tasks.submit(name, score_batches, batches, numbers, recipe, about=numbers)
-        self._batches_by_key[str(future.key)] = numbers
-        return future
+        handle = self._tasks.submit(name, score_batches, batches, numbers, recipe, batch_numbers=numbers)
+        self._record.add({handle.key: numbers})
+        return handle

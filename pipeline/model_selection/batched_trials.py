@@ -22,7 +22,7 @@ from pipeline.model_selection.shared_trial_data import every_nth_training_row
 from pipeline.models.target import TargetSpec
 from pipeline.preparation.packing import PackedBatch
 from pipeline.preparation.split import TRAIN, VALIDATION
-from pipeline.training.group_trainer import fit_group, trained
+from pipeline.training.group_trainer import combine_groups, fit_group
 from pipeline.training.lane import Lane, copied, delta_of, fitted, merge_deltas, merged_lane, train_rows
 
 
@@ -101,7 +101,7 @@ def fit_batch_group(estimator: Any, batches: Sequence[PackedBatch], encoding: En
 
 def join_batch_groups(estimator: Any, parts: list[Any], encoding: EncoderAndTarget) -> Lanes:
     """Return the lane of the model that a trial's group models make together."""
-    return [or_failed(trained, estimator, parts, encoding.target)]
+    return [or_failed(combine_groups, estimator, parts, encoding.target)]
 
 
 def score_lanes(

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from pipeline.engine.batch_source import open_source, should_keep_batches
+from pipeline.engine.batch_source import open_source
 from pipeline.engine.cluster.session import Session
 from pipeline.engine.failure_diagnosis import diagnose_failures
+from pipeline.engine.memory_policy import should_keep_batches
 from pipeline.engine.stage import Stage, run_stage
 from pipeline.errors import ClusterError, StorageError
 from pipeline.io.run_folder import RunFolder

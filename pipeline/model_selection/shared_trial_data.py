@@ -16,7 +16,9 @@ from pipeline.encoding.encoder import Encoder
 from pipeline.engine.batch_schedule import batch_order, chunks, restrict_to, segments_of
 from pipeline.engine.batch_source import BatchSource
 from pipeline.engine.stage import Stage
-from pipeline.engine.task_runner import Future, TaskRunner
+from pipeline.engine.task_graph import Aggregation
+from pipeline.engine.task_handle import TaskHandle
+from pipeline.engine.task_runner import TaskRunner
 from pipeline.errors import DataError
 from pipeline.models.target import TargetSpec
 from pipeline.planning.plan import Plan
@@ -108,8 +110,8 @@ class SharedTrialData:
         by_key = {statistics_key(columns): columns for columns in columns_of_trials}
         for i, (key, columns) in enumerate(by_key.items()):
             sent = tasks.broadcast(replace(recipe, features=replace(recipe.features, columns=columns)))
-            work = segments, source.futures_for, summarise_batch, merge_summaries, sent
-            summaries[key] = tasks.map_reduce_batches(stage, f"statistics-{i}", *work, counted=False)
+            aggregation = Aggregation(f"statistics-{i}", summarise_batch, merge_summaries, [sent])
+            summaries[key] = tasks.map_reduce_batches(stage, aggregation, segments, source.futures_for, counted=False)
         first = next(iter(summaries.values()))
         if not first.rows["validation"]:
             raise DataError(
@@ -151,6 +153,6 @@ class SharedTrialData:
         """Return how many rows of a batch a trial trains on, if it takes every ``step``-th."""
         return len(range(0, self.rows.get(number, 0), step))
 
-    def batches(self, numbers: list[int]) -> list[Future]:
+    def batches(self, numbers: list[int]) -> list[TaskHandle]:
         """Return the packed batches with these numbers, in the same order."""
         return self.source.batches(numbers)

@@ -7,9 +7,10 @@ from typing import Any
 
 from pipeline import config as cfg
 from pipeline.encoding.batch_encoder import BatchEncoder
-from pipeline.engine.batch_schedule import SEGMENT, batch_order, chunks
+from pipeline.engine.batch_schedule import SEGMENT_SIZE, batch_order, chunks
 from pipeline.engine.stage import Stage
-from pipeline.engine.task_runner import Future, TaskRunner
+from pipeline.engine.task_handle import TaskHandle
+from pipeline.engine.task_runner import TaskRunner
 from pipeline.model_selection.batched_trials import (
     EncoderAndTarget,
     Failed,
@@ -40,9 +41,9 @@ class TrialGroup:
     """Trials that one task trains together, and how far they have come; it changes as they train."""
 
     trials: Sequence[Trial]
-    encoding: Future
+    encoding: TaskHandle
     """Holds the `EncoderAndTarget` of all of them."""
-    lanes: Future
+    lanes: TaskHandle
     """Holds the lane of each."""
     step: int
     """They train on every ``step``-th row."""
@@ -88,7 +89,7 @@ class TrialRunner:
         DataError
             There is no such metric.
         """
-        encodings: dict[Any, Future] = {}
+        encodings: dict[Any, TaskHandle] = {}
         groups = [self._start_group(group, rung.share * epochs, encodings) for group in self._grouped(trials)]
         while any(group.rounds for group in groups):
             self._train_round(groups, stage)
@@ -118,7 +119,7 @@ class TrialRunner:
         max_size = min(max(len(trials) // (TASKS_PER_THREAD * self._threads), 1), MAX_TRIALS_PER_TASK)
         return [part for group in alike.values() for part in chunks(group, _even_size(len(group), max_size))]
 
-    def _start_group(self, trials: list[Trial], passes: float, encodings: dict[Any, Future]) -> TrialGroup:
+    def _start_group(self, trials: list[Trial], passes: float, encodings: dict[Any, TaskHandle]) -> TrialGroup:
         """Send what a group needs for so many passes over the rows; ``encodings`` are those sent so far."""
         trial, data, key = trials[0], trials[0].data, _encoding_key(trials[0])
         train = trial.plan.config.train
@@ -133,7 +134,7 @@ class TrialRunner:
         lanes = self._tasks.broadcast([new_lane(trial.new_estimator()) for trial in trials])
         return TrialGroup(trials, encodings[key], lanes, part.step, data.rounds(part, train, epochs))
 
-    def _fit_on_full_batches(self, trial: Trial, passes: float, encoding: Future) -> TrialGroup:
+    def _fit_on_full_batches(self, trial: Trial, passes: float, encoding: TaskHandle) -> TrialGroup:
         """Start a trial whose model learns from full batches: it has no rounds, and less training means fewer rows."""
         data, train, estimator = trial.data, trial.plan.config.train, trial.new_estimator()
         part, name = data.subsample(min(passes, 1.0)), f"trial-{trial.number}"
@@ -159,7 +160,7 @@ class TrialRunner:
             count = min(group.train.lanes, len(numbers))
             for k in range(count):
                 lanes = group.lanes
-                for part in chunks(numbers[k::count], SEGMENT * group.step):
+                for part in chunks(numbers[k::count], SEGMENT_SIZE * group.step):
                     inputs = [by_number[number] for number in part]
                     lanes = self._tasks.submit(
                         f"trial-{group.name}", train_lanes, lanes, inputs, group.encoding, group.step
@@ -177,14 +178,14 @@ class TrialRunner:
                 group.lanes = trained[0]
         stage.wait(futures, sizes)
 
-    def _merge(self, round_start: Future, trained: Sequence[Future], name: str) -> Future:
+    def _merge(self, round_start: TaskHandle, trained: Sequence[TaskHandle], name: str) -> TaskHandle:
         deltas = self._tasks.map_plain(f"merge-share-{name}", lane_deltas, trained, round_start)
         merged = self._tasks.reduce(deltas, merge_lane_deltas, f"lanes-{name}")
         return self._tasks.submit(f"merge-hand_over-{name}", merge_lanes, round_start, merged, list(trained))
 
     def _score(self, groups: Sequence[TrialGroup], stage: Stage) -> list[list[Any]]:
         """Return the merged metrics, or `Failed`, of each trial of each group."""
-        parts: list[list[Future]] = [[] for _ in groups]
+        parts: list[list[TaskHandle]] = [[] for _ in groups]
         for data in dict.fromkeys(group.data for group in groups):
             for numbers in data.segments:
                 batches = data.batches(list(numbers))
@@ -195,12 +196,12 @@ class TrialRunner:
                 stage.wait([*batches, *(states[-1] for states in parts if states)])
         merged = [self._tasks.reduce(states, merge_scores, f"score-{i}") for i, states in enumerate(parts)]
         stage.wait(merged)
-        return list(self._tasks.client.gather(merged))
+        return list(self._tasks.gather(merged))
 
 
-def _batches_of_round(groups: Sequence[TrialGroup]) -> dict[SharedTrialData, dict[int, Future]]:
+def _batches_of_round(groups: Sequence[TrialGroup]) -> dict[SharedTrialData, dict[int, TaskHandle]]:
     """Return what holds the batches of the next round of all groups, by number, of each of the data they share."""
-    batches: dict[SharedTrialData, dict[int, Future]] = {group.data: {} for group in groups}
+    batches: dict[SharedTrialData, dict[int, TaskHandle]] = {group.data: {} for group in groups}
     for data, by_number in batches.items():
         numbers = list(dict.fromkeys(n for group in groups if group.data is data for n in group.rounds[0]))
         by_number |= zip(numbers, data.batches(numbers), strict=True)

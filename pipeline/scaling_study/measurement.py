@@ -10,10 +10,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from pipeline import config as cfg
 from pipeline.engine.batch_schedule import share_row_groups
-from pipeline.engine.batch_source import max_rows_read_together, should_read_batches_together
 from pipeline.engine.cluster.probe import Probe, cpu_seconds, forget_modules, probe, wait_until_idle
 from pipeline.engine.cluster.scheduler_spec import LOCAL
 from pipeline.engine.cluster.session import Session, connect, open_session
+from pipeline.engine.memory_policy import max_rows_read_together, should_read_batches_together
 from pipeline.evaluation.permutation_importance import features_of
 from pipeline.io.batching import group_by_row_group
 from pipeline.monitoring.progress import Monitor

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pipeline.engine.batch_schedule import chunks, restrict_to
 from pipeline.engine.batch_source import BatchSource, FoldSource
 from pipeline.engine.stage import Stage, run_stage
-from pipeline.engine.task_runner import Future
+from pipeline.engine.task_graph import Aggregation
+from pipeline.engine.task_handle import TaskHandle
 from pipeline.evaluation.baselines import Constant, load_previous_model
 from pipeline.evaluation.evaluator import (
     Baseline,
@@ -50,7 +51,7 @@ def evaluate_model(
             evaluated, evaluator, config.bootstrap, run.plan.config.train.seed, config.slice_rows
         )
         stage.wait(started)
-        importances = {name: values for part in run.tasks.client.gather(started) for name, values in part.items()}
+        importances = {name: values for part in run.tasks.gather(started) for name, values in part.items()}
     if evaluated.sample is not None:
         summary = summarize_importances(importances, len(evaluated.sample), findings.metrics)
         findings = replace(findings, importance=summary)
@@ -58,13 +59,12 @@ def evaluate_model(
 
 
 def evaluate_batches(
-    run: RunContext, source: BatchSource | FoldSource, evaluator: Future, numbers: Iterable[int], stage: Stage
+    run: RunContext, source: BatchSource | FoldSource, evaluator: TaskHandle, numbers: Iterable[int], stage: Stage
 ) -> EvaluationState:
     """Return the merged states of the test rows of the batches with these numbers."""
     segments = restrict_to(run.segments, set(numbers))
-    merged: EvaluationState = run.tasks.map_reduce_batches(
-        stage, "evaluate", segments, source.futures_for, evaluate_batch, merge_evaluations, evaluator
-    )
+    evaluation = Aggregation("evaluate", evaluate_batch, merge_evaluations, [evaluator])
+    merged: EvaluationState = run.tasks.map_reduce_batches(stage, evaluation, segments, source.futures_for)
     return merged
 
 
@@ -79,7 +79,9 @@ def _baselines(run: RunContext, evaluator: Evaluator) -> dict[str, Baseline]:
     return baselines
 
 
-def _start_importances(run: RunContext, sample: Sample | None, columns: Columns, evaluator: Future) -> list[Future]:
+def _start_importances(
+    run: RunContext, sample: Sample | None, columns: Columns, evaluator: TaskHandle
+) -> list[TaskHandle]:
     """Start the tasks that compute how much each feature matters."""
     if sample is None:
         return []

@@ -1,6 +1,6 @@
-"""Whole: models that learn from whole groups of batches at once, boosted trees and ensembles; a task for each group."""
+"""Models that learn from whole groups of batches, boosted trees and ensembles: one task for each group."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,8 @@ from pipeline.encoding.batch_encoder import BatchEncoder
 from pipeline.engine.batch_schedule import batch_order
 from pipeline.engine.scratch import scratch_folder
 from pipeline.engine.stage import Stage
-from pipeline.engine.task_runner import Future, TaskRunner
+from pipeline.engine.task_handle import TaskHandle
+from pipeline.engine.task_runner import TaskRunner
 from pipeline.errors import DataError
 from pipeline.io.batching import Batch, group_by_row_group
 from pipeline.models.factory import matrix_for
@@ -19,59 +20,58 @@ from pipeline.preparation.batch_pipeline import BatchRecipe, mask_fold, pack_row
 from pipeline.preparation.packing import PackedBatch
 from pipeline.preparation.split import TRAIN
 from pipeline.training.lane import Lane, new_lane
-from pipeline.training.trainer import Training
+from pipeline.training.trainer import Training, TrainingData
 
 
 @dataclass(frozen=True)
 class BatchReader:
-    """Batches that a task reads itself, each time that it wants them: never more than a span of them is in memory."""
+    """Batches that a task reads itself, again for each pass; those of one row group at most are in memory."""
 
     batches: tuple[Batch, ...]
     recipe: BatchRecipe
     fold: int | None = None
 
     def __iter__(self) -> Iterator[PackedBatch]:
-        for span in group_by_row_group(self.batches):
-            found = pack_row_group(span, self.recipe)
-            for batch in found if isinstance(found, tuple) else [found]:
+        for group in group_by_row_group(self.batches):
+            packed = pack_row_group(group, self.recipe)
+            for batch in packed if isinstance(packed, tuple) else [packed]:
                 yield batch if self.fold is None else mask_fold(batch, self.fold)
 
 
 def fit_group(
-    estimator: Any,
-    batches: Sequence[PackedBatch] | BatchReader,
-    batch_encoder: BatchEncoder,
-    target: TargetSpec,
-    on_disk: bool = False,
+    estimator: Any, batches: Sequence[PackedBatch] | BatchReader, batch_encoder: BatchEncoder, target: TargetSpec
 ) -> tuple[Any, dict[int, int]]:
-    """The model of a group of batches, and the rows of each, by number.
+    """Fit the model of a group of batches; return it and the rows of each batch, by number.
+
+    What the model makes of batches that do not fit into memory, those of a `BatchReader`, goes to the disk.
 
     Raises
     ------
     DataError
         The model refuses to train.
     """
-    rows: dict[int, int] = {}
+    n_rows: dict[int, int] = {}
 
-    def supply() -> Iterator[tuple[Any, np.ndarray]]:
+    def encoded_batches() -> Iterator[tuple[Any, np.ndarray]]:
         for batch in batches:
-            some = batch_encoder.encode(batch, TRAIN)
-            rows[batch.number] = len(some)
-            yield matrix_for(estimator, some.X), some.y
+            rows = batch_encoder.encode(batch, TRAIN)
+            n_rows[batch.number] = len(rows)
+            yield matrix_for(estimator, rows.X), rows.y
 
+    scratch = scratch_folder() if isinstance(batches, BatchReader) else None
     try:
-        fitted = estimator.fit_group(supply, target.classes, scratch_folder() if on_disk else None)
+        fitted = estimator.fit_group(encoded_batches, target.classes, scratch)
     except ValueError as error:
         reason, named = str(error).partition("\n")[0].rstrip("."), getattr(estimator, "estimator", estimator)
         raise DataError(
             f"model.estimator: {type(named).__name__} refused to train ({reason}); correct model.params or name "
             "another estimator."
         ) from error
-    return fitted, rows
+    return fitted, n_rows
 
 
-def trained(estimator: Any, parts: Sequence[tuple[Any, dict[int, int]]], target: TargetSpec) -> Lane:
-    """The lane that holds what the models of all groups are together.
+def combine_groups(estimator: Any, groups: Sequence[tuple[Any, dict[int, int]]], target: TargetSpec) -> Lane:
+    """The lane that holds the models of all groups as one.
 
     Raises
     ------
@@ -79,75 +79,58 @@ def trained(estimator: Any, parts: Sequence[tuple[Any, dict[int, int]]], target:
         There was no row.
     """
     lane = new_lane(estimator)
-    if not any(rows for _, by_number in parts for rows in by_number.values()):
+    rows = sum(count for _, n_rows in groups for count in n_rows.values())
+    if not rows:
         raise DataError("there was no row to train on; lower split.test or add data.")
-    lane.model.estimator_ = estimator.combine_members([member for member, _ in parts], target.classes)
-    return Lane(lane.model, sum(rows for _, by_number in parts for rows in by_number.values()))
+    combined = estimator.joined([model for model, _ in groups])
+    if target.classes is not None:
+        combined.classes_ = target.classes
+    lane.model.estimator_ = combined
+    return Lane(lane.model, rows)
 
 
 class GroupTrainer:
-    """Trains a model on groups of batches, each in one task; what the groups are depends on the batches alone.
+    """Trains a model on groups of batches, each in one task; the groups depend on the batches alone.
 
     Parameters
     ----------
-    batches
-        Gives the packed batches of some numbers; None: each task reads its own, by ``recipe``.
-    plan
-        All batches, by number.
+    batches_for
+        Gives the batches of a group: tasks whose results they are, or a reader for the task to read them itself.
     """
 
     def __init__(
         self,
         tasks: TaskRunner,
         estimator: Any,
-        batches: Callable[[list[int]], list[Future]] | None,
-        recipe: BatchRecipe,
-        plan: Sequence[Batch],
-        fold: int | None = None,
+        data: TrainingData,
+        batches_for: Callable[[list[int]], list[TaskHandle] | BatchReader],
     ):
-        self._tasks, self._estimator, self._batches = tasks, estimator, batches
-        self._recipe, self._plan, self._fold = recipe, plan, fold
+        self._tasks, self._estimator, self._data, self._batches_for = tasks, estimator, data, batches_for
 
     def run(
-        self,
-        done: Training,
-        numbers: list[int],
-        batch_encoder: BatchEncoder,
-        target: TargetSpec,
-        lanes: int,
-        expected: Mapping[int, int],
-        stage: Stage,
+        self, training: Training, lanes: int, batch_encoder: BatchEncoder, target: TargetSpec, stage: Stage
     ) -> None:
-        """Train, unless that is done.
+        """Train, unless ``training`` has ended.
 
         Raises
         ------
         DataError
             The model refuses to train, or a batch has other rows than the statistics saw in it.
         """
-        if done.ended:
-            stage.skip(len(numbers))
+        data, tasks = self._data, self._tasks
+        if training.ended:
+            stage.skip(len(data.numbers))
             return
-        groups = self._estimator.groups(batch_order(numbers, 0, batch_encoder.seed), lanes)
-        sent = [self._tasks.broadcast(value) for value in (self._estimator, batch_encoder, target)]
-        alone = self._batches is None
-        futures = [
-            self._tasks.submit(f"train-0-0-{k}-0", fit_group, sent[0], self._some(group), *sent[1:], alone, about=group)
-            for k, group in enumerate(groups)
-        ]
-        stage.wait(futures, [(len(group), sum(self._plan[n].rows for n in group)) for group in groups])
-        parts = self._tasks.client.gather(futures)
-        for _, rows in parts:
-            for n, count in rows.items():
-                if count != expected.get(n, 0):
-                    raise DataError(
-                        f"batch {n} ({self._plan[n]}): {count:,} rows to train on, {expected.get(n, 0):,} when it was "
-                        "read before; have prepare.function give the same rows each time."
-                    )
-        done.lane = trained(self._estimator, parts, target)
-        done.rounds, done.epochs, done.rows, done.ended = 1, 1, done.lane.rows, True
-
-    def _some(self, group: list[int]) -> Any:
-        if self._batches is not None:
-            return self._batches(group)
-        return BatchReader(tuple(self._plan[n] for n in group), self._recipe, self._fold)
+        groups = self._estimator.groups(batch_order(data.numbers, 0, batch_encoder.seed), lanes)
+        estimator, *constants = [tasks.broadcast(value) for value in (self._estimator, batch_encoder, target)]
+        handles = []
+        for k, numbers in enumerate(groups):
+            arguments = estimator, self._batches_for(numbers), *constants
+            handles.append(tasks.submit(f"train-0-0-{k}-0", fit_group, *arguments, batch_numbers=numbers))
+            del arguments
+        stage.wait(handles, tasks.sizes_of(handles))
+        fitted = tasks.gather(handles)
+        for _, n_rows in fitted:
+            data.check_rows(n_rows)
+        training.lane = combine_groups(self._estimator, fitted, target)
+        training.rounds, training.epochs, training.rows, training.ended = 1, 1, training.lane.rows, True

@@ -10,7 +10,7 @@ from dask_ml.wrappers import Incremental
 from sklearn.base import BaseEstimator
 
 from pipeline.encoding.batch_encoder import BatchEncoder, EncodedBatch
-from pipeline.engine.batch_schedule import BatchOrBatches, flatten_batches
+from pipeline.engine.task_graph import BatchOrBatches, flatten_batches
 from pipeline.errors import DataError
 from pipeline.evaluation.predictions import predict
 from pipeline.metrics.accuracy import Accuracy

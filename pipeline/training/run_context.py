@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.engine.batch_schedule import batches_per_task, segments_of, share_row_groups
-from pipeline.engine.batch_source import BatchSource, open_source, should_keep_batches, should_read_batches_together
+from pipeline.engine.batch_source import BatchSource, open_source
 from pipeline.engine.cluster.session import Session
 from pipeline.engine.failure_diagnosis import diagnose_failures
+from pipeline.engine.memory_policy import should_keep_batches, should_read_batches_together
 from pipeline.engine.task_runner import TaskRunner
 from pipeline.metrics.registry import Metric, metrics_for, user_metrics
 from pipeline.models.factory import make, needs_full_batches

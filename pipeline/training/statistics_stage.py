@@ -3,6 +3,7 @@
 from pipeline.engine.batch_source import BatchSource, FoldSource
 from pipeline.engine.cluster.session import Session
 from pipeline.engine.stage import run_stage
+from pipeline.engine.task_graph import Aggregation
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.plan import Plan
 from pipeline.preparation.split import TRAIN
@@ -14,9 +15,8 @@ def collect_statistics(run: RunContext, source: BatchSource | FoldSource, role: 
     """Return the merged statistics of the rows with this role, and the count of all rows by role."""
     recipe = run.tasks.broadcast(run.recipe)
     with run_stage(run.monitor, "statistics", len(run.plan.batches)) as stage:
-        merged: Summary = run.tasks.map_reduce_batches(
-            stage, "statistics", run.segments, source.futures_for, summarise_batch, merge_summaries, recipe, role
-        )
+        statistics = Aggregation("statistics", summarise_batch, merge_summaries, (recipe, role))
+        merged: Summary = run.tasks.map_reduce_batches(stage, statistics, run.segments, source.futures_for)
     return merged
 
 

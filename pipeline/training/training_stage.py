@@ -5,17 +5,19 @@ from typing import Any
 
 from pipeline.encoding.batch_encoder import BatchEncoder
 from pipeline.engine.batch_schedule import restrict_to
-from pipeline.engine.batch_source import BatchSource, FoldSource, fits_one_worker
+from pipeline.engine.batch_source import BatchSource, FoldSource
+from pipeline.engine.memory_policy import fits_one_worker
 from pipeline.engine.stage import run_stage
+from pipeline.engine.task_graph import Aggregation
 from pipeline.errors import DataError
 from pipeline.evaluation.evaluator import Evaluator, calibration_curves
 from pipeline.models.calibration import CalibratedModel, Curves, merge_curves
 from pipeline.models.factory import needs_full_batches
 from pipeline.models.target import TargetSpec
-from pipeline.training.group_trainer import GroupTrainer
+from pipeline.training.group_trainer import BatchReader, GroupTrainer
 from pipeline.training.lane import Lane, fitted
 from pipeline.training.run_context import RunContext
-from pipeline.training.trainer import Trainer, Training
+from pipeline.training.trainer import Trainer, Training, TrainingData
 
 
 def train_model(
@@ -39,19 +41,24 @@ def train_model(
     DataError
         The model refuses to train, or a batch has other rows than the statistics counted.
     """
-    config, batches, numbers = run.plan.config.train, run.plan.batches, run.training_batches
+    config, numbers = run.plan.config.train, run.training_batches
+    data = TrainingData(run.plan.batches, expected_rows)
     estimator = run.new_estimator()
     if needs_full_batches(estimator):
         fits = fits_one_worker(run.plan, run.session, len(estimator.groups(numbers, config.lanes)))
         fold = source.number if isinstance(source, FoldSource) else None
-        group_trainer = GroupTrainer(run.tasks, estimator, source.batches if fits else None, run.recipe, batches, fold)
+
+        def reader_of(group: list[int]) -> BatchReader:
+            return BatchReader(tuple(run.plan.batches[number] for number in group), run.recipe, fold)
+
+        group_trainer = GroupTrainer(run.tasks, estimator, data, source.batches if fits else reader_of)
         with run_stage(run.monitor, "train", len(numbers)) as stage:
-            group_trainer.run(training, numbers, batch_encoder, target, config.lanes, expected_rows, stage)
+            group_trainer.run(training, config.lanes, batch_encoder, target, stage)
         on_round()
         return
-    trainer = Trainer(run.tasks, config, source.futures_for, batch_encoder, target, batches, expected_rows)
+    trainer = Trainer(run.tasks, config, data, source.futures_for, batch_encoder, target)
     with run_stage(run.monitor, "train", len(numbers) * config.epochs) as stage:
-        trainer.run(training, numbers, stage, lambda _: on_round())
+        trainer.run(training, stage, lambda _: on_round())
 
 
 def make_evaluator(
@@ -78,9 +85,8 @@ def _calibration_curves(
     arguments, numbers = (run.tasks.broadcast(model), run.tasks.broadcast(batch_encoder)), set(run.training_batches)
     segments = restrict_to(run.segments, numbers)
     with run_stage(run.monitor, "calibrate", len(numbers)) as stage:
-        merged: Curves = run.tasks.map_reduce_batches(
-            stage, "calibrate", segments, source.futures_for, calibration_curves, merge_curves, *arguments
-        )
+        calibrate = Aggregation("calibrate", calibration_curves, merge_curves, arguments)
+        merged: Curves = run.tasks.map_reduce_batches(stage, calibrate, segments, source.futures_for)
     if not len(merged[0].rows):
         raise DataError(f"{run.plan.config.data.path}: no rows to calibrate on; raise train.validation_fraction.")
     return merged

@@ -17,22 +17,23 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import psutil
 from distributed import Client
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from pipeline import config as cfg
-from pipeline.engine.batch_schedule import SEGMENT, colocated_batches, flatten_batches, segments_of
-from pipeline.engine.batch_source import BatchSource
+from pipeline.engine.batch_schedule import SEGMENT_SIZE, colocated_batches, segments_of
+from pipeline.engine.batch_source import BatchSource, FileReader, ReadOptions
+from pipeline.engine.cluster.worker_affinity import WorkerPreference
+from pipeline.engine.read_plan import ReadGroups
 from pipeline.engine.stage import run_stage
+from pipeline.engine.task_graph import Aggregation, flatten_batches
 from pipeline.engine.task_runner import TaskRunner
 from pipeline.monitoring.progress import Monitor
-from pipeline.training import trainer
+from pipeline.training import round as lane_round
 from pipeline.training.lane import Lane
-from pipeline.training.trainer import Trainer, Training
+from pipeline.training.trainer import Trainer, Training, TrainingData
 
 FAN_IN = 8
 
@@ -88,26 +89,34 @@ def measure(client: Client, scheduler: psutil.Process, number: int, keep: bool, 
     look.calls = 0  # type: ignore[attr-defined]
     monitor = Monitor(quiet=True, on_task_done=look)
     batches = [Empty(n) for n in range(number)]
-    per_task = 1 if alone else SEGMENT
+    per_task = 1 if alone else SEGMENT_SIZE
     tasks = TaskRunner(client, FAN_IN, 2, "engine", [1] * number, per_task)
     begin = time.perf_counter()
     segments = segments_of(batches, cfg.TrainConfig(lanes=4))
     together = colocated_batches(batches, cfg.TrainConfig(lanes=4), 2) if alone else []
-    source = BatchSource(client, read, pd.DataFrame({"x": np.zeros(0)}), batches, keep, together, 2, "engine", per_task)
+    source = BatchSource(
+        client,
+        FileReader(batches, read),
+        ReadGroups.of(batches, per_task),
+        WorkerPreference(client, together),
+        ReadOptions(keep, 2, "engine"),
+    )
     seconds = {"graph": time.perf_counter() - begin}
     for stage_name in ("statistics", "train", "evaluate"):
         begin = time.perf_counter()
         with run_stage(monitor, stage_name, number) as stage:
             if stage_name == "train":
                 config = cfg.TrainConfig(lanes=4)
-                trainer = Trainer(
-                    tasks, config, source.futures_for, None, None, batches, dict.fromkeys(range(number), 1)
-                )
+                data = TrainingData(batches, dict.fromkeys(range(number), 1))
+                trainer = Trainer(tasks, config, data, source.futures_for, None, None)
                 training = Training(Lane(None))  # type: ignore[arg-type]
-                trainer.run(training, list(range(number)), stage, lambda _: None)
+                trainer.run(training, stage, lambda _: None)
                 assert training.lane.rows == number
             else:
-                assert tasks.map_reduce_batches(stage, stage_name, segments, source.futures_for, count, add) == number
+                assert (
+                    tasks.map_reduce_batches(stage, Aggregation(stage_name, count, add), segments, source.futures_for)
+                    == number
+                )
         seconds[stage_name] = time.perf_counter() - begin
     look.calls = 0  # type: ignore[attr-defined]
     look()
@@ -142,7 +151,12 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="keep the batches in memory instead of reading them again")
     parser.add_argument("--alone", action="store_true", help="a task for each batch, as where segments are few")
     options = parser.parse_args()
-    trainer.train_batches, trainer.share_of, trainer.merge_shares, trainer.merged_lane = train, share, add, merged
+    lane_round.train_batches, lane_round.delta_of, lane_round.merge_deltas, lane_round.merged_lane = (
+        train,
+        share,
+        add,
+        merged,
+    )
     own = SimpleNamespace(processes=[])
     file = Path(f"/tmp/engine-{time.time_ns()}.json")
     environment = {"PYTHONPATH": f"{Path(__file__).parents[2]}:{Path(__file__).parent}"}

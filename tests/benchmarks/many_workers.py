@@ -18,7 +18,7 @@ import pandas as pd
 from distributed import Client, LocalCluster
 
 from pipeline import config as cfg
-from pipeline.engine import batch_schedule, batch_source
+from pipeline.engine import batch_source, task_graph
 from pipeline.engine.cluster import forkserver
 from pipeline.engine.cluster.local_cluster import dask_settings
 from pipeline.engine.cluster.probe import probe
@@ -59,22 +59,22 @@ class Slow:
 
 def slowly(factor: float) -> None:
     """Have every task of the flow sleep."""
-    submit, pack = TaskRunner._submit, batch_source.pack_spans
+    submit, pack = TaskRunner.submit_all, batch_source.pack_batches
 
-    def slow_submit(self: TaskRunner, names: Any, function: Any, arguments: Any, about: Any) -> Any:
+    def slow_submit(self: TaskRunner, names: Any, function: Any, arguments: Any, numbers: Any = None) -> Any:
         name = names[0] if names else ""
         seconds = factor * SLEEP.get(name.partition("-")[0], 0.0)
-        if function is batch_schedule.state_of:  # for each batch, wherever it is worked on
+        if function is task_graph.state_of:  # for each batch, wherever it is worked on
             arguments = [arguments[0], [Slow(work, seconds) for work in arguments[1]], *arguments[2:]]
             seconds = 0.0
         if name.startswith("train"):  # of which each is sent alone
-            seconds *= len(about[0])
+            seconds *= len(numbers[0])
         if name.startswith(("merge-share", "merge-lanes", "merge-hand")):
             seconds = 0.0
-        return submit(self, names, Slow(function, seconds) if seconds else function, arguments, about)
+        return submit(self, names, Slow(function, seconds) if seconds else function, arguments, numbers)
 
-    TaskRunner._submit = slow_submit  # type: ignore[method-assign]
-    batch_source.pack_spans = Slow(pack, factor * SLEEP["read"], each=True)  # type: ignore[assignment]
+    TaskRunner.submit_all = slow_submit  # type: ignore[method-assign]
+    batch_source.pack_batches = Slow(pack, factor * SLEEP["read"], each=True)  # type: ignore[assignment]
 
 
 def write(folder: Path, batches: int) -> None:

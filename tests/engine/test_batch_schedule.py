@@ -1,18 +1,14 @@
 from collections import Counter
-from dataclasses import replace
 from itertools import pairwise
-from types import SimpleNamespace
 
-import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import config as cfg
 from pipeline.engine.batch_schedule import (
-    PLENTY,
-    SEGMENT,
+    PARTS_PER_THREAD,
+    SEGMENT_SIZE,
     assign_workers,
     batches_per_task,
     colocated_batches,
@@ -24,13 +20,7 @@ from pipeline.engine.batch_schedule import (
     split_segments,
     windows_of,
 )
-from pipeline.engine.batch_source import BatchSource
-from pipeline.engine.cluster.session import connect
 from pipeline.io.batching import Batch, RowGroupRange
-from pipeline.monitoring.progress import Monitor
-from pipeline.planning.planner import make_plan
-from pipeline.training.run_stages import run_stages
-from tests.conftest import table, write
 
 
 def lone(number, test=None, row_group_id=None):
@@ -44,7 +34,7 @@ def test_every_batch_is_in_one_segment_of_those_that_train_or_of_those_that_do_n
     segments = segments_of(batches, cfg.TrainConfig(lanes=lanes, round_batches=round_batches))
     assert sorted(n for segment in segments for n in segment) == list(range(len(batches)))
     for segment in segments:
-        assert 0 < len(segment) <= SEGMENT
+        assert 0 < len(segment) <= SEGMENT_SIZE
         assert len({sides[n] is True for n in segment}) == 1
 
 
@@ -67,7 +57,7 @@ def test_workers_that_take_turns_have_about_as_many_batches_each(lanes, round_ba
     assert sorted(places) == list(range(384))
     share = Counter(places.values())
     assert sorted(share) == list(range(workers))
-    assert max(share.values()) - min(share.values()) <= min(SEGMENT, 384 / workers / PLENTY + 1)
+    assert max(share.values()) - min(share.values()) <= min(SEGMENT_SIZE, 384 / workers / PARTS_PER_THREAD + 1)
 
 
 def test_segments_of_as_many_batches_take_turns_on_the_workers():
@@ -94,16 +84,14 @@ def test_segments_are_shared_out_until_every_thread_has_plenty(count, threads):
     size = part_size(segments, threads)
     parts = split_segments(segments, size)
     assert [n for part in parts for n in part] == [n for segment in segments for n in segment]
-    assert len(parts) >= PLENTY * threads or size == 1
-    assert size == SEGMENT or len(split_segments(segments, 2 * size)) < PLENTY * threads
+    assert len(parts) >= PARTS_PER_THREAD * threads or size == 1
+    assert size == SEGMENT_SIZE or len(split_segments(segments, 2 * size)) < PARTS_PER_THREAD * threads
 
 
 def test_segments_are_the_same_however_batches_are_cut_and_neighbours_where_they_are_many(monkeypatch):
     train = cfg.TrainConfig(lanes=2)
-    assert segments_of([lone(n, row_group_id=n // 3) for n in range(20)], train) == segments_of(
-        [*map(lone, range(20))], train
-    )
-    monkeypatch.setattr("pipeline.engine.batch_schedule.WINDOW", 19)
+    assert segments_of([lone(n, span=n // 3) for n in range(20)], train) == segments_of([*map(lone, range(20))], train)
+    monkeypatch.setattr("pipeline.engine.batch_schedule.WINDOW_SIZE", 19)
     neighbours = [list(range(8)), list(range(8, 16)), list(range(16, 20))]
     assert segments_of([lone(n) for n in range(20)], train) == neighbours
 
@@ -113,7 +101,7 @@ def test_segments_are_the_same_however_batches_are_cut_and_neighbours_where_they
 def test_windows_hold_as_many_parts_as_fit(sizes, most):
     parts = [[i] * size for i, size in enumerate(sizes)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipeline.engine.batch_schedule.WINDOW", most)
+        patch.setattr("pipeline.engine.batch_schedule.WINDOW_SIZE", most)
         windows = list(windows_of(parts))
     assert [part for window in windows for part in window] == parts
     for window, following in pairwise(windows):
@@ -123,64 +111,3 @@ def test_windows_hold_as_many_parts_as_fit(sizes, most):
 
 def test_of_segments_only_the_wanted_batches_are_left():
     assert restrict_to([[3, 1], [2], [0, 4]], {1, 4}) == [[1], [4]]
-
-
-# --- what a source gives for them ---
-
-
-def read(batches):
-    found = tuple(f"batch {batch.number}" for batch in batches)
-    return found if len(found) > 1 else found[0]
-
-
-@pytest.mark.parametrize("keep", [True, False])
-def test_a_segment_is_read_by_one_task_and_its_batches_can_still_be_had_one_by_one(keep):
-    with connect(cfg.ClusterConfig(workers=0)) as session:
-        client = session.client
-        source = BatchSource(client, read, pd.DataFrame({"x": []}), [lone(n) for n in range(5)], keep, per_read=3)
-
-        def held(*parts):
-            return client.gather(source.futures_for(parts))
-
-        assert held([3, 0, 4], [1]) == [[("batch 3", "batch 0", "batch 4")], ["batch 1"]]
-        some = ["batch 0", "batch 4"]
-        assert held([0, 4], [2], [1]) == [some if keep else [tuple(some)], ["batch 2"], ["batch 1"]]
-        assert client.gather(source.batches([4, 3, 2, 1, 0])) == [f"batch {n}" for n in (4, 3, 2, 1, 0)]
-        assert held([3, 0, 4]) == [[("batch 3", "batch 0", "batch 4")]]
-        reads = Counter(record["key"] for record in client.get_task_stream() if isinstance(record["key"], tuple))
-        assert len(reads) == 3 if keep else len(reads) > 3, "what is kept is read once"
-
-
-# --- the same bits, however the work is shared out ---
-
-
-def test_whole_segments_single_batches_and_joined_reading_give_the_same_bits(tmp_path, monkeypatch):
-    folder = write(table(2_000), tmp_path / "data", 23)
-    raw = {
-        "data": {"path": str(folder), "label": "y", "batch_rows": "file"},
-        "train": {"lanes": 2, "round_batches": 9},
-        "evaluate": {"bootstrap": 50, "slices": ["c"]},
-    }
-    plan = make_plan(cfg.parse(raw))
-    assert len(plan.batches) == 23
-    found = []
-    for plenty, joined in ((10**9, 0), (0, 0), (0, 1 << 30), (4, 0), (4, 1 << 30)):
-        monkeypatch.setattr("pipeline.engine.batch_schedule.PLENTY", plenty)
-        monkeypatch.setattr("pipeline.engine.batch_source.JOINED_BYTES", joined)
-        with connect(cfg.ClusterConfig(workers=0)) as session:
-            outcome = run_stages(plan, replace(session, threads=2), Monitor(quiet=True))
-            kinds = Counter(str(record["key"]).partition("-")[0] for record in session.client.get_task_stream())
-        model = outcome.model.named_steps["model"]
-        found.append(
-            SimpleNamespace(kinds=kinds, findings=outcome.findings, coef=np.array(model.coef_), ledger=outcome.ledger)
-        )
-    alone, whole, together, parts, parts_together = found
-    for some, read_together in ((whole, together), (parts, parts_together)):
-        for stage in ("statistics", "evaluate"):
-            assert alone.kinds[stage] == 23 > some.kinds[stage] == read_together.kinds[stage]
-        assert alone.kinds["('read"] == some.kinds["('read"] == 23 > read_together.kinds["('read"]
-    assert whole.kinds["statistics"] < parts.kinds["statistics"]
-    for other in found[1:]:
-        assert np.array_equal(alone.coef, other.coef)
-        assert other.findings == alone.findings
-        assert other.ledger == alone.ledger

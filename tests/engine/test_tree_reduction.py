@@ -39,7 +39,7 @@ def concatenated(parts):
 
 @pytest.mark.cluster
 def test_the_scheduler_forgets_a_window_once_it_is_merged(session, monkeypatch):
-    monkeypatch.setattr("pipeline.engine.batch_schedule.WINDOW", 10)
+    monkeypatch.setattr("pipeline.engine.batch_schedule.WINDOW_SIZE", 10)
     tasks, known = TaskRunner(session.client, 3), []
 
     def begin(window):

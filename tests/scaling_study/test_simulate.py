@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import config as cfg
-from pipeline.engine.batch_schedule import WINDOW
+from pipeline.engine.batch_schedule import WINDOW_SIZE
 from pipeline.monitoring.progress import Monitor
 from pipeline.monitoring.task_timing import task_kind
 from pipeline.planning.planner import make_plan
 from pipeline.scaling_study.costs import Observation, match_records
 from pipeline.scaling_study.graph import Graph, Shape, build
+from pipeline.scaling_study.graph_recorder import GraphRecorder
 from pipeline.scaling_study.measurement import shape_of
 from pipeline.scaling_study.simulate import simulate
 from pipeline.scaling_study.task_kinds import CLIENT, KIND, KINDS, PICK, READ
@@ -57,11 +58,11 @@ def observed(session, config, monitor=None):
 @pytest.mark.parametrize(
     ("changes", "window", "most"),
     [
-        ({"train": {"lanes": 3, "round_batches": 4, "epochs": 2}, "aggregate": {"fan_in": 2}}, WINDOW, 2),
-        ({"train": {"lanes": 1, "round_batches": 20}, "data": {"keep": "reread"}}, WINDOW, 4),
+        ({"train": {"lanes": 3, "round_batches": 4, "epochs": 2}, "aggregate": {"fan_in": 2}}, WINDOW_SIZE, 2),
+        ({"train": {"lanes": 1, "round_batches": 20}, "data": {"keep": "reread"}}, WINDOW_SIZE, 4),
         (
             {"train": {"lanes": 8, "round_batches": 5}, "split": {"by": "batch"}, "evaluate": {"importance_rows": 0}},
-            WINDOW,
+            WINDOW_SIZE,
             3,
         ),
         ({"train": {"lanes": 2, "round_batches": 8}, "aggregate": {"fan_in": 3}}, 4, 1),
@@ -70,7 +71,7 @@ def observed(session, config, monitor=None):
         ({"train": {"lanes": 2}, "data": {"batch_rows": "file"}}, 65, 1),
         ({"train": {"lanes": 2, "round_batches": 3}, "split": {"by": "batch"}, "aggregate": {"fan_in": 3}}, 6, 1),
         ({"train": {"lanes": 2, "round_batches": 3}, "split": {"by": "batch"}, "aggregate": {"fan_in": 3}}, 13, 3),
-        ({"train": {"lanes": 2}, "data": {"batch_rows": 50}}, WINDOW, 1),
+        ({"train": {"lanes": 2}, "data": {"batch_rows": 50}}, WINDOW_SIZE, 1),
         ({"train": {"lanes": 2}, "data": {"batch_rows": 10, "keep": "reread"}}, 50, 1),
         ({"train": {"lanes": 2}, "data": {"batch_rows": "file"}}, 130, 4),
         ({"train": {"lanes": 2}, "data": {"batch_rows": "file", "keep": "reread"}, "split": {"by": "batch"}}, 130, 4),
@@ -78,9 +79,9 @@ def observed(session, config, monitor=None):
     ],
 )
 def test_the_graph_has_the_tasks_and_the_edges_of_a_real_run(session, tmp_path, monkeypatch, changes, window, most):
-    monkeypatch.setattr("pipeline.engine.batch_schedule.WINDOW", window)
+    monkeypatch.setattr("pipeline.engine.batch_schedule.WINDOW_SIZE", window)
     if window == 130:
-        monkeypatch.setattr("pipeline.engine.batch_schedule.PLENTY", 12)
+        monkeypatch.setattr("pipeline.engine.batch_schedule.PARTS_PER_THREAD", 12)
     folder = write(table(1_300), tmp_path / "data", 130 if window in (65, 130) else 13)
     base = {"data": {"path": str(folder), "label": "y", "batch_rows": 100}, "evaluate": {"bootstrap": 50}}
     config = cfg.parse({**base, **{name: {**base.get(name, {}), **values} for name, values in changes.items()}})
@@ -136,6 +137,28 @@ def test_a_graph_goes_forward_and_accounts_for_every_row_in_each_stage(shape):
     assert graph.size[graph.kind == KIND["train"]].sum() == shape.total_rows * shape.epochs
     if shape.keep:
         assert graph.size[graph.kind == READ].sum() == shape.total_rows
+
+
+@pytest.mark.parametrize("window", [3, WINDOW_SIZE])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        Shape(61, 10, lanes=3, round_batches=7, epochs=2, fan_in=3, span=4, importance=2),
+        Shape(40, 10, lanes=2, round_batches=9, keep=False, train_only=30, test_only=10, joined_rows=10),
+        Shape(9, 10, round_batches=2, threads=9),
+    ],
+)
+def test_repeating_what_was_recorded_is_recording_it_again(monkeypatch, shape, window):
+    monkeypatch.setattr("pipeline.engine.batch_schedule.WINDOW_SIZE", window)
+    repeated, repeat = build(shape), GraphRecorder.repeat
+
+    def record_again(self, key, outside, record):
+        return repeat(self, (key, len(self._templates)), outside, record)
+
+    monkeypatch.setattr(GraphRecorder, "repeat", record_again)
+    recorded = build(shape)
+    for column in ("kind", "size", "parts", "first", "inputs"):
+        assert np.array_equal(getattr(repeated, column), getattr(recorded, column)), column
 
 
 def test_a_shape_without_batches_is_refused():
