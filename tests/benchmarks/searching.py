@@ -73,7 +73,9 @@ def ours(name: str, method: str, folder: Path, space: dict[str, Any]) -> Figures
             worked.append(processor())
 
     monitor = Monitor(quiet=True)
-    report = runs.run(path, (), options, folder / method, monitor=monitor, searching=True, on_event=listen)
+    report = runs.run(
+        path, (), options, folder / method, monitor=monitor, options=runs.RunOptions(search=True), on_event=listen
+    )
     print(f"  {method}: {report['search']['values']}", flush=True)
     rows = report["search"]["rows_trained"] + report["training"]["epochs"] * report["rows"]["train"]
     return report["metrics"]["log_loss"], rows, report["seconds"]["search"], worked[1] - worked[0]

@@ -40,7 +40,7 @@ def trained(tmp_path_factory, options):
         f'[data]\npath = "{folder}/train"\nlabel = "y"\nbatch_rows = "file"\n[split]\npath = "{held}"\n'
         '[features]\nnumeric = ["x", "n"]\ncategorical = ["c"]\ndatetime = ["t"]\n'
     )
-    report = run(folder / "c.toml", options=options, out=folder / "run")
+    report = run(folder / "c.toml", cluster=options, out=folder / "run")
     return folder / "run", report, held
 
 

@@ -34,7 +34,7 @@ def trained(tmp_path_factory):
     """A finished run and its config."""
     folder = tmp_path_factory.mktemp("trained")
     config = settings(folder, write(table(2_000), folder / "data", 4))
-    result = run(config, options=OPTIONS, out=folder / "run")
+    result = run(config, cluster=OPTIONS, out=folder / "run")
     return folder / "run", config, result
 
 

@@ -1,8 +1,5 @@
 """Evaluation on two worker processes, against scikit-learn and pandas on the same held-out rows."""
 
-import time
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,8 +8,8 @@ from sklearn import metrics as sk
 from pipeline.errors import ConfigError, DataError
 from pipeline.models import persistence
 from pipeline.monitoring.progress import Monitor
-from pipeline.planning.planner import make_plan
-from pipeline.preparation.packing import PackingScale
+from pipeline.planning.planner import TrainedModel, make_plan
+from pipeline.training.saved_model_evaluation import evaluate_saved_model
 from tests.conftest import table, write
 from tests.evaluation.conftest import SLICED
 from tests.training.builders import config, execute, train_and_test
@@ -22,10 +19,8 @@ pytestmark = pytest.mark.cluster
 
 def assess(session, model, settings):
     """`pipeline evaluate` without its command."""
-    encoder = model.named_steps["preprocess"]
-    plan = make_plan(settings, encoder.columns, encoder.profile_)
-    plan = replace(plan, reference=PackingScale(encoder.center_, encoder.unit_))
-    return Job(plan, session, Monitor(time.perf_counter(), quiet=True)).assess(model)[1]
+    plan = make_plan(settings, TrainedModel.of(model))
+    return evaluate_saved_model(plan, session, Monitor(quiet=True), model).findings
 
 
 def test_slices_have_scikit_learns_figures(evaluated):

@@ -15,7 +15,7 @@ from pipeline.io import run_folder
 def run_client(config: str, out: str, cluster: dict[str, Any], kill_at: tuple[int, str] | None = None) -> None:
     """Run a config; ``kill_at`` is the number of a write, and "half" (within it) or "after" (it)."""
     session.prepare_workers = lambda client, modules: []  # the workers can import the package already
-    write, count = run_folder._write, 0
+    write, count = run_folder.write_atomically, 0
 
     def deadly_write(path: Path, content: bytes, *args: Any, **options: Any) -> None:
         nonlocal count
@@ -29,7 +29,7 @@ def run_client(config: str, out: str, cluster: dict[str, Any], kill_at: tuple[in
             os.kill(os.getpid(), signal.SIGKILL)
         write(path, content, *args, **options)
 
-    run_folder._write = deadly_write
+    run_folder.write_atomically = deadly_write
     run(Path(config), (), cluster, out)
 
 

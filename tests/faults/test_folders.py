@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from pipeline import config as cfg
-from pipeline.commands.run import run
+from pipeline.commands.run import resume_run, run
 from pipeline.errors import ConfigError, DataError
 from pipeline.io.run_folder import RunFolder
 from tests.conftest import table, write
@@ -119,13 +119,13 @@ def test_row_14_data_changed_since_the_run_began_is_refused_and_named(workers, u
     frame = pd.read_parquet(path)
     frame.iloc[::-1].to_parquet(path, index=False)  # as many rows, the same minima and maxima
     with pytest.raises(DataError, match=r"part-001\.parquet: when .*run began it was 300 rows.*, now it is 300 rows"):
-        run(None, (), options, resume=str(unfinished))
+        resume_run(str(unfinished), None, (), options)
     frame.to_parquet(folder / "data/part-009.parquet", index=False)
     frame.to_parquet(path, index=False)
     with pytest.raises(DataError, match=r"part-00[19]\.parquet: when .*run began it was"):
-        run(None, (), options, resume=str(unfinished))
+        resume_run(str(unfinished), None, (), options)
     with pytest.raises(ConfigError, match=r"train\.seed: .*run began with 0, now it is 1; resume it as it was"):
-        run(None, ("train.seed=1",), options, resume=str(unfinished))
+        resume_run(str(unfinished), None, ("train.seed=1",), options)
     assert RunFolder(str(unfinished)).names() == before, "the folder is unchanged"
 
 
@@ -133,7 +133,7 @@ def test_row_24_truncated_checkpoint_is_replaced_by_the_one_before(workers, unfi
     run_folder = RunFolder(str(unfinished))
     (last,) = run_folder.names("checkpoint/round-")
     (unfinished / last).write_bytes(run_folder.read(last)[:500])
-    resumed = run(None, (), {"scheduler": workers.scheduler}, resume=str(unfinished))
+    resumed = resume_run(str(unfinished), None, (), {"scheduler": workers.scheduler})
     printed = capfd.readouterr().err
     assert f"{last} is not as it was written; going on from the one before" in printed
     assert "resuming    after the statistics" in printed
@@ -151,7 +151,7 @@ def test_row_25_second_run_on_the_same_folder_is_refused(workers, folder):
     with pytest.raises(ConfigError, match=rf"run: another run is at work there \(process {first.pid} on"):
         run(folder / "c.toml", (), options, out=str(folder / "run"))
     with pytest.raises(ConfigError, match="another run is at work there"):
-        run(None, (), options, resume=str(folder / "run"))
+        resume_run(str(folder / "run"), None, (), options)
     first.join(60)
     assert first.exitcode == 0
     assert (folder / "run/report.json").exists()

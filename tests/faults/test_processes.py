@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from pipeline import config as cfg
-from pipeline.commands.run import run
+from pipeline.commands.run import resume_run, run
 from pipeline.errors import ClusterError, ConfigError
 from pipeline.io.run_folder import RunFolder
 from tests.faults.client_process import start_client
@@ -59,7 +59,7 @@ def workers_have_the_code(monkeypatch):
 def resume_or_start_anew(config: Path, out: Path, cluster: dict[str, Any]) -> None:
     """Do what a user would: resume what can be resumed, and start anew if nothing is left."""
     try:
-        run(None, (), cluster, resume=str(out))
+        resume_run(str(out), None, (), cluster)
     except ConfigError as error:
         assert "no unfinished run is there" in str(error) or "finished" in str(error), error
         if "no unfinished run" in str(error):
@@ -138,9 +138,9 @@ def test_row_5_killed_scheduler_is_an_error_at_once_and_the_run_resumes_on_anoth
     assert time.monotonic() - killed[0] < 20, "nothing waits for cluster.timeout"
     assert folder.resumable
     with pytest.raises(ClusterError, match="no scheduler answered within 1 s"):
-        run(None, ("cluster.timeout=1",), {"scheduler": address}, resume=str(folder))
+        resume_run(str(folder), None, ("cluster.timeout=1",), {"scheduler": address})
     worker.wait(30)
-    run(None, (), {"scheduler": workers.scheduler, "workers": 2}, resume=str(folder))
+    resume_run(str(folder), None, (), {"scheduler": workers.scheduler, "workers": 2})
     assert bits_of_folder(tmp_path / "run") == uninterrupted
 
 
@@ -202,7 +202,7 @@ def test_row_7_interrupt_finishes_the_round_and_the_run_can_be_resumed(
     printed = interrupt_command(tmp_path, config, out, TRAINING, number)
     assert f"go on with: pipeline run --resume {out}" in printed
     assert "a checkpoint was kept" in printed
-    run(None, (), {"scheduler": workers.scheduler}, resume=str(out))
+    resume_run(str(out), None, (), {"scheduler": workers.scheduler})
     assert bits_of_folder(out)[0] == uninterrupted[0]
 
 

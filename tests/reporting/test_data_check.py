@@ -1,15 +1,14 @@
 """`pipeline check` on data with everything that it warns of."""
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from pipeline import config as cfg
 from pipeline.monitoring.progress import Monitor
-from pipeline.planning.planner import make_plan
+from pipeline.planning.planner import for_exploration, make_plan
 from pipeline.reporting.data_check import check_results
+from pipeline.training.statistics_stage import explore
 from tests.conftest import table, write
 
 
@@ -29,8 +28,7 @@ def test_each_column_has_its_type_gaps_values_and_warnings(session, tmp_path):
         }
     )
     plan = make_plan(config)
-    batches = tuple(replace(batch, test=False) for batch in plan.batches)
-    summary = Job(replace(plan, after=None, batches=batches, exploring=True), session, Monitor(quiet=True)).explore()
+    summary = explore(for_exploration(plan), session, Monitor(quiet=True))
     results = check_results(summary, plan)
     columns = results["columns"]
     assert results["rows"] == {"read": 600, "rejected": 0, "rejected_by_reason": {}}

@@ -10,7 +10,7 @@ import pytest
 from sklearn.linear_model import SGDClassifier
 
 from pipeline import config as cfg
-from pipeline.commands.run import run
+from pipeline.commands.run import resume_run, run
 from pipeline.errors import ClusterError, ConfigError, DataError
 from pipeline.io.run_folder import RunFolder
 from pipeline.models import persistence
@@ -189,22 +189,22 @@ def begun(session, data, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("pipeline.commands.run.run_stages", fail_after_two_rounds)
         with pytest.raises(ClusterError, match="gone"):
-            run(tmp_path / "c.toml", options=options, out="unfinished")
+            run(tmp_path / "c.toml", cluster=options, out="unfinished")
     return options
 
 
 def test_resume_ends_with_the_fingerprint_of_an_uninterrupted_run(begun, tmp_path, capsys):
     with pytest.raises(ConfigError, match="holds an unfinished run"):
-        run(tmp_path / "c.toml", options=begun, out="unfinished")
+        run(tmp_path / "c.toml", cluster=begun, out="unfinished")
     with pytest.raises(ConfigError, match=r"train.epochs: unfinished began with 1, now it is 2; resume it as it was"):
-        run(None, ("train.epochs=2",), begun, resume="unfinished")
-    done = run(None, (), begun, resume="unfinished")
+        resume_run("unfinished", None, ("train.epochs=2",), begun)
+    done = resume_run("unfinished", None, (), begun)
     assert done["training"]["resumed_after_rounds"] == 2
     assert not (tmp_path / "unfinished/checkpoint").exists()
     assert json.loads((tmp_path / "unfinished/report.json").read_text()) == json.loads(json.dumps(done))
-    uninterrupted = run(tmp_path / "c.toml", options=begun, out="uninterrupted")
+    uninterrupted = run(tmp_path / "c.toml", cluster=begun, out="uninterrupted")
     assert done["model"]["fingerprint"] == uninterrupted["model"]["fingerprint"]
     assert done["metrics"] == uninterrupted["metrics"]
     assert done["rows"] == uninterrupted["rows"]
     with pytest.raises(ConfigError, match="its run is finished"):
-        run(None, (), begun, resume="unfinished")
+        resume_run("unfinished", None, (), begun)

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 import pipeline
 from pipeline.cli import main
-from pipeline.commands.run import run
+from pipeline.commands.run import RunOptions, resume_run, run
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation import drift_profile
@@ -65,7 +65,7 @@ def by_hand(model, frame, report, estimator=None):
 
 def test_warm_start_equals_partial_fit_by_hand_and_the_report_adds_up_both_runs(first):
     folder, before = first
-    report = run(config(folder, folder / "later"), out=folder / "on", base=str(folder / "run"))
+    report = run(config(folder, folder / "later"), out=folder / "on", options=RunOptions(base_run=str(folder / "run")))
     expected = by_hand(pipeline.load(folder / "run"), later(), report)
     model = pipeline.load(folder / "on")
     np.testing.assert_allclose(model.named_steps["model"].coef_, expected.coef_, rtol=1e-12)
@@ -77,7 +77,7 @@ def test_warm_start_equals_partial_fit_by_hand_and_the_report_adds_up_both_runs(
     assert (continued["new_columns"], continued["new_values"]) == ([], "zeros, or other")
     assert 0.05 < continued["drift"]["c"]["unseen"] < 0.2
     assert report["model"]["fingerprint"] != before["model"]["fingerprint"]
-    third = run(config(folder, folder / "data"), out=folder / "third", base=str(folder / "on"))
+    third = run(config(folder, folder / "data"), out=folder / "third", options=RunOptions(base_run=str(folder / "on")))
     assert [earlier["fingerprint"] for earlier in third["continued"]["runs"]] == [
         before["model"]["fingerprint"],
         report["model"]["fingerprint"],
@@ -89,14 +89,16 @@ def test_warm_start_warns_of_another_split(first, tmp_path, capfd):
     folder, _ = first
     for key, is_split_key in (("train.seed=1", True), ("train.epochs=1", False)):
         base = str(folder / "run")
-        run(config(folder, folder / "later"), (key,), out=tmp_path / key, base=base)
+        run(config(folder, folder / "later"), (key,), out=tmp_path / key, options=RunOptions(base_run=base))
         assert ("train.seed: 0 in" in capfd.readouterr().err) == is_split_key
 
 
 def test_grow_adds_a_column_for_each_new_value(first):
     folder, _ = first
     report = run(
-        config(folder, folder / "later", features="grow = true"), out=folder / "grown", base=str(folder / "run")
+        config(folder, folder / "later", features="grow = true"),
+        out=folder / "grown",
+        options=RunOptions(base_run=str(folder / "run")),
     )
     assert report["continued"]["new_columns"] == ["c=violet"]
     before, model = pipeline.load(folder / "run"), pipeline.load(folder / "grown")
@@ -118,7 +120,11 @@ def test_grow_adds_a_column_for_each_new_value(first):
 def test_regression_warm_start_predicts_in_the_labels_unit(first):
     folder, _ = first
     run(config(folder, folder / "data", "amount"), out=folder / "amount")
-    report = run(config(folder, folder / "later", "amount"), out=folder / "amount-on", base=str(folder / "amount"))
+    report = run(
+        config(folder, folder / "later", "amount"),
+        out=folder / "amount-on",
+        options=RunOptions(base_run=str(folder / "amount")),
+    )
     before = pipeline.load(folder / "amount").predict(later())
     after = pipeline.load(folder / "amount-on").predict(later())
     truth = later()["amount"].to_numpy()
@@ -146,7 +152,7 @@ def test_check_warm_start_refuses_a_config_that_differs(first, tmp_path, keys, m
     if drop:
         file.write_text(file.read_text().replace(f', "{drop}"', ""))
     with pytest.raises(ConfigError, match=message):
-        run(file, out=tmp_path / "on", base=str(folder / "run"))
+        run(file, out=tmp_path / "on", options=RunOptions(base_run=str(folder / "run")))
     assert not (tmp_path / "on").exists()
 
 
@@ -154,12 +160,16 @@ def test_warm_start_refuses_another_table_a_new_class_and_a_missing_run(first, t
     folder, _ = first
     write(table(400).assign(c="mauve"), tmp_path / "odd", 1)
     with pytest.raises(DataError, match="column 'c': 100% of the rows have values that training never saw"):
-        run(config(tmp_path, tmp_path / "odd"), out=tmp_path / "on", base=str(folder / "run"))
+        run(config(tmp_path, tmp_path / "odd"), out=tmp_path / "on", options=RunOptions(base_run=str(folder / "run")))
     write(table(400).assign(y=lambda f: f["y"] + (f["n"] > 40)), tmp_path / "classes", 1)
     with pytest.raises(DataError, match="has the class 2, which the model of"):
-        run(config(tmp_path, tmp_path / "classes"), out=tmp_path / "on", base=str(folder / "run"))
+        run(
+            config(tmp_path, tmp_path / "classes"),
+            out=tmp_path / "on",
+            options=RunOptions(base_run=str(folder / "run")),
+        )
     with pytest.raises(DataError, match="no finished run is there"):
-        run(config(tmp_path, tmp_path / "odd"), out=tmp_path / "on", base=str(tmp_path))
+        run(config(tmp_path, tmp_path / "odd"), out=tmp_path / "on", options=RunOptions(base_run=str(tmp_path)))
     done = CliRunner().invoke(main, ["run", "--from", str(folder / "run")])
     assert done.exit_code == 2
     assert "--from: needs a CONFIG" in done.stderr
@@ -172,13 +182,13 @@ def test_interrupted_warm_start_resumes_to_the_same_bits(first, tmp_path, monkey
     folder, _ = first
     rest = "[train]\nepochs = 2\ncheckpoint_seconds = 0"
     file = config(tmp_path, folder / "later", rest=rest)
-    uninterrupted = run(file, out=tmp_path / "uninterrupted", base=str(folder / "run"))
+    uninterrupted = run(file, out=tmp_path / "uninterrupted", options=RunOptions(base_run=str(folder / "run")))
     with monkeypatch.context() as patch:
         patch.setattr(run_stages, "make_evaluator", interrupt)
         with pytest.raises(pipeline.errors.Interrupted):
-            run(file, out=tmp_path / "cut", base=str(folder / "run"))
+            run(file, out=tmp_path / "cut", options=RunOptions(base_run=str(folder / "run")))
     assert (tmp_path / "cut/checkpoint").exists()
-    resumed = run(None, resume=tmp_path / "cut")
+    resumed = resume_run(tmp_path / "cut")
     assert resumed["training"]["resumed_after_rounds"] == 2
     assert resumed["model"]["fingerprint"] == uninterrupted["model"]["fingerprint"]
     assert resumed["continued"] == json.loads(json.dumps(uninterrupted["continued"]))
