@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.commands.settings import load_settings
-from pipeline.engine import shuffle_join
 from pipeline.engine.cluster.session import open_session
+from pipeline.engine.shuffle_join import shuffle_large_joins
 from pipeline.io.redact import redact
 from pipeline.monitoring.progress import Monitor
-from pipeline.planning.planner import for_exploration, make_plan, with_joined_data
+from pipeline.planning.planner import for_exploration, make_plan
 from pipeline.reporting.data_check import check_results
 from pipeline.reporting.terminal import show_data
 from pipeline.training.statistics_stage import explore
@@ -34,12 +34,11 @@ def check(
     """
     monitor = monitor or Monitor()
     settings = load_settings(config, overrides, options)
-    plan = make_plan(settings)
+    planned = make_plan(settings)
     with (
         open_session(settings, monitor) as session,
-        shuffle_join.shuffle_large_joins(session.client, plan, config) as (joined_config, _),
+        shuffle_large_joins(session.client, planned, config) as plan,
     ):
-        plan = plan if joined_config is plan.config else with_joined_data(plan, joined_config)
         summary = explore(for_exploration(plan), session, monitor)
     results = check_results(summary, plan)
     show_data(monitor.console, redact(settings.data.label), redact(results))

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.commands.settings import load_settings
-from pipeline.engine import shuffle_join
 from pipeline.engine.cluster.session import open_session
+from pipeline.engine.shuffle_join import shuffle_large_joins
 from pipeline.models import persistence
 from pipeline.monitoring.progress import Monitor
-from pipeline.planning.planner import TrainedModel, make_plan, with_all_rows_tested, with_joined_data
+from pipeline.planning.planner import TrainedModel, make_plan, with_all_rows_tested
 from pipeline.reporting.terminal import drift_facts, show_facts, show_figures
 from pipeline.training.saved_model_evaluation import evaluate_saved_model
 
@@ -41,12 +41,10 @@ def evaluate(
     settings = load_settings(config, overrides, options)
     trained = persistence.load(model)
     known = TrainedModel.of(trained)
-    plan = make_plan(settings, known)
     with (
         open_session(settings, monitor) as session,
-        shuffle_join.shuffle_large_joins(session.client, plan, model) as (joined_config, _),
+        shuffle_large_joins(session.client, make_plan(settings, known), model, known) as plan,
     ):
-        plan = plan if joined_config is plan.config else with_joined_data(plan, joined_config, known)
         plan = with_all_rows_tested(plan) if all_rows else plan
         evaluation = evaluate_saved_model(plan, session, monitor, trained)
     ledger, drift = evaluation.ledger, evaluation.drift

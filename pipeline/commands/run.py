@@ -3,21 +3,21 @@
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline import config as cfg
 from pipeline.commands.settings import load_settings, resumed_settings
 from pipeline.datasets import flights
-from pipeline.engine import shuffle_join
 from pipeline.engine.cluster.session import Session, open_session
+from pipeline.engine.shuffle_join import shuffle_large_joins
 from pipeline.engine.trace import TASKS, reported, tasks_as_json
 from pipeline.errors import ClusterError, DataError, Interrupted, StorageError
 from pipeline.io.redact import redact
 from pipeline.io.run_folder import BEGIN_FILE, RunFolder
 from pipeline.model_selection.search import HyperparameterSearch
-from pipeline.model_selection.search_result import TRIALS_FILE
+from pipeline.model_selection.search_result import TRIALS_FILE, SearchResult
 from pipeline.model_selection.trial_settings import describe_search, settings_to_try, without_search
 from pipeline.models import persistence
 from pipeline.models.factory import make
@@ -27,7 +27,7 @@ from pipeline.monitoring.signals import Interrupt
 from pipeline.monitoring.task_timing import work_by_stage
 from pipeline.planning.description import describe_plan
 from pipeline.planning.plan import Plan
-from pipeline.planning.planner import make_plan, with_config, with_joined_data
+from pipeline.planning.planner import make_plan, with_config
 from pipeline.reporting import report
 from pipeline.reporting.terminal import show_run
 from pipeline.scaling_study.critical_path import summarise_scaling
@@ -188,62 +188,46 @@ def _run_locked(request: _Request, monitor: Monitor, on_event: Listener | None) 
 
 def _run(request: _Request, monitor: Monitor, interrupt: Interrupt) -> dict[str, Any]:
     """Plan, train, evaluate, and write the run folder."""
-    plan, base_run = _plan(request, monitor)
-    _record_begin(request, plan, base_run)
+    planned, base_run = _plan(request, monitor)
+    _record_begin(request, planned, base_run)
+    folder, search_result = request.folder, None
     settings = request.settings if request.options.search else without_search(request.settings)
-    checkpoints = _open_checkpoints(request.folder, settings, plan, monitor)
+    checkpoints = _open_checkpoints(folder, settings, planned, monitor)
     progress = checkpoints.load() if request.resumed and not request.options.search else RunProgress()
     resumed_after_rounds = progress.rounds
     try:
-        with open_session(settings, monitor) as session:
-            with shuffle_join.shuffle_large_joins(session.client, plan, request.folder.local_path) as (
-                joined_config,
-                dropped,
-            ):
-                if joined_config is not plan.config:
-                    plan = with_joined_data(plan, joined_config)
-                    plan = check_warm_start(base_run, plan) if base_run else plan
-                _emit_start(request, settings, plan, resumed_after_rounds, monitor)
-                search_result = None
-                if request.options.search:
-                    search = HyperparameterSearch(plan, session, monitor, request.folder, interrupt.raise_if_requested)
-                    search_result = search.run()
-                    settings = search_result.config(settings)
-                    plan = with_config(plan, search_result.config(plan.config))
-                    checkpoints = _open_checkpoints(request.folder, settings, plan, monitor)
-                    progress = checkpoints.load() if request.resumed else RunProgress()
+        with (
+            open_session(settings, monitor) as session,
+            shuffle_large_joins(session.client, planned, folder.local_path) as plan,
+        ):
+            if base_run:
+                plan = check_warm_start(base_run, plan)
+            _emit_start(request, settings, plan, resumed_after_rounds, monitor)
+            if request.options.search:
+                search = HyperparameterSearch(plan, session, monitor, folder, interrupt.raise_if_requested)
+                search_result = search.run()
+                settings, plan = search_result.config(settings), with_config(plan, search_result.config(plan.config))
+                checkpoints = _open_checkpoints(folder, settings, plan, monitor)
+                progress = checkpoints.load() if request.resumed else RunProgress()
 
-                def on_progress(progress: RunProgress) -> None:
-                    if checkpoints.record(progress):
-                        monitor.events.emit("checkpoint_kept", rounds=progress.rounds)
-                    interrupt.raise_if_requested()
+            def on_progress(progress: RunProgress) -> None:
+                if checkpoints.record(progress):
+                    monitor.events.emit("checkpoint_kept", rounds=progress.rounds)
+                interrupt.raise_if_requested()
 
-                def stages() -> RunOutcome:
-                    return run_stages(plan, session, monitor, progress, on_progress, base_run)
+            def stages() -> RunOutcome:
+                return run_stages(plan, session, monitor, progress, on_progress, base_run)
 
-                measured = _measure(stages, plan, session, monitor, request.options.trace)
-                monitor.events.emit("run_finished", metrics=measured.outcome.metrics)
-        outcome = replace(measured.outcome, pruned=measured.outcome.pruned + dropped)
-        seconds = {"total": time.perf_counter() - monitor.started, **monitor.seconds}
-        model = persistence.dumps(outcome.model)
-        saved = {"path": request.folder.path(persistence.FILE), "sha256": persistence.digest(model)}
-        result = redact(report.make_report(outcome, plan, seconds, measured.cluster, measured.cost, saved))
-        result["training"]["resumed_after_rounds"] = resumed_after_rounds
-        result["traces"] = sorted(measured.files)
-        result["scaling"] = {} if request.resumed else measured.scaling
-        files = measured.files
-        if search_result is not None:
-            result["search"] = redact(search_result.report)
-            files = files | {TRIALS_FILE: search_result.table()}
-        results = report.render_files(settings, result, model, outcome.ledger.table(plan.batches))
-        request.folder.finish(results | files)
+            measured = _measure(stages, plan, session, monitor, request.options.trace)
+            monitor.events.emit("run_finished", metrics=measured.outcome.metrics)
+        result = _write_results(request, settings, plan, measured, search_result, monitor, resumed_after_rounds)
     except (KeyboardInterrupt, ClusterError, StorageError):
         try:
             checkpoints.flush()
         except StorageError as error:
             monitor.print(f"checkpoint  {error}")
         raise
-    show_run(monitor.console, result, str(outcome.ledger), str(request.folder))
+    show_run(monitor.console, result, str(measured.outcome.ledger), str(folder))
     return result
 
 
@@ -327,3 +311,29 @@ def _measure(
     }
     scaling = summarise_scaling(records, begin, end, session.threads, plan.config.train.lanes, len(plan.batches))
     return _Measured(outcome, cluster, work_by_stage(records), scaling, files)
+
+
+def _write_results(
+    request: _Request,
+    settings: cfg.Config,
+    plan: Plan,
+    measured: _Measured,
+    search_result: SearchResult | None,
+    monitor: Monitor,
+    resumed_after_rounds: int,
+) -> dict[str, Any]:
+    """Write the files of a finished run and return report.json's content."""
+    outcome, files = measured.outcome, measured.files
+    seconds = {"total": time.perf_counter() - monitor.started, **monitor.seconds}
+    model = persistence.dumps(outcome.model)
+    saved = {"path": request.folder.path(persistence.FILE), "sha256": persistence.digest(model)}
+    result = redact(report.make_report(outcome, plan, seconds, measured.cluster, measured.cost, saved))
+    result["training"]["resumed_after_rounds"] = resumed_after_rounds
+    result["traces"] = sorted(files)
+    result["scaling"] = {} if request.resumed else measured.scaling
+    if search_result is not None:
+        result["search"] = redact(search_result.report)
+        files = files | {TRIALS_FILE: search_result.table()}
+    results = report.render_files(settings, result, model, outcome.ledger.table(plan.batches))
+    request.folder.finish(results | files)
+    return result

@@ -25,6 +25,7 @@ from pipeline.io.batching import Batch, form_batches
 from pipeline.io.dataset import open_dataset
 from pipeline.io.reader import ReadSpec, empty_frame, read_batch, without_categories
 from pipeline.planning.plan import Plan
+from pipeline.planning.planner import TrainedModel, with_joined_data
 from pipeline.preparation.joins import matched_column
 
 # A row's position in the data, in a column that exists only within the shuffle: it puts rows back in order. The upper
@@ -34,15 +35,19 @@ ROW_BITS = 32
 
 
 @contextlib.contextmanager
-def shuffle_large_joins(client: Client, plan: Plan, sibling: Path) -> Iterator[tuple[cfg.Config, int]]:
-    """Join all tables marked as large; yield the config to go on with, and how many rows `data.filters` dropped.
+def shuffle_large_joins(
+    client: Client, plan: Plan, sibling: Path, trained: TrainedModel | None = None
+) -> Iterator[Plan]:
+    """Join all tables marked as large; yield the plan of the joined rows.
 
-    Without such a table, yield the plan's own config.
+    Without such a table, yield the plan itself.
 
     Parameters
     ----------
     sibling
-        A path; the joined files are written into a new folder beside it.
+        A path; the joined files are written into a new folder beside it, and removed at the end.
+    trained
+        The model that is evaluated, as of `make_plan`.
 
     Raises
     ------
@@ -51,36 +56,43 @@ def shuffle_large_joins(client: Client, plan: Plan, sibling: Path) -> Iterator[t
     """
     joins = [join for join in plan.config.data.join if join.large is True]
     if not joins:
-        yield plan.config, 0
+        yield plan
         return
     folder = sibling.resolve().parent / f".joined.{uuid.uuid4().hex[:8]}"
-    folder.mkdir(parents=True)
+    data, split = plan.config.data, plan.config.split
     try:
-        with dask.config.set({"dataframe.convert-string": False}):
-            rows = _write_joined(client, plan, joins, folder)
-        data = structs.replace(plan.config.data, path=str(folder), filters=[])
-        yield structs.replace(plan.config, data=data), plan.rows - rows
+        rows = _write_joined(client, plan, joins, plan.data_batches, folder / "data")
+        data = structs.replace(data, path=str(folder / "data"), filters=[])
+        if split.path:
+            rows += _write_joined(client, plan, joins, plan.test_set_batches, folder / "test")
+            split = structs.replace(split, path=str(folder / "test"))
+        config = structs.replace(plan.config, data=data, split=split)
+        yield with_joined_data(plan, config, plan.rows - rows, trained)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _write_joined(client: Client, plan: Plan, joins: Sequence[cfg.JoinConfig], folder: Path) -> int:
-    """Join and write all rows; return their number."""
-    rows = _dask_frame(plan.batches, plan.recipe.read_spec, with_position=True)
-    for join in joins:
-        dataset = open_dataset(join.path, storage=plan.config.data.storage_options)
-        schema = pa.schema([dataset.schema.field(name) for name in [*join.on, *join.columns]])
-        spec = ReadSpec.of(dataset, schema)
-        table = _dask_frame(form_batches(dataset, "auto", schema), spec, with_position=False)
-        names = {column: f"{join.prefix}{column}" for column in join.columns}
-        table = table.dropna(subset=join.on).rename(columns=names).assign(**{matched_column(join): True})
-        rows = rows.merge(table, on=join.on, how="left")
-    matched = [matched_column(join) for join in joins]
-    written = [
-        dask.delayed(_write_partition)(partition, str(folder / f"part-{i:05d}.parquet"), matched)
-        for i, partition in enumerate(rows.to_delayed())
-    ]
-    return int(sum(client.gather(client.compute(written))))
+def _write_joined(
+    client: Client, plan: Plan, joins: Sequence[cfg.JoinConfig], batches: Sequence[Batch], folder: Path
+) -> int:
+    """Join and write all rows of some batches; return their number."""
+    folder.mkdir(parents=True)
+    with dask.config.set({"dataframe.convert-string": False}):
+        rows = _dask_frame(batches, plan.recipe.read_spec, with_position=True)
+        for join in joins:
+            dataset = open_dataset(join.path, storage=plan.config.data.storage_options)
+            schema = pa.schema([dataset.schema.field(name) for name in [*join.on, *join.columns]])
+            spec = ReadSpec.of(dataset, schema)
+            table = _dask_frame(form_batches(dataset, "auto", schema), spec, with_position=False)
+            names = {column: f"{join.prefix}{column}" for column in join.columns}
+            table = table.dropna(subset=join.on).rename(columns=names).assign(**{matched_column(join): True})
+            rows = rows.merge(table, on=join.on, how="left")
+        matched = [matched_column(join) for join in joins]
+        written = [
+            dask.delayed(_write_partition)(partition, str(folder / f"part-{i:05d}.parquet"), matched)
+            for i, partition in enumerate(rows.to_delayed())
+        ]
+        return int(sum(client.gather(client.compute(written))))
 
 
 def _dask_frame(batches: Sequence[Batch], spec: ReadSpec, with_position: bool) -> dd.DataFrame:

@@ -143,8 +143,8 @@ def load(path: str | Path, trusted: tuple[str, ...] = ()) -> Pipeline:
     content = folder.read(file)
     if file == FILE and folder.exists(REPORT_FILE) and _recorded_digest(folder) not in (None, digest(content)):
         raise DataError(
-            f"{folder}/{file}: is not the file that the run wrote, by its sha256 in {REPORT_FILE}; no code of it was run, "
-            "train it again."
+            f"{folder}/{file}: is not the file that the run wrote, by its sha256 in {REPORT_FILE}; no code of it was "
+            "run, train it again."
         )
     return loads(content, f"{folder}/{file}", trusted)
 

@@ -54,6 +54,16 @@ class Plan:
         return self.sources.data
 
     @property
+    def data_batches(self) -> tuple[Batch, ...]:
+        """The batches of the data; without those of a test set of its own."""
+        return tuple(batch for batch in self.batches if batch.test is not True) if self.sources.test else self.batches
+
+    @property
+    def test_set_batches(self) -> tuple[Batch, ...]:
+        """The batches of a test set of its own."""
+        return tuple(batch for batch in self.batches if batch.test is True) if self.sources.test else ()
+
+    @property
     def rows(self) -> int:
         """Rows of all batches, as the footers state them."""
         return sum(batch.rows for batch in self.batches)

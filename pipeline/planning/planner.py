@@ -88,17 +88,28 @@ def make_plan(config: cfg.Config, trained: TrainedModel | None = None) -> Plan:
     return _decide(config, sources, trained)
 
 
-def with_joined_data(plan: Plan, config: cfg.Config, trained: TrainedModel | None = None) -> Plan:
+def with_joined_data(plan: Plan, config: cfg.Config, dropped: int, trained: TrainedModel | None = None) -> Plan:
     """The plan after a large join: its rows lie elsewhere now, and the joined columns are in the files.
 
-    Only the data is opened anew; ``config`` differs from the plan's in ``data.path`` and ``data.filters``.
+    Only data and test set are opened anew.
+
+    Parameters
+    ----------
+    config
+        The plan's, but for the paths of data and test set, and without filters.
+    dropped
+        Rows that ``data.filters`` dropped while the files were joined.
+    trained
+        As of `make_plan`.
 
     Raises
     ------
     PipelineError
         As `make_plan`: the values of joined columns are known only now.
     """
-    return _decide(config, reopen_data(config, plan.sources), trained)
+    sources = reopen_data(config, plan.sources)
+    data = replace(sources.data, pruned=plan.dataset.pruned + dropped)
+    return _decide(config, replace(sources, data=data), trained)
 
 
 def with_all_rows_tested(plan: Plan) -> Plan:

@@ -75,8 +75,9 @@ def open_tables(config: cfg.Config, sources: Sources, names: Sequence[str]) -> t
 
 
 def reopen_data(config: cfg.Config, sources: Sources) -> Sources:
-    """The sources with the data of another path; tables and test set stay as they are."""
-    return replace(sources, data=_open(config, config.data.path))
+    """The sources with the data and the test set of other paths; the tables stay as they are."""
+    opened = open_sources(config)
+    return replace(sources, data=opened.data, test=opened.test)
 
 
 def _open(config: cfg.Config, path: str) -> Dataset:

@@ -1,5 +1,7 @@
 """A join of two large tables equals pandas' merge, is counted, and leaves no files."""
 
+import tomllib
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,7 +16,7 @@ from pipeline.errors import DataError
 from pipeline.models.persistence import fingerprint
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.description import describe_plan
-from pipeline.planning.planner import make_plan, with_joined_data
+from pipeline.planning.planner import make_plan
 from pipeline.training.run_stages import run_stages
 from tests.conftest import table, write
 
@@ -43,10 +45,10 @@ def test_large_join_equals_pandas_merge(session, tables):
     frame, users, folder = tables
     plan = make_plan(settings(folder))
     assert any(line.startswith("shuffle") for line in describe_plan(plan))
-    with shuffle_large_joins(session.client, plan, folder / "run") as (config, dropped):
-        joined = pd.read_parquet(config.data.path)
-        outcome = run_stages(with_joined_data(plan, config), session, Monitor(quiet=True))
-    assert dropped == 0
+    with shuffle_large_joins(session.client, plan, folder / "run") as joined_plan:
+        joined = pd.read_parquet(joined_plan.config.data.path)
+        outcome = run_stages(joined_plan, session, Monitor(quiet=True))
+    assert outcome.pruned == 0
     assert sorted(p.name for p in folder.iterdir()) == ["data", "users"]
     columns = ["x", "key", "y", "age", "town"]
     assert not [name for name in joined.columns if "position" in name]
@@ -66,11 +68,29 @@ def test_inner_join_rejects_rows_without_match_and_repeats_its_bits(session, tab
     fingerprints = []
     for _ in range(2):
         plan = make_plan(settings(folder, how="inner"))
-        with shuffle_large_joins(session.client, plan, folder / "run") as (config, _):
-            outcome = run_stages(with_joined_data(plan, config), session, Monitor(quiet=True))
+        with shuffle_large_joins(session.client, plan, folder / "run") as joined_plan:
+            outcome = run_stages(joined_plan, session, Monitor(quiet=True))
         fingerprints.append(fingerprint(outcome.model))
     assert fingerprints[0] == fingerprints[1]
     assert outcome.ledger.reasons == {"no match in users": (~frame["key"].isin(users["key"])).sum()}
+
+
+def test_large_join_with_a_test_set_of_its_own_joins_both_and_mixes_no_rows(session, tables):
+    frame, users, folder = tables
+    write(frame.iloc[:2_000], folder / "first", 3)
+    write(frame.iloc[2_000:], folder / "second", 2)
+    outcomes = {}
+    for large in (True, False):
+        raw = tomllib.loads(dump(settings(folder, large=large)))
+        raw["data"]["path"], raw["split"] = str(folder / "first"), {"path": str(folder / "second")}
+        plan = make_plan(cfg.parse(raw))
+        with shuffle_large_joins(session.client, plan, folder / "run") as joined_plan:
+            outcomes[large] = run_stages(joined_plan, session, Monitor(quiet=True))
+    shuffled, held = outcomes[True], outcomes[False]
+    assert (shuffled.ledger.train, shuffled.ledger.test) == (held.ledger.train, held.ledger.test) == (2_000, 1_000)
+    assert shuffled.unmatched == held.unmatched
+    assert shuffled.metrics["log_loss"] == pytest.approx(held.metrics["log_loss"], rel=0.02)
+    assert not list(folder.glob(".joined*"))
 
 
 def test_key_that_a_large_table_has_twice_is_an_error(session, tables):
