@@ -13,7 +13,7 @@ from sklearn.pipeline import Pipeline
 
 from pipeline.encoding.encoder import Encoder
 from pipeline.evaluation import drift
-from pipeline.inference.staging import STAGED
+from pipeline.inference.output_file import STAGED
 from pipeline.models.adaptive.linear import AdaptiveClassifier, AdaptiveRegressor
 from pipeline.preparation.packing import PackedBatch, PackingScale, pack
 from pipeline.preparation.split import TRAIN
