@@ -1,10 +1,17 @@
-"""What became of the rows of scored batches: an `OutputFile` for each batch, a `ScoringState` for several."""
+"""Files of predictions: an `OutputFile` accounts for the rows of one batch, a `ScoringState` for several batches."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from pipeline.evaluation.drift import DriftState
+from pipeline.io.run_folder import RunFolder
+
+# Where files lie until all are there. Parquet's readers take no data from names that begin with an underscore.
+STAGED = "_unfinished"
 
 
 @dataclass(frozen=True)
@@ -65,3 +72,20 @@ class ScoringState:
             for reason, count in file.rejected.items():
                 counts[reason] = counts.get(reason, 0) + count
         return counts
+
+
+def write_staged(folder: RunFolder, table: pa.Table, file: OutputFile, dictionary_columns: list[str]) -> OutputFile:
+    """Write a batch's table, then its account: if the account is there, so is the table.
+
+    Returns
+    -------
+    OutputFile
+        With the size of the file.
+    """
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, use_dictionary=dictionary_columns)
+    content = sink.getvalue().to_pybytes()
+    folder.write(f"{STAGED}/{file.file}", content)
+    file = replace(file, size=len(content))
+    folder.write(f"{STAGED}/{file.file}.json", file.to_dict(), durable=False)
+    return file

@@ -16,8 +16,7 @@ from pipeline.encoding.encoder import Encoder
 from pipeline.errors import DataError
 from pipeline.evaluation.drift import DriftState, KnownValues
 from pipeline.evaluation.predictions import predict
-from pipeline.inference.output_file import OutputFile, ScoringState
-from pipeline.inference.staging import write_staged
+from pipeline.inference.output_file import OutputFile, ScoringState, write_staged
 from pipeline.io.batching import Batch
 from pipeline.io.reader import ReadBatch, ReadSpec, read_batches
 from pipeline.io.run_folder import RunFolder

@@ -9,21 +9,16 @@ import json
 import tomllib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline import config as cfg
 from pipeline.errors import ConfigError, PipelineError
-from pipeline.inference.output_file import OutputFile
+from pipeline.inference.output_file import STAGED, OutputFile
 from pipeline.io.batching import Batch
 from pipeline.io.run_folder import RunFolder
 from pipeline.training.checkpoint import check_sources
 
-# Parquet's readers take no data from names that begin with an underscore.
-STAGED = "_unfinished"
 MANIFEST = "_SUCCESS"
 BEGAN = f"{STAGED}/began.json"
 LOCK = f"{STAGED}/lock"
@@ -106,23 +101,6 @@ def _check_same(folder: RunFolder, began: Provenance, now: Provenance) -> None:
         was, value = (side.get(key, "none") for side in (before, after))
         if was != value and not key.startswith(MAY_CHANGE):
             raise ConfigError(f"{key}: {folder} began with {was}, now it is {value}; predict as then, or elsewhere.")
-
-
-def write_staged(folder: RunFolder, table: pa.Table, file: OutputFile, dictionary_columns: list[str]) -> OutputFile:
-    """Write a batch's table, then its account: if the account is there, so is the table.
-
-    Returns
-    -------
-    OutputFile
-        With the size of the file.
-    """
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, use_dictionary=dictionary_columns)
-    content = sink.getvalue().to_pybytes()
-    folder.write(f"{STAGED}/{file.file}", content)
-    file = replace(file, size=len(content))
-    folder.write(f"{STAGED}/{file.file}.json", file.to_dict(), durable=False)
-    return file
 
 
 def staged_accounts(folder: RunFolder) -> list[str]:

@@ -130,8 +130,8 @@ def track_run(folder: Path, uri: str, experiment: str) -> dict[str, str]:
         except Exception as error:  # of MLflow, its HTTP library or the storage
             reason = redact(str(error)).partition("\n")[0].rstrip(".")
             raise TrackingError(
-                f"--mlflow {mask_credentials(uri)}: does not take the run ({type(error).__name__}: {shorten(reason, 160)}); "
-                "see that a tracking server answers there."
+                f"--mlflow {mask_credentials(uri)}: does not take the run ({type(error).__name__}: "
+                f"{shorten(reason, 160)}); see that a tracking server answers there."
             ) from None
 
 

@@ -16,7 +16,7 @@ from pipeline.cli import main
 from pipeline.commands.predict import predict
 from pipeline.commands.run import run
 from pipeline.errors import ConfigError, DataError
-from pipeline.inference.staging import STAGED
+from pipeline.inference.output_file import STAGED
 from tests.conftest import table, write
 
 pytestmark = pytest.mark.cluster

@@ -76,7 +76,7 @@ def test_inner_join_rejects_rows_without_match_and_repeats_its_bits(session, tab
 
 
 def test_large_join_with_a_test_set_of_its_own_joins_both_and_mixes_no_rows(session, tables):
-    frame, users, folder = tables
+    frame, _, folder = tables
     write(frame.iloc[:2_000], folder / "first", 3)
     write(frame.iloc[2_000:], folder / "second", 2)
     outcomes = {}

@@ -8,10 +8,9 @@ from sklearn.pipeline import Pipeline
 from pipeline import config as cfg
 from pipeline.encoding.encoder import Encoder
 from pipeline.evaluation import drift
-from pipeline.inference.output_file import ScoringState
+from pipeline.inference.output_file import STAGED, ScoringState
 from pipeline.inference.scoring import score_batches
 from pipeline.inference.scoring_plan import plan_scoring
-from pipeline.inference.staging import STAGED
 from pipeline.io.batching import group_by_row_group
 from pipeline.models.adaptive.classifier import AdaptiveClassifier
 from pipeline.preparation.packing import PackedBatch, PackingScale, pack

@@ -13,7 +13,7 @@ from sklearn.pipeline import Pipeline
 
 from pipeline.encoding.encoder import Encoder
 from pipeline.evaluation import drift
-from pipeline.inference.staging import STAGED
+from pipeline.inference.output_file import STAGED
 from pipeline.models.adaptive.classifier import AdaptiveClassifier
 from pipeline.models.adaptive.regressor import AdaptiveRegressor
 from pipeline.preparation.packing import PackedBatch, PackingScale, pack

@@ -1,7 +1,7 @@
 """What an earlier attempt left, and what of it counts."""
 
-from pipeline.inference.output_file import ScoringState
-from pipeline.inference.staging import STAGED, finished_files
+from pipeline.inference.output_file import STAGED, ScoringState
+from pipeline.inference.staging import finished_files
 from pipeline.io.run_folder import RunFolder
 from tests.conftest import table, write
 from tests.inference.builders import scored
