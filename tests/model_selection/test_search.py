@@ -106,7 +106,7 @@ def test_events_tell_of_every_score(found):
     state = RunState("a")
     for event in scored:
         state.apply(event)
-    assert state.leading()[0]["trial"] == outcome.report["best"]
+    assert state.ranked_trials()[0]["trial"] == outcome.report["best"]
     assert outcome.table().decode().splitlines()[0].startswith("trial,bracket,share,score,rows,failed,model.params")
 
 
