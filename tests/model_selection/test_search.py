@@ -108,7 +108,7 @@ def test_every_score_is_an_event(search_and_events):
     state = RunState("a")
     for event in scored:
         state.apply(event)
-    assert state.leading()[0]["trial"] == result.report["best"]
+    assert state.ranked_trials()[0]["trial"] == result.report["best"]
     assert result.table().decode().splitlines()[0].startswith("trial,bracket,share,score,rows,failed,model.params")
 
 
