@@ -30,7 +30,8 @@ def command(
     """Train and evaluate a model as CONFIG (TOML) says; without CONFIG, run the flights demo."""
     if not plan_only:
         options.start_workers_early(config, resume)
-    from pipeline.commands.run import RunOptions, resume_run, run, show_plan
+    from pipeline.commands.run import resume_run, run, show_plan
+    from pipeline.commands.run_execution import RunOptions
 
     if out and resume:
         raise ConfigError("--resume: goes on in its folder; give no --out.")

@@ -22,7 +22,8 @@ def command(config: Path | None, options: ClusterOptions, plan_only: bool, out: 
         raise ConfigError("search: needs a CONFIG with [search], or --resume FOLDER.")
     if not plan_only:
         options.start_workers_early(config, resume)
-    from pipeline.commands.run import RunOptions, resume_run, run, show_plan
+    from pipeline.commands.run import resume_run, run, show_plan
+    from pipeline.commands.run_execution import RunOptions
 
     if out and resume:
         raise ConfigError("--resume: goes on in its folder; give no --out.")

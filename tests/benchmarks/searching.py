@@ -27,6 +27,7 @@ from sklearn.metrics import log_loss
 import pipeline
 from pipeline import config as cfg
 from pipeline.commands import run as runs
+from pipeline.commands.run_execution import RunOptions
 from pipeline.datasets import flights
 from pipeline.io.reader import read_batch
 from pipeline.models.adaptive.classifier import AdaptiveClassifier
@@ -74,7 +75,7 @@ def ours(name: str, method: str, folder: Path, space: dict[str, Any]) -> Figures
 
     monitor = Monitor(quiet=True)
     report = runs.run(
-        path, (), options, folder / method, monitor=monitor, options=runs.RunOptions(search=True), on_event=listen
+        path, (), options, folder / method, monitor=monitor, options=RunOptions(search=True), on_event=listen
     )
     print(f"  {method}: {report['search']['values']}", flush=True)
     rows = report["search"]["rows_trained"] + report["training"]["epochs"] * report["rows"]["train"]

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from pipeline import config as cfg
 from pipeline.cli import main
 from pipeline.commands import run as runs
+from pipeline.commands.run_execution import RunOptions
 from pipeline.errors import DataError, Interrupted
 from pipeline.io.run_folder import RunFolder
 from pipeline.model_selection.search import HyperparameterSearch
@@ -135,9 +136,7 @@ def test_command_ends_as_a_run_of_the_winner(session, data, tmp_path, monkeypatc
     monkeypatch.setattr(runs, "open_session", lambda settings, monitor: contextlib.nullcontext(session))
     path = tmp_path / "my.toml"
     path.write_text(cfg.dump(config(data, eta=2)))
-    result = runs.run(
-        path, (), None, tmp_path / "found", monitor=Monitor(quiet=True), options=runs.RunOptions(search=True)
-    )
+    result = runs.run(path, (), None, tmp_path / "found", monitor=Monitor(quiet=True), options=RunOptions(search=True))
     winner = tmp_path / "found" / "config.toml"
     assert "[search" not in winner.read_text()
     plain = runs.run(winner, (), None, tmp_path / "plain", monitor=Monitor(quiet=True))
@@ -165,9 +164,9 @@ def test_interrupted_search_resumes_to_the_same_model(session, data, tmp_path, m
 
     monitor.events.listeners.append(stop)
     with pytest.raises(Interrupted, match="a checkpoint was kept"):
-        runs.run(path, (), None, out, monitor=monitor, options=runs.RunOptions(search=True))
+        runs.run(path, (), None, out, monitor=monitor, options=RunOptions(search=True))
     uninterrupted = runs.run(
-        path, (), None, tmp_path / "uninterrupted", monitor=Monitor(quiet=True), options=runs.RunOptions(search=True)
+        path, (), None, tmp_path / "uninterrupted", monitor=Monitor(quiet=True), options=RunOptions(search=True)
     )
     resumed = runs.resume_run(out, monitor=Monitor(quiet=True))
     assert resumed["search"] == uninterrupted["search"]

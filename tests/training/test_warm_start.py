@@ -9,7 +9,8 @@ from click.testing import CliRunner
 
 import pipeline
 from pipeline.cli import main
-from pipeline.commands.run import RunOptions, resume_run, run
+from pipeline.commands.run import resume_run, run
+from pipeline.commands.run_execution import RunOptions
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation import drift_profile
