@@ -1,4 +1,4 @@
-"""Watching a run from outside: its events go to the scheduler, which serves them beside its dashboard."""
+"""Events of a run go to the scheduler, which serves them on its dashboard."""
 
 import contextlib
 from collections.abc import Iterator
@@ -14,37 +14,37 @@ from pipeline.monitoring.events import Event, Events
 
 @contextlib.contextmanager
 def forward_events(client: Client | ThreadPoolClient, events: Events) -> Iterator[list[str]]:
-    """Pass events on to the scheduler's `DashboardPlugin`, started if need be; yield what it cannot serve, and why.
+    """Forward events to the scheduler's `DashboardPlugin`, started if need be; yield what it cannot serve, and why.
 
-    A run that ends with an error tells it.
+    An error that leaves the block is emitted as ``run_failed``.
     """
-    if isinstance(client, ThreadPoolClient):  # nobody to pass them on to
-        with _failure_told(events):
+    if isinstance(client, ThreadPoolClient):  # no scheduler to forward them to
+        with _emit_failure(events):
             yield []
         return
     try:
         client.register_plugin(DashboardPlugin(), name=NAME)
         client.register_plugin(Counts(), name=Counts.name)
         problems = client.run_on_scheduler(_problems, name=NAME)
-    except Exception as error:  # it may be of another version, or lack a package: the run itself needs none of it
+    except Exception as error:  # another version, or a missing package: the run itself does not need it
         reason = str(error).partition("\n")[0]
         yield [f"{type(error).__name__}: {reason}"]
         return
 
-    def pass_on(event: Event) -> None:
+    def forward(event: Event) -> None:
         client.log_event(TOPIC, dict(event))
 
-    events.listeners.append(pass_on)
+    events.listeners.append(forward)
     try:
-        with _failure_told(events):
+        with _emit_failure(events):
             yield problems
     finally:
-        if pass_on in events.listeners:
-            events.listeners.remove(pass_on)
+        if forward in events.listeners:
+            events.listeners.remove(forward)
 
 
 @contextlib.contextmanager
-def _failure_told(events: Events) -> Iterator[None]:
+def _emit_failure(events: Events) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
@@ -53,5 +53,5 @@ def _failure_told(events: Events) -> Iterator[None]:
 
 
 def _problems(name: str, dask_scheduler: Any) -> list[str]:
-    """On the scheduler: what its plugin could not serve."""
+    """On the scheduler: what its plugin cannot serve."""
     return list(dask_scheduler.plugins[name].problems)

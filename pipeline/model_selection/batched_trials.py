@@ -65,7 +65,7 @@ def train_some(lanes: Lanes, batches: Sequence[PackedBatch], coded: EncoderAndTa
 
 
 def _train(lane: Lane, rows: EncodedBatch, target: TargetSpec) -> Lane:
-    count, _ = train_rows(lane, rows, target, watched=False)
+    count, _ = train_rows(lane, rows, target, progressive=False)
     return replace(lane, rows=lane.rows + count)
 
 

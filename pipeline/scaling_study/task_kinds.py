@@ -1,6 +1,6 @@
-"""Kinds of tasks, by number."""
+"""The kinds of tasks in a graph, by number."""
 
-# What tasks do, as `cost.kind_of` calls them; from `CLIENT` on what the client does between them, while it waits.
+# As `task_timing.kind_of` names them; from `CLIENT` on what the client does itself, while no task is submitted.
 KINDS = (
     *("read", "pick", "send", "statistics", "merge-statistics", "train", "losses", "merge-share", "merge-lanes"),
     *("merge-hand_over", "evaluate", "merge-evaluate", "importance"),
