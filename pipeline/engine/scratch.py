@@ -1,4 +1,4 @@
-"""Where a task may keep files for as long as it runs."""
+"""Where a task may keep files while it runs."""
 
 import tempfile
 
@@ -6,7 +6,7 @@ from distributed import get_worker
 
 
 def scratch_folder() -> str:
-    """The worker's own folder, or the system's for temporary files where tasks run on threads of this process."""
+    """The worker's own folder, or the system's temporary folder if the task runs on a thread of this process."""
     try:
         return str(get_worker().local_directory)
     except ValueError:  # no worker: threads of this process

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from distributed import KilledWorker
 from distributed.spans import span
 
-from pipeline.engine.cluster.local_threads import completed
+from pipeline.engine.cluster.local_threads import as_completed
 from pipeline.engine.task_handle import TaskHandle
 from pipeline.monitoring.progress import Monitor, StageProgress
 
@@ -47,7 +47,7 @@ class Stage:
         """
         sized = {handle.key: size for handle, size in zip(handles, sizes, strict=bool(sizes))}
         by_key = {handle.key: handle for handle in handles}
-        for future in completed([handle.future for handle in handles]) if handles else ():
+        for future in as_completed([handle.future for handle in handles]) if handles else ():
             handle = by_key[future.key]
             self._monitor.on_task_done()
             if future.status in ("error", "cancelled"):

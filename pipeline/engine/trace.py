@@ -1,4 +1,4 @@
-"""A trace of a run: Dask's own performance report, and every task as a slice for Perfetto or chrome://tracing."""
+"""The trace of a run: Dask's own performance report, and every task as a slice for Perfetto or chrome://tracing."""
 
 import contextlib
 import json
@@ -18,9 +18,9 @@ REPORT, TASKS = "dask-report.html", "trace.json"
 
 @contextlib.contextmanager
 def reported(client: Client | ThreadPoolClient, wanted: bool) -> Iterator[dict[str, bytes]]:
-    """Files of the run folder, by name: after the block Dask's performance report of it, if that is wanted."""
+    """Yield a dictionary of files for the run folder; after the block it has Dask's performance report, if wanted."""
     files: dict[str, bytes] = {}
-    if not wanted or isinstance(client, ThreadPoolClient):  # of which Dask has nothing to report
+    if not wanted or isinstance(client, ThreadPoolClient):  # Dask has nothing to report
         yield files
         return
     with tempfile.TemporaryDirectory() as folder, client.as_current():
@@ -31,14 +31,14 @@ def reported(client: Client | ThreadPoolClient, wanted: bool) -> Iterator[dict[s
 
 
 def tasks_as_json(records: Iterable[Mapping[str, Any]], spans: Iterable[tuple[str, float, float]]) -> bytes:
-    """The scheduler's task stream in the Trace Event Format, a row for each thread of each worker.
+    """The scheduler's task stream in the Trace Event Format, with a row for each thread of each worker.
 
     Parameters
     ----------
     records
         As `distributed.Client.get_task_stream` gives them.
     spans
-        The stages: name, begin and end in Unix seconds; a row of their own, above.
+        The stages: name, begin and end in Unix seconds; they have a row of their own at the top.
 
     Notes
     -----
@@ -57,15 +57,15 @@ def tasks_as_json(records: Iterable[Mapping[str, Any]], spans: Iterable[tuple[st
         kind = task_kind(record["key"])
         for part in record["startstops"]:
             name = kind if part["action"] == "compute" else part["action"]
-            told = {"key": str(record["key"]), "bytes": record.get("nbytes", 0)}
-            events.append(_slice(name, part["action"], workers[worker], thread, part["start"], part["stop"], told))
+            details = {"key": str(record["key"]), "bytes": record.get("nbytes", 0)}
+            events.append(_slice(name, part["action"], workers[worker], thread, part["start"], part["stop"], details))
     return json.dumps({"traceEvents": events, "displayTimeUnit": "ms"}).encode()
 
 
 def _slice(
     name: str, category: str, pid: int, tid: int, begin: float, end: float, args: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """A complete event; microseconds."""
+    """A complete event, its times in microseconds."""
     times = {"ts": round(begin * 1e6), "dur": max(round((end - begin) * 1e6), 0)}
     return {"ph": "X", "name": name, "cat": category, "pid": pid, "tid": tid, **times, "args": args}
 

@@ -1,6 +1,6 @@
-"""Aggregation: a tree reduction whose shape is fixed by position, never by arrival.
+"""A tree reduction whose shape depends on positions, never on the order in which results arrive.
 
-The reduction knows nothing of who executes it: ``call`` is a loop in a test and a submission of tasks on a cluster.
+It does not know who executes it: ``call`` is a loop in a test, and submits tasks on a cluster.
 """
 
 from collections.abc import Callable, Sequence
@@ -8,11 +8,16 @@ from typing import Any
 
 
 def tree(parts: Sequence[Any], fan_in: int, call: Callable[[list[list[Any]], int], list[Any]]) -> Any:
-    """Reduce ``parts`` to one by calling ``call(groups, level)`` on groups of ``fan_in`` neighbours, a level at a time.
+    """Reduce ``parts`` to one by calling ``call(groups, level)`` on groups of ``fan_in`` neighbours, level by level.
 
-    The depth is the logarithm of ``len(parts)`` to the base ``fan_in``; a lone rest is passed up as
-    it is. The same number of parts and the same fan-in always give the same tree, so that even sums
-    of floating-point numbers have the same bits whatever the number of workers.
+    The depth is the logarithm of ``len(parts)`` to the base ``fan_in``; a part that is left alone goes up unchanged.
+    The same number of parts and the same fan-in always give the same tree, so even sums of floating-point numbers have
+    the same bits on any number of workers.
+
+    Raises
+    ------
+    ValueError
+        There are no parts.
 
     >>> tree([1, 2, 3, 4, 5], 2, lambda groups, level: [sum(group) for group in groups])
     15

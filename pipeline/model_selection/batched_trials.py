@@ -70,7 +70,7 @@ def train_lanes(lanes: Lanes, batches: Sequence[PackedBatch], encoding: EncoderA
 
 
 def _train_lane(lane: Lane, rows: EncodedBatch, target: TargetSpec) -> Lane:
-    count, _ = train_rows(lane, rows, target, watched=False)
+    count, _ = train_rows(lane, rows, target, progressive=False)
     return replace(lane, rows=lane.rows + count)
 
 

@@ -26,11 +26,19 @@ from pipeline.training.run_stages import run_stages
 
 
 def shape_of(plan: Plan, epochs: int, keep: bool, threads: int) -> Shape:
-    """What the graph of a plan's run depends on."""
+    """The shape of a plan's run, on which its task graph depends.
+
+    Parameters
+    ----------
+    epochs, keep, threads
+        The epochs that were trained, whether batches were kept, and the threads of the cluster.
+    """
     config, batches = plan.config, plan.batches
-    rows, joined = max(round(sum(batch.rows for batch in batches) / len(batches)), 1), max_rows_read_together(plan)
-    columns = features_of(plan.features.columns)
-    tested = config.evaluate.importance_rows > 0
+    rows = max(round(sum(batch.rows for batch in batches) / len(batches)), 1)
+    joined_rows = max_rows_read_together(plan)
+    if not should_read_batches_together(plan):  # one batch is too large, though the mean may not be
+        joined_rows = min(joined_rows, rows - 1)
+    importance_tasks = -(-len(features_of(plan.features.columns)) // FEATURES_PER_TASK)
     return Shape(
         batches=len(batches),
         rows=rows,
@@ -41,11 +49,11 @@ def shape_of(plan: Plan, epochs: int, keep: bool, threads: int) -> Shape:
         span=max(round(len(batches) / len(group_by_row_group(batches))), 2) if share_row_groups(batches) else 1,
         train_only=sum(batch.test is False for batch in batches),
         test_only=sum(batch.test is True for batch in batches),
-        importance=-(-len(columns) // FEATURES_PER_TASK) if tested else 0,
+        importance=importance_tasks if config.evaluate.importance_rows > 0 else 0,
         keep=keep,
         seed=config.train.seed,
         threads=threads,
-        joined_rows=joined if should_read_batches_together(plan) else min(joined, rows - 1),
+        joined_rows=joined_rows,
     )
 
 

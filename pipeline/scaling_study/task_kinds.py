@@ -1,4 +1,4 @@
-"""Kinds of tasks, by number."""
+"""The kinds of tasks in a graph, by number."""
 
 # What tasks do, as `task_timing.task_kind` calls them; from `CLIENT` on what the client does while it waits.
 KINDS = (

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,10 @@ from pipeline.training.trainer import Training, TrainingData
 
 @dataclass(frozen=True)
 class BatchReader:
-    """Batches that a task reads itself, again for each pass; those of one row group at most are in memory."""
+    """Batches that a task reads itself, again for each pass; those of one row group at most are in memory.
+
+    They come in their order here, which is that of training. Those that share a row group may be any of it.
+    """
 
     batches: tuple[Batch, ...]
     recipe: BatchRecipe
@@ -33,9 +37,18 @@ class BatchReader:
 
     def __iter__(self) -> Iterator[PackedBatch]:
         for group in group_by_row_group(self.batches):
-            packed = pack_row_group(group, self.recipe)
-            for batch in packed if isinstance(packed, tuple) else [packed]:
+            packed: dict[int, PackedBatch] = {}
+            for neighbours in _neighbours(group):
+                result = pack_row_group(neighbours, self.recipe)
+                packed |= {batch.number: batch for batch in (result if isinstance(result, tuple) else [result])}
+            for batch in (packed[batch.number] for batch in group):
                 yield batch if self.fold is None else mask_fold(batch, self.fold)
+
+
+def _neighbours(batches: Sequence[Batch]) -> list[list[Batch]]:
+    """The batches in file order, those that follow each other in one list: they are read in one go."""
+    ordered = enumerate(sorted(batches, key=lambda batch: batch.number))
+    return [[batch for _, batch in part] for _, part in groupby(ordered, key=lambda item: item[1].number - item[0])]
 
 
 def fit_group(

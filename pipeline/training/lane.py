@@ -1,4 +1,4 @@
-"""Training: batches update a copy of a lane's model, and lanes merge. What strings the tasks together is `rounds`."""
+"""What the tasks of training do: batches update a copy of a lane's model, and lanes merge. `round` orders the tasks."""
 
 import copy
 from collections.abc import Sequence
@@ -24,16 +24,21 @@ from pipeline.preparation.split import TRAIN
 
 Loss = tuple[int, Metric | None]
 
-# Rows of a batch that are predicted before it is trained on: in random order, so the first are as good as any.
-PREDICTED = 8_192
+# Rows of a batch that are predicted before it is trained on, at most. The rows are in random order.
+MAX_PREDICTED_ROWS = 8_192
 
 
 @dataclass(frozen=True)
 class Lane:
-    """A lane after some ``rows``: dask-ml's `Incremental` around the model, and how the last task went.
+    """A lane: dask-ml's `Incremental` around the model, and what it was trained on.
 
-    ``losses`` is the progressive validation of that task's batches: rows, and the metric of (the first
-    `PREDICTED` of) them predicted *before* they were trained on; None where there was no model or no row.
+    Attributes
+    ----------
+    rows
+        Rows that it was trained on.
+    losses
+        The progressive validation of the last task: for each batch its rows, and the metric of the first
+        `MAX_PREDICTED_ROWS` of them, predicted before the batch was trained on; None without a model or a row.
     """
 
     model: Incremental
@@ -47,40 +52,51 @@ class Lane:
 
 
 def new_lane(estimator: BaseEstimator) -> Lane:
-    """A lane that has seen nothing."""
+    """A lane that has seen no row."""
     return Lane(Incremental(estimator))
 
 
 def train_batches(
-    lane: Lane, batches: Sequence[BatchOrBatches], batch_encoder: BatchEncoder, target: TargetSpec, watched: bool = True
+    lane: Lane, batches: Sequence[BatchOrBatches], batch_encoder: BatchEncoder, target: TargetSpec
 ) -> Lane:
-    """The lane after ``batches``, in order; ``lane`` itself stays as it was. ``watched``: batches are predicted first.
+    """The lane after it was trained on the batches, in order; ``lane`` itself does not change.
 
-    `Incremental` trains in place: a task that failed after its update and ran again would train
-    twice and say nothing. On a copy, running it again gives the same bits.
+    `Incremental` trains in place, so a task that failed after its update and ran again would train twice. On a copy, it
+    gives the same bits.
     """
-    after = copied(lane)
+    trained = copied(lane)
     losses = tuple(
-        train_rows(after, batch_encoder.encode(batch, TRAIN), target, watched) for batch in flatten_batches(batches)
+        train_rows(trained, batch_encoder.encode(batch, TRAIN), target) for batch in flatten_batches(batches)
     )
-    return replace(after, rows=lane.rows + sum(rows for rows, _ in losses), losses=losses)
+    return replace(trained, rows=lane.rows + sum(rows for rows, _ in losses), losses=losses)
 
 
 def copied(lane: Lane) -> Lane:
-    """A lane that can be trained in place while ``lane`` stays as it was."""
+    """A copy of the lane that can be trained in place."""
     return replace(lane, model=copy.deepcopy(lane.model), losses=())
 
 
-def train_rows(lane: Lane, rows: EncodedBatch, target: TargetSpec, watched: bool) -> Loss:
-    """Predict the rows if that is asked for, then train on them, in place; ``lane`` does not count them."""
+def train_rows(lane: Lane, rows: EncodedBatch, target: TargetSpec, progressive: bool = True) -> Loss:
+    """Train the lane on some rows, in place; its counts stay. Return the number of rows and their loss before.
+
+    Parameters
+    ----------
+    progressive
+        Whether to predict the rows first; otherwise there is no loss.
+
+    Raises
+    ------
+    DataError
+        The model refuses to train.
+    """
     if not len(rows):
         return 0, None
     loss: Metric | None = None
-    if watched and lane.estimator is not None:
+    if progressive and lane.estimator is not None:
         metric = loss_metric(lane.estimator, target)
         model = target.unscaled(lane.estimator)
-        first = rows.head(PREDICTED)
-        loss = metric.of(predict(model, first.X, first.y, target, with_classes=metric is not LogLoss))
+        predicted = rows.head(MAX_PREDICTED_ROWS)
+        loss = metric.of(predict(model, predicted.X, predicted.y, target, with_classes=metric is not LogLoss))
     X = matrix_for(lane.model.estimator, rows.X)
     try:
         if target.classes is not None:
@@ -97,14 +113,14 @@ def train_rows(lane: Lane, rows: EncodedBatch, target: TargetSpec, watched: bool
 
 
 def loss_metric(estimator: Any, target: TargetSpec) -> type[Metric]:
-    """What training is watched by: log-loss, accuracy for a model without probabilities, or the squared error."""
+    """The metric of the learning curve: log-loss, accuracy for a model without probabilities, or the squared error."""
     if target.classes is None:
         return SquaredAndAbsoluteError
     return LogLoss if hasattr(estimator, "predict_proba") else Accuracy
 
 
 def loss_value(metric: Metric | None) -> float | None:
-    """The one figure of a `loss_metric` that gets smaller; None where no row was predicted."""
+    """The figure of a `loss_metric` that is smaller for a better model; None if no row was predicted."""
     figures = metric.result() if metric is not None else {}
     if "accuracy" in figures:
         return 1.0 - figures["accuracy"]
@@ -112,33 +128,33 @@ def loss_value(metric: Metric | None) -> float | None:
 
 
 def losses_of(lane: Lane) -> tuple[Loss, ...]:
-    """What the client wants of a lane, without the model."""
+    """The losses of a lane, which go to the client without the model."""
     return lane.losses
 
 
-def delta_of(lane: Lane, base: Lane) -> ModelDelta | None:
-    """What ``lane`` learned since the round began at ``base``; None if there was no row."""
-    if lane.rows == base.rows:
+def delta_of(lane: Lane, start: Lane) -> ModelDelta | None:
+    """What a lane has learned since the round began at ``start``; None if it saw no row."""
+    if lane.rows == start.rows:
         return None
-    return delta_class(lane.estimator).of(lane.estimator, base.estimator)
+    return delta_class(lane.estimator).of(lane.estimator, start.estimator)
 
 
 def merge_deltas(parts: Sequence[ModelDelta | None]) -> ModelDelta | None:
-    """Neighbours from left to right."""
-    some = [part for part in parts if part is not None]
-    return reduce(lambda a, b: a.merge(b), some) if some else None
+    """What several lanes have learned, merged from left to right; None if none of them saw a row."""
+    deltas = [part for part in parts if part is not None]
+    return reduce(lambda a, b: a.merge(b), deltas) if deltas else None
 
 
-def merged_lane(base: Lane, delta: ModelDelta | None, lanes: Sequence[Lane]) -> Lane:
-    """The lane that all continue from: ``base`` and the merged delta of ``lanes``."""
+def merged_lane(start: Lane, delta: ModelDelta | None, lanes: Sequence[Lane]) -> Lane:
+    """The lane that the next round begins at: ``start`` and what all lanes have learned since."""
     if delta is None:
-        return base
+        return start
     template = next(lane for lane in lanes if lane.estimator is not None)
     model = copy.copy(template.model)
-    model.estimator_ = delta.apply_to(base.estimator, template.estimator)
-    return Lane(model, base.rows + sum(lane.rows - base.rows for lane in lanes))
+    model.estimator_ = delta.apply_to(start.estimator, template.estimator)
+    return Lane(model, start.rows + sum(lane.rows - start.rows for lane in lanes))
 
 
 def fitted(lane: Lane, target: TargetSpec) -> BaseEstimator:
-    """The trained estimator itself, answering in the label's own values."""
+    """The trained estimator, which predicts the label's own values."""
     return target.unscaled(lane.estimator)

@@ -74,7 +74,7 @@ def test_what_a_task_works_on_is_wanted_on_one_worker(training, testing, threads
     train = cfg.TrainConfig(lanes=4)
     segments = segments_of(batches, train)
     wanted = colocated_batches(batches, train, threads)
-    parts = split_segments(segments, batches_per_task(segments, threads, keep=True, cut=False))
+    parts = split_segments(segments, batches_per_task(segments, threads, keep=True, shares_row_groups=False))
     assert wanted == [part for part in parts if part[0] < training]
 
 

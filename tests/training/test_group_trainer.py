@@ -20,6 +20,7 @@ from pipeline.models.persistence import fingerprint
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.description import describe_plan
 from pipeline.planning.planner import make_plan
+from pipeline.training.group_trainer import BatchReader
 from pipeline.training.run_stages import run_stages
 from tests.conftest import table, write
 
@@ -62,6 +63,19 @@ def test_the_same_bits_kept_or_read_by_the_task_itself(session, data, model):
     assert kept.training.rows == kept.ledger.train
     again = persistence.loads(persistence.dumps(kept.model), "here")
     np.testing.assert_array_equal(again.predict_proba(table(50)), kept.model.predict_proba(table(50)))
+
+
+@pytest.mark.parametrize("numbers", [[3, 2, 1, 0], [0, 2, 5, 1], [7, 4, 6], [11, 10, 0, 5, 4, 8], [9]])
+def test_a_task_reads_its_batches_in_any_order_from_shared_row_groups(tmp_path, numbers):
+    frame = table(1_200).assign(x=np.arange(1_200.0))
+    folder = write(frame, tmp_path / "data", 1)
+    frame.to_parquet(folder / "part-000.parquet", index=False, row_group_size=500)
+    plan = make_plan(config(folder, data={"batch_rows": 100}, features={"numeric": ["x"]}))
+    reader = BatchReader(tuple(plan.batches[n] for n in numbers), plan.recipe)
+    assert [batch.number for batch in reader] == numbers
+    for batch in reader:
+        rows = batch.features.numbers[:, 0] * plan.reference.unit[0] + plan.reference.center[0]
+        assert np.round(rows).tolist() == list(range(100 * batch.number, 100 * batch.number + 100))
 
 
 def test_the_same_bits_on_one_two_and_three_workers(session, data):

@@ -1,8 +1,8 @@
-"""No cluster: the few verbs of a `distributed.Client` that a run uses, on threads of this process.
+"""No cluster: the few methods of a `distributed.Client` that a run uses, on threads of this process.
 
-It opens no socket. `LocalCluster(processes=False)` would have needed less code, but its scheduler and its worker each
-start a web server, and event loops have sockets of their own. Results and errors are those of a cluster: values are
-the same, only that nobody copies them, which tasks do not notice as none changes what it is given.
+It opens no socket. `LocalCluster(processes=False)` would need less code, but its scheduler and its worker each start a
+web server, and event loops have sockets of their own. Results and errors are those of a cluster. Values are not copied,
+which makes no difference, as no task changes its arguments.
 """
 
 import concurrent.futures
@@ -15,16 +15,16 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import distributed
 from dask.base import collections_to_expr
 from dask.order import order
-from distributed import as_completed
 
-# Tasks that the record goes back to, as on a scheduler of Dask's.
-RECORDED = 100_000
+# The latest tasks whose times are recorded, as many as on a scheduler of Dask's.
+MAX_RECORDS = 100_000
 
 
 class LocalFuture(concurrent.futures.Future):  # type: ignore[type-arg]
-    """What a task will have given; `status` as of a `distributed.Future`."""
+    """The result of a task, sooner or later, with the key and the status of a `distributed.Future`."""
 
     def __init__(self, key: Any):
         super().__init__()
@@ -37,7 +37,7 @@ class LocalFuture(concurrent.futures.Future):  # type: ignore[type-arg]
 
 
 class _Work:
-    """A task that waits for others; it lets go of everything when it is done, as they still know of it then."""
+    """A task that waits for others. It releases everything when it is done, as the others still hold it then."""
 
     def __init__(self, task: LocalFuture, call: Callable[[], Any], needed: Sequence[LocalFuture], retries: int):
         self.task: LocalFuture | None = task
@@ -45,7 +45,7 @@ class _Work:
         self.needed, self.retries = needed, retries
 
     def run(self) -> dict[str, Any]:
-        """Do it; the record of it, as a scheduler's task stream has it."""
+        """Run the task; return its record, as a scheduler's task stream has it."""
         task, call, begin = self.task, self.call, time.time()
         assert task is not None
         assert call is not None
@@ -61,18 +61,24 @@ class _Work:
         if failed is not None:
             task.set_exception(failed)
         self.task, self.call, self.needed = None, None, ()
-        spent = [{"action": "compute", "start": begin, "stop": time.time()}]
-        return {"key": task.key, "worker": "threads", "thread": threading.get_ident(), "startstops": spent}
+        compute = [{"action": "compute", "start": begin, "stop": time.time()}]
+        return {"key": task.key, "worker": "threads", "thread": threading.get_ident(), "startstops": compute}
 
 
 class ThreadPoolClient:
-    """Runs tasks on ``count`` threads, by priority and then in the order in which they came; None: one for a core."""
+    """Runs tasks on threads, by priority, then in the order of submission.
+
+    Parameters
+    ----------
+    count
+        The number of threads; None: one for each core.
+    """
 
     dashboard_link = ""
 
     def __init__(self, count: int | None = None):
         self.count = count or os.cpu_count() or 1
-        self._records: deque[dict[str, Any]] = deque(maxlen=RECORDED)
+        self._records: deque[dict[str, Any]] = deque(maxlen=MAX_RECORDS)
         self._ready: queue.PriorityQueue[tuple[float, int, _Work | None]] = queue.PriorityQueue()
         self._order, self._lock = itertools.count(), threading.Lock()
         self._threads = [threading.Thread(target=self._work, name=f"task-{i}", daemon=True) for i in range(self.count)]
@@ -80,7 +86,7 @@ class ThreadPoolClient:
             thread.start()
 
     def close(self) -> None:
-        """Drop what has not begun, wait for what has."""
+        """Drop the tasks that have not begun, and wait for those that have."""
         for _ in self._threads:
             self._ready.put((float("-inf"), next(self._order), None))
         for thread in self._threads:
@@ -89,11 +95,11 @@ class ThreadPoolClient:
     def submit(
         self, function: Callable[..., Any], *args: Any, key: Any, priority: int = 0, retries: int = 0
     ) -> LocalFuture:
-        """A task; other tasks among its arguments, or in lists, tuples and dictionaries there, stand for their results.
+        """Submit a task; futures among its arguments, or in lists, tuples and dictionaries there, become their results.
 
-        It fails with the error of any of them.
+        If one of them has an error, the task has the same error.
         """
-        return self._begin(key, lambda: function(*_results(args)), list(_tasks_in(args)), priority, retries)
+        return self._begin(key, lambda: function(*_results(args)), list(_futures_in(args)), priority, retries)
 
     def map(
         self,
@@ -101,18 +107,18 @@ class ThreadPoolClient:
         *arguments: Sequence[Any],
         key: Sequence[Any],
         pure: bool = False,
-        **how: Any,
+        **options: Any,
     ) -> list[LocalFuture]:
-        """A task for each set of arguments, as `submit` does it."""
-        return [self.submit(function, *args, key=one, **how) for one, *args in zip(key, *arguments, strict=True)]
+        """Submit a task for each set of arguments, as `submit` does."""
+        return [self.submit(function, *args, key=name, **options) for name, *args in zip(key, *arguments, strict=True)]
 
     def compute(self, collections: Sequence[Any], retries: int = 0) -> list[LocalFuture]:
-        """The tasks of delayed values; what several of them need is worked out once."""
+        """Submit the tasks of delayed values; a task that several of them need runs once."""
         expression = collections_to_expr(list(collections)).optimize()
         graph: Mapping[Any, Any] = expression.__dask_graph__()
         tasks: dict[Any, LocalFuture] = {}
-        place = order(graph)
-        for key in sorted(graph, key=lambda key: place[key]):
+        rank = order(graph)
+        for key in sorted(graph, key=lambda key: rank[key]):
             node = graph[key]
             needed = {name: tasks[name] for name in node.dependencies}
 
@@ -123,19 +129,19 @@ class ThreadPoolClient:
         return [tasks[key] for (key,) in expression.__dask_keys__()]
 
     def gather(self, tasks: Any) -> Any:
-        """The results of tasks in nested lists."""
+        """Wait for futures, in nested lists; return their results in the same form."""
         return _results(tasks)
 
     def get_task_stream(self, start: float = 0.0) -> list[dict[str, Any]]:
-        """The record of what was done since."""
+        """The records of the tasks that began since ``start``, in Unix seconds."""
         return [record for record in list(self._records) if record["startstops"][0]["start"] >= start]
 
     def get_worker_logs(self, **_: Any) -> dict[str, Any]:
-        """None: what is logged here, the user's own logging has."""
+        """No logs: the user's own logging has what is logged in this process."""
         return {}
 
     def scheduler_info(self, **_: Any) -> dict[str, Any]:
-        """What stands for an address."""
+        """A word in place of an address, and no workers."""
         return {"address": "threads", "workers": {}}
 
     def _begin(
@@ -144,7 +150,7 @@ class ThreadPoolClient:
         task, left = LocalFuture(key), len(needed) + 1
         work = _Work(task, call, needed, retries)
 
-        def one_less(_: Any = None) -> None:
+        def input_done(_: Any = None) -> None:
             nonlocal left
             with self._lock:
                 left -= 1
@@ -153,8 +159,8 @@ class ThreadPoolClient:
                 self._ready.put((-priority, next(self._order), work))
 
         for other in needed:
-            other.add_done_callback(one_less)
-        one_less()
+            other.add_done_callback(input_done)
+        input_done()
         return task
 
     def _work(self) -> None:
@@ -163,17 +169,18 @@ class ThreadPoolClient:
             del work
 
 
-def completed(futures: Sequence[Any]) -> Iterator[Any]:
-    """Futures as they end, of a cluster or of `ThreadPoolClient`."""
-    yield from (concurrent.futures.as_completed if isinstance(futures[0], LocalFuture) else as_completed)(futures)
+def as_completed(futures: Sequence[Any]) -> Iterator[Any]:
+    """Yield futures of a cluster, or of `ThreadPoolClient`, as they end."""
+    is_local = isinstance(futures[0], LocalFuture)
+    yield from (concurrent.futures.as_completed if is_local else distributed.as_completed)(futures)
 
 
-def _tasks_in(value: Any) -> Iterator[LocalFuture]:
+def _futures_in(value: Any) -> Iterator[LocalFuture]:
     if isinstance(value, LocalFuture):
         yield value
     elif type(value) in (list, tuple, dict):
         for inner in value.values() if isinstance(value, dict) else value:
-            yield from _tasks_in(inner)
+            yield from _futures_in(inner)
 
 
 def _results(value: Any) -> Any:

@@ -11,7 +11,7 @@ import pytest
 from dask import delayed
 
 from pipeline import config as cfg
-from pipeline.engine.cluster.local_threads import ThreadPoolClient, completed
+from pipeline.engine.cluster.local_threads import ThreadPoolClient, as_completed
 from pipeline.engine.cluster.session import connect
 from pipeline.models import persistence
 from pipeline.monitoring.progress import Monitor
@@ -31,7 +31,7 @@ def test_tasks_in_lists_and_tables_stand_for_their_results(one):
     a, b = one.submit(int, "1", key="a"), one.submit(int, "2", key="b")
     joined = one.submit(lambda some, named: (sum(some), named), [a, b, 3], {"b": (b,)}, key="c")
     assert one.gather([joined, [a]]) == [(6, {"b": (2,)}), [1]]
-    assert {future.key for future in completed([a, b, joined])} == {"a", "b", "c"}
+    assert {future.key for future in as_completed([a, b, joined])} == {"a", "b", "c"}
     assert joined.status == "finished"
 
 
