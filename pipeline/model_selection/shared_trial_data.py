@@ -133,7 +133,7 @@ class SharedTrialData:
         summary = self.summaries[statistics_key(columns)]
         target = target_of(summary, plan)
         folds = self.recipe.split.folds if columns.needs_folds else 1
-        return Encoder.for_columns(columns).fit_statistics(summary, plan.reference, target.classes, folds), target
+        return Encoder.for_columns(columns).fit_statistics(summary, plan.packing_scale, target.classes, folds), target
 
     def subsample(self, share: float) -> Subsample:
         """Return about a ``share`` of the training rows."""

@@ -12,9 +12,9 @@ def describe_plan(plan: Plan) -> list[str]:
     """The plan in lines for a person."""
     config, features = plan.config, plan.features
     side = f"path {config.split.path}" if config.split.path else f"{config.split.test:g} by {config.split.by}"
-    if plan.after is not None:
+    if plan.test_from is not None:
         about = "" if config.split.after is not None else f", about {config.split.test:g} of them by the footers"
-        side = f"rows with {plan.after[0]} >= {plan.after[1]}{about}"
+        side = f"rows with {plan.test_from[0]} >= {plan.test_from[1]}{about}"
     if config.split.folds:
         side += f", and {config.split.folds} folds of the training rows"
     estimator = factory.make(config.model, features.task, config.train.seed)

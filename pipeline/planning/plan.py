@@ -40,8 +40,8 @@ class Plan:
     """The first rows, prepared."""
     features: FeatureSelection
     task_reason: str
-    reference: PackingScale
-    after: tuple[str, object] | None = None
+    packing_scale: PackingScale
+    test_from: tuple[str, object] | None = None
     """Column and value from which on rows test, where the split goes by time."""
     slices: tuple[SliceColumn, ...] = ()
     """The columns to slice the evaluation by."""
@@ -87,21 +87,21 @@ class Plan:
     def recipe(self) -> BatchRecipe:
         """The part of the plan that travels with every task."""
         config = self.config
-        extra = [column.name for column in self.slices] + ([] if self.after is None else [self.after[0]])
+        extra = [column.name for column in self.slices] + ([] if self.test_from is None else [self.test_from[0]])
         return BatchRecipe(
             read_spec=ReadSpec.of(self.dataset, self.columns),
             steps=preparation_steps(config),
             columns=tuple(unique([*self.identity, *self.features.columns.names, config.data.label, *extra])),
             label=config.data.label,
             features=replace(self.features, reasons={}),
-            reference=self.reference,
+            packing_scale=self.packing_scale,
             split=SplitSpec(
                 tuple(self.identity),
                 config.split.test,
                 config.train.seed,
                 config.train.validation_fraction if config.needs_validation_rows else 0.0,
                 config.split.folds or (TARGET_FOLDS if self.features.columns.needs_folds or self.exploring else 0),
-                self.after,
+                self.test_from,
                 bootstrap=bool(config.evaluate.bootstrap) and not self.exploring,
             ),
             explore=self.exploring,

@@ -114,13 +114,13 @@ def with_joined_data(plan: Plan, config: cfg.Config, dropped: int, trained: Trai
 
 def with_all_rows_tested(plan: Plan) -> Plan:
     """The plan of an evaluation on all rows: whatever the split says, every row tests."""
-    return replace(plan, after=None, batches=tuple(replace(batch, test=True) for batch in plan.batches))
+    return replace(plan, test_from=None, batches=tuple(replace(batch, test=True) for batch in plan.batches))
 
 
 def for_exploration(plan: Plan) -> Plan:
     """The plan of a look at all rows: none tests, and statistics also tell how each column predicts the label."""
     batches = tuple(replace(batch, test=False) for batch in plan.batches)
-    return replace(plan, after=None, batches=batches, exploring=True)
+    return replace(plan, test_from=None, batches=batches, exploring=True)
 
 
 def with_config(plan: Plan, config: cfg.Config) -> Plan:
@@ -133,10 +133,10 @@ def with_config(plan: Plan, config: cfg.Config) -> Plan:
     """
     check_model(config, plan.features.task, plan.meta[config.data.label].dtype)
     features = choose_features(plan.meta, config, plan.features.task)
-    scale = plan.reference
+    scale = plan.packing_scale
     if features.columns.numbers != plan.features.columns.numbers:
         scale = PackingScale.of(plan.head, features.columns)
-    return replace(plan, config=config, features=features, reference=scale)
+    return replace(plan, config=config, features=features, packing_scale=scale)
 
 
 def _decide(config: cfg.Config, sources: Sources, trained: TrainedModel | None) -> Plan:
@@ -163,8 +163,8 @@ def _decide(config: cfg.Config, sources: Sources, trained: TrainedModel | None) 
         head=head,
         features=features,
         task_reason=reason,
-        reference=trained.packing_scale if trained else PackingScale.of(head, features.columns),
-        after=first_test_value(config, data, meta),
+        packing_scale=trained.packing_scale if trained else PackingScale.of(head, features.columns),
+        test_from=first_test_value(config, data, meta),
         slices=slices,
     )
 

@@ -42,7 +42,7 @@ class BatchRecipe:
     """The columns of a prepared batch."""
     label: str
     features: FeatureSelection
-    reference: PackingScale
+    packing_scale: PackingScale
     split: SplitSpec
     explore: bool = False
     """Whether to learn how each column by itself is related to the label."""
@@ -179,7 +179,7 @@ def pick_batch(packed: Sequence[PackedBatch], index: int) -> PackedBatch:
 def pack_batch(prepared: PreparedBatch, recipe: BatchRecipe) -> PackedBatch:
     """The compact form of a prepared batch."""
     frame, roles, features = prepared.frame, prepared.roles, recipe.features
-    packed = pack(frame, features.columns, recipe.reference)
+    packed = pack(frame, features.columns, recipe.packing_scale)
     if features.task == "regression":
         label, labels = number_values(frame[recipe.label]), None
     else:

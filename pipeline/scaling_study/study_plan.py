@@ -125,7 +125,7 @@ def take_prefix(plan: Plan, count: int) -> Plan:
         raise ConfigError(
             f"--batches {count}: the data has {len(batches):,} batches; give smaller ones (--batch-rows)."
         )
-    if plan.after is not None:
+    if plan.test_from is not None:
         chosen = [batches[i * len(batches) // count] for i in range(count)]
     else:
         chosen = []

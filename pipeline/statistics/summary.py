@@ -114,7 +114,7 @@ def _count_roles(batch: PackedBatch) -> dict[str, int]:
 def summarise_batch(batch: PackedBatch, recipe: BatchRecipe, role: int = TRAIN) -> Summary:
     """Return the summary of a batch that was packed by a recipe."""
     slices = [column.name for column in recipe.slices]
-    return summarise(batch, recipe.features.columns, recipe.reference, role, recipe.explore, slices)
+    return summarise(batch, recipe.features.columns, recipe.packing_scale, role, recipe.explore, slices)
 
 
 def summarise_frame(X: pd.DataFrame, y: Any, columns: Columns) -> tuple[Summary, PackingScale, np.ndarray | None]:

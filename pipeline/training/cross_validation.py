@@ -38,7 +38,7 @@ def evaluate_fold(run: RunContext, source: BatchSource, fold: int, on_round: Cal
     summary = collect_statistics(run, fold_source)
     target = target_of(summary, plan)
     encoder = Encoder.for_columns(plan.features.columns)
-    encoder.fit_statistics(summary, plan.reference, target.classes, run.encoding_folds)
+    encoder.fit_statistics(summary, plan.packing_scale, target.classes, run.encoding_folds)
     batch_encoder = BatchEncoder(encoder, target.classes, plan.config.train.seed)
     training, expected_rows = Training(new_lane(run.new_estimator())), Ledger.from_summary(summary).to_train
     train_model(run, fold_source, batch_encoder, target, training, expected_rows, on_round)

@@ -75,7 +75,9 @@ def _baselines(run: RunContext, evaluator: Evaluator) -> dict[str, Baseline]:
     baselines: dict[str, Baseline] = {"constant": constant}
     if folder is not None:
         model, metrics = persistence.load(folder), comparable_metrics(evaluator.metrics)
-        baselines[folder] = load_previous_model(model, plan.features.columns, plan.reference, target, metrics, folder)
+        baselines[folder] = load_previous_model(
+            model, plan.features.columns, plan.packing_scale, target, metrics, folder
+        )
     return baselines
 
 

@@ -46,7 +46,7 @@ class FittedState:
         columns = plan.features.columns
         profile = drift_profile.profile(summary, columns) | {"label": target_to_profile(target)}
         encoder = Encoder.for_columns(columns)
-        encoder.fit_statistics(summary, plan.reference, target.classes, folds, profile)
+        encoder.fit_statistics(summary, plan.packing_scale, target.classes, folds, profile)
         return cls(ledger, target, encoder, slicing_of(summary, plan), dict(summary.unmatched))
 
     def to_dict(self) -> dict[str, Any]:

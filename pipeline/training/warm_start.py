@@ -110,7 +110,7 @@ def check_warm_start(base_run: BaseRun, plan: Plan) -> Plan:
     _check_columns(base_run, plan.features.columns)
     drift_profile.check_schema(base_run.encoder.profile_, base_run.encoder.columns, plan.meta)
     _check_estimator(base_run, plan)
-    return replace(plan, reference=PackingScale(base_run.encoder.center_, base_run.encoder.unit_))
+    return replace(plan, packing_scale=PackingScale(base_run.encoder.center_, base_run.encoder.unit_))
 
 
 def _check_columns(base_run: BaseRun, columns: Columns) -> None:

@@ -47,7 +47,7 @@ def packed(plan, prepared):
 def batch_encoder(plan, packed):
     summary = summarise_batch(packed, plan.recipe)
     return BatchEncoder(
-        Encoder.for_columns(plan.features.columns).fit_statistics(summary, plan.reference), np.array([0, 1]), 0
+        Encoder.for_columns(plan.features.columns).fit_statistics(summary, plan.packing_scale), np.array([0, 1]), 0
     )
 
 

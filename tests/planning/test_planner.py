@@ -64,7 +64,7 @@ def test_another_config_is_planned_without_reading_a_file(folder, monkeypatch):
     )
     second = with_config(first, changed)
     fresh = first.head["n"].to_numpy(dtype=float), first.head["amount"].to_numpy(dtype=float)
-    np.testing.assert_array_equal(second.reference.center, [values.mean() for values in fresh])
+    np.testing.assert_array_equal(second.packing_scale.center, [values.mean() for values in fresh])
     assert second.features.columns.numbers == ("n", "amount")
     assert (second.batches, second.sources) == (first.batches, first.sources)
     with pytest.raises(ConfigError, match=r"model\.params"):

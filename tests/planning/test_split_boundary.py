@@ -25,11 +25,11 @@ def test_a_test_set_of_another_schema_is_refused(folder, tmp_path, frame):
 def test_a_split_by_time_starts_where_the_footers_say(tmp_path):
     frame = table(1_000).sort_values("t", ignore_index=True)
     chosen = plan(write(frame, tmp_path / "d", 10), split={"by": "time", "column": "t", "test": 0.2})
-    column, start = chosen.after
+    column, start = chosen.test_from
     assert column == "t"
     assert (frame["t"] >= start).mean() == pytest.approx(0.2, abs=0.02)
 
 
 def test_a_split_by_time_starts_where_the_config_says(folder):
     chosen = plan(folder, split={"by": "time", "column": "t", "after": "2026-03-01"})
-    assert chosen.after == ("t", pd.Timestamp("2026-03-01"))
+    assert chosen.test_from == ("t", pd.Timestamp("2026-03-01"))

@@ -74,7 +74,7 @@ def test_a_task_reads_its_batches_in_any_order_from_shared_row_groups(tmp_path, 
     reader = BatchReader(tuple(plan.batches[n] for n in numbers), plan.recipe)
     assert [batch.number for batch in reader] == numbers
     for batch in reader:
-        rows = batch.features.numbers[:, 0] * plan.reference.unit[0] + plan.reference.center[0]
+        rows = batch.features.numbers[:, 0] * plan.packing_scale.unit[0] + plan.packing_scale.center[0]
         assert np.round(rows).tolist() == list(range(100 * batch.number, 100 * batch.number + 100))
 
 
