@@ -1,7 +1,7 @@
 """Partitioned Parquet in, a trained and evaluated scikit-learn model out, on Dask.
 
-Importing this package imports neither Dask nor pandas: each public name is imported when it is first used. ``load`` and
-the two models need no Dask at all, so a model predicts wherever scikit-learn runs.
+Importing this package imports neither Dask nor pandas: each public name is imported when it is first used. ``load``
+and the two models need no Dask at all, so a model predicts wherever scikit-learn runs.
 """
 
 from __future__ import annotations

@@ -6,10 +6,11 @@ local workers start while this process imports.
 
 May import: every room, inside the subcommand's function.
 
-To add a subcommand, write its work in `commands`, a file here like `check` that calls it, and name it in `SUBCOMMANDS`.
+To add a subcommand, write its work in `commands`, a file here like `check` that calls it, and name it in
+`SUBCOMMANDS`.
 """
 
-from pipeline.cli.clock import STARTED as STARTED  # first: the imports that follow count as the command's time
+from pipeline.cli.start_time import STARTED as STARTED  # first: the imports that follow count as the command's time
 
 # isort: split
 import click

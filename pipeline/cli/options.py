@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.clock import STARTED
+from pipeline.cli.start_time import STARTED
 from pipeline.io.redact import redact
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from pipeline.engine.shuffle_join import shuffle_large_joins
 from pipeline.io.redact import redact
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.planner import for_exploration, make_plan
-from pipeline.reporting.data_check import check_results
+from pipeline.reporting.data_description import check_results
 from pipeline.reporting.terminal import show_data
 from pipeline.training.statistics_stage import explore
 

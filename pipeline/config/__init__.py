@@ -5,7 +5,8 @@ cannot express (`checks`), and how a config is saved (`saving`).
 
 May import: `errors`, `io`.
 
-To add a key, add a field to a class in `schema` and a row to the README's table; a rule between keys goes to `checks`.
+To add a key, add a field to a class in `schema` and a row to the README's table; a rule between keys goes to
+`checks`.
 """
 
 from pipeline.config.loading import load, loads, parse, section

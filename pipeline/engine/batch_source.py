@@ -28,7 +28,7 @@ from pipeline.engine.cluster.local_threads import ThreadPoolClient
 from pipeline.engine.cluster.session import Session
 from pipeline.engine.cluster.worker_affinity import WorkerPreference, affinity_annotations
 from pipeline.engine.failure_diagnosis import TaskRecord
-from pipeline.engine.read_plan import KeptBatches, Numbers, ReadGroups, plan_reads
+from pipeline.engine.read_groups import KeptBatches, Numbers, ReadGroups, plan_reads
 from pipeline.engine.task_handle import TaskHandle
 from pipeline.engine.task_runner import TaskRunner
 from pipeline.io.batching import Batch

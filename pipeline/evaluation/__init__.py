@@ -5,6 +5,7 @@ intervals, permutation importance, drift, the learning curve. A metric itself be
 
 May import: `errors`, `io`, `config`, `preparation`, `statistics`, `encoding`, `models`, `metrics`.
 
-To add an analysis, add its state to `evaluator.EvaluationState` and its figures to `results.EvaluationResults`. To add
-a baseline, write a class with `predict` in `baselines`, and name it in `training/job`.
+To add an analysis, write a file here like `slices`, add its state to `evaluator.EvaluationState` and its figures to
+`results.EvaluationResults`. To add
+a baseline, write a class with `predict` in `baselines`, and name it in `training.evaluation_stage`.
 """

@@ -18,7 +18,7 @@ from pipeline.engine.batch_schedule import (
     split_segments,
     windows_of,
 )
-from pipeline.engine.read_plan import ReadGroups
+from pipeline.engine.read_groups import ReadGroups
 from pipeline.engine.task_graph import Aggregation, submit_segments, submit_tree
 from pipeline.scaling_study.graph_recorder import GraphRecorder, RecordedSource, TaskNumber, Tasks
 from pipeline.scaling_study.task_kinds import (

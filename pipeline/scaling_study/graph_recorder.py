@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.engine.read_plan import KeptBatches, Numbers, ReadGroups, plan_reads
+from pipeline.engine.read_groups import KeptBatches, Numbers, ReadGroups, plan_reads
 from pipeline.monitoring.task_timing import task_kind
 from pipeline.scaling_study.task_kinds import KIND, MERGE_EVALUATE, MERGE_STATISTICS, PICK, READ, SEND
 

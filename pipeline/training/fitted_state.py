@@ -16,8 +16,8 @@ from pipeline.planning.plan import Plan
 from pipeline.preparation.slice_columns import keys_of
 from pipeline.statistics.ledger import Ledger
 from pipeline.statistics.summary import Summary
-from pipeline.training.data_checks import training_ledger
 from pipeline.training.label import target_of, target_to_profile
+from pipeline.training.row_checks import training_ledger
 
 
 @dataclass(frozen=True)

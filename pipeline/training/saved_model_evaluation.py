@@ -17,10 +17,10 @@ from pipeline.monitoring.progress import Monitor
 from pipeline.planning.plan import Plan
 from pipeline.preparation.split import TEST
 from pipeline.statistics.ledger import Ledger
-from pipeline.training.data_checks import checked_drift
 from pipeline.training.evaluation_stage import evaluate_model
 from pipeline.training.fitted_state import slicing_of
 from pipeline.training.label import target_from_profile
+from pipeline.training.row_checks import checked_drift
 from pipeline.training.run_context import RunContext
 from pipeline.training.statistics_stage import collect_statistics
 

@@ -31,10 +31,10 @@ from pipeline.preparation.feature_inference import FEATURE_KINDS
 from pipeline.preparation.packing import PackingScale
 from pipeline.statistics.counts import Counts
 from pipeline.statistics.summary import Summary
-from pipeline.training.data_checks import checked_drift, training_ledger
 from pipeline.training.fitted_state import FittedState, slicing_of
 from pipeline.training.label import target_of
 from pipeline.training.lane import Lane, new_lane
+from pipeline.training.row_checks import checked_drift, training_ledger
 
 # The rows of a report that add up over the runs of a model.
 ROW_ROLES = ("read", "train", "test", "rejected")

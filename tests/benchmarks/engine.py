@@ -26,7 +26,7 @@ from pipeline import config as cfg
 from pipeline.engine.batch_schedule import SEGMENT_SIZE, colocated_batches, segments_of
 from pipeline.engine.batch_source import BatchSource, FileReader, ReadOptions
 from pipeline.engine.cluster.worker_affinity import WorkerPreference
-from pipeline.engine.read_plan import ReadGroups
+from pipeline.engine.read_groups import ReadGroups
 from pipeline.engine.stage import run_stage
 from pipeline.engine.task_graph import Aggregation, flatten_batches
 from pipeline.engine.task_runner import TaskRunner

@@ -11,7 +11,7 @@ from pipeline import config as cfg
 from pipeline.engine.batch_source import BatchSource, FileReader, ReadOptions
 from pipeline.engine.cluster.session import connect
 from pipeline.engine.cluster.worker_affinity import WorkerPreference
-from pipeline.engine.read_plan import ReadGroups
+from pipeline.engine.read_groups import ReadGroups
 from pipeline.engine.task_handle import futures_in
 from pipeline.io.batching import Batch, RowGroupRange
 from pipeline.monitoring.progress import Monitor

@@ -7,7 +7,7 @@ import pytest
 from pipeline import config as cfg
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.planner import for_exploration, make_plan
-from pipeline.reporting.data_check import check_results
+from pipeline.reporting.data_description import check_results
 from pipeline.training.statistics_stage import explore
 from tests.conftest import table, write
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.engine.read_plan import KeptBatches, ReadGroups, plan_reads
+from pipeline.engine.read_groups import KeptBatches, ReadGroups, plan_reads
 
 
 def test_what_is_kept_is_neither_read_nor_picked_again():
