@@ -88,5 +88,5 @@ def _refuse_drift(changes: dict[str, Any], config: cfg.Config, output: str) -> N
     if problem and config.evaluate.on_drift == "fail":
         raise DataError(
             f"{problem}; is it the right table? No prediction is in its place at {output}: to take them as they are, "
-            'go on with --resume --set evaluate.on_drift="report".'
+            'continue with --resume --set evaluate.on_drift="report".'
         )

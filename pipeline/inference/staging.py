@@ -81,7 +81,7 @@ def _check_folder(folder: RunFolder, provenance: Provenance, resume: bool) -> No
     if BEGAN not in names:
         folder.write(BEGAN, json.dumps(asdict(provenance)).encode())
     elif not resume:
-        raise ConfigError(f"{folder}: holds unfinished predictions; go on with --resume, or name a new folder.")
+        raise ConfigError(f"{folder}: holds unfinished predictions; continue with --resume, or name a new folder.")
     else:
         _check_same(folder, Provenance(**json.loads(folder.read(BEGAN))), provenance)
 

@@ -113,7 +113,7 @@ def track_run(folder: Path, uri: str, experiment: str) -> dict[str, str]:
     """
     register_secrets(secrets_of(uri))
     if not (folder / REPORT_FILE).exists() and (folder / CHECKPOINT_FOLDER).exists():
-        raise DataError(f"{folder}: its run is not finished; go on with `pipeline run --resume {folder}` first.")
+        raise DataError(f"{folder}: its run is not finished; continue with `pipeline run --resume {folder}` first.")
     run = read_run(folder)
     persistence.load(folder)
     try:

@@ -103,7 +103,7 @@ def interrupted(trained, tmp_path, options, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr("pipeline.inference.staging.publish", stop)
-        with pytest.raises(pipeline.errors.Interrupted, match="3 files were kept, go on with --resume"):
+        with pytest.raises(pipeline.errors.Interrupted, match="3 files were kept, continue with --resume"):
             predict(model, str(held), str(out), options=options)
     for path in (out / STAGED).glob("part-000001*"):
         path.unlink()
@@ -114,7 +114,7 @@ def test_resuming_refuses_another_command_model_or_input(trained, options, tmp_p
     model, _, held = trained
     out = interrupted(trained, tmp_path, options, monkeypatch)
     there = {p.name: p.read_bytes() for p in (out / STAGED).iterdir()}
-    with pytest.raises(ConfigError, match="holds unfinished predictions; go on with --resume"):
+    with pytest.raises(ConfigError, match="holds unfinished predictions; continue with --resume"):
         predict(model, str(held), str(out), options=options)
     with pytest.raises(ConfigError, match=r"--keep: .* began with \[\], now it is \['n'\]"):
         predict(model, str(held), str(out), options=options, keep=["n"], resume=True)
@@ -190,7 +190,7 @@ def test_bad_files_and_batches_are_quarantined_and_counted(trained, options, tmp
     aside = ('data.on_bad_batch="quarantine"',)
     manifest = predict(model, str(tmp_path / "in"), str(tmp_path / "out"), aside, options, ["n"])
     assert manifest["rows"]["written"] == 200
-    assert manifest["rows"]["rejected_by_reason"] == {"batch set aside": 100}
+    assert manifest["rows"]["rejected_by_reason"] == {"batch quarantined": 100}
     assert [Path(batch["where"].partition(" ")[0]).name for batch in manifest["batches"]["set_aside"]] == [
         "part-002.parquet",
         "part-001.parquet",

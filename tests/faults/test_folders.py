@@ -79,7 +79,7 @@ def test_row_11_full_disk_is_an_error_and_earlier_results_stay(folder):
     )
     done = run_on_small_disk("700k", script, folder)
     assert "cannot be written (No space left on device); free some room" in done.stderr, done.stderr
-    assert "go on with: pipeline run --resume full/run" in done.stderr
+    assert "continue with: pipeline run --resume full/run" in done.stderr
     assert "code 1" in done.stdout
     files = [line for line in done.stdout.splitlines() if line.startswith("full/")]
     assert all(f == "full/old/report.json" or f.startswith("full/run/checkpoint/") for f in files), files

@@ -200,7 +200,7 @@ def test_row_7_interrupt_finishes_the_round_and_the_run_can_be_resumed(
 ):
     out = tmp_path / "run"
     printed = interrupt_command(tmp_path, config, out, TRAINING, number)
-    assert f"go on with: pipeline run --resume {out}" in printed
+    assert f"continue with: pipeline run --resume {out}" in printed
     assert "a checkpoint was kept" in printed
     resume_run(str(out), None, (), {"scheduler": workers.scheduler})
     assert bits_of_folder(out)[0] == uninterrupted[0]

@@ -7,7 +7,7 @@ from sklearn.pipeline import Pipeline
 
 from pipeline import config as cfg
 from pipeline.encoding.encoder import Encoder
-from pipeline.evaluation import drift
+from pipeline.evaluation import drift_profile
 from pipeline.inference.output_file import STAGED, ScoringState
 from pipeline.inference.scoring import score_batches
 from pipeline.inference.scoring_plan import plan_scoring
@@ -35,7 +35,7 @@ def trained(label="y", estimator=None):
     label_profile = (
         {"mean": 0.0, "std": 1.0} if values.dtype.kind == "f" else {"shares": values.value_counts(True).tolist()}
     )
-    encoder.profile_ = drift.profile(summary, columns) | {"label": label_profile}
+    encoder.profile_ = drift_profile.profile(summary, columns) | {"label": label_profile}
     X = encoder.transform(frame)
     estimator = estimator or AdaptiveClassifier(random_state=0)
     return Pipeline([("preprocess", encoder), ("model", estimator.fit(X, values))])

@@ -12,7 +12,7 @@ import pipeline
 from pipeline.cli import main
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import DataError
-from pipeline.evaluation import drift
+from pipeline.evaluation import drift_profile
 from pipeline.inference.onnx.check import as_inputs, check_graph
 from pipeline.inference.onnx.exporter import to_onnx
 from pipeline.models.adaptive.classifier import AdaptiveClassifier
@@ -41,7 +41,7 @@ def trained(encoder, estimator, label="y"):
     reference = PackingScale(encoder.center_, encoder.unit_)
     packed = pack(frame, encoder.columns, reference)
     batch = PackedBatch(0, len(frame), packed, np.zeros(len(frame)), None, np.full(len(frame), TRAIN))
-    encoder = encoder.with_profile(drift.profile(summarise(batch, encoder.columns, reference), encoder.columns))
+    encoder = encoder.with_profile(drift_profile.profile(summarise(batch, encoder.columns, reference), encoder.columns))
     return Pipeline([("preprocess", encoder), ("model", estimator.fit(encoder.transform(frame), frame[label]))])
 
 

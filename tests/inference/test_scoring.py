@@ -12,7 +12,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline
 
 from pipeline.encoding.encoder import Encoder
-from pipeline.evaluation import drift
+from pipeline.evaluation import drift, drift_profile
 from pipeline.inference.output_file import STAGED
 from pipeline.models.adaptive.classifier import AdaptiveClassifier
 from pipeline.models.adaptive.regressor import AdaptiveRegressor
@@ -174,7 +174,7 @@ def test_a_model_of_categories_alone_predicts(tmp_path):
         np.zeros(300, int),
     )
     summary = summarise(batch, encoder.columns, PackingScale(np.empty(0), np.empty(0)))
-    encoder = encoder.with_profile(drift.profile(summary, encoder.columns) | {"label": {"shares": [0.5, 0.5]}})
+    encoder = encoder.with_profile(drift_profile.profile(summary, encoder.columns) | {"label": {"shares": [0.5, 0.5]}})
     estimator = AdaptiveClassifier(random_state=0).fit(encoder.transform(frame), frame["y"])
     model = Pipeline([("preprocess", encoder), ("model", estimator)])
     found, *_ = scored(model, tmp_path / "in", tmp_path / "out")
