@@ -17,7 +17,7 @@ def encoder():
 def packed(frame: pd.DataFrame, encoder: Encoder, label: str, number: int = 0) -> PackedBatch:
     features = pack(frame, encoder.columns, encoder.packing)
     role = np.arange(len(frame), dtype=np.int8) % 4
-    return PackedBatch(number, len(frame), features, *category_codes(frame[label]), role)
+    return PackedBatch(number, features, *category_codes(frame[label]), role)
 
 
 def test_a_batch_is_divided_by_role_and_labels_become_class_numbers(encoder):

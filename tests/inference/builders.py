@@ -28,7 +28,7 @@ def trained(label="y", estimator=None):
     frame = lettered(table(1_000))
     encoder = Encoder(["x", "n"], ["c"], ["t"])
     columns, reference = encoder.columns, PackingScale.of(frame, encoder.columns)
-    batch = PackedBatch(0, 1000, pack(frame, columns, reference), np.zeros(1000), None, np.full(1000, TRAIN))
+    batch = PackedBatch(0, pack(frame, columns, reference), np.zeros(1000), None, np.full(1000, TRAIN))
     summary = summarise(batch, columns, reference)
     encoder.fit_statistics(summary, reference)
     values = frame[label]

@@ -40,7 +40,7 @@ def trained(encoder, estimator, label="y"):
     encoder.fit(frame, frame["y"])
     reference = PackingScale(encoder.center_, encoder.unit_)
     packed = pack(frame, encoder.columns, reference)
-    batch = PackedBatch(0, len(frame), packed, np.zeros(len(frame)), None, np.full(len(frame), TRAIN))
+    batch = PackedBatch(0, packed, np.zeros(len(frame)), None, np.full(len(frame), TRAIN))
     encoder = encoder.with_profile(drift_profile.profile(summarise(batch, encoder.columns, reference), encoder.columns))
     return Pipeline([("preprocess", encoder), ("model", estimator.fit(encoder.transform(frame), frame[label]))])
 
