@@ -146,7 +146,7 @@ def _check_estimator(base_run: BaseRun, plan: Plan) -> None:
             raise ConfigError(
                 f"model.params.{name}: {params[name]}, but {trained_params[name]} in {folder}; write that."
             )
-    if config.features.grow and not hasattr(base_run.estimator, "widened"):
+    if config.features.grow and not hasattr(base_run.estimator, "with_added_columns"):
         raise ConfigError(f"features.grow: {type(estimator).__name__} models do not take new columns; drop it.")
 
 
@@ -207,7 +207,7 @@ def warm_start_lane(base_run: BaseRun, fitted_state: FittedState, plan: Plan) ->
     then, now = base_run.encoder.names_.tolist(), fitted_state.encoder.names_.tolist()
     if then != now:
         column_index = {name: j for j, name in enumerate(now)}
-        estimator = estimator.widened(np.array([column_index[name] for name in then]), len(now))
+        estimator = estimator.with_added_columns(np.array([column_index[name] for name in then]), len(now))
     lane = new_lane(make(plan.config.model, plan.features.task, plan.config.train.seed))
     lane.model.estimator_ = estimator
     return lane

@@ -111,7 +111,7 @@ def test_grow_adds_a_column_for_each_new_value(first):
     frame = table(50)
     np.testing.assert_array_equal(encoder.transform(frame).toarray()[:, column_index], old.transform(frame).toarray())
     assert (encoder.transform(later()).toarray()[:, names.index("c=violet")] == (later()["c"] == "violet")).all()
-    wider = before.named_steps["model"].widened(column_index, len(names))
+    wider = before.named_steps["model"].with_added_columns(column_index, len(names))
     expected = by_hand(model, later(), report, wider)
     np.testing.assert_allclose(model.named_steps["model"].coef_, expected.coef_, rtol=1e-12)
     assert model.named_steps["model"].coef_[0, names.index("c=violet")] != 0
