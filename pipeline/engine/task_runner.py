@@ -178,12 +178,12 @@ class TaskRunner:
         futures_for: FuturesFor,
         counted: bool = True,
     ) -> Any:
-        """The merged states of every batch of some segments.
+        """The merged states of all batches of the segments.
 
         Parameters
         ----------
         futures_for
-            Gives the tasks whose results are the batches of some parts.
+            Gives the tasks whose results are the batches of each part.
         counted
             Whether the batches and rows count as progress.
         """
