@@ -158,8 +158,8 @@ class BatchSource:
             for item in reads[group]:
                 tasks[item] = task
                 if item != group:
-                    place = group.index(item[0])
-                    tasks[item] = delayed(pick_batch)(task, place, dask_key_name=self._pick_key(item))
+                    index = group.index(item[0])
+                    tasks[item] = delayed(pick_batch)(task, index, dask_key_name=self._pick_key(item))
         addresses = self._preference.addresses_for(group[0] for group in groups)
         preferred = {packed[group].key: addresses[group[0]] for group in groups if group[0] in addresses}
         annotation = {"run": options.run, "batches": 0, "rows": 0, "kept": options.keep}

@@ -54,7 +54,7 @@ class KeptBatches(Generic[T]):
         self.group_of: dict[int, Numbers] = {}
 
     def add(self, tasks: Mapping[Numbers, T]) -> None:
-        """Keep the results of some tasks."""
+        """Keep the results of tasks."""
         self.tasks.update(tasks)
         for group in tasks:
             if len(group) > 1:
@@ -63,7 +63,7 @@ class KeptBatches(Generic[T]):
 
 @dataclass(frozen=True)
 class ReadPlan:
-    """The tasks to submit for the batches of some parts.
+    """The tasks to submit for the batches that a stage wants.
 
     Attributes
     ----------
@@ -81,12 +81,12 @@ class ReadPlan:
 
 
 def plan_reads(parts: Sequence[Sequence[int]], groups: ReadGroups, kept: KeptBatches[T], keep: bool) -> ReadPlan:
-    """Plan how to have the batches of some parts, of which no two share a batch.
+    """Plan which tasks give the batches of ``parts``, of which no two share a batch.
 
     Parameters
     ----------
     keep
-        Whether what is read now stays in memory. Of a row group then every batch is taken at once.
+        Whether what is read now stays in memory. All batches of a row group are then taken from its task at once.
     """
     if groups.per_read > 1:
         items = [[i for chunk in chunks(part, groups.per_read) for i in _items(tuple(chunk), kept)] for part in parts]
@@ -94,9 +94,7 @@ def plan_reads(parts: Sequence[Sequence[int]], groups: ReadGroups, kept: KeptBat
         items = [[(n,) for n in part] for part in parts]
     reads: dict[Numbers, list[Numbers]] = {}
     picks: list[tuple[Numbers, Numbers]] = []
-    for item in (item for of_part in items for item in of_part):
-        if item in kept.tasks:
-            continue
+    for item in (item for of_part in items for item in of_part if item not in kept.tasks):
         row_group = groups.by_row_group.get(item[0])
         group = row_group or kept.group_of.get(item[0], item)
         if group in kept.tasks:

@@ -44,7 +44,7 @@ class Submit(Protocol[T]):
 
 @dataclass(frozen=True)
 class Aggregation:
-    """What a stage makes of every batch, and how that merges.
+    """What a stage computes from each batch, and how the results merge.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ def submit_segments(
     tasks_for: Callable[[Sequence[Sequence[int]]], Sequence[Sequence[T]]],
     per_task: int,
 ) -> tuple[list[T], list[T]]:
-    """Submit the aggregation of some segments; the tasks that work on batches, and for each segment that of its state.
+    """Submit the aggregation of segments; return the tasks that work on batches, and the task of each segment's state.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def submit_tree(submit: Submit[T], parts: Sequence[T], merge: Callable[[list[Any
 
 
 def flatten_batches(parts: Sequence[BatchOrBatches]) -> list[PackedBatch]:
-    """The packed batches of some parts, in order: each is one, or several that were read together."""
+    """The packed batches of all parts, in order: a part is one batch, or several that were read together."""
     return [batch for part in parts for batch in (part if isinstance(part, tuple) else (part,))]
 
 

@@ -1,4 +1,4 @@
-"""Tasks on a client: send a value, start tasks, wait for windows of them, reduce their results."""
+"""Tasks on a client: send a value, submit tasks, reduce their results a window at a time."""
 
 import itertools
 import uuid
@@ -17,7 +17,6 @@ from pipeline.engine.task_handle import FuturesFor, TaskHandle, futures_in
 
 # Tasks on the critical path, and tasks that free memory, run before batches are read for later.
 PRIORITY = 10
-
 
 # Tasks to wait for, and the tasks whose results are the states to merge.
 Begun = tuple[list[TaskHandle], list[TaskHandle]]
@@ -149,12 +148,14 @@ class TaskRunner:
         name: str,
         counted: bool = True,
     ) -> Any:
-        """The merged states of what ``begin`` starts for some parts, a window of them at a time.
+        """The merged states of all parts; the tasks of a window of them are submitted at a time.
 
         Parameters
         ----------
         parts
             The batches of each state.
+        begin
+            Submits the tasks of a window.
         counted
             Whether the batches and rows count as progress.
         """
@@ -177,12 +178,12 @@ class TaskRunner:
         futures_for: FuturesFor,
         counted: bool = True,
     ) -> Any:
-        """The merged states of every batch of some segments.
+        """The merged states of all batches of the segments.
 
         Parameters
         ----------
         futures_for
-            Gives the tasks whose results are the batches of some parts.
+            Gives the tasks whose results are the batches of each part.
         counted
             Whether the batches and rows count as progress.
         """

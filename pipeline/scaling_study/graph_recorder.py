@@ -95,8 +95,8 @@ class GraphRecorder:
 
     def _size_of(self, task: int) -> int:
         """The size of a task that was just recorded, or of a result of `repeat`."""
-        place = task - (self._count - len(self._kind))
-        return self._size[place] if place >= 0 else self._result_size[task]
+        index = task - (self._count - len(self._kind))
+        return self._size[index] if index >= 0 else self._result_size[task]
 
     def repeat(self, key: Hashable, outside: Sequence[int], record: Callable[[], int]) -> TaskNumber:
         """Record the tasks that ``record`` records, and return the number that it returns.
