@@ -34,7 +34,7 @@ def command(
     from pipeline.commands.run_execution import RunOptions
 
     if out and resume:
-        raise ConfigError("--resume: goes on in its folder; give no --out.")
+        raise ConfigError("--resume continues in its own folder; remove --out.")
     if base_run and (resume or config is None):
         raise ConfigError("--from: needs a CONFIG, and a run that is resumed knows where it came from; drop one.")
     run_options = RunOptions(trace=trace, base_run=base_run)

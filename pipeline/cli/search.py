@@ -26,7 +26,7 @@ def command(config: Path | None, options: ClusterOptions, plan_only: bool, out: 
     from pipeline.commands.run_execution import RunOptions
 
     if out and resume:
-        raise ConfigError("--resume: goes on in its folder; give no --out.")
+        raise ConfigError("--resume continues in its own folder; remove --out.")
     with options.monitor() as monitor:
         if plan_only:
             result = show_plan(config, options.overrides, options.cluster, RunOptions(search=True), monitor)

@@ -50,7 +50,7 @@ def predict(
     Raises
     ------
     PipelineError
-        In one sentence; ``resume`` goes on with what was written so far.
+        In one sentence; ``resume`` continues with what was written so far.
     """
     monitor = monitor or Monitor()
     allow_local_imports()

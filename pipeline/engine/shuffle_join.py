@@ -1,4 +1,4 @@
-"""Joins of two large tables: Dask shuffles both by the key, once, and the run goes on with what is written.
+"""Joins of two large tables: Dask shuffles both by the key, once, and the run reads what is written.
 
 Written is a folder of Parquet files near the run folder, removed at the end. It has every row of the data, in the
 order of the data within each file, with the joined columns and a column that says whether the row had a match.

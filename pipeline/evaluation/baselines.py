@@ -59,7 +59,7 @@ class PreviousModel:
     ----------
     model, encoder
         The fitted steps of that run's pipeline.
-    columns, reference
+    columns, packing_scale
         The columns that this run has packed, and their centers and units.
     """
 
@@ -67,7 +67,7 @@ class PreviousModel:
     encoder: Encoder
     target: TargetSpec
     columns: Columns
-    reference: PackingScale
+    packing_scale: PackingScale
     metrics: tuple[type[Metric], ...]
 
     def predict(
@@ -79,7 +79,7 @@ class PreviousModel:
         threshold: float | None,
     ) -> Prediction:
         """Predict the rows at the positions ``rows``, int (n,), of a batch; their truth is ``y``, (n,)."""
-        packed = repack(batch.features.take(rows), self.columns, self.reference, self.encoder)
+        packed = repack(batch.features.take(rows), self.columns, self.packing_scale, self.encoder)
         X = self.encoder.encode(packed, np.arange(len(rows)))
         return predict(self.model, X, y, self.target, group_index, threshold)
 
@@ -87,7 +87,7 @@ class PreviousModel:
 def load_previous_model(
     model: Pipeline,
     columns: Columns,
-    reference: PackingScale,
+    packing_scale: PackingScale,
     target: TargetSpec,
     metrics: tuple[type[Metric], ...],
     folder: str,
@@ -120,11 +120,11 @@ def load_previous_model(
         )
     # Its estimator predicts in the label's own unit.
     own_target = replace(target, classes=classes, centre=0.0, scale=1.0)
-    return PreviousModel(estimator, encoder, own_target, columns, reference, metrics)
+    return PreviousModel(estimator, encoder, own_target, columns, packing_scale, metrics)
 
 
-def repack(packed: PackedFeatures, columns: Columns, reference: PackingScale, encoder: Encoder) -> PackedFeatures:
-    """Return features, packed as ``columns`` by ``reference``, as another encoder would have had them packed.
+def repack(packed: PackedFeatures, columns: Columns, packing_scale: PackingScale, encoder: Encoder) -> PackedFeatures:
+    """Return features, packed as ``columns`` by ``packing_scale``, as another encoder would have had them packed.
 
     Numbers are rounded once more, to seven digits of their column's spread.
     """
@@ -132,7 +132,7 @@ def repack(packed: PackedFeatures, columns: Columns, reference: PackingScale, en
     numbers = np.empty((len(packed), len(needed.numbers)), dtype=np.float32)
     for j, name in enumerate(needed.numbers):
         i = columns.numbers.index(name)
-        center, unit = (reference.center[i], reference.unit[i])
+        center, unit = (packing_scale.center[i], packing_scale.unit[i])
         if (center, unit) == (encoder.center_[j], encoder.unit_[j]):
             numbers[:, j] = packed.numbers[:, i]
         else:

@@ -22,7 +22,7 @@ from pipeline.training.checkpoint import check_sources
 MANIFEST = "_SUCCESS"
 BEGAN = f"{STAGED}/began.json"
 LOCK = f"{STAGED}/lock"
-# What of the config may be another when predicting goes on.
+# The config keys that may change when predicting is resumed.
 MAY_CHANGE = ("cluster.", "evaluate.on_drift", "data.max_bad_batches")
 
 

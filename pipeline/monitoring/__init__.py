@@ -1,4 +1,4 @@
-"""Monitoring: what is visible while a run goes on.
+"""Monitoring: what is visible during a run.
 
 Belongs here: events and where they go (`event_log`, the dashboard), the progress bars, signals, and the page on
 Dask's dashboard. Figures and plots of a finished run belong in `reporting`.

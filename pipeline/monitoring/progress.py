@@ -1,4 +1,4 @@
-"""What a user sees on stderr while the run goes on, and how long each stage took."""
+"""What a user sees on stderr during the run, and how long each stage took."""
 
 import contextlib
 import math

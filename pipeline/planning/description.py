@@ -11,15 +11,15 @@ from pipeline.preparation.slice_columns import keys_of
 def describe_plan(plan: Plan) -> list[str]:
     """The plan in lines for a person."""
     config, features = plan.config, plan.features
-    side = f"path {config.split.path}" if config.split.path else f"{config.split.test:g} by {config.split.by}"
+    test_rows = f"path {config.split.path}" if config.split.path else f"{config.split.test:g} by {config.split.by}"
     if plan.test_from is not None:
         about = "" if config.split.after is not None else f", about {config.split.test:g} of them by the footers"
-        side = f"rows with {plan.test_from[0]} >= {plan.test_from[1]}{about}"
+        test_rows = f"rows with {plan.test_from[0]} >= {plan.test_from[1]}{about}"
     if config.split.folds:
-        side += f", and {config.split.folds} folds of the training rows"
+        test_rows += f", and {config.split.folds} folds of the training rows"
     estimator = factory.make(config.model, features.task, config.train.seed)
     count = sum(batch.test is not True for batch in plan.batches)
-    whole = factory.training_note(estimator, count, config.train.lanes)
+    training_note = factory.training_note(estimator, count, config.train.lanes)
     lines = [
         f"data        {config.data.path}: {plan.rows:,} rows in {len(plan.dataset.files)} files"
         + (f", {plan.dataset.pruned:,} more pruned by data.filters" if plan.dataset.filters else ""),
@@ -30,10 +30,10 @@ def describe_plan(plan: Plan) -> list[str]:
         f"prepare     {len(config.data.join)} joins, {len(config.prepare.derive)} derived columns, "
         f"{len(config.prepare.filter)} conditions, function {config.prepare.function or 'none'}",
         f"label       {config.data.label}: {features.task}, because {plan.task_reason}",
-        f"test        {side}, seed {config.train.seed}",
+        f"test        {test_rows}, seed {config.train.seed}",
         f"model       {config.model.estimator}, {config.train.epochs} epochs, "
         f"early stopping {config.train.early_stopping}",
-        *([f"training    {whole}"] if whole else []),
+        *([f"training    {training_note}"] if training_note else []),
         f"lanes       {config.train.lanes}, merged after every {config.train.round_batches} batches, "
         f"in trees of fan-in {config.aggregate.fan_in}",
         *(f"shuffle     {join.path}: both tables, by {join.on}" for join in config.data.join if join.large is True),
@@ -46,14 +46,14 @@ def describe_plan(plan: Plan) -> list[str]:
 
 
 def _evaluation(plan: Plan) -> str:
-    how = plan.config.evaluate
-    keys = [" by ".join(key) for key in keys_of(how.slices)]
+    evaluate = plan.config.evaluate
+    keys = [" by ".join(key) for key in keys_of(evaluate.slices)]
     cut = [f"{column.name} at {', '.join(column.cuts)}" for column in plan.slices if column.edges]
     return (
-        (f"intervals from {how.bootstrap} resamples" if how.bootstrap else "no intervals")
+        (f"intervals from {evaluate.bootstrap} resamples" if evaluate.bootstrap else "no intervals")
         + (f", sliced by {', '.join(keys)}" if keys else "")
         + (f" (the first rows' quartiles cut {'; '.join(cut)})" if cut else "")
-        + (f", beside {how.baseline}" if how.baseline else "")
+        + (f", beside {evaluate.baseline}" if evaluate.baseline else "")
     )
 
 

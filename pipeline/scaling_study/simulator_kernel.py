@@ -3,7 +3,7 @@
 What it knows of Dask: a task goes to a worker that holds its inputs, unless another one is idle or would finish it
 sooner. Tasks without inputs wait on the scheduler until a worker has room. A worker fetches missing inputs while it
 still works on another task. The scheduler handles the end of one task after the other. The client submits one task
-after the other, waits, and goes on.
+after the other, waits, and continues.
 """
 
 from typing import Any

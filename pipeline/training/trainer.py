@@ -27,7 +27,7 @@ from pipeline.training.round import Round, Segment, read_round, rounds_of, submi
 class Training:
     """The state of a training.
 
-    The next round depends on nothing else. Training that goes on from a copy, in another process and on another
+    The next round depends on nothing else. Training that continues from a copy, in another process and on another
     cluster, ends with the same bits.
     """
 

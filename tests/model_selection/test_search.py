@@ -175,7 +175,7 @@ def test_interrupted_search_resumes_to_the_same_model(session, data, tmp_path, m
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [((), "search: needs a CONFIG"), (("--out", "a", "--resume", "b"), "--resume: goes on in its folder")],
+    [((), "search: needs a CONFIG"), (("--out", "a", "--resume", "b"), "--resume continues in its own folder")],
 )
 def test_wrong_usage_exits_with_2(arguments, message):
     result = CliRunner().invoke(main, ["search", *arguments])

@@ -180,7 +180,7 @@ class AdaptiveLinear(BaseEstimator):
     def with_added_columns(self, columns: np.ndarray, width: int) -> Self:
         """Return a copy with ``width`` columns, of which those that are new have learned nothing.
 
-        The copy goes on with `partial_fit` as if the new columns had been zero in all rows so far.
+        The copy continues with `partial_fit` as if the new columns had been zero in all rows so far.
 
         Parameters
         ----------

@@ -36,7 +36,7 @@ class Endpoints:
         for name, serve in parts.items():
             try:
                 serve()
-            except Exception as error:  # a scheduler of another kind or version: the run goes on without
+            except Exception as error:  # a scheduler of another kind or version: the run continues without
                 reason = str(error).partition("\n")[0]
                 self._problems.append(f"{name}: {type(error).__name__}: {reason}")
 

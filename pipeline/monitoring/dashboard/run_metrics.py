@@ -26,11 +26,11 @@ class RunMetrics:
         labels = ["run", "name"]
         gauge, counter = GaugeMetricFamily, CounterMetricFamily
         families: dict[str, Any] = {
-            "run_active": gauge(f"{PREFIX}_run_active", "1 while the run goes on", labels=labels),
+            "run_active": gauge(f"{PREFIX}_run_active", "1 during the run", labels=labels),
             "begun": gauge(f"{PREFIX}_run_begun_seconds", "Unix time of its start", labels=labels),
             "stage_batches": gauge(f"{PREFIX}_stage_batches", "Batches of a stage", labels=[*labels, "stage"]),
             "stage_done": gauge(f"{PREFIX}_stage_batches_done", "Batches it has done", labels=[*labels, "stage"]),
-            "stage_active": gauge(f"{PREFIX}_stage_active", "1 while it goes on", labels=[*labels, "stage"]),
+            "stage_active": gauge(f"{PREFIX}_stage_active", "1 while it runs", labels=[*labels, "stage"]),
             "rows": counter(f"{PREFIX}_rows", "Rows of the batches done", labels=[*labels, "task", "worker"]),
             "batches": counter(f"{PREFIX}_batches", "Batches done", labels=[*labels, "task", "worker"]),
             "figure": gauge(f"{PREFIX}_progressive", "Last point of the learning curve", labels=[*labels, "metric"]),

@@ -21,7 +21,7 @@ class StageState:
     done: int = 0
     rows: int = 0
     seconds: float | None = None
-    """How long it took; None while it goes on."""
+    """How long it took; None while it runs."""
 
     def seconds_left(self, now: float) -> float | None:
         """Return the seconds that the rest will take at the speed so far; None if that is unknown."""
