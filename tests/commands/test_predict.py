@@ -187,7 +187,7 @@ def test_bad_files_and_batches_are_quarantined_and_counted(trained, options, tmp
     aside = ('data.on_bad_batch="quarantine"',)
     manifest = predict(model, str(tmp_path / "in"), str(tmp_path / "out"), aside, options, ["n"])
     assert manifest["rows"]["written"] == 200
-    assert manifest["rows"]["rejected_by_reason"] == {"batch set aside": 100}
+    assert manifest["rows"]["rejected_by_reason"] == {"batch quarantined": 100}
     assert [Path(batch["where"].partition(" ")[0]).name for batch in manifest["batches"]["set_aside"]] == [
         "part-002.parquet",
         "part-001.parquet",

@@ -113,7 +113,7 @@ def test_a_threshold_changes_the_predicted_classes_alone(session, evaluated):
 
 def test_metrics_of_the_user_are_evaluated(session, evaluated):
     folder, frame, outcome = evaluated
-    own = {"metrics": ["tests.prepared:Positives", "tests.prepared:Sureness"], "slices": ["c"]}
+    own = {"metrics": ["tests.user_code:Positives", "tests.user_code:Sureness"], "slices": ["c"]}
     found = execute(session, make_table_config(folder, evaluate=own)).findings
     _, test = train_and_test(frame, "y")
     assert found.metrics["positives"] == test["y"].sum()
@@ -124,14 +124,14 @@ def test_metrics_of_the_user_are_evaluated(session, evaluated):
     assert found.slices["c"]["red"]["sureness"] == pytest.approx(proba[rows].max(axis=1).mean(), rel=1e-6)
     wrong = {
         "Fails": "Fails.of failed .ValueError: no luck",
-        "Says": "Says.result failed .ValueError: could not convert",
+        "TextResult": "TextResult.result failed .ValueError: could not convert",
     }
     for name, message in wrong.items():
-        with pytest.raises(DataError, match=rf"evaluate\.metrics: tests\.prepared:{message}"):
-            execute(session, make_table_config(folder, evaluate={"metrics": [f"tests.prepared:{name}"]}))
+        with pytest.raises(DataError, match=rf"evaluate\.metrics: tests\.user_code:{message}"):
+            execute(session, make_table_config(folder, evaluate={"metrics": [f"tests.user_code:{name}"]}))
     for reference, message in {
-        "tests.prepared:No": "cannot be imported",
-        "tests.prepared:NUMBER": "no method 'of'",
+        "tests.user_code:No": "cannot be imported",
+        "tests.user_code:NUMBER": "no method 'of'",
     }.items():
         with pytest.raises(ConfigError, match=rf"evaluate\.metrics: '{reference}' .*{message}"):
             make_plan(make_table_config(folder, evaluate={"metrics": [reference]}))

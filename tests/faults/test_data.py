@@ -138,7 +138,7 @@ def test_rows_15_and_16_other_types_are_named_with_file_and_column_or_quarantine
     with pytest.raises(DataError, match=rf"part-002\.parquet: {reason}"):
         make_plan(make_small_config(folder))
     ledger = execute(session, make_small_config(folder, **QUARANTINE)).ledger
-    assert (ledger.read, ledger.reasons) == (1_200, {"batch set aside": 300})
+    assert (ledger.read, ledger.reasons) == (1_200, {"batch quarantined": 300})
     assert Path(ledger.files[0].path).name == "part-002.parquet"
     # If the first file differs, the schema of most files counts.
     shutil.copy(folder / "part-002.parquet", folder / "aaa.parquet")

@@ -116,7 +116,7 @@ def test_kept_columns_keep_values_and_types(model, tmp_path):
 
 def test_columns_of_a_function_are_kept_as_it_returns_them(model, tmp_path):
     write_parquet(make_table(300).assign(i=np.arange(300) % 5), tmp_path / "in", 2)
-    prepare = {"function": "tests.prepared:keep_large"}
+    prepare = {"function": "tests.user_code:keep_large"}
     found, result, _ = scored(model, tmp_path / "in", tmp_path / "out", ["i"], prepare=prepare)
     assert found["i"].to_pylist() == [3, 4] * 60
     assert sum(file.rejected["dropped by prepare.function"] for file in result.files) == 180

@@ -261,11 +261,11 @@ def test_a_plan_tells_no_secret(server, workdir):
 def test_a_run_that_fails_on_a_worker_tells_no_secret(server, workers, workdir, debug, capfd):
     _, _, _, host = server
     url = f"http://me:canary@{host}/bucket/data/part-000.parquet?sig=canary%2Fb"
-    prepare = {"function": "tests.prepared:fail_on_a_worker"}
+    prepare = {"function": "tests.user_code:fail_on_a_worker"}
     settings = write_config_with_secrets(workdir, url, {"headers": {"x-token": "canary"}}, prepare=prepare)
     done = CliRunner().invoke(main, ["run", str(settings), *debug])
     assert done.exit_code == 1
-    assert "prepare.function tests.prepared:fail_on_a_worker: raised RuntimeError: as it should" in done.stderr
+    assert "prepare.function tests.user_code:fail_on_a_worker: raised RuntimeError: as it should" in done.stderr
     logs = workers()
     assert "Compute Failed" in logs
     assert not LEAK.search(done.output + "".join(capfd.readouterr()) + logs)

@@ -54,7 +54,7 @@ def test_listener_of_a_run_gets_all_its_events(session, folder, tmp_path):
 
 @pytest.mark.cluster
 def test_listener_of_a_run_gets_the_reason_of_its_failure(session, folder, tmp_path):
-    prepare, received = {"function": "tests.prepared:fail_on_a_worker"}, []
+    prepare, received = {"function": "tests.user_code:fail_on_a_worker"}, []
     config = write_config(make_config(folder, prepare=prepare, cluster={"retries": 0}), tmp_path / "c.toml")
     options = {"scheduler": session.client.scheduler.address}
     with pytest.raises(DataError, match="as it should"):

@@ -35,7 +35,7 @@ FEATURES = FeatureSelection("classification", Columns(("x", "n"), ("c",), ("t",)
 READ_COLUMNS = ("x", "n", "c", "t", "y")
 SPLIT = SplitSpec(READ_COLUMNS, 0.2, 0, validation_fraction=0.25, folds=3, bootstrap=True)
 STEPS = PreparationSteps(
-    derive=(("double", "2 * n"),), filter=(("small", "n < 45"),), function="tests.prepared:only_short"
+    derive=(("double", "2 * n"),), filter=(("small", "n < 45"),), function="tests.user_code:keep_small"
 )
 
 
@@ -157,7 +157,7 @@ def test_batches_of_a_row_group_are_packed_as_each_by_itself(data):
 
 def test_a_batch_that_fails_is_named_or_quarantined(data):
     dataset, batches = data
-    recipe = recipe_for(dataset, steps=PreparationSteps(function="tests.prepared:doubled"))
+    recipe = recipe_for(dataset, steps=PreparationSteps(function="tests.user_code:duplicate_rows"))
     with pytest.raises(
         DataError,
         match=r"^batch 1 \(.*part-000\.parquet .* after row 200\)\): prepare\.function returned 200 rows more",

@@ -50,7 +50,7 @@ def test_more_quarantined_than_allowed_fails_the_run():
     ledger = Ledger.from_summary(
         summary(), files=[QuarantinedFile("a.parquet", 0, "broken"), QuarantinedFile("b.parquet", 3, "odd")]
     )
-    assert (ledger.read, ledger.rejected, ledger.reasons) == (8, 3, {"batch set aside": 3})
+    assert (ledger.read, ledger.rejected, ledger.reasons) == (8, 3, {"batch quarantined": 3})
     assert ledger.check_balance([batch(5)], 2) is ledger
     with pytest.raises(DataError, match=r"a.parquet: quarantined \(broken\), and 1 more, .*max_bad_batches = 1"):
         ledger.check_balance([batch(5)], 1)

@@ -15,8 +15,8 @@ pytestmark = pytest.mark.cluster
         (lambda f: f.assign(y=f["y"].astype("Int64").mask(f["y"] >= 0)), {}, "label 'y' has no value in any row"),
         (lambda f: f, {"split": {"test": 0.9999999}}, "no rows left for training"),
         (lambda f: f, {"split": {"test": 0.0000001}}, "no rows left for testing"),
-        (lambda f: f, {"prepare": {"function": "tests.prepared:doubled"}}, "must not add rows"),
-        (lambda f: f.assign(i=1), {"prepare": {"function": "tests.prepared:fail"}}, "raised ZeroDivisionError"),
+        (lambda f: f, {"prepare": {"function": "tests.user_code:duplicate_rows"}}, "must not add rows"),
+        (lambda f: f.assign(i=1), {"prepare": {"function": "tests.user_code:fail"}}, "raised ZeroDivisionError"),
     ],
 )
 def test_data_that_cannot_be_trained_on_is_refused(session, tmp_path, change, sections, message):

@@ -42,7 +42,7 @@ def test_ledger_counts_rejected_and_filtered_rows(session, tmp_path):
     frame = make_table(600)
     frame["amount"] = frame["amount"].mask(frame.index % 10 == 0).mask(frame.index % 10 == 1, np.inf)
     folder = write_parquet(frame, tmp_path / "d", 3)
-    outcome = execute(session, make_table_config(folder, "amount", prepare={"function": "tests.prepared:only_short"}))
+    outcome = execute(session, make_table_config(folder, "amount", prepare={"function": "tests.user_code:keep_small"}))
     kept = frame[frame["n"] < 40]
     assert outcome.ledger.read == 600
     assert outcome.ledger.reasons == {
