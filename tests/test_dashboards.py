@@ -22,7 +22,7 @@ from pipeline.engine.event_forwarding import forward_events
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.planner import make_plan
 from pipeline.training.run_stages import run_stages
-from tests.conftest import table, write
+from tests.builders import make_config, make_table, write_parquet
 
 HERE = Path(__file__).parent.parent / "dashboards"
 BOARDS = sorted((HERE / "grafana/dashboards").glob("*.json"))
@@ -120,15 +120,11 @@ def fetch(address: str) -> str:
 @pytest.fixture(scope="module")
 def cluster_and_run(tmp_path_factory) -> Iterator[tuple[Session, str]]:
     """A cluster, and a run that it has finished, some of whose rows were rejected."""
-    frame = table(2_000)
+    frame = make_table(2_000)
     frame["y"] = frame["y"].where(frame["n"] < 45)
-    folder = write(frame, tmp_path_factory.mktemp("dashboards") / "data", 4)
-    config = cfg.parse(
-        {
-            "data": {"path": str(folder), "label": "y", "batch_rows": "file"},
-            "train": {"early_stopping": "validation", "epochs": 2, "lanes": 2, "round_batches": 2},
-        }
-    )
+    folder = write_parquet(frame, tmp_path_factory.mktemp("dashboards") / "data", 4)
+    train = {"early_stopping": "validation", "epochs": 2, "lanes": 2, "round_batches": 2}
+    config = make_config(folder, data={"batch_rows": "file"}, train=train)
     monitor = Monitor(quiet=True)
     with connect(cfg.ClusterConfig(workers=1, dashboard="127.0.0.1:0")) as session:
         with forward_events(session.client, monitor.events) as problems:

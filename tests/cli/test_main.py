@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from pipeline.cli import main
 from pipeline.preparation.joins import small_table
-from tests.conftest import table, write
+from tests.builders import make_table, write_parquet
 
 MINIMAL = '[data]\npath = "data"\nlabel = "y"\n[cluster]\ndashboard = "127.0.0.1:0"\n'
 
@@ -22,7 +22,7 @@ MINIMAL = '[data]\npath = "data"\nlabel = "y"\n[cluster]\ndashboard = "127.0.0.1
 def here(tmp_path, monkeypatch):
     """A working folder with data and a config; the command must leave nothing but what it says."""
     monkeypatch.chdir(tmp_path)
-    write(table(1_000), tmp_path / "data", 3)
+    write_parquet(make_table(1_000), tmp_path / "data", 3)
     (tmp_path / "c.toml").write_text(MINIMAL)
     return tmp_path
 
@@ -49,7 +49,7 @@ CASES = {
     "feature of wrong kind": (lambda d: None, ["--set", "features.numeric=['c']"], 2, "name it under categorical"),
     "label as feature": (lambda d: None, ["--set", "features.numeric=['y']"], 2, "is the label"),
     "schemas disagree": (
-        lambda d: table(9).astype({"n": float}).to_parquet(d / "data/part-009.parquet", index=False),
+        lambda d: make_table(9).astype({"n": float}).to_parquet(d / "data/part-009.parquet", index=False),
         [],
         1,
         "'n' is double, but int64",
@@ -127,8 +127,8 @@ def test_json_alone_is_on_stdout_and_the_run_folder_is_whole(here):
 @pytest.mark.cluster
 @pytest.mark.parametrize("label", ["y", "nothing"])
 def test_a_run_that_fails_on_the_cluster_leaves_nothing(here, label):
-    frame = table(300).assign(y=1, nothing=np.nan)
-    write(frame, here / "data", 3)
+    frame = make_table(300).assign(y=1, nothing=np.nan)
+    write_parquet(frame, here / "data", 3)
     before = sorted(here.rglob("*"))
     done = pipeline(
         "run", "c.toml", "--out", "out", "--set", f"data.label={label}", "--set", "model.task=classification"

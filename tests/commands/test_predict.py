@@ -17,7 +17,7 @@ from pipeline.commands.predict import predict
 from pipeline.commands.run import run
 from pipeline.errors import ConfigError, DataError
 from pipeline.inference.output_file import STAGED
-from tests.conftest import table, write
+from tests.builders import make_table, make_table_config, write_config, write_parquet
 
 pytestmark = pytest.mark.cluster
 
@@ -34,13 +34,10 @@ def options(session):
 def trained(tmp_path_factory, options):
     """A run that was tested on files of their own; its folder, its report and those files."""
     folder = tmp_path_factory.mktemp("trained")
-    write(table(2_000), folder / "train", 3)
-    held = write(table(900, seed=8), folder / "held", 3)
-    (folder / "c.toml").write_text(
-        f'[data]\npath = "{folder}/train"\nlabel = "y"\nbatch_rows = "file"\n[split]\npath = "{held}"\n'
-        '[features]\nnumeric = ["x", "n"]\ncategorical = ["c"]\ndatetime = ["t"]\n'
-    )
-    report = run(folder / "c.toml", cluster=options, out=folder / "run")
+    write_parquet(make_table(2_000), folder / "train", 3)
+    held = write_parquet(make_table(900, seed=8), folder / "held", 3)
+    config = write_config(make_table_config(folder / "train", split={"path": str(held)}), folder / "c.toml")
+    report = run(config, cluster=options, out=folder / "run")
     return folder / "run", report, held
 
 
@@ -52,7 +49,7 @@ def test_metrics_of_the_predictions_equal_those_of_the_report(trained, options, 
     model, report, held = trained
     manifest = predict(model, str(held), str(tmp_path / "out"), options=options, keep=["y", "n"])
     found = read(tmp_path / "out")
-    truth = table(900, seed=8)
+    truth = make_table(900, seed=8)
     assert found["n"].tolist() == truth["n"].tolist()
     y, p, said = found["y"], found["probability_1"], found["prediction"]
     exact = {
@@ -79,7 +76,7 @@ def test_metrics_of_the_predictions_equal_those_of_the_report(trained, options, 
 
 def test_severe_drift_publishes_nothing_until_it_is_only_reported(trained, options, tmp_path, monkeypatch):
     model, *_ = trained
-    write(table(300).assign(c="mauve"), tmp_path / "odd", 2)
+    write_parquet(make_table(300).assign(c="mauve"), tmp_path / "odd", 2)
     out = tmp_path / "out"
     with pytest.raises(DataError, match=r"column 'c': 100% of the rows have values that training never saw.*--resume"):
         predict(model, str(tmp_path / "odd"), str(out), options=options)
@@ -129,7 +126,7 @@ def test_resuming_refuses_another_command_model_or_input(trained, options, tmp_p
         predict(tmp_path / "other", str(held), str(out), options=options, resume=True)
     changed = held / "part-002.parquet"
     kept = changed.read_bytes()
-    table(10).to_parquet(changed, index=False)
+    make_table(10).to_parquet(changed, index=False)
     with pytest.raises(DataError, match=r"part-002\.parquet: when .* began it was .* name a new folder"):
         predict(model, str(held), str(out), options=options, resume=True)
     changed.write_bytes(kept)
@@ -172,7 +169,7 @@ def damage(path):
 
 def test_a_failure_leaves_no_folder(trained, options, tmp_path):
     model, *_ = trained
-    write(table(200), tmp_path / "in", 1)
+    write_parquet(make_table(200), tmp_path / "in", 1)
     path = tmp_path / "in/part-000.parquet"
     damage(path)
     with pytest.raises(DataError, match=r"batch 0 .*part-000\.parquet.*cannot be decoded"):
@@ -182,8 +179,8 @@ def test_a_failure_leaves_no_folder(trained, options, tmp_path):
 
 def test_bad_files_and_batches_are_quarantined_and_counted(trained, options, tmp_path):
     model, *_ = trained
-    frame = table(400)
-    write(frame, tmp_path / "in", 4)
+    frame = make_table(400)
+    write_parquet(frame, tmp_path / "in", 4)
     path = tmp_path / "in/part-001.parquet"
     damage(path)
     (tmp_path / "in/part-002.parquet").write_bytes(b"PAR1")
@@ -202,7 +199,7 @@ def test_bad_files_and_batches_are_quarantined_and_counted(trained, options, tmp
 def test_the_command_prints_its_manifest_and_refuses_a_finished_folder(trained, options, tmp_path, monkeypatch):
     model, *_ = trained
     monkeypatch.chdir(tmp_path)
-    write(table(50).drop(columns="y"), tmp_path / "in", 1)
+    write_parquet(make_table(50).drop(columns="y"), tmp_path / "in", 1)
     arguments = ["predict", str(model), "in", "out"]
     done = CliRunner().invoke(main, [*arguments, "--keep", "n,c", "--keep", "x", "--json", "--quiet"])
     assert done.exit_code == 0, done.stderr
@@ -218,6 +215,6 @@ def test_the_command_prints_its_manifest_and_refuses_a_finished_folder(trained, 
     assert not (tmp_path / "out2").exists()
     np.testing.assert_allclose(
         read(tmp_path / "out")["probability_1"],
-        pipeline.load(model).predict_proba(table(50))[:, 1],
+        pipeline.load(model).predict_proba(make_table(50))[:, 1],
         rtol=1e-12,
     )

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.cli import main
-from tests.conftest import table, write
+from tests.builders import make_table, write_parquet
 
 CONFIG = '[data]\npath = "data"\nlabel = "y"\nbatch_rows = 50\n[evaluate]\nbootstrap = 0\nimportance_rows = 0\n'
 
@@ -16,7 +16,7 @@ CONFIG = '[data]\npath = "data"\nlabel = "y"\nbatch_rows = 50\n[evaluate]\nboots
 @pytest.fixture
 def here(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    write(table(2_000), tmp_path / "data", 4)
+    write_parquet(make_table(2_000), tmp_path / "data", 4)
     (tmp_path / "c.toml").write_text(CONFIG)
     return tmp_path
 
@@ -109,7 +109,7 @@ def test_what_cannot_be_measured_is_refused_before_anything_runs(here, arguments
 
 
 def test_a_large_join_is_refused(here):
-    table(10)[["n", "x"]].drop_duplicates("n").rename(columns={"x": "more"}).to_parquet("other.parquet")
+    make_table(10)[["n", "x"]].drop_duplicates("n").rename(columns={"x": "more"}).to_parquet("other.parquet")
     join = 'data.join=[{path="other.parquet",on=["n"],columns=["more"],large=true}]'
     result = scale("--out", "s", "--set", join)
     assert result.exit_code == 2

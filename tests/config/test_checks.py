@@ -1,11 +1,7 @@
 import pytest
 
-from pipeline import config as cfg
 from pipeline.errors import ConfigError
-
-
-def parse(**sections) -> cfg.Config:
-    return cfg.parse({"data": {"path": "d", "label": "y"}, **sections})
+from tests.builders import make_config
 
 
 @pytest.mark.parametrize(
@@ -29,10 +25,10 @@ def parse(**sections) -> cfg.Config:
 )
 def test_contradiction_or_unknown_key_is_named(sections, message):
     with pytest.raises(ConfigError) as caught:
-        parse(**sections)
+        make_config("d", **sections)
     assert message in str(caught.value)
 
 
 def test_valid_boundaries_pass():
-    assert parse(evaluate={"bootstrap": 0}, cluster={"workers": [1, 1]}).cluster.workers == [1, 1]
-    assert parse(evaluate={"bootstrap": 50}, cluster={"workers": 0}).evaluate.bootstrap == 50
+    assert make_config("d", evaluate={"bootstrap": 0}, cluster={"workers": [1, 1]}).cluster.workers == [1, 1]
+    assert make_config("d", evaluate={"bootstrap": 50}, cluster={"workers": 0}).evaluate.bootstrap == 50

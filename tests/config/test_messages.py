@@ -1,8 +1,8 @@
 import pytest
 
-from pipeline import config as cfg
 from pipeline.config.messages import suggest
 from pipeline.errors import ConfigError
+from tests.builders import make_config
 
 
 def test_suggest_names_similar_names_or_the_first_of_all():
@@ -30,5 +30,5 @@ def test_suggest_names_similar_names_or_the_first_of_all():
 )
 def test_wrong_value_is_explained_with_the_allowed_words(sections, message):
     with pytest.raises(ConfigError) as caught:
-        cfg.parse({**sections, "data": {"path": "d", "label": "y", **sections.get("data", {})}})
+        make_config("d", **sections)
     assert message in str(caught.value)

@@ -1,4 +1,5 @@
 from pipeline import config as cfg
+from tests.builders import make_config
 
 
 def test_dumped_config_is_loaded_as_it_was(tmp_path):
@@ -10,7 +11,7 @@ def test_dumped_config_is_loaded_as_it_was(tmp_path):
 
 
 def test_dump_leaves_out_search_unless_something_is_searched():
-    assert "[search]" not in cfg.dump(cfg.parse({"data": {"path": "d", "label": "y"}}))
+    assert "[search]" not in cfg.dump(make_config("d"))
 
 
 def test_flat_joins_the_names_of_nested_tables():

@@ -1,6 +1,7 @@
 import pytest
 
 from pipeline import config as cfg
+from tests.builders import make_config
 
 
 def test_transform_for_prefers_the_keys_of_the_column():
@@ -16,10 +17,7 @@ def test_needs_quantiles_for_what_is_ranked(keys):
 
 
 def test_needs_validation_rows_to_stop_early_or_to_calibrate():
-    def config(**sections):
-        return cfg.parse({"data": {"path": "d", "label": "y"}, **sections})
-
-    assert not config().needs_validation_rows
-    assert not config(train={"early_stopping": "progressive"}).needs_validation_rows
-    assert config(train={"early_stopping": "validation"}).needs_validation_rows
-    assert config(model={"calibrate": "sigmoid"}).needs_validation_rows
+    assert not make_config("d").needs_validation_rows
+    assert not make_config("d", train={"early_stopping": "progressive"}).needs_validation_rows
+    assert make_config("d", train={"early_stopping": "validation"}).needs_validation_rows
+    assert make_config("d", model={"calibrate": "sigmoid"}).needs_validation_rows

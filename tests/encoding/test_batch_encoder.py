@@ -6,12 +6,12 @@ from pipeline.encoding.batch_encoder import BatchEncoder, EncodedBatch, concat_r
 from pipeline.encoding.encoder import Encoder
 from pipeline.preparation.columns import category_codes
 from pipeline.preparation.packing import PackedBatch, pack
-from tests.conftest import table
+from tests.builders import make_table
 
 
 @pytest.fixture
 def encoder():
-    return Encoder(["x", "n"], ["c"], ["t"]).fit(table(400, seed=1))
+    return Encoder(["x", "n"], ["c"], ["t"]).fit(make_table(400, seed=1))
 
 
 def packed(frame: pd.DataFrame, encoder: Encoder, label: str, number: int = 0) -> PackedBatch:
@@ -21,7 +21,7 @@ def packed(frame: pd.DataFrame, encoder: Encoder, label: str, number: int = 0) -
 
 
 def test_a_batch_is_divided_by_role_and_labels_become_class_numbers(encoder):
-    frame = table(50)
+    frame = make_table(50)
     batch_encoder = BatchEncoder(encoder, np.array([10, 12]), 0)
     tests = batch_encoder.encode(packed(frame, encoder, "three"), 1)
     wanted = frame[(np.arange(50) % 4 == 1) & frame["three"].isin([10, 12])]
@@ -51,7 +51,7 @@ def test_rows_of_several_batches_are_one_matrix_however_long_their_texts():
 
 
 def test_training_rows_come_in_an_order_of_the_seed_and_the_batch(encoder):
-    frame = table(200)
+    frame = make_table(200)
     classes = np.array([0, 1])
     first = BatchEncoder(encoder, classes, 0).encode(packed(frame, encoder, "y"), 0)
     again = BatchEncoder(encoder, classes, 0).encode(packed(frame, encoder, "y"), 0)
@@ -66,7 +66,7 @@ def test_training_rows_come_in_an_order_of_the_seed_and_the_batch(encoder):
 
 
 def test_the_head_of_a_batch_is_its_first_rows(encoder):
-    rows = BatchEncoder(encoder, np.array([0, 1]), 0).encode(packed(table(50), encoder, "y"), 0)
+    rows = BatchEncoder(encoder, np.array([0, 1]), 0).encode(packed(make_table(50), encoder, "y"), 0)
     head = rows.head(5)
     assert len(head) == 5
     np.testing.assert_array_equal(head.X.tocsr().toarray(), rows.X.tocsr().toarray()[:5])

@@ -17,7 +17,7 @@ from pipeline.errors import DataError
 from pipeline.models import persistence
 from pipeline.models.adaptive.classifier import AdaptiveClassifier
 from pipeline.preparation.packing import pack
-from tests.conftest import table
+from tests.builders import make_table
 
 
 def reference(train: pd.DataFrame, frame: pd.DataFrame) -> np.ndarray:
@@ -43,11 +43,11 @@ def reference(train: pd.DataFrame, frame: pd.DataFrame) -> np.ndarray:
 
 @pytest.fixture
 def encoder():
-    return Encoder(["x", "n"], ["c"], ["t"]).fit(table(400, seed=1))
+    return Encoder(["x", "n"], ["c"], ["t"]).fit(make_table(400, seed=1))
 
 
 def test_equals_scikit_learns_parts_but_for_the_imputed_rows_in_the_scale(encoder):
-    train, frame = table(400, seed=1), table(300, seed=2)
+    train, frame = make_table(400, seed=1), make_table(300, seed=2)
     ours = encoder.transform(frame)
     theirs = reference(train, frame)
     assert isinstance(ours, sp.csr_array)
@@ -67,7 +67,7 @@ def test_float32_keeps_what_a_large_offset_would_lose():
 
 
 def test_unseen_values_give_zeros_and_seen_missing_ones_their_own_column(encoder):
-    frame = table(3).assign(c=["red", "violet", None])
+    frame = make_table(3).assign(c=["red", "violet", None])
     names = encoder.get_feature_names_out().tolist()
     block = encoder.transform(frame).toarray()[:, [names.index(n) for n in ("c=blue", "c=green", "c=red", "c=missing")]]
     np.testing.assert_array_equal(block, [[0, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 1]])
@@ -75,7 +75,7 @@ def test_unseen_values_give_zeros_and_seen_missing_ones_their_own_column(encoder
 
 
 def test_dtypes_and_row_groups_do_not_matter(encoder):
-    frame = table(200, seed=3)
+    frame = make_table(200, seed=3)
     whole = encoder.transform(frame).toarray()
     other = frame.astype({"c": "category", "n": float, "t": "datetime64[us]"})
     np.testing.assert_array_equal(encoder.transform(other).toarray(), whole)
@@ -102,7 +102,7 @@ def test_only_the_most_frequent_categories_are_kept():
 
 def test_missing_column_is_named(encoder):
     with pytest.raises(DataError, match="column 'n': missing from the DataFrame"):
-        encoder.transform(table(3).drop(columns="n"))
+        encoder.transform(make_table(3).drop(columns="n"))
 
 
 @pytest.mark.parametrize("values", [70_000, 300])
@@ -126,7 +126,7 @@ PACKED_BY_COLUMN = {
 
 
 def many_kinds(by_column=False):
-    frame = table(400)
+    frame = make_table(400)
     if by_column:
         encoder = Encoder(["x", "n", "amount"], ["c", "three"], ["t"], ["c"], options=OPTIONS | PACKED_BY_COLUMN)
     else:
@@ -144,7 +144,7 @@ def saved_and_loaded(encoder, tmp_path):
 @pytest.mark.parametrize("used", [False, True])
 @pytest.mark.parametrize("way", ["pickle", "deepcopy", "skops", "clone"])
 def test_a_copy_encodes_the_same_whether_the_first_was_used_or_not(way, used, by_column, tmp_path):
-    encoder, new = many_kinds(by_column), table(60, seed=1)
+    encoder, new = many_kinds(by_column), make_table(60, seed=1)
     expected = many_kinds(by_column).transform(new).toarray()
     if used:
         encoder.transform(new[:2]), encoder.transform(new)
@@ -152,7 +152,7 @@ def test_a_copy_encodes_the_same_whether_the_first_was_used_or_not(way, used, by
         "pickle": lambda: pickle.loads(pickle.dumps(encoder)),
         "deepcopy": lambda: deepcopy(encoder),
         "skops": lambda: saved_and_loaded(encoder, tmp_path),
-        "clone": lambda: clone(encoder).fit(table(400), table(400)["y"]),
+        "clone": lambda: clone(encoder).fit(make_table(400), make_table(400)["y"]),
     }
     copy = copies[way]()
     assert vars(copy).keys() == vars(many_kinds(by_column)).keys()
@@ -161,7 +161,7 @@ def test_a_copy_encodes_the_same_whether_the_first_was_used_or_not(way, used, by
 
 
 def test_using_an_encoder_changes_neither_its_file_nor_its_fingerprint():
-    encoder, new = many_kinds(), table(60, seed=1)
+    encoder, new = many_kinds(), make_table(60, seed=1)
     content, fingerprint = pickle.dumps(encoder), persistence.fingerprint(encoder)
     encoder.transform(new), encoder.transform(new[:1]), encoder.transform(new[:1].to_dict("records"))
     assert pickle.dumps(encoder) == content
@@ -169,7 +169,7 @@ def test_using_an_encoder_changes_neither_its_file_nor_its_fingerprint():
 
 
 def test_an_encoder_that_is_fitted_again_encodes_by_what_it_learned_last():
-    frame = table(400)
+    frame = make_table(400)
     encoder = Encoder(["x"], ["c"]).fit(frame)
     encoder.transform(frame), encoder.transform(frame[:1])
     other = frame[frame["c"] != "blue"]
@@ -180,7 +180,7 @@ def test_an_encoder_that_is_fitted_again_encodes_by_what_it_learned_last():
 
 
 def test_threads_share_a_fresh_encoder():
-    encoder, new = many_kinds(), table(400, seed=1)
+    encoder, new = many_kinds(), make_table(400, seed=1)
     expected = many_kinds().transform(new).toarray()
     parts = [slice(i, i + n) for i, n in zip(range(0, 400, 10), [1, 10] * 20, strict=True)]
     with ThreadPoolExecutor(8) as pool:
@@ -196,7 +196,7 @@ def test_an_encoder_remembers_the_profile_that_it_was_given(encoder):
 
 
 def test_other_categories_move_the_columns_of_a_copy_alone(encoder):
-    before, new = encoder.get_feature_names_out().tolist(), table(3).assign(c=["red", "violet", None])
+    before, new = encoder.get_feature_names_out().tolist(), make_table(3).assign(c=["red", "violet", None])
     encoder.transform(new)
     wider = encoder.with_categories({"c": np.append(encoder.categories_["c"], "violet")}, {})
     names = wider.get_feature_names_out().tolist()
@@ -207,7 +207,7 @@ def test_other_categories_move_the_columns_of_a_copy_alone(encoder):
 
 @pytest.mark.parametrize("by_column", [False, True])
 def test_a_saved_model_predicts_the_same(by_column, tmp_path):
-    frame, new = table(400), table(60, seed=1)
+    frame, new = make_table(400), make_table(60, seed=1)
     model = Pipeline([("preprocess", many_kinds(by_column)), ("model", AdaptiveClassifier(random_state=0))])
     model.fit(frame, frame["y"])
     (tmp_path / "m.skops").write_bytes(persistence.dumps(model))

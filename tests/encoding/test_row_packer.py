@@ -12,11 +12,11 @@ from pipeline.encoding.encoder import Encoder
 from pipeline.encoding.row_packer import MAX_ROWS, RowPacker
 from pipeline.errors import DataError
 from pipeline.models.adaptive.classifier import AdaptiveClassifier
-from tests.conftest import table
+from tests.builders import make_table
 
 
 def wide(rows=400, seed=0):
-    frame = table(rows, seed)
+    frame = make_table(rows, seed)
     return frame.assign(
         k=lambda f: f["n"] % 5,
         f=lambda f: np.where(f["n"] % 4 == 0, np.nan, f["n"] % 3 + 0.5),

@@ -27,13 +27,13 @@ from pipeline.engine.tree_reduction import tree
 from pipeline.preparation.columns import category_codes
 from pipeline.preparation.packing import PackedBatch, PackingScale, pack
 from pipeline.statistics.summary import merge_summaries, summarise
-from tests.conftest import table
+from tests.builders import make_table
 
-FRAME = table(3_000, seed=5).assign(
+FRAME = make_table(3_000, seed=5).assign(
     money=lambda f: np.exp(f["x"].fillna(3)) - 0.5,
     words=lambda f: "the " + f["c"].astype(object).where(f["c"].notna(), "grey") + " House no" + f["n"].astype(str),
 )
-NEW = table(500, seed=6).assign(
+NEW = make_table(500, seed=6).assign(
     money=lambda f: np.exp(f["x"]), words=lambda f: f["c"] + " boat, red", c=lambda f: f["c"].replace("blue", "pink")
 )
 

@@ -17,7 +17,7 @@ from pipeline.io.batching import Batch, RowGroupRange
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.planner import make_plan
 from pipeline.training.run_stages import run_stages
-from tests.conftest import table, write
+from tests.builders import make_small_config, make_table, write_parquet
 
 
 def pack(batches):
@@ -65,13 +65,8 @@ def test_batches_of_one_row_group_are_read_by_one_task_and_handed_out_one_by_one
 
 
 def test_whole_segments_single_batches_and_joined_reading_give_the_same_bits(tmp_path, monkeypatch):
-    folder = write(table(2_000), tmp_path / "data", 23)
-    raw = {
-        "data": {"path": str(folder), "label": "y", "batch_rows": "file"},
-        "train": {"lanes": 2, "round_batches": 9},
-        "evaluate": {"bootstrap": 50, "slices": ["c"]},
-    }
-    plan = make_plan(cfg.parse(raw))
+    folder = write_parquet(make_table(2_000), tmp_path / "data", 23)
+    plan = make_plan(make_small_config(folder, data={"batch_rows": "file"}, train={"round_batches": 9}))
     assert len(plan.batches) == 23
     found = []
     for plenty, joined in ((10**9, 0), (0, 0), (0, 1 << 30), (4, 0), (4, 1 << 30)):

@@ -5,12 +5,12 @@ import time
 
 import pytest
 
-from pipeline import config as cfg
 from pipeline.engine.trace import REPORT, reported, tasks_as_json
 from pipeline.monitoring.progress import Monitor
 from pipeline.monitoring.task_timing import work_by_stage
 from pipeline.planning.planner import make_plan
 from pipeline.training.run_stages import run_stages
+from tests.builders import make_config
 
 
 def test_a_trace_has_a_row_for_each_thread_and_a_slice_for_each_part_of_a_task():
@@ -31,7 +31,7 @@ def test_a_trace_has_a_row_for_each_thread_and_a_slice_for_each_part_of_a_task()
 @pytest.mark.cluster
 def test_a_run_leaves_dasks_report_and_the_seconds_of_the_trace_are_those_of_the_cost(session, folder):
     monitor = Monitor(quiet=True)
-    plan = make_plan(cfg.parse({"data": {"path": str(folder), "label": "y"}}))
+    plan = make_plan(make_config(folder))
     with reported(session.client, wanted=False) as none:
         pass
     with reported(session.client, wanted=True) as files:

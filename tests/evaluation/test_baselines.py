@@ -6,8 +6,7 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from pipeline.errors import DataError
 from pipeline.models import persistence
-from tests.conftest import write
-from tests.training.builders import config, execute, train_and_test
+from tests.builders import execute, make_table_config, train_and_test, write_parquet
 
 pytestmark = pytest.mark.cluster
 
@@ -33,7 +32,7 @@ def test_the_constant_baseline_is_scikit_learns_dummy(session, evaluated):
     assert difference["value"] == pytest.approx(outcome.metrics["log_loss"] - expected["log_loss"])
     assert difference["interval"][0] < difference["value"] < difference["interval"][1] < 0
 
-    amount = execute(session, config(folder, "amount", evaluate={"slices": ["c"]}))
+    amount = execute(session, make_table_config(folder, "amount", evaluate={"slices": ["c"]}))
     train, test = train_and_test(frame, "amount")
     mean = DummyRegressor().fit(train[["x"]], train["amount"]).predict(test[["x"]])
     found = amount.findings.baselines["constant"]["metrics"]
@@ -49,12 +48,12 @@ def test_a_previous_model_is_compared_on_the_same_rows(session, evaluated, tmp_p
     previous.mkdir()
     (previous / persistence.FILE).write_bytes(persistence.dumps(outcome.model))
     # Another order of rows, hence another reference; fewer columns; the same test rows by the split's hash.
-    same = execute(session, config(folder, evaluate={"baseline": str(previous)}))
+    same = execute(session, make_table_config(folder, evaluate={"baseline": str(previous)}))
     found = same.findings.baselines[str(previous)]
     assert found["metrics"]["log_loss"] == same.metrics["log_loss"]
     assert found["difference"]["log_loss"] == {"value": 0.0, "interval": (0.0, 0.0)}
-    moved = write(frame[::-1], tmp_path / "moved", 3)
-    other = execute(session, config(moved, train={"epochs": 3}, evaluate={"baseline": str(previous)}))
+    moved = write_parquet(frame[::-1], tmp_path / "moved", 3)
+    other = execute(session, make_table_config(moved, train={"epochs": 3}, evaluate={"baseline": str(previous)}))
     found = other.findings.baselines[str(previous)]
     _, test = train_and_test(frame, "y")
     assert found["metrics"]["log_loss"] == pytest.approx(
@@ -70,13 +69,13 @@ def test_a_previous_model_that_cannot_be_compared_is_refused(session, evaluated,
     (tmp_path / persistence.FILE).write_bytes(persistence.dumps(outcome.model))
     before = {"baseline": str(tmp_path)}
     with pytest.raises(DataError, match=r"evaluate\.baseline: .* learned from 'c'"):
-        execute(session, config(folder, features={"categorical": []}, evaluate=before))
+        execute(session, make_table_config(folder, features={"categorical": []}, evaluate=before))
     with pytest.raises(DataError, match=r"evaluate\.baseline: .* predicts the classes \['0', '1'\]"):
-        execute(session, config(folder, "three", evaluate=before))
-    texts = write(frame.assign(y=frame["y"].astype(bool).astype(str)), tmp_path / "texts", 3)
-    flags = write(frame.assign(y=frame["y"].astype(bool)), tmp_path / "flags", 3)
-    (tmp_path / persistence.FILE).write_bytes(persistence.dumps(execute(session, config(flags)).model))
-    metrics = execute(session, config(texts, evaluate=before)).findings.baselines[str(tmp_path)]["metrics"]
+        execute(session, make_table_config(folder, "three", evaluate=before))
+    texts = write_parquet(frame.assign(y=frame["y"].astype(bool).astype(str)), tmp_path / "texts", 3)
+    flags = write_parquet(frame.assign(y=frame["y"].astype(bool)), tmp_path / "flags", 3)
+    (tmp_path / persistence.FILE).write_bytes(persistence.dumps(execute(session, make_table_config(flags)).model))
+    metrics = execute(session, make_table_config(texts, evaluate=before)).findings.baselines[str(tmp_path)]["metrics"]
     assert metrics["log_loss"] < 0.6
     with pytest.raises(DataError, match="no model there"):
-        execute(session, config(folder, evaluate={"baseline": str(tmp_path / "no")}))
+        execute(session, make_table_config(folder, evaluate={"baseline": str(tmp_path / "no")}))

@@ -16,24 +16,22 @@ from pipeline.evaluation import drift, drift_profile
 from pipeline.statistics.counts import Counts
 from pipeline.statistics.moments import NumericStats
 from pipeline.statistics.summary import Summary
-from tests.conftest import table, write
+from tests.builders import FEATURES, make_config, make_table, write_config, write_parquet
 
 OPTIONS = {"workers": 1, "dashboard": "127.0.0.1:0"}
 
 
-def settings(folder, path, **keys):
-    lines = [f'[data]\npath = "{path}"\nlabel = "y"', "[features]", 'numeric = ["x", "n"]', 'categorical = ["c"]']
-    lines += ['datetime = ["t"]', *(f"[{key}]\n{value}" for key, value in keys.items())]
-    file = folder / f"{path.name}.toml"
-    file.write_text("\n".join(lines))
-    return file
+def write_data_and_config(frame, folder, files):
+    """Write rows and the config of a run on them, and return the path of the config."""
+    config = make_config(write_parquet(frame, folder / "data", files), features=FEATURES)
+    return write_config(config, folder / "c.toml")
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A finished run and its config."""
     folder = tmp_path_factory.mktemp("trained")
-    config = settings(folder, write(table(2_000), folder / "data", 4))
+    config = write_data_and_config(make_table(2_000), folder, files=4)
     result = run(config, cluster=OPTIONS, out=folder / "run")
     return folder / "run", config, result
 
@@ -52,9 +50,9 @@ def test_evaluating_on_the_test_rows_gives_the_report_of_the_run(trained):
 @pytest.mark.cluster
 def test_other_data_has_scikit_learns_figures_and_its_drift(trained, tmp_path):
     folder, _, _ = trained
-    other = table(900, seed=7).assign(c=lambda f: f["c"].replace("blue", "violet"), n=lambda f: f["n"] + 20)
+    other = make_table(900, seed=7).assign(c=lambda f: f["c"].replace("blue", "violet"), n=lambda f: f["n"] + 20)
     other.loc[:200, "x"] = np.nan
-    config = settings(tmp_path, write(other, tmp_path / "other", 3))
+    config = write_data_and_config(other, tmp_path, files=3)
     found = evaluate.evaluate(folder, config, options=OPTIONS, all_rows=True)
     model = pipeline.load(folder)
     assert found["rows"]["test"] == 900
@@ -79,7 +77,7 @@ WRONG = [
 @pytest.mark.parametrize(("change", "message"), WRONG)
 def test_the_data_of_another_table_is_refused(trained, tmp_path, change, message):
     folder, _, _ = trained
-    config = settings(tmp_path, write(change(table(300)), tmp_path / "wrong", 1))
+    config = write_data_and_config(change(make_table(300)), tmp_path, files=1)
     with pytest.raises(DataError, match=message):
         evaluate.evaluate(folder, config, options=OPTIONS, all_rows=True)
 
@@ -87,14 +85,14 @@ def test_the_data_of_another_table_is_refused(trained, tmp_path, change, message
 @pytest.mark.cluster
 def test_severe_drift_can_be_reported_instead_of_refused(trained, tmp_path):
     folder, _, _ = trained
-    config = settings(tmp_path, write(table(300).assign(c="mauve"), tmp_path / "odd", 1))
+    config = write_data_and_config(make_table(300).assign(c="mauve"), tmp_path, files=1)
     found = evaluate.evaluate(folder, config, ('evaluate.on_drift="report"',), OPTIONS, all_rows=True)
     assert found["drift"]["c"]["unseen"] == 1
 
 
 @pytest.mark.cluster
 def test_a_check_finds_what_is_wrong_with_the_columns(tmp_path):
-    frame = table(2_000).assign(
+    frame = make_table(2_000).assign(
         const="same",
         one=1.5,
         empty=np.nan,
@@ -103,8 +101,8 @@ def test_a_check_finds_what_is_wrong_with_the_columns(tmp_path):
         score=lambda f: f["y"] * 4.0 + f["x"].fillna(0) * 0.01,
     )
     frame["y"] = frame["y"].astype(float).mask(frame["n"] == 3)
-    (tmp_path / "c.toml").write_text(f'[data]\npath = "{write(frame, tmp_path / "data", 3)}"\nlabel = "y"\n')
-    found = check.check(tmp_path / "c.toml", options=OPTIONS)
+    config = write_config(make_config(write_parquet(frame, tmp_path / "data", 3)), tmp_path / "c.toml")
+    found = check.check(config, options=OPTIONS)
     warnings = {name: column["warnings"] for name, column in found["columns"].items() if column["warnings"]}
     assert {name: w[0].partition(":")[0] for name, w in warnings.items()} == {
         "const": "constant",

@@ -10,9 +10,8 @@ from pipeline.models import persistence
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.planner import TrainedModel, make_plan
 from pipeline.training.saved_model_evaluation import evaluate_saved_model
-from tests.conftest import table, write
+from tests.builders import execute, make_table, make_table_config, train_and_test, write_parquet
 from tests.evaluation.conftest import SLICED
-from tests.training.builders import config, execute, train_and_test
 
 pytestmark = pytest.mark.cluster
 
@@ -50,8 +49,8 @@ def test_figures_and_intervals_do_not_depend_on_the_batches(session, evaluated, 
     model, results = outcome.model, outcome.findings
     assert set(results.intervals) >= {"log_loss", "roc_auc", "accuracy", "average_precision", "f1"}
     assert all(low < results.metrics[name] < high for name, (low, high) in results.intervals.items())
-    other = write(frame.sample(frac=1, random_state=1), tmp_path / "shuffled", 7)
-    again = assess(session, model, config(other, evaluate={"slices": SLICED["slices"]}, cluster={}))
+    other = write_parquet(frame.sample(frac=1, random_state=1), tmp_path / "shuffled", 7)
+    again = assess(session, model, make_table_config(other, evaluate={"slices": SLICED["slices"]}, cluster={}))
     assert again.metrics == pytest.approx(results.metrics, rel=1e-9)
     for name, interval in results.intervals.items():
         assert again.intervals[name] == pytest.approx(interval, rel=1e-9), name
@@ -64,13 +63,13 @@ def test_figures_and_intervals_do_not_depend_on_the_batches(session, evaluated, 
 
 def test_a_second_run_gives_the_same_bits(session, evaluated):
     folder, _, outcome = evaluated
-    again = execute(session, config(folder, evaluate=SLICED))
+    again = execute(session, make_table_config(folder, evaluate=SLICED))
     assert again.findings == outcome.findings
 
 
 def test_intervals_slices_and_importance_do_not_change_the_model(session, evaluated):
     folder, _, outcome = evaluated
-    plain = execute(session, config(folder, evaluate={"bootstrap": 0, "importance_rows": 0}))
+    plain = execute(session, make_table_config(folder, evaluate={"bootstrap": 0, "importance_rows": 0}))
     assert persistence.fingerprint(plain.model) == persistence.fingerprint(outcome.model)
     assert plain.metrics == pytest.approx(outcome.metrics, rel=1e-12)
     assert (plain.findings.intervals, plain.findings.importance, plain.findings.slices) == ({}, {}, {})
@@ -79,7 +78,9 @@ def test_intervals_slices_and_importance_do_not_change_the_model(session, evalua
 @pytest.mark.parametrize(("label", "estimator"), [("three", "default"), ("three", "sklearn.linear_model.Perceptron")])
 def test_more_classes_and_models_without_probabilities(session, evaluated, label, estimator):
     folder, frame, _ = evaluated
-    outcome = execute(session, config(folder, label, model={"estimator": estimator}, evaluate={"slices": ["c"]}))
+    outcome = execute(
+        session, make_table_config(folder, label, model={"estimator": estimator}, evaluate={"slices": ["c"]})
+    )
     _, test = train_and_test(frame, label)
     predicted = outcome.model.predict(test)
     assert outcome.metrics["f1_macro"] == pytest.approx(sk.f1_score(test[label], predicted, average="macro"))
@@ -94,22 +95,26 @@ def test_more_classes_and_models_without_probabilities(session, evaluated, label
 
 def test_a_threshold_changes_the_predicted_classes_alone(session, evaluated):
     folder, frame, outcome = evaluated
-    moved = execute(session, config(folder, evaluate={"threshold": 0.2}))
+    moved = execute(session, make_table_config(folder, evaluate={"threshold": 0.2}))
     _, test = train_and_test(frame, "y")
     chosen = outcome.model.predict_proba(test)[:, 1] >= 0.2
     assert moved.metrics["recall"] == pytest.approx(sk.recall_score(test["y"], chosen))
     assert moved.metrics["accuracy"] == pytest.approx(sk.accuracy_score(test["y"], chosen))
     assert moved.metrics["log_loss"] == outcome.metrics["log_loss"]
     with pytest.raises(ConfigError, match=r"evaluate\.threshold: .*Perceptron has none"):
-        make_plan(config(folder, model={"estimator": "sklearn.linear_model.Perceptron"}, evaluate={"threshold": 0.2}))
+        make_plan(
+            make_table_config(
+                folder, model={"estimator": "sklearn.linear_model.Perceptron"}, evaluate={"threshold": 0.2}
+            )
+        )
     with pytest.raises(DataError, match=r"evaluate\.threshold: label 'three' has 3 classes"):
-        execute(session, config(folder, "three", evaluate={"threshold": 0.2}))
+        execute(session, make_table_config(folder, "three", evaluate={"threshold": 0.2}))
 
 
 def test_metrics_of_the_user_are_evaluated(session, evaluated):
     folder, frame, outcome = evaluated
-    own = {"metrics": ["tests.prepared:Positives", "tests.prepared:Sureness"], "slices": ["c"]}
-    found = execute(session, config(folder, evaluate=own)).findings
+    own = {"metrics": ["tests.user_code:Positives", "tests.user_code:Sureness"], "slices": ["c"]}
+    found = execute(session, make_table_config(folder, evaluate=own)).findings
     _, test = train_and_test(frame, "y")
     assert found.metrics["positives"] == test["y"].sum()
     proba = outcome.model.predict_proba(test)
@@ -119,26 +124,26 @@ def test_metrics_of_the_user_are_evaluated(session, evaluated):
     assert found.slices["c"]["red"]["sureness"] == pytest.approx(proba[rows].max(axis=1).mean(), rel=1e-6)
     wrong = {
         "Fails": "Fails.of failed .ValueError: no luck",
-        "Says": "Says.result failed .ValueError: could not convert",
+        "TextResult": "TextResult.result failed .ValueError: could not convert",
     }
     for name, message in wrong.items():
-        with pytest.raises(DataError, match=rf"evaluate\.metrics: tests\.prepared:{message}"):
-            execute(session, config(folder, evaluate={"metrics": [f"tests.prepared:{name}"]}))
+        with pytest.raises(DataError, match=rf"evaluate\.metrics: tests\.user_code:{message}"):
+            execute(session, make_table_config(folder, evaluate={"metrics": [f"tests.user_code:{name}"]}))
     for reference, message in {
-        "tests.prepared:No": "cannot be imported",
-        "tests.prepared:NUMBER": "no method 'of'",
+        "tests.user_code:No": "cannot be imported",
+        "tests.user_code:NUMBER": "no method 'of'",
     }.items():
         with pytest.raises(ConfigError, match=rf"evaluate\.metrics: '{reference}' .*{message}"):
-            make_plan(config(folder, evaluate={"metrics": [reference]}))
+            make_plan(make_table_config(folder, evaluate={"metrics": [reference]}))
 
 
 def test_rows_of_a_group_are_drawn_together(session, tmp_path):
     """Copies of a row add no information: with every row five times the interval must not shrink."""
-    frame = table(1_500).assign(id=np.arange(1_500))
+    frame = make_table(1_500).assign(id=np.arange(1_500))
     split = {"by": "group", "column": "id", "test": 0.5}
-    once = execute(session, config(write(frame, tmp_path / "once", 2), split=split)).findings
+    once = execute(session, make_table_config(write_parquet(frame, tmp_path / "once", 2), split=split)).findings
     many = pd.concat([frame] * 5)
-    often = execute(session, config(write(many, tmp_path / "often", 2), split=split)).findings
+    often = execute(session, make_table_config(write_parquet(many, tmp_path / "often", 2), split=split)).findings
     width, other = (np.subtract(*found.intervals["log_loss"]) for found in (once, often))
     assert other == pytest.approx(width, rel=0.25)
 
@@ -146,18 +151,22 @@ def test_rows_of_a_group_are_drawn_together(session, tmp_path):
 def test_folds_with_whole_batches_for_the_test(session, evaluated):
     folder, _, _ = evaluated
     for split in ({"by": "batch", "test": 0.25}, {"path": str(folder)}):
-        outcome = execute(session, config(folder, split={**split, "folds": 2}))
+        outcome = execute(session, make_table_config(folder, split={**split, "folds": 2}))
         assert [0.2 < fold["log_loss"] < 0.7 for fold in outcome.folds] == [True, True]
 
 
 def test_importance_does_not_depend_on_how_rows_lie_in_files(session, evaluated, tmp_path):
     _, frame, outcome = evaluated
-    lying = write(frame.sort_values("x"), tmp_path / "sorted", 10)
-    found = execute(session, config(lying, train={"epochs": 2}, evaluate={"importance_rows": 400})).findings.importance
+    lying = write_parquet(frame.sort_values("x"), tmp_path / "sorted", 10)
+    found = execute(
+        session, make_table_config(lying, train={"epochs": 2}, evaluate={"importance_rows": 400})
+    ).findings.importance
     mixed = outcome.findings.importance["columns"]["x"]
     assert found["columns"]["x"]["mean"] == pytest.approx(mixed["mean"], abs=0.1 + 4 * mixed["error"])
-    late = write(frame.sort_values("t"), tmp_path / "late", 10)
+    late = write_parquet(frame.sort_values("t"), tmp_path / "late", 10)
     split = {"by": "time", "column": "t", "test": 0.1}
-    found = execute(session, config(late, split=split, evaluate={"importance_rows": 100})).findings.importance
+    found = execute(
+        session, make_table_config(late, split=split, evaluate={"importance_rows": 100})
+    ).findings.importance
     assert 100 <= found["rows"] <= 110
     assert found["columns"]["x"]["mean"] > 0.1

@@ -5,7 +5,7 @@ import pytest
 from sklearn.inspection import permutation_importance
 
 from pipeline.evaluation.results import primary_metric, worst_slices
-from tests.training.builders import train_and_test
+from tests.builders import train_and_test
 
 
 @pytest.mark.cluster

@@ -14,12 +14,8 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 
 from pipeline import config as cfg
 from pipeline.engine.cluster.session import Session, connect
-from pipeline.models import persistence
-from pipeline.monitoring.progress import Monitor
 from pipeline.monitoring.task_timing import task_kind
-from pipeline.planning.planner import make_plan
-from pipeline.training.run_stages import RunOutcome, run_stages
-from tests.conftest import table, write
+from tests.builders import bits, execute, make_small_config, make_table, write_parquet
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -58,33 +54,12 @@ def unused_tcp_port() -> int:
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(table(1_200), tmp_path_factory.mktemp("faults") / "data", 4)
-
-
-def settings(folder: Path | str, changes: dict[str, Any] | None = None) -> cfg.Config:
-    """A config of four batches, two lanes and two rounds: a few tasks of every kind."""
-    raw: dict[str, Any] = {
-        "data": {"path": str(folder), "label": "y", "batch_rows": 300},
-        "train": {"lanes": 2, "round_batches": 2},
-        "evaluate": {"bootstrap": 50, "slices": ["c"]},
-    }
-    for section, values in (changes or {}).items():
-        raw[section] = {**raw.get(section, {}), **values}
-    return cfg.parse(raw)
-
-
-def execute(session: Session, config: cfg.Config) -> RunOutcome:
-    return run_stages(make_plan(config), session, Monitor(0.0, quiet=True))
-
-
-def bits(outcome: RunOutcome) -> tuple[Any, ...]:
-    """What "the same bits" means: the model, every figure, and the role of every row."""
-    return persistence.fingerprint(outcome.model), outcome.findings, outcome.training.progressive, outcome.ledger
+    return write_parquet(make_table(1_200), tmp_path_factory.mktemp("faults") / "data", 4)
 
 
 @pytest.fixture(scope="session")
 def expected(workers: Session, data: Path) -> tuple[Any, ...]:
-    return bits(execute(workers, settings(data)))
+    return bits(execute(workers, make_small_config(data)))
 
 
 def process_listening_on(address: str) -> int:

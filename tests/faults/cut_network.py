@@ -10,7 +10,7 @@ import dask
 from pipeline import config as cfg
 from pipeline.engine.cluster.session import connect
 from pipeline.models import persistence
-from tests.faults.conftest import execute, settings
+from tests.builders import execute, make_small_config
 
 
 def set_link(state: str) -> None:
@@ -23,7 +23,7 @@ def main() -> None:
     set_link("up")
     timeouts = {"distributed.comm.timeouts.tcp": "11s", "distributed.comm.timeouts.connect": "4s"}
     with dask.config.set(timeouts), connect(cfg.ClusterConfig(workers=2, dashboard="127.0.0.1:0")) as session:
-        config = settings(data, {"prepare": {"function": "tests.faults.user_code:slow"}, "data": {"keep": "reread"}})
+        config = make_small_config(data, prepare={"function": "tests.faults.user_code:slow"}, data={"keep": "reread"})
 
         def cut() -> None:
             time.sleep(1.5)

@@ -21,8 +21,8 @@ from pipeline.monitoring.progress import Monitor
 from pipeline.planning.planner import make_plan
 from pipeline.preparation.batch_pipeline import pack_row_group
 from pipeline.training.run_stages import run_stages
-from tests.conftest import table, write
-from tests.faults.conftest import bits, execute, on_threads_and_once_on_processes, settings
+from tests.builders import bits, execute, make_small_config, make_table, write_config, write_parquet
+from tests.faults.conftest import on_threads_and_once_on_processes
 from tests.faults.user_code import POISON
 
 QUARANTINE = {"data": {"on_bad_batch": "quarantine"}}
@@ -30,7 +30,7 @@ QUARANTINE = {"data": {"on_bad_batch": "quarantine"}}
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return write(table(1_200), tmp_path / "data", 4)
+    return write_parquet(make_table(1_200), tmp_path / "data", 4)
 
 
 def truncate(path: Path) -> None:
@@ -62,20 +62,20 @@ def test_row_12_broken_file_is_named_before_anything_runs_or_quarantined(request
         assert open_dataset(str(folder)).rows == 900
         return
     with pytest.raises(DataError, match=rf"part-002\.parquet: {reason}"):
-        make_plan(settings(folder))
-    ledger = execute(request.getfixturevalue(cluster), settings(folder, QUARANTINE)).ledger
+        make_plan(make_small_config(folder))
+    ledger = execute(request.getfixturevalue(cluster), make_small_config(folder, **QUARANTINE)).ledger
     assert (ledger.read, ledger.rejected) == (900, 0)
-    (quarantined,) = ledger.quarantined(make_plan(settings(folder, QUARANTINE)).batches)
+    (quarantined,) = ledger.quarantined(make_plan(make_small_config(folder, **QUARANTINE)).batches)
     assert "part-002.parquet" in quarantined["where"]
     assert reason in quarantined["reason"]
 
 
 def test_row_12_file_that_vanishes_or_is_unreadable_is_named(workers, folder):
-    config = settings(folder)
+    config = make_small_config(folder)
     plan = make_plan(config)
     (folder / "part-001.parquet").unlink()
     with pytest.raises(DataError, match=r"batch 1 \(.*part-001\.parquet.*cannot be decoded.*No such file"):
-        run_stages(plan, workers, Monitor(0.0, quiet=True))
+        run_stages(plan, workers, Monitor(quiet=True))
     if os.geteuid() != 0:  # permissions do not apply to root
         (folder / "part-000.parquet").chmod(0)
         with pytest.raises(DataError, match=r"part-000\.parquet: not a readable Parquet file \(.*ermission denied"):
@@ -96,13 +96,13 @@ def test_row_13_flipped_bit_is_named_by_checksums_or_if_it_comes_later(workers, 
     pq.write_table(table_written, path, compression="none", use_dictionary=False, write_page_checksum=True)
     flip_bit(path)
     with pytest.raises(DataError, match=r"batch 3 \(.*part-003\.parquet.*cannot be decoded.*CRC"):
-        execute(workers, settings(folder))
+        execute(workers, make_small_config(folder))
     # Without checksums a new run cannot know; a run that began before does.
     pq.write_table(table_written, path, compression="none", use_dictionary=False)
-    plan = make_plan(settings(folder))
+    plan = make_plan(make_small_config(folder))
     flip_bit(path)
     with pytest.raises(DataError, match=r"part-003\.parquet: was .* when the run began, is .* now"):
-        run_stages(plan, workers, Monitor(0.0, quiet=True))
+        run_stages(plan, workers, Monitor(quiet=True))
 
 
 def change_table(path: Path, change) -> None:
@@ -136,14 +136,14 @@ def test_rows_15_and_16_other_types_are_named_with_file_and_column_or_quarantine
     (change, reason), session = DRIFTS[name], request.getfixturevalue(cluster)
     change_table(folder / "part-002.parquet", change)
     with pytest.raises(DataError, match=rf"part-002\.parquet: {reason}"):
-        make_plan(settings(folder))
-    ledger = execute(session, settings(folder, QUARANTINE)).ledger
+        make_plan(make_small_config(folder))
+    ledger = execute(session, make_small_config(folder, **QUARANTINE)).ledger
     assert (ledger.read, ledger.reasons) == (1_200, {"batch quarantined": 300})
     assert Path(ledger.files[0].path).name == "part-002.parquet"
     # If the first file differs, the schema of most files counts.
     shutil.copy(folder / "part-002.parquet", folder / "aaa.parquet")
     (folder / "part-002.parquet").unlink()
-    ledger = execute(session, settings(folder, QUARANTINE)).ledger
+    ledger = execute(session, make_small_config(folder, **QUARANTINE)).ledger
     assert Path(ledger.files[0].path).name == "aaa.parquet"
     assert ledger.train + ledger.test == 900
 
@@ -152,15 +152,15 @@ def test_rows_15_and_16_order_extra_columns_and_dictionaries_same_bits(workers, 
     change_table(folder / "part-001.parquet", lambda t: t.select(t.column_names[::-1]))
     change_table(folder / "part-002.parquet", lambda t: t.append_column("extra", pa.nulls(len(t))))
     change_table(folder / "part-003.parquet", replace_column("c", lambda c: c.dictionary_encode()))
-    outcome = execute(workers, settings(folder))
+    outcome = execute(workers, make_small_config(folder))
     assert bits(outcome)[:3] == expected[:3]
 
 
 def test_row_17_categories_of_files_become_one_vocabulary(workers, tmp_path):
-    frame = table(1_200).assign(c=lambda f: np.where(f.index < 600, "early", "late"))
+    frame = make_table(1_200).assign(c=lambda f: np.where(f.index < 600, "early", "late"))
     frame.loc[frame.index % 3 == 0, "c"] = "always"
-    folder = write(frame, tmp_path / "data", 4)
-    model = execute(workers, settings(folder)).model
+    folder = write_parquet(frame, tmp_path / "data", 4)
+    model = execute(workers, make_small_config(folder)).model
     names = model.named_steps["preprocess"].get_feature_names_out()
     assert [n for n in names if n.startswith("c=")] == ["c=always", "c=early", "c=late"]
     unseen = frame.head(5).assign(c="never")
@@ -169,66 +169,72 @@ def test_row_17_categories_of_files_become_one_vocabulary(workers, tmp_path):
 
 
 def test_row_18_empty_files_and_batches_are_counted_same_bits(workers, folder, expected):
-    table(10).head(0).to_parquet(folder / "part-0005.parquet", index=False)
+    make_table(10).head(0).to_parquet(folder / "part-0005.parquet", index=False)
     # In this file, pandas writes columns without a type, which the other files have.
-    assert bits(execute(workers, settings(folder)))[:3] == expected[:3]
-    ledger = execute(workers, settings(folder, {"prepare": {"filter": {"late": "t > '2030-01-01' or n < 25"}}})).ledger
+    assert bits(execute(workers, make_small_config(folder)))[:3] == expected[:3]
+    ledger = execute(
+        workers, make_small_config(folder, prepare={"filter": {"late": "t > '2030-01-01' or n < 25"}})
+    ).ledger
     assert ledger.read == 1_200
-    sorted_by_n = write(table(1_200).sort_values("n", ignore_index=True), folder.parent / "sorted", 4)
-    ledger = execute(workers, settings(sorted_by_n, {"prepare": {"filter": {"few": "n < 12"}}})).ledger
+    sorted_by_n = write_parquet(make_table(1_200).sort_values("n", ignore_index=True), folder.parent / "sorted", 4)
+    ledger = execute(workers, make_small_config(sorted_by_n, prepare={"filter": {"few": "n < 12"}})).ledger
     assert (ledger.read, ledger.batches[3]["prepare.filter.few"]) == (1_200, 300)
 
 
 def test_row_19_sorted_labels_train(workers, tmp_path):
-    folder = write(table(1_200).sort_values("y", ignore_index=True), tmp_path / "data", 6)
+    folder = write_parquet(make_table(1_200).sort_values("y", ignore_index=True), tmp_path / "data", 6)
     for lanes in (1, 3):
-        outcome = execute(workers, settings(folder, {"train": {"lanes": lanes, "epochs": 3}}))
+        outcome = execute(workers, make_small_config(folder, train={"lanes": lanes, "epochs": 3}))
         assert outcome.metrics["roc_auc"] > 0.7
     sgd = {"model": {"estimator": "sklearn.linear_model.SGDClassifier", "params": {"loss": "log_loss"}}}
-    assert execute(workers, settings(folder, sgd)).ledger.read == 1_200
+    assert execute(workers, make_small_config(folder, **sgd)).ledger.read == 1_200
 
 
 def test_row_20_unusable_labels_are_rejected_by_reason(workers, tmp_path):
-    frame = table(1_200)
+    frame = make_table(1_200)
     frame["amount"] = frame["amount"].astype(float)
     frame.loc[:9, "amount"] = np.inf
     frame.loc[10:29, "amount"] = np.nan
     frame.loc[30:35, "x"] = -np.inf  # of a feature: missing
-    folder = write(frame, tmp_path / "data", 4)
-    ledger = execute(workers, settings(folder, {"data": {"label": "amount"}})).ledger
+    folder = write_parquet(frame, tmp_path / "data", 4)
+    ledger = execute(workers, make_small_config(folder, data={"label": "amount"})).ledger
     assert ledger.reasons == {"label missing": 20, "label not finite": 10}
     assert ledger.batches[0]["label missing"] == 20
-    rare = table(1_200).assign(k="a")
+    rare = make_table(1_200).assign(k="a")
     rare.loc[rare.index % 2 == 0, "k"] = "b"
     rare.loc[1_100:, "k"] = "strange"
-    write(rare.head(1_000), tmp_path / "train", 2)
-    write(rare.tail(200), tmp_path / "test", 2)
+    write_parquet(rare.head(1_000), tmp_path / "train", 2)
+    write_parquet(rare.tail(200), tmp_path / "test", 2)
     split = {"split": {"path": str(tmp_path / "test")}, "data": {"label": "k"}}
-    ledger = execute(workers, settings(tmp_path / "train", split)).ledger
+    ledger = execute(workers, make_small_config(tmp_path / "train", **split)).ledger
     assert ledger.reasons == {"label not seen in training": 100}
     assert sum(rows.get("label not seen in training", 0) for rows in ledger.batches.values()) == 100
 
 
 def test_row_21_one_row_group_and_many_tiny_files_give_the_same_batches(workers, tmp_path):
-    frame = table(5_000)
-    many = write(frame, tmp_path / "many", 1_000)
-    one = write(frame, tmp_path / "one", 1)
+    frame = make_table(5_000)
+    many = write_parquet(frame, tmp_path / "many", 1_000)
+    one = write_parquet(frame, tmp_path / "one", 1)
     changes = {"data": {"batch_rows": 500}}
-    first, second = (execute(workers, settings(folder, changes)) for folder in (many, one))
+    first, second = (execute(workers, make_small_config(folder, **changes)) for folder in (many, one))
     assert first.metrics == second.metrics
-    assert len(make_plan(settings(many, changes)).batches) == len(make_plan(settings(one, changes)).batches) == 10
+    assert (
+        len(make_plan(make_small_config(many, **changes)).batches)
+        == len(make_plan(make_small_config(one, **changes)).batches)
+        == 10
+    )
 
 
 def test_batches_of_a_failing_function_are_quarantined_up_to_the_limit(workers, tmp_path):
-    frame = table(1_200)
+    frame = make_table(1_200)
     frame.loc[[100, 700], "x"] = POISON
-    folder = write(frame, tmp_path / "data", 4)
+    folder = write_parquet(frame, tmp_path / "data", 4)
     changes = {"prepare": {"function": "tests.faults.user_code:failing"}, "data": {"on_bad_batch": "quarantine"}}
     with pytest.raises(DataError, match=r"part-00[02]\.parquet.*what is this"):
-        execute(workers, settings(folder, {**changes, "data": {}}))
+        execute(workers, make_small_config(folder, prepare=changes["prepare"]))
     for keep in ("memory", "reread"):
         changes["data"] = {"on_bad_batch": "quarantine", "keep": keep}
-        outcome = execute(workers, settings(folder, changes))
+        outcome = execute(workers, make_small_config(folder, **changes))
         ledger = outcome.ledger
         assert ledger.reasons == {"batch quarantined": 600}
         assert sorted(ledger.errors) == [0, 2]
@@ -236,13 +242,13 @@ def test_batches_of_a_failing_function_are_quarantined_up_to_the_limit(workers, 
         assert ledger.train + ledger.test == 600
     changes["data"]["max_bad_batches"] = 1
     with pytest.raises(DataError, match=r"part-000.*quarantined .*what is this.*, and 1 more, .*max_bad_batches = 1"):
-        execute(workers, settings(folder, changes))
+        execute(workers, make_small_config(folder, **changes))
 
 
 def test_quarantined_batches_are_in_the_report_and_the_ledger(workers, folder, tmp_path, monkeypatch):
     monkeypatch.setattr("pipeline.engine.cluster.session.prepare_workers", lambda client, modules: [])
     truncate(folder / "part-001.parquet")
-    (tmp_path / "c.toml").write_text(cfg.dump(settings(folder, QUARANTINE)))
+    write_config(make_small_config(folder, **QUARANTINE), tmp_path / "c.toml")
     report = run(tmp_path / "c.toml", (), {"scheduler": workers.scheduler}, out=str(tmp_path / "run"))
     assert report["batches"]["rejected"] == 1
     assert report["batches"]["set_aside"][0]["where"].endswith("part-001.parquet")
@@ -257,7 +263,7 @@ def test_quarantined_batches_are_in_the_report_and_the_ledger(workers, folder, t
 def test_damage_anywhere_in_a_file_is_one_sentence_or_rows(tmp_path_factory, data):
     """Cut, overwrite or insert bytes: reading returns rows or names the file, and never raises another error."""
     folder = tmp_path_factory.mktemp("fuzz")
-    table(50).to_parquet(folder / "part.parquet", index=False)
+    make_table(50).to_parquet(folder / "part.parquet", index=False)
     content = (folder / "part.parquet").read_bytes()
     position = data.draw(st.integers(0, len(content) - 1))
     added = data.draw(st.binary(min_size=0, max_size=40))
@@ -265,7 +271,7 @@ def test_damage_anywhere_in_a_file_is_one_sentence_or_rows(tmp_path_factory, dat
     rest = b"" if kind == "cut" else content[position + (len(added) if kind == "overwrite" else 0) :]
     (folder / "part.parquet").write_bytes(content[:position] + added + rest)
     try:
-        plan = make_plan(settings(folder))
+        plan = make_plan(make_small_config(folder))
         for batch in plan.batches:
             pack_row_group([batch], plan.recipe)
     except PipelineError as error:

@@ -14,9 +14,8 @@ from pipeline import config as cfg
 from pipeline.commands.run import resume_run, run
 from pipeline.errors import ConfigError, DataError
 from pipeline.io.run_folder import RunFolder
-from tests.conftest import table, write
+from tests.builders import make_small_config, make_table, write_config, write_parquet
 from tests.faults.client_process import start_client
-from tests.faults.conftest import settings
 
 ROOT = Path(__file__).parents[2]
 LONG = pytest.mark.skipif("FAULTS_LONG" not in os.environ, reason="takes a minute; set FAULTS_LONG")
@@ -36,8 +35,8 @@ def workers_have_the_code(monkeypatch):
 @pytest.fixture
 def folder(tmp_path):
     """A folder with data and a config."""
-    data = write(table(1_200), tmp_path / "data", 4)
-    (tmp_path / "c.toml").write_text(cfg.dump(settings(data, {"train": {"checkpoint_seconds": 0.0}})))
+    data = write_parquet(make_table(1_200), tmp_path / "data", 4)
+    write_config(make_small_config(data, train={"checkpoint_seconds": 0.0}), tmp_path / "c.toml")
     return tmp_path
 
 
@@ -143,7 +142,7 @@ def test_row_24_truncated_checkpoint_is_replaced_by_the_one_before(workers, unfi
 
 def test_row_25_second_run_on_the_same_folder_is_refused(workers, folder):
     slow = cfg.load(folder / "c.toml", ("prepare.function=tests.faults.user_code:slow",))
-    (folder / "slow.toml").write_text(cfg.dump(slow))
+    write_config(slow, folder / "slow.toml")
     first = start_client(folder / "slow.toml", folder / "run", {"scheduler": workers.scheduler})
     while not (folder / "run/checkpoint/began.json").exists():
         time.sleep(0.01)

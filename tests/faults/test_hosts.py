@@ -15,7 +15,7 @@ from statistics import median
 
 import pytest
 
-from tests.conftest import table, write
+from tests.builders import make_table, write_parquet
 from tests.faults.network import Network, Unavailable
 
 ROOT = Path(__file__).parents[2]
@@ -106,7 +106,7 @@ class Launcher:
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory) -> Path:
-    return write(table(1_200), tmp_path_factory.mktemp("hosts") / "data", 4)
+    return write_parquet(make_table(1_200), tmp_path_factory.mktemp("hosts") / "data", 4)
 
 
 @pytest.fixture

@@ -14,12 +14,11 @@ from typing import Any
 import psutil
 import pytest
 
-from pipeline import config as cfg
 from pipeline.commands.run import resume_run, run
 from pipeline.errors import ClusterError, ConfigError
 from pipeline.io.run_folder import RunFolder
+from tests.builders import make_small_config, write_config
 from tests.faults.client_process import start_client
-from tests.faults.conftest import settings
 
 ROOT = Path(__file__).parents[2]
 LONG = "FAULTS_LONG" in os.environ
@@ -37,9 +36,8 @@ def bits_of_folder(folder: Path) -> tuple[Any, ...]:
 
 @pytest.fixture(scope="module")
 def config(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("config") / "c.toml"
-    path.write_text(cfg.dump(settings(data, {"train": {"checkpoint_seconds": 0.0}})))
-    return path
+    config = make_small_config(data, train={"checkpoint_seconds": 0.0})
+    return write_config(config, tmp_path_factory.mktemp("config") / "c.toml")
 
 
 @pytest.fixture(scope="module")

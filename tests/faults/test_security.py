@@ -24,8 +24,7 @@ from pipeline.engine.cluster.session import connect
 from pipeline.engine.cluster.tls import load_security
 from pipeline.errors import ClusterError, ConfigError, DataError
 from pipeline.models import persistence
-from tests.conftest import table, write
-from tests.faults.conftest import bits, execute, settings
+from tests.builders import bits, execute, make_small_config, make_table, write_config, write_parquet
 
 
 def test_row_22_worker_without_a_package_is_named_before_anything_runs(workers, monkeypatch):
@@ -77,7 +76,7 @@ def test_row_27_tls_cluster_refuses_other_certificates_and_plain_clients(certifi
     with connect(cfg.ClusterConfig(workers=2, dashboard="127.0.0.1:0", **ours)) as session:
         address = session.scheduler
         assert address.startswith("tls://127.0.0.1")
-        assert bits(execute(session, settings(data))) == expected
+        assert bits(execute(session, make_small_config(data))) == expected
         quick = {"timeout": 2.0, "scheduler": address}
         for config, error, reason in (
             (cfg.ClusterConfig(**quick, **theirs), ClusterError, "TLS was refused"),
@@ -115,7 +114,7 @@ def test_row_27_tls_websockets_refuse_other_certificates_and_protocols(certifica
         address = cluster.scheduler_address
         assert address.startswith("wss://")
         with connect(cfg.ClusterConfig(scheduler=address, **ours)) as session:
-            assert bits(execute(session, settings(data))) == expected
+            assert bits(execute(session, make_small_config(data))) == expected
         for config, error, reason in (
             (cfg.ClusterConfig(scheduler=address, timeout=2.0, **theirs), ClusterError, "TLS was refused"),
             (cfg.ClusterConfig(scheduler=address), ConfigError, r"cluster.tls_ca: missing, but wss://.* speaks TLS"),
@@ -138,7 +137,7 @@ class Malicious:
 def finished(workers, data, tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("pipeline.engine.cluster.session.prepare_workers", lambda client, modules: [])
-    (tmp_path / "c.toml").write_text(cfg.dump(settings(data)))
+    write_config(make_small_config(data), tmp_path / "c.toml")
     run(tmp_path / "c.toml", (), {"scheduler": workers.scheduler}, out=str(tmp_path / "run"))
     return tmp_path / "run"
 
@@ -198,14 +197,14 @@ class TagCollector(HTMLParser):
 def test_row_29_hostile_names_and_values_are_harmless(workers, tmp_path, monkeypatch, capfd):
     monkeypatch.setattr("pipeline.engine.cluster.session.prepare_workers", lambda client, modules: [])
     rng = np.random.default_rng(0)
-    frame = table(1_200)[["x", "y"]]
+    frame = make_table(1_200)[["x", "y"]]
     for i, name in enumerate(HOSTILE):
         frame[name] = rng.choice(HOSTILE, len(frame)) if i % 2 else rng.normal(size=len(frame))
     frame["long"] = "a" * 1_000_000
     frame.loc[frame.index[1:], "long"] = "short"
-    folder = write(frame, tmp_path / "data", 2)
-    config = settings(folder, {"evaluate": {"slices": [HOSTILE[1], [HOSTILE[3], HOSTILE[5]]]}})
-    (tmp_path / "c.toml").write_text(cfg.dump(config))
+    folder = write_parquet(frame, tmp_path / "data", 2)
+    config = make_small_config(folder, evaluate={"slices": [HOSTILE[1], [HOSTILE[3], HOSTILE[5]]]})
+    write_config(config, tmp_path / "c.toml")
     report = run(tmp_path / "c.toml", (), {"scheduler": workers.scheduler}, out=str(tmp_path / "run"))
     page = (tmp_path / "run/report.html").read_text()
     clean = run(
@@ -235,7 +234,7 @@ def test_row_30_secret_of_a_failing_run_is_written_nowhere(tmp_path):
         f'[data]\npath = "http://user:{CANARY}@127.0.0.1:9/data.parquet?token={CANARY}"\nlabel = "y"\n'
         f'[data.storage_options]\nclient_kwargs = {{ headers = {{ secret = "{CANARY}" }} }}\n'
     )
-    impatient = "import pipeline.io.retry, pipeline.cli; pipeline.io.retry.WAITS = (0.1,); pipeline.cli.main()"
+    impatient = "import pipeline.io.retry, pipeline.cli; pipeline.io.retry.WAIT_SECONDS = (0.1,); pipeline.cli.main()"
     command = [sys.executable, "-c", impatient, "run", "c.toml", "--out", "out"]
     runs = [  # side by side: most of the time they wait
         subprocess.Popen([*command, option], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

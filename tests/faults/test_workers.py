@@ -14,8 +14,8 @@ from distributed.chaos import KillWorker
 from pipeline import config as cfg
 from pipeline.engine.cluster.session import Session, connect
 from pipeline.errors import ClusterError, DataError
-from tests.conftest import table, write
-from tests.faults.conftest import SignalWorker, bits, execute, settings
+from tests.builders import bits, execute, make_small_config, make_table, write_parquet
+from tests.faults.conftest import SignalWorker
 from tests.faults.user_code import POISON
 
 # The tasks of each kind in a run without a fault.
@@ -27,7 +27,7 @@ TASKS |= {"merge-hand_over": 2, "send": 7, "evaluate": 4, "merge-evaluate": 2, "
 @pytest.mark.parametrize(("task", "k"), [(task, k) for task, count in TASKS.items() for k in range(1, count + 1)])
 def test_row_1_worker_killed_at_any_task_same_bits(workers, data, expected, task, k):
     with SignalWorker(workers, task, k) as fault:
-        outcome = execute(workers, settings(data))
+        outcome = execute(workers, make_small_config(data))
     assert fault.pid, f"{fault.tasks_seen} of {k} were assigned"
     assert bits(outcome) == expected
 
@@ -40,7 +40,7 @@ def test_row_2_workers_killed_at_random_same_bits(data, expected):
         session.client.register_plugin(KillWorker(delay="1.5 s", mode="segfault"), name="chaos")
         deadline = time.monotonic() + 40
         while len(pids) < 6 and time.monotonic() < deadline:
-            assert bits(execute(session, settings(data))) == expected
+            assert bits(execute(session, make_small_config(data))) == expected
             pids |= {nanny.pid for nanny in session.client.cluster.workers.values() if nanny.pid}
         assert len(pids) >= 6, "four workers were killed"
 
@@ -51,7 +51,7 @@ def set_environment(name: str, value: str) -> None:
 
 def test_row_3_exception_after_the_update_is_retried_and_counts_once(workers, data, tmp_path):
     model = {"model": {"estimator": "tests.faults.user_code.FailsOnce", "params": {"loss": "log_loss"}}}
-    config = settings(data, model)
+    config = make_small_config(data, **model)
     without_fault = bits(execute(workers, config))
     (tmp_path / "fail").touch()
     workers.client.run(set_environment, "FAULTS", str(tmp_path))
@@ -64,18 +64,18 @@ def test_row_3_exception_without_retries_ends_the_run(workers, data, tmp_path):
     (tmp_path / "fail").touch()
     workers.client.run(set_environment, "FAULTS", str(tmp_path))
     with pytest.raises(RuntimeError, match="failed after the update"):
-        execute(workers, settings(data, model))
+        execute(workers, make_small_config(data, **model))
 
 
 @pytest.fixture
 def poisoned(tmp_path):
-    frame = table(1_200)
+    frame = make_table(1_200)
     frame.loc[700, "x"] = POISON
-    return write(frame, tmp_path / "data", 4)
+    return write_parquet(frame, tmp_path / "data", 4)
 
 
 def test_row_4_batch_that_kills_its_workers_is_named(workers, poisoned):
-    config = settings(poisoned, {"prepare": {"function": "tests.faults.user_code:deadly"}})
+    config = make_small_config(poisoned, prepare={"function": "tests.faults.user_code:deadly"})
     with pytest.raises(ClusterError, match=r"batch 2 \(.*part-002\.parquet \(row groups 0 to 0\)\), 300 rows: 4 work"):
         execute(workers, config)
     workers.client.wait_for_workers(2, timeout=60)
@@ -85,11 +85,11 @@ def test_row_4_batch_that_kills_its_workers_is_named(workers, poisoned):
 def test_row_8_frozen_worker_goes_on_or_is_replaced(workers, data, expected):
     with SignalWorker(workers, "train", 2, signal.SIGSTOP) as fault:
         threading.Timer(2.0, lambda: os.kill(fault.pid, signal.SIGCONT)).start()
-        outcome = execute(workers, settings(data))
+        outcome = execute(workers, make_small_config(data))
     assert bits(outcome) == expected
     assert psutil.pid_exists(fault.pid)  # the same process went on
     with SignalWorker(workers, "train", 2, signal.SIGSTOP) as fault:
-        outcome = execute(workers, settings(data))
+        outcome = execute(workers, make_small_config(data))
     assert bits(outcome) == expected
     deadline = time.monotonic() + 30
     while psutil.pid_exists(fault.pid) and time.monotonic() < deadline:
@@ -99,12 +99,12 @@ def test_row_8_frozen_worker_goes_on_or_is_replaced(workers, data, expected):
 
 
 def test_row_10_out_of_memory_names_the_batch_the_size_and_what_to_do(workers, poisoned):
-    starved = settings(poisoned, {"prepare": {"function": "tests.faults.user_code:starved"}})
+    starved = make_small_config(poisoned, prepare={"function": "tests.faults.user_code:starved"})
     advice = r"batch 2 \(.*part-002\.parquet.*\), 300 rows: .*give workers of .* GiB each more memory.*data.batch_rows"
     with pytest.raises(ClusterError, match=advice) as caught:
         execute(workers, starved)
     assert "Unable to allocate 512. GiB" in str(caught.value)
-    hungry = settings(poisoned, {"prepare": {"function": "tests.faults.user_code:hungry"}})
+    hungry = make_small_config(poisoned, prepare={"function": "tests.faults.user_code:hungry"})
     with (
         connect(cfg.ClusterConfig(workers=1, dashboard="127.0.0.1:0", memory="600MB")) as small,
         pytest.raises(ClusterError, match=advice),
@@ -121,12 +121,12 @@ def test_row_26_any_number_of_workers_and_threads_same_bits(data, expected, coun
         ) as cluster,
         Client(cluster) as client,
     ):
-        assert bits(execute(Session(client, count, threads, 0), settings(data))) == expected
+        assert bits(execute(Session(client, count, threads, 0), make_small_config(data))) == expected
 
 
 def test_row_26_workers_that_join_late_same_bits(workers, data, expected):
     cluster = workers.client.cluster
-    slow = settings(data, {"prepare": {"function": "tests.faults.user_code:slow"}})
+    slow = make_small_config(data, prepare={"function": "tests.faults.user_code:slow"})
     threading.Timer(0.3, lambda: cluster.scale(4)).start()
     try:
         outcome = execute(workers, slow)
@@ -139,4 +139,4 @@ def test_row_26_workers_that_join_late_same_bits(workers, data, expected):
 def test_function_that_returns_other_rows_each_time_is_an_error(workers, data):
     fickle = {"prepare": {"function": "tests.faults.user_code:fickle"}, "data": {"keep": "reread"}}
     with pytest.raises(DataError, match=r"batch \d \(.*rows to train on, .* when it was read before; have prepare"):
-        execute(workers, settings(data, fickle))
+        execute(workers, make_small_config(data, **fickle))

@@ -1,11 +1,10 @@
-"""A small trained model, and predictions by it without a cluster."""
+"""A small model that is trained without a run, and predictions by it without a cluster."""
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from sklearn.pipeline import Pipeline
 
-from pipeline import config as cfg
 from pipeline.encoding.encoder import Encoder
 from pipeline.evaluation import drift_profile
 from pipeline.inference.output_file import STAGED, ScoringState
@@ -16,7 +15,7 @@ from pipeline.models.adaptive.classifier import AdaptiveClassifier
 from pipeline.preparation.packing import PackedBatch, PackingScale, pack
 from pipeline.preparation.split import TRAIN
 from pipeline.statistics.summary import summarise
-from tests.conftest import table
+from tests.builders import make_config, make_table
 
 
 def lettered(frame):
@@ -25,7 +24,7 @@ def lettered(frame):
 
 def trained(label="y", estimator=None):
     """A model with the memory that a run leaves it."""
-    frame = lettered(table(1_000))
+    frame = lettered(make_table(1_000))
     encoder = Encoder(["x", "n"], ["c"], ["t"])
     columns, reference = encoder.columns, PackingScale.of(frame, encoder.columns)
     batch = PackedBatch(0, pack(frame, columns, reference), np.zeros(1000), None, np.full(1000, TRAIN))
@@ -43,7 +42,7 @@ def trained(label="y", estimator=None):
 
 def scored(model, path, out, keep=(), **keys):
     """Every file's rows as one table, and what became of them."""
-    config = cfg.parse({"data": {"path": str(path), "label": "", **keys.pop("data", {})}, **keys})
+    config = make_config(path, "", **keys)
     plan = plan_scoring(config, model, keep, str(out))
     states = [
         score_batches(group, [b.number for b in group], plan.recipe) for group in group_by_row_group(plan.batches)

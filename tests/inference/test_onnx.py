@@ -22,13 +22,13 @@ from pipeline.models.persistence import dumps
 from pipeline.preparation.packing import PackedBatch, PackingScale, pack
 from pipeline.preparation.split import TRAIN
 from pipeline.statistics.summary import summarise
-from tests.conftest import table
+from tests.builders import make_table
 
 onnxruntime = pytest.importorskip("onnxruntime")
 
 
 def rows(count, seed=0):
-    return table(count, seed).assign(
+    return make_table(count, seed).assign(
         k=lambda f: f["n"] % 5,
         letter=lambda f: np.array(list("bgr"))[f["three"] - 10],
         w=lambda f: np.expm1(f["n"] / 9),

@@ -19,13 +19,13 @@ from pipeline.models.adaptive.regressor import AdaptiveRegressor
 from pipeline.preparation.packing import PackedBatch, PackingScale, pack
 from pipeline.preparation.split import TRAIN
 from pipeline.statistics.summary import summarise
-from tests.conftest import table, write
+from tests.builders import make_table, write_parquet
 from tests.inference.builders import scored, trained
 
 
 def test_predictions_are_the_models_own_in_the_order_of_the_rows(model, tmp_path):
-    frame = table(700, seed=5).drop(columns="y")
-    write(frame, tmp_path / "in", 3)
+    frame = make_table(700, seed=5).drop(columns="y")
+    write_parquet(frame, tmp_path / "in", 3)
     found, result, _ = scored(model, tmp_path / "in", tmp_path / "out", ["n", "t"], data={"batch_rows": 150})
     proba = model.predict_proba(frame)
     assert found.column_names == ["n", "t", "prediction", "probability_0", "probability_1"]
@@ -51,8 +51,8 @@ def test_each_kind_of_model_has_its_columns(tmp_path, monkeypatch, label, estima
     if isinstance(estimator, GaussianNB):
         monkeypatch.setattr(Encoder, "transform", lambda self, X, plain=Encoder.transform: plain(self, X).toarray())
     model = trained(label, estimator)
-    frame = table(200, seed=3)
-    write(frame, tmp_path / "in", 1)
+    frame = make_table(200, seed=3)
+    write_parquet(frame, tmp_path / "in", 1)
     found, *_ = scored(model, tmp_path / "in", tmp_path / "out")
     assert found.column_names == names
     assert found["prediction"].to_pylist() == model.predict(frame).tolist()
@@ -61,15 +61,15 @@ def test_each_kind_of_model_has_its_columns(tmp_path, monkeypatch, label, estima
 
 
 def test_a_threshold_decides(model, tmp_path):
-    write(table(200), tmp_path / "in", 1)
+    write_parquet(make_table(200), tmp_path / "in", 1)
     found, *_ = scored(model, tmp_path / "in", tmp_path / "out", evaluate={"threshold": 0.9})
     assert found["prediction"].to_pylist() == [int(p >= 0.9) for p in found["probability_1"].to_pylist()]
     assert len(set(found["prediction"].to_pylist())) == 2
 
 
 def test_rows_that_are_not_predicted_are_counted_and_the_others_keep_their_columns(model, tmp_path):
-    frame = table(600, seed=1).assign(id=np.arange(600) + 2**60, key=lambda f: f["n"] % 7)
-    write(frame, tmp_path / "in", 2)
+    frame = make_table(600, seed=1).assign(id=np.arange(600) + 2**60, key=lambda f: f["n"] % 7)
+    write_parquet(frame, tmp_path / "in", 2)
     pd.DataFrame({"key": range(5), "w": [1.5, 2.5, 3.5, 4.5, 5.5]}).to_parquet(tmp_path / "j.parquet")
     join = {"path": str(tmp_path / "j.parquet"), "on": ["key"], "columns": ["w"], "how": "inner"}
     found, result, _ = scored(
@@ -94,7 +94,7 @@ def test_rows_that_are_not_predicted_are_counted_and_the_others_keep_their_colum
 
 
 def test_kept_columns_keep_values_and_types(model, tmp_path):
-    frame = table(90, seed=2)
+    frame = make_table(90, seed=2)
     extra = {
         "id": pa.array([None, *range(2**62, 2**62 + 89)], pa.int64()),
         "price": pa.array([decimal.Decimal("1.10")] * 90, pa.decimal128(9, 2)),
@@ -115,15 +115,15 @@ def test_kept_columns_keep_values_and_types(model, tmp_path):
 
 
 def test_columns_of_a_function_are_kept_as_it_returns_them(model, tmp_path):
-    write(table(300).assign(i=np.arange(300) % 5), tmp_path / "in", 2)
-    prepare = {"function": "tests.prepared:keep_large"}
+    write_parquet(make_table(300).assign(i=np.arange(300) % 5), tmp_path / "in", 2)
+    prepare = {"function": "tests.user_code:keep_large"}
     found, result, _ = scored(model, tmp_path / "in", tmp_path / "out", ["i"], prepare=prepare)
     assert found["i"].to_pylist() == [3, 4] * 60
     assert sum(file.rejected["dropped by prepare.function"] for file in result.files) == 180
 
 
 def test_the_same_task_twice_leaves_the_same_bytes(model, tmp_path):
-    write(table(300), tmp_path / "in", 2)
+    write_parquet(make_table(300), tmp_path / "in", 2)
     contents = []
     for _ in range(2):
         scored(model, tmp_path / "in", tmp_path / "out", data={"batch_rows": "file"})
@@ -134,8 +134,8 @@ def test_the_same_task_twice_leaves_the_same_bytes(model, tmp_path):
 
 def test_drift_is_that_of_the_rows(model, tmp_path):
     """As `drift.compare` has it of the same rows, which are all of them."""
-    frame = table(500, seed=4).assign(c=lambda f: f["c"].replace("blue", "violet"), n=lambda f: f["n"] + 20)
-    write(frame, tmp_path / "in", 3)
+    frame = make_table(500, seed=4).assign(c=lambda f: f["c"].replace("blue", "violet"), n=lambda f: f["n"] + 20)
+    write_parquet(frame, tmp_path / "in", 3)
     _, result, _ = scored(model, tmp_path / "in", tmp_path / "out")
     encoder = model.named_steps["preprocess"]
     reference = PackingScale(encoder.center_, encoder.unit_)
@@ -148,7 +148,7 @@ def test_drift_is_that_of_the_rows(model, tmp_path):
 
 def test_texts_that_skip_the_frame_give_the_same_predictions(model, tmp_path):
     """A condition that all rows meet, beside it; gaps, unseen values, a batch of no row, row groups cut and joined."""
-    frame = table(600, seed=6).assign(c=lambda f: f["c"].replace("blue", "violet"), n=lambda f: np.arange(600))
+    frame = make_table(600, seed=6).assign(c=lambda f: f["c"].replace("blue", "violet"), n=lambda f: np.arange(600))
     pq.write_table(pa.Table.from_pandas(frame), tmp_path / "in.parquet", row_group_size=170)
     data = {"batch_rows": 100, "filters": [["n", ">", 130]]}
     outcomes = []
@@ -163,8 +163,8 @@ def test_texts_that_skip_the_frame_give_the_same_predictions(model, tmp_path):
 
 
 def test_a_model_of_categories_alone_predicts(tmp_path):
-    frame = table(300)[["c", "y"]]
-    write(frame, tmp_path / "in", 2)
+    frame = make_table(300)[["c", "y"]]
+    write_parquet(frame, tmp_path / "in", 2)
     encoder = Encoder(categorical=["c"]).fit(frame)
     batch = PackedBatch(
         0,

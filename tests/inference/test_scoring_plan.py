@@ -5,7 +5,7 @@ import pytest
 from pipeline.errors import ConfigError, DataError
 from pipeline.inference.scoring_plan import config_for
 from pipeline.models.persistence import dumps
-from tests.conftest import table, write
+from tests.builders import make_table, write_parquet
 from tests.inference.builders import scored
 
 CASES = [
@@ -19,13 +19,13 @@ CASES = [
 
 @pytest.mark.parametrize(("keys", "kind", "message"), CASES)
 def test_a_wrong_plan_is_refused_before_anything_is_read(model, tmp_path, keys, kind, message):
-    write(keys.pop("frame", lambda f: f)(table(60)), tmp_path / "in", 1)
+    write_parquet(keys.pop("frame", lambda f: f)(make_table(60)), tmp_path / "in", 1)
     with pytest.raises(kind, match=message):
         scored(model, tmp_path / "in", tmp_path / "out", **keys)
 
 
 def test_predictions_are_not_written_among_the_input(model, tmp_path):
-    write(table(60), tmp_path / "in", 1)
+    write_parquet(make_table(60), tmp_path / "in", 1)
     with pytest.raises(ConfigError, match="lies in the input"):
         scored(model, tmp_path / "in", tmp_path / "in/out")
 

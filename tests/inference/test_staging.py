@@ -3,12 +3,12 @@
 from pipeline.inference.output_file import STAGED, ScoringState
 from pipeline.inference.staging import finished_files
 from pipeline.io.run_folder import RunFolder
-from tests.conftest import table, write
+from tests.builders import make_table, write_parquet
 from tests.inference.builders import scored
 
 
 def test_only_complete_files_count_as_finished(model, tmp_path):
-    write(table(300), tmp_path / "in", 3)
+    write_parquet(make_table(300), tmp_path / "in", 3)
     _, result, plan = scored(model, tmp_path / "in", tmp_path / "out", data={"batch_rows": "file"})
     folder, staged = RunFolder(str(tmp_path / "out")), tmp_path / "out" / STAGED
     again = ScoringState.of(finished_files(folder, plan.batches))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pipeline.io.batching import auto_batch_rows, form_batches, group_by_row_group
 from pipeline.io.dataset import open_dataset
 from pipeline.io.reader import ReadSpec, read_batches
-from tests.conftest import table, write
+from tests.builders import make_table, write_parquet
 
 
 def read_frames(dataset, batches):
@@ -19,8 +19,8 @@ def read_frames(dataset, batches):
 
 
 def test_batches_hold_every_row_in_order_however_they_are_formed(tmp_path):
-    frame = table(1_000)
-    folder = write(frame, tmp_path / "d", 7)
+    frame = make_table(1_000)
+    folder = write_parquet(frame, tmp_path / "d", 7)
     pq.write_table(pa.Table.from_pandas(frame), tmp_path / "d" / "zlast.parquet", row_group_size=130)
     expected = pd.concat([frame, frame], ignore_index=True)
     dataset = open_dataset(str(folder))
@@ -38,7 +38,7 @@ def test_any_layout_of_the_same_rows_gives_the_same_batches(tmp_path_factory, si
     """However the rows stand in files and row groups."""
     rows = sum(sizes)
     assume(rows)
-    whole = table(rows).assign(i=np.arange(rows))
+    whole = make_table(rows).assign(i=np.arange(rows))
     one, many = (tmp_path_factory.mktemp(name) for name in ("one", "many"))
     whole.to_parquet(one / "a.parquet", index=False, row_group_size=group)
     for k, (a, b) in enumerate(itertools.pairwise(itertools.accumulate(sizes, initial=0))):
@@ -52,20 +52,20 @@ def test_any_layout_of_the_same_rows_gives_the_same_batches(tmp_path_factory, si
 
 
 def test_auto_batches_of_tiny_files_are_those_of_one_large_file(tmp_path):
-    frame = table(60_000)
-    one, many = write(frame, tmp_path / "one", 1), write(frame, tmp_path / "many", 300)
+    frame = make_table(60_000)
+    one, many = write_parquet(frame, tmp_path / "one", 1), write_parquet(frame, tmp_path / "many", 300)
     shapes = [[b.rows for b in form_batches(open_dataset(str(p)))] for p in (one, many)]
     assert shapes[0] == shapes[1]
     assert len(shapes[0]) > 2
 
 
 def test_a_large_row_group_is_read_by_one_task_and_medium_ones_stay_whole(tmp_path):
-    frame = table(60_000)
+    frame = make_table(60_000)
     frame.to_parquet(tmp_path / "large.parquet", index=False)
     batches = form_batches(open_dataset(str(tmp_path)))
     assert {b.row_group_id for b in batches} == {0}
     assert group_by_row_group(batches) == [list(batches)]
-    folder = write(frame, tmp_path / "medium", 12)
+    folder = write_parquet(frame, tmp_path / "medium", 12)
     batches = form_batches(open_dataset(str(folder)))
     assert all(b.skip_rows == b.remaining_rows == 0 for b in batches)
     assert len({b.row_group_id for b in batches}) == len(batches)

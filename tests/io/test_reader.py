@@ -12,7 +12,7 @@ from pipeline.errors import DataError
 from pipeline.io.batching import form_batches, group_by_row_group
 from pipeline.io.dataset import open_dataset
 from pipeline.io.reader import ReadSpec, empty_frame, read_batch, read_batches, read_head
-from tests.conftest import table, write
+from tests.builders import make_table, write_parquet
 
 
 def read_first(dataset, batch_rows="auto"):
@@ -167,8 +167,8 @@ def test_rows_read_are_those_before_the_filters_and_the_head_is_filtered(tmp_pat
 
 @pytest.mark.parametrize("filters", [[], [("n", "<", 10), ("c", "in", ["red", "blue"])]])
 def test_columns_passed_through_and_columns_of_codes_have_the_rows_of_the_frame(tmp_path, filters):
-    frame = table(300)
-    folder = write(frame, tmp_path / "d", 2)
+    frame = make_table(300)
+    folder = write_parquet(frame, tmp_path / "d", 2)
     dataset = open_dataset(str(folder), filters)
     passthrough = pa.schema([dataset.original_schema.field(name) for name in ("t", "n")])
     schema = pa.schema([dataset.schema.field(name) for name in ("x", "c")])

@@ -38,7 +38,7 @@ from pipeline.io.storage import Storage
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.planner import make_plan
 from pipeline.training.run_stages import run_stages
-from tests.conftest import table, write
+from tests.builders import make_config, make_table, write_parquet
 
 LEAK = re.compile("canary", re.IGNORECASE)  # in every secret of these tests
 KEYS = {"key": "canary-key", "secret": "canary/secret+=="}
@@ -52,8 +52,8 @@ def own_secrets(monkeypatch):
     monkeypatch.setattr("pipeline.io.retry.WAIT_SECONDS", (0.01, 0.02, 0.03))
 
 
-def parse(path="s3://bucket/data", options=None, **data) -> cfg.Config:
-    return cfg.parse({"data": {"path": path, "label": "y", "storage_options": options or {}, **data}})
+def make_storage_config(path="s3://bucket/data", options=None, **data) -> cfg.Config:
+    return make_config(path, data={"storage_options": options or {}, **data})
 
 
 # The values, without a server.
@@ -62,7 +62,7 @@ def parse(path="s3://bucket/data", options=None, **data) -> cfg.Config:
 def test_the_saved_config_has_variables_by_name_and_stars_for_texts(monkeypatch, tmp_path):
     monkeypatch.setenv("MY_SECRET", "canary-of-the-environment")
     options = {"key": "canary", "secret": "${MY_SECRET}", "anon": False, "client_kwargs": {"a": ["canary", 1]}}
-    config = parse(options=options)
+    config = make_storage_config(options=options)
     saved = cfg.dump(config)
     assert tomllib.loads(saved)["data"]["storage_options"] == {
         "key": "***",
@@ -80,21 +80,16 @@ def test_the_saved_config_has_variables_by_name_and_stars_for_texts(monkeypatch,
 
 def test_a_variable_that_is_not_set_is_named():
     with pytest.raises(ConfigError, match=r"data\.storage_options\.a\.secret: the environment variable NO_SUCH is not"):
-        parse(options={"a": {"secret": "x${NO_SUCH}"}})
+        make_storage_config(options={"a": {"secret": "x${NO_SUCH}"}})
     with pytest.raises(ConfigError, match=r"data\.storage_options: Expected `object`, got `str`"):
-        parse(options="canary")
+        make_storage_config(options="canary")
 
 
 def test_urls_are_clean_everywhere_but_in_the_storage(tmp_path):
-    config = cfg.parse(
-        {
-            "data": {
-                "path": "https://me:canary1@host/d.parquet?sig=canary2",
-                "label": "y",
-                "join": [{"path": "ftp://me:canary3@host/j", "on": ["k"], "columns": ["v"]}],
-            },
-            "split": {"path": "https://host/t.parquet?sig=canary4"},
-        }
+    config = make_config(
+        "https://me:canary1@host/d.parquet?sig=canary2",
+        data={"join": [{"path": "ftp://me:canary3@host/j", "on": ["k"], "columns": ["v"]}]},
+        split={"path": "https://host/t.parquet?sig=canary4"},
     )
     assert (config.data.path, config.split.path) == ("https://host/d.parquet", "https://host/t.parquet")
     assert config.data.join[0].path == "ftp://host/j"
@@ -113,7 +108,7 @@ def test_urls_are_clean_everywhere_but_in_the_storage(tmp_path):
 def test_urls_that_differ_in_their_credentials_alone_are_refused():
     join = {"path": "https://host/f?id=canary1", "on": ["k"], "columns": ["v"]}
     with pytest.raises(ConfigError, match="https://host/f: given with different") as caught:
-        parse("https://host/f?id=canary2", join=[join])
+        make_storage_config("https://host/f?id=canary2", join=[join])
     assert not LEAK.search(str(caught.value))
 
 
@@ -158,7 +153,7 @@ def server(tmp_path_factory):
     options = {**KEYS, "client_kwargs": {"endpoint_url": f"http://{host}:{port}"}}
     store = fsspec.filesystem("s3", **options)
     store.mkdir("bucket")
-    folder = write(table(900), tmp_path_factory.mktemp("local") / "data", 3)
+    folder = write_parquet(make_table(900), tmp_path_factory.mktemp("local") / "data", 3)
     store.put(str(folder), "bucket/data", recursive=True)
     yield store, folder, options, f"{host}:{port}"
     server.stop()
@@ -177,7 +172,8 @@ def workers(session, monkeypatch):
     return lambda: str(session.client.get_worker_logs())
 
 
-def config(workdir: Path, path: str, options: dict, **sections) -> Path:
+def write_config_with_secrets(workdir: Path, path: str, options: dict, **sections) -> Path:
+    """Write a config as a user does; `write_config` would write its secrets as stars."""
     data = {"path": path, "label": "y", "storage_options": options}
     (workdir / "c.toml").write_text(tomli_w.dumps({"data": data, **sections}))
     return workdir / "c.toml"
@@ -198,8 +194,8 @@ def texts(folder: Path) -> str:
 @pytest.mark.cluster
 def test_a_run_on_s3_is_the_local_run_and_tells_no_secret(server, workers, workdir, capfd):
     _, folder, options, _ = server
-    local = run(config(workdir, str(folder), {}), out=workdir / "local")
-    remote = run(config(workdir, "s3://bucket/data", options), out=workdir / "remote")
+    local = run(write_config_with_secrets(workdir, str(folder), {}), out=workdir / "local")
+    remote = run(write_config_with_secrets(workdir, "s3://bucket/data", options), out=workdir / "remote")
     for same in ("rows", "metrics", "intervals"):
         assert remote[same] == local[same]
     assert remote["model"]["fingerprint"] == local["model"]["fingerprint"]
@@ -210,7 +206,7 @@ def test_a_run_on_s3_is_the_local_run_and_tells_no_secret(server, workers, workd
 @pytest.mark.cluster
 def test_predictions_from_s3_to_s3_are_the_local_ones_and_tell_no_secret(server, workers, workdir, capfd):
     store, folder, options, _ = server
-    run(config(workdir, str(folder), {}), out=workdir / "model")
+    run(write_config_with_secrets(workdir, str(folder), {}), out=workdir / "model")
     predict(workdir / "model", str(folder), str(workdir / "local"))
     secrets = tuple(f"data.storage_options.{key}={json.dumps(value)}" for key, value in KEYS.items())
     endpoint = options["client_kwargs"]["endpoint_url"]
@@ -241,7 +237,7 @@ def test_predictions_from_s3_to_s3_are_the_local_ones_and_tell_no_secret(server,
 def test_a_mistake_tells_no_secret(server, workdir, path, changes, message, debug):
     _, _, options, host = server
     options = {"headers": {"x-token": "canary"}} if path.startswith("http") else {**options, **changes}
-    settings = config(workdir, path.replace("HOST", host), options, features={"numeric": ["z"]})
+    settings = write_config_with_secrets(workdir, path.replace("HOST", host), options, features={"numeric": ["z"]})
     done = CliRunner().invoke(main, ["run", str(settings), "--plan", *debug])
     assert done.exit_code in (1, 2)
     assert message in done.stderr
@@ -252,7 +248,9 @@ def test_a_mistake_tells_no_secret(server, workdir, path, changes, message, debu
 
 def test_a_plan_tells_no_secret(server, workdir):
     _, _, options, _ = server
-    done = CliRunner().invoke(main, ["run", str(config(workdir, "s3://bucket/data", options)), "--plan", "--json"])
+    done = CliRunner().invoke(
+        main, ["run", str(write_config_with_secrets(workdir, "s3://bucket/data", options)), "--plan", "--json"]
+    )
     assert done.exit_code == 0
     assert "s3://bucket/data: 900 rows in 3 files" in done.stderr
     assert not LEAK.search(done.output)
@@ -263,11 +261,11 @@ def test_a_plan_tells_no_secret(server, workdir):
 def test_a_run_that_fails_on_a_worker_tells_no_secret(server, workers, workdir, debug, capfd):
     _, _, _, host = server
     url = f"http://me:canary@{host}/bucket/data/part-000.parquet?sig=canary%2Fb"
-    prepare = {"function": "tests.prepared:fail_on_a_worker"}
-    settings = config(workdir, url, {"headers": {"x-token": "canary"}}, prepare=prepare)
+    prepare = {"function": "tests.user_code:fail_on_a_worker"}
+    settings = write_config_with_secrets(workdir, url, {"headers": {"x-token": "canary"}}, prepare=prepare)
     done = CliRunner().invoke(main, ["run", str(settings), *debug])
     assert done.exit_code == 1
-    assert "prepare.function tests.prepared:fail_on_a_worker: raised RuntimeError: as it should" in done.stderr
+    assert "prepare.function tests.user_code:fail_on_a_worker: raised RuntimeError: as it should" in done.stderr
     logs = workers()
     assert "Compute Failed" in logs
     assert not LEAK.search(done.output + "".join(capfd.readouterr()) + logs)
@@ -278,12 +276,14 @@ def test_a_run_that_fails_on_a_worker_tells_no_secret(server, workers, workdir, 
 def test_a_file_that_is_gone_when_a_worker_reads_it_tells_no_secret(server, session, workers):
     store, _, _, host = server
     store.copy("bucket/data/part-000.parquet", "bucket/gone.parquet")
-    settings = parse(f"http://me:canary@{host}/bucket/gone.parquet?sig=canary", {"headers": {"x-token": "canary"}})
+    settings = make_storage_config(
+        f"http://me:canary@{host}/bucket/gone.parquet?sig=canary", {"headers": {"x-token": "canary"}}
+    )
     plan = make_plan(settings)
     assert not LEAK.search(repr(plan) + repr(plan.recipe) + repr(plan.batches) + repr(settings))
     store.rm("bucket/gone.parquet")
     with pytest.raises(DataError, match=rf"http://{host}/bucket/gone\.parquet: cannot be read") as caught:
-        run_stages(plan, session, Monitor(time.perf_counter(), quiet=True))
+        run_stages(plan, session, Monitor(quiet=True))
     said = workers()
     assert "gone.parquet" in said
     assert not LEAK.search(f"{caught.value!r} {said}")

@@ -1,4 +1,4 @@
-"""Predictions to test metrics with, and their parts."""
+"""Predictions to test metrics with, and their parts; tables and runs are in `tests.builders`."""
 
 import itertools
 from functools import reduce

@@ -5,7 +5,7 @@ from pipeline.metrics.binned_ranking import BinnedRanking
 from pipeline.metrics.constant_ranking import ConstantRanking
 from pipeline.metrics.exact_ranking import ExactRanking
 from pipeline.metrics.registry import PICTURES, comparable_metrics, metrics_for, user_metrics
-from tests.prepared import Positives
+from tests.user_code import Positives
 
 
 def test_scores_are_counted_by_bin_only_beyond_the_limit():
@@ -22,12 +22,12 @@ def test_a_constant_is_compared_without_pictures_and_ranked_by_counts(rows):
 
 
 def test_user_metrics_are_imported():
-    assert user_metrics(["tests.prepared:Positives"]) == (Positives,)
+    assert user_metrics(["tests.user_code:Positives"]) == (Positives,)
 
 
 @pytest.mark.parametrize(
     ("reference", "message"),
-    [("tests.prepared:No", "cannot be imported"), ("no_colon", "write .module:Class"), ("os:sep", "no method 'of'")],
+    [("tests.user_code:No", "cannot be imported"), ("no_colon", "write .module:Class"), ("os:sep", "no method 'of'")],
 )
 def test_user_metrics_that_are_none_are_named(reference, message):
     with pytest.raises(ConfigError, match=rf"evaluate\.metrics: '{reference}' .*{message}"):

@@ -5,7 +5,7 @@ from pipeline.errors import DataError
 from pipeline.metrics.accuracy import Accuracy
 from pipeline.metrics.prediction import Prediction
 from pipeline.metrics.states import merge_states, metric_states, metric_values
-from tests.prepared import Fails, Positives, Says
+from tests.user_code import Fails, Positives, TextResult
 
 PREDICTION = Prediction(np.array([0, 1, 1]), np.array([0, 1, 0]))
 
@@ -16,10 +16,10 @@ def test_metrics_merge_one_by_one():
 
 
 def test_a_user_metric_that_fails_is_named():
-    with pytest.raises(DataError, match=r"evaluate\.metrics: tests\.prepared:Fails\.of failed .ValueError: no luck"):
+    with pytest.raises(DataError, match=r"evaluate\.metrics: tests\.user_code:Fails\.of failed .ValueError: no luck"):
         metric_states([Fails], PREDICTION)
 
 
 def test_a_user_metric_without_numbers_is_named():
-    with pytest.raises(DataError, match=r"evaluate\.metrics: tests\.prepared:Says\.result failed .ValueError"):
-        metric_values(metric_states([Says], PREDICTION))
+    with pytest.raises(DataError, match=r"evaluate\.metrics: tests\.user_code:TextResult\.result failed .ValueError"):
+        metric_values(metric_states([TextResult], PREDICTION))

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from pipeline import config as cfg
 from pipeline.errors import ConfigError
 from pipeline.model_selection.search_space import Range, draw, read_space, with_values
+from tests.builders import make_config
 
-BASE = cfg.parse({"data": {"path": "p", "label": "y"}, "model": {"params": {"l1": 1.0}}})
+BASE = make_config("p", model={"params": {"l1": 1.0}})
 
 
 def test_read_space_takes_dotted_keys_and_nested_tables():

@@ -7,14 +7,14 @@ from pipeline.errors import ConfigError
 from pipeline.model_selection.trial_settings import describe_search, settings_to_try, without_search
 from pipeline.planning.plan import Plan
 from pipeline.planning.planner import make_plan
+from tests.builders import make_config
 
 
 @pytest.fixture
 def plan_for(folder):
     def plan_for(space: dict, **search) -> Plan:
         features = {"numeric": ["x", "n"], "categorical": ["c"]}
-        data = {"path": str(folder), "label": "y"}
-        return make_plan(cfg.parse({"data": data, "features": features, "search": {"space": space, **search}}))
+        return make_plan(make_config(folder, features=features, search={"space": space, **search}))
 
     return plan_for
 

@@ -13,7 +13,6 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline
 
 import pipeline
-from pipeline import config as cfg
 from pipeline.commands.run import run
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import ConfigError
@@ -23,7 +22,7 @@ from pipeline.models.calibration import CalibratedModel, Curve, curves_of, merge
 from pipeline.models.persistence import dumps, fingerprint, loads
 from pipeline.planning.planner import make_plan
 from pipeline.preparation.split import TEST, VALIDATION, SplitSpec, assign_roles
-from tests.conftest import table, write
+from tests.builders import make_config, make_table, write_config, write_parquet
 
 METHODS = ["isotonic", "sigmoid"]
 # scikit-learn keeps some scores as float32, and its optimiser of the sigmoid stops near the optimum.
@@ -39,7 +38,7 @@ def dense(frame):
 @pytest.mark.parametrize("label", ["y", "three"])
 @pytest.mark.parametrize("estimator", [AdaptiveClassifier("hinge"), AdaptiveClassifier(), GaussianNB()])
 def test_probabilities_are_scikit_learns(method, label, estimator):
-    frame = table(3_000)
+    frame = make_table(3_000)
     X, y = dense(frame), frame[label].to_numpy()
     estimator = estimator.fit(X[:1000], y[:1000])
     theirs = CalibratedClassifierCV(FrozenEstimator(estimator), method=method).fit(X[1000:2000], y[1000:2000])
@@ -100,13 +99,14 @@ def test_many_scores_are_pooled_and_little_is_lost(method, monkeypatch):
 @pytest.mark.parametrize("method", METHODS)
 def test_a_run_calibrates_on_rows_that_it_did_not_train_on(session, tmp_path, monkeypatch, method):
     monkeypatch.setattr("pipeline.engine.cluster.session.connect", lambda *_: contextlib.nullcontext(session))
-    frame = table(6_000)
-    write(frame, tmp_path / "data", 5)
-    (tmp_path / "c.toml").write_text(
-        f'[data]\npath = "{tmp_path}/data"\nlabel = "y"\n[features]\nnumeric = ["x", "n"]\ncategorical = ["c"]\n'
-        f'[model]\ncalibrate = "{method}"\nparams = {{loss = "hinge"}}\n[train]\nvalidation_fraction = 0.3\n'
+    frame = make_table(6_000)
+    config = make_config(
+        write_parquet(frame, tmp_path / "data", 5),
+        features={"numeric": ["x", "n"], "categorical": ["c"]},
+        model={"calibrate": method, "params": {"loss": "hinge"}},
+        train={"validation_fraction": 0.3},
     )
-    report = run(tmp_path / "c.toml", out=tmp_path / "run")
+    report = run(write_config(config, tmp_path / "c.toml"), out=tmp_path / "run")
     model = pipeline.load(tmp_path / "run")
     base = Pipeline([("preprocess", model[0]), ("model", model[1].estimator)])
     roles = assign_roles(frame, SplitSpec(("x", "n", "c", "y"), 0.2, 0, validation_fraction=0.3), "y")
@@ -131,4 +131,4 @@ def test_a_run_calibrates_on_rows_that_it_did_not_train_on(session, tmp_path, mo
 def test_what_has_no_classes_is_not_calibrated(folder, keys, message):
     label = keys.pop("label", "y")
     with pytest.raises(ConfigError, match=message):
-        make_plan(cfg.parse({"data": {"path": str(folder), "label": label}, "model": {"calibrate": "sigmoid", **keys}}))
+        make_plan(make_config(folder, label, model={"calibrate": "sigmoid", **keys}))

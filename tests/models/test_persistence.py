@@ -16,12 +16,12 @@ from pipeline.errors import DataError
 from pipeline.models.adaptive.classifier import AdaptiveClassifier
 from pipeline.models.adaptive.regressor import AdaptiveRegressor
 from pipeline.models.persistence import TRUSTED, dumps, fingerprint, loads
-from tests.conftest import table
+from tests.builders import make_table
 
 
 @pytest.fixture
 def model():
-    frame = table(300)
+    frame = make_table(300)
     steps = [
         ("preprocess", Encoder(["x", "n"], ["c"], ["t"])),
         ("model", SGDClassifier(loss="log_loss", random_state=0)),
@@ -32,7 +32,7 @@ def model():
 def test_what_is_loaded_is_what_was_saved(model, tmp_path):
     (tmp_path / "model.skops").write_bytes(dumps(model))
     loaded = pipeline.load(tmp_path)
-    frame = table(50, seed=9)
+    frame = make_table(50, seed=9)
     np.testing.assert_array_equal(loaded.predict_proba(frame), model.predict_proba(frame))
     assert fingerprint(loaded) == fingerprint(model)
     assert loaded.named_steps["preprocess"].get_feature_names_out().tolist()[0] == "x"
@@ -40,7 +40,7 @@ def test_what_is_loaded_is_what_was_saved(model, tmp_path):
 
 def test_a_model_predicts_where_there_is_no_dask(model, tmp_path):
     (tmp_path / "model.skops").write_bytes(dumps(model))
-    table(5).to_parquet(tmp_path / "rows.parquet")
+    make_table(5).to_parquet(tmp_path / "rows.parquet")
     code = (
         # None in sys.modules makes an import fail. Merely looking for dask among the loaded modules would
         # blame us for scikit-learn, which imports it by itself wherever it is installed.
@@ -51,13 +51,13 @@ def test_a_model_predicts_where_there_is_no_dask(model, tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == str(model.predict(table(5)).tolist())
+    assert done.stdout.strip() == str(model.predict(make_table(5)).tolist())
 
 
 def test_a_class_that_is_not_ours_is_refused_and_not_run(tmp_path):
     import skops.io
 
-    skops.io.dump(table, tmp_path / "model.skops")
+    skops.io.dump(make_table, tmp_path / "model.skops")
     with pytest.raises(DataError, match="not trusted"):
         pipeline.load(tmp_path)
 
@@ -79,16 +79,16 @@ def test_the_fingerprint_tells_models_apart(model):
 
 
 def test_using_a_model_does_not_change_its_fingerprint():
-    frame = table(200)
+    frame = make_table(200)
     model = Pipeline([("preprocess", Encoder(["x"], ["c"], ["t"])), ("model", AdaptiveClassifier(random_state=0))])
     before = fingerprint(model.fit(frame, frame["y"]))
-    model.predict_proba(table(50, seed=1))
+    model.predict_proba(make_table(50, seed=1))
     assert fingerprint(model) == before
 
 
 @pytest.mark.parametrize("model", [AdaptiveClassifier(l1=1.0), AdaptiveClassifier("hinge"), AdaptiveRegressor("huber")])
 def test_the_adaptive_models_are_saved_and_go_on_learning(model, tmp_path):
-    frame = table(300)
+    frame = make_table(300)
     X = Encoder(["x", "n"], ["c"]).fit_transform(frame)
     model.set_params(random_state=0).fit(X, frame["y"])
     (tmp_path / "m.skops").write_bytes(dumps(Pipeline([("model", model)])))

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import config as cfg
 from pipeline.engine.cluster.session import Session
 from pipeline.errors import ConfigError, DataError
 from pipeline.monitoring.event_log import log_events
@@ -16,7 +15,7 @@ from pipeline.monitoring.events import Events
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.planner import make_plan
 from pipeline.training.run_stages import run_stages
-from tests.conftest import write
+from tests.builders import make_config, write_parquet
 
 
 def test_text_and_json_lines_have_the_same_events(tmp_path, capsys):
@@ -61,10 +60,10 @@ def failing(frame):
 @pytest.mark.cluster
 def test_log_of_a_worker_about_a_failed_batch_becomes_events(session: Session, tmp_path, frame):
     frame.loc[1_700, "x"] = 1e7
-    folder = write(frame, tmp_path / "data", 4)
+    folder = write_parquet(frame, tmp_path / "data", 4)
     monitor, received = Monitor(quiet=True), []
-    data = {"path": str(folder), "label": "y", "batch_rows": 500}
-    config = cfg.parse({"data": data, "prepare": {"function": "tests.monitoring.test_event_log:failing"}})
+    prepare = {"function": "tests.monitoring.test_event_log:failing"}
+    config = make_config(folder, data={"batch_rows": 500}, prepare=prepare)
     with monitor.events.subscribed(received.append), pytest.raises(DataError, match="what is this"):
         run_stages(make_plan(config), session, monitor)
     lines = [event for event in received if event["event"] == "worker_logged"]
@@ -74,7 +73,7 @@ def test_log_of_a_worker_about_a_failed_batch_becomes_events(session: Session, t
 
 @pytest.mark.cluster
 def test_quiet_command_prints_nothing_and_logs_every_event(tmp_path, frame):
-    write(frame, tmp_path / "data", 4)
+    write_parquet(frame, tmp_path / "data", 4)
     (tmp_path / "c.toml").write_text('[data]\npath = "data"\nlabel = "y"\n[train]\ncheckpoint_seconds = 0\n')
     command = [sys.executable, "-m", "pipeline", "run", "c.toml", "--workers", "1", "--dashboard", "127.0.0.1:0"]
     environment = {"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": ""}

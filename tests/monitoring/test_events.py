@@ -8,6 +8,7 @@ from pipeline.commands.run import run
 from pipeline.errors import DataError
 from pipeline.monitoring.events import Events
 from pipeline.monitoring.progress import Monitor
+from tests.builders import make_config, write_config
 
 
 def test_listener_gets_the_events_of_its_subscription_only():
@@ -22,7 +23,7 @@ def test_listener_gets_the_events_of_its_subscription_only():
 
 
 def test_listener_that_raises_is_dropped_and_the_others_are_told(monkeypatch):
-    monkeypatch.setattr("pipeline.io.redact._known", {"sesame-1001"})
+    monkeypatch.setattr("pipeline.io.redact._secrets", {"sesame-1001"})
     events, received = Events(), []
     with events.subscribed(lambda _: 1 / 0), events.subscribed(received.append):
         events.emit("a", value=1)
@@ -53,11 +54,8 @@ def test_listener_of_a_run_gets_all_its_events(session, folder, tmp_path):
 
 @pytest.mark.cluster
 def test_listener_of_a_run_gets_the_reason_of_its_failure(session, folder, tmp_path):
-    config, received = tmp_path / "c.toml", []
-    config.write_text(
-        f'[data]\npath = "{folder}"\nlabel = "y"\n[prepare]\nfunction = "tests.prepared:fail_on_a_worker"\n'
-        "[cluster]\nretries = 0\n"
-    )
+    prepare, received = {"function": "tests.user_code:fail_on_a_worker"}, []
+    config = write_config(make_config(folder, prepare=prepare, cluster={"retries": 0}), tmp_path / "c.toml")
     options = {"scheduler": session.client.scheduler.address}
     with pytest.raises(DataError, match="as it should"):
         run(config, (), options, tmp_path / "out", monitor=Monitor(quiet=True), on_event=received.append)

@@ -31,7 +31,7 @@ def test_stage_that_runs_twice_has_the_seconds_of_both():
 
 
 def test_quiet_monitor_prints_nothing_and_another_one_no_credentials(capsys, monkeypatch):
-    monkeypatch.setattr("pipeline.io.redact._known", {"sesame-1001"})
+    monkeypatch.setattr("pipeline.io.redact._secrets", {"sesame-1001"})
     Monitor(quiet=True).print("hidden")
     Monitor().print("s3://key:sesame-1001@bucket")
     printed = capsys.readouterr().err

@@ -2,14 +2,9 @@
 
 import pytest
 
-from pipeline import config as cfg
 from pipeline.errors import ConfigError
 from pipeline.planning.planner import make_plan
-from tests.conftest import table, write
-
-
-def plan(folder, label="y", **sections):
-    return make_plan(cfg.parse({"data": {"path": str(folder), "label": label}, **sections}))
+from tests.builders import make_config, make_table, write_parquet
 
 
 @pytest.mark.parametrize(
@@ -38,13 +33,13 @@ def plan(folder, label="y", **sections):
 )
 def test_mistakes_are_known_before_a_row_is_read(folder, sections, message):
     with pytest.raises(ConfigError, match=message):
-        plan(folder, **sections)
+        make_plan(make_config(folder, **sections))
 
 
 def test_what_nothing_can_be_made_of_is_refused_by_name(tmp_path):
-    write(table(40).assign(raw=b"1", many=[[1]] * 40), tmp_path / "d", 1)
+    write_parquet(make_table(40).assign(raw=b"1", many=[[1]] * 40), tmp_path / "d", 1)
     for key, column, kind in (("numeric", "raw", "binary"), ("categorical", "many", "list")):
         with pytest.raises(ConfigError, match=rf"features\.{key}: column '{column}' is {kind}.*prepare\.function"):
-            plan(tmp_path / "d", features={key: [column]})
+            make_plan(make_config(tmp_path / "d", features={key: [column]}))
     with pytest.raises(ConfigError, match=r"data\.label: column 'raw' is binary"):
-        plan(tmp_path / "d", "raw")
+        make_plan(make_config(tmp_path / "d", "raw"))

@@ -1,17 +1,13 @@
 """The plan in lines for a person."""
 
-from pipeline import config as cfg
 from pipeline.planning.description import describe_plan
 from pipeline.planning.planner import make_plan
-
-
-def plan(folder, label="y", **sections):
-    return make_plan(cfg.parse({"data": {"path": str(folder), "label": label}, **sections}))
+from tests.builders import make_config
 
 
 def test_treatments_of_all_columns_go_to_those_they_suit_and_the_plan_says_so(folder):
     features = {"scale": "robust", "encode": "hash", "cyclical": True, "cross": [["c", "t.hour"]], "exclude": ["n"]}
-    chosen = plan(folder, features={**features, "columns": {"x": {"scale": "none", "log1p": True}}})
+    chosen = make_plan(make_config(folder, features={**features, "columns": {"x": {"scale": "none", "log1p": True}}}))
     assert chosen.features.columns.options == {
         "x": {"scale": "none", "log1p": True},
         "c": {"scale": "robust", "encode": "hash"},

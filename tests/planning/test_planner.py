@@ -4,14 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import config as cfg
 from pipeline.errors import ConfigError
 from pipeline.planning.planner import make_plan, with_config
-from tests.conftest import table, write
-
-
-def plan(folder, label="y", **sections):
-    return make_plan(cfg.parse({"data": {"path": str(folder), "label": label}, **sections}))
+from tests.builders import make_config, make_table, write_parquet
 
 
 @pytest.mark.parametrize(
@@ -29,43 +24,44 @@ def plan(folder, label="y", **sections):
     ],
 )
 def test_the_label_decides_the_task(tmp_path, values, task):
-    write(table(40).assign(y=values), tmp_path / "d", 1)
-    assert plan(tmp_path / "d").features.task == task
+    write_parquet(make_table(40).assign(y=values), tmp_path / "d", 1)
+    assert make_plan(make_config(tmp_path / "d")).features.task == task
 
 
 def test_features_are_found_by_type_and_each_has_a_reason(tmp_path):
-    frame = table(40)[["x", "c", "t", "y"]].assign(flag=True, nested=[[1]] * 40, raw=b"1")
-    found = plan(write(frame, tmp_path / "d", 1)).features
+    frame = make_table(40)[["x", "c", "t", "y"]].assign(flag=True, nested=[[1]] * 40, raw=b"1")
+    found = make_plan(make_config(write_parquet(frame, tmp_path / "d", 1))).features
     assert (found.columns.numeric, found.columns.categorical, found.columns.datetime) == (("x", "flag"), ("c",), ("t",))
     assert "list" in found.reasons["nested"]
     assert "binary" in found.reasons["raw"]
 
 
 def test_only_the_columns_that_are_used_are_read(folder):
-    chosen = plan(folder, features={"numeric": ["x"]})
+    chosen = make_plan(make_config(folder, features={"numeric": ["x"]}))
     assert chosen.columns.names == ["x", "y"]
     assert len(chosen.dataset.schema) == 7
 
 
 def test_the_config_and_the_estimator_overrule_the_label(folder):
-    assert plan(folder, "n", model={"task": "classification"}).features.task == "classification"
-    assert plan(folder, "y", model={"estimator": "sklearn.linear_model.SGDRegressor"}).features.task == "regression"
+    assert make_plan(make_config(folder, "n", model={"task": "classification"})).features.task == "classification"
+    assert (
+        make_plan(make_config(folder, "y", model={"estimator": "sklearn.linear_model.SGDRegressor"})).features.task
+        == "regression"
+    )
     with pytest.raises(ConfigError, match="regression needs a number"):
-        plan(folder, "c", model={"task": "regression"})
+        make_plan(make_config(folder, "c", model={"task": "regression"}))
     with pytest.raises(ConfigError, match="a label is a number, a boolean or a string"):
-        plan(folder, "t")
+        make_plan(make_config(folder, "t"))
 
 
 def test_another_config_is_planned_without_reading_a_file(folder, monkeypatch):
-    first = plan(folder, features={"numeric": ["x", "n"]})
+    first = make_plan(make_config(folder, features={"numeric": ["x", "n"]}))
     monkeypatch.setattr("pipeline.planning.sources.open_dataset", None)
-    changed = cfg.parse(
-        {"data": first.config.data, "features": {"numeric": ["n", "amount"]}, "model": {"params": {"l2": 0.5}}}
-    )
+    changed = make_config(folder, features={"numeric": ["n", "amount"]}, model={"params": {"l2": 0.5}})
     second = with_config(first, changed)
     fresh = first.head["n"].to_numpy(dtype=float), first.head["amount"].to_numpy(dtype=float)
     np.testing.assert_array_equal(second.packing_scale.center, [values.mean() for values in fresh])
     assert second.features.columns.numbers == ("n", "amount")
     assert (second.batches, second.sources) == (first.batches, first.sources)
     with pytest.raises(ConfigError, match=r"model\.params"):
-        with_config(first, cfg.parse({"data": first.config.data, "model": {"params": {"depth": 3}}}))
+        with_config(first, make_config(folder, model={"params": {"depth": 3}}))

@@ -3,21 +3,19 @@
 import pandas as pd
 import pytest
 
-from pipeline import config as cfg
 from pipeline.errors import ConfigError
 from pipeline.planning import sources as module
 from pipeline.planning.sources import open_sources, open_tables
-from tests.conftest import table, write
+from tests.builders import make_config, make_table, write_parquet
 
 
 @pytest.fixture
 def config(tmp_path):
-    write(table(100), tmp_path / "data", 2)
-    write(table(30, seed=1), tmp_path / "test", 1)
+    write_parquet(make_table(100), tmp_path / "data", 2)
+    write_parquet(make_table(30, seed=1), tmp_path / "test", 1)
     pd.DataFrame({"n": range(50), "size": range(50)}).to_parquet(tmp_path / "sizes.parquet")
     join = {"path": str(tmp_path / "sizes.parquet"), "on": ["n"], "columns": ["size"]}
-    data = {"path": str(tmp_path / "data"), "label": "y", "join": [join]}
-    return cfg.parse({"data": data, "split": {"path": str(tmp_path / "test")}})
+    return make_config(tmp_path / "data", data={"join": [join]}, split={"path": str(tmp_path / "test")})
 
 
 def test_every_file_of_data_tables_and_test_set_has_an_identity(config):

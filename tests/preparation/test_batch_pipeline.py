@@ -29,25 +29,25 @@ from pipeline.preparation.row_counts import RowCounts
 from pipeline.preparation.slice_columns import SliceColumn
 from pipeline.preparation.split import TEST, TRAIN, UNUSED, VALIDATION, SplitSpec, assign_roles
 from pipeline.preparation.transforms import PreparationSteps
-from tests.conftest import table, write
+from tests.builders import make_table, write_parquet
 
 FEATURES = FeatureSelection("classification", Columns(("x", "n"), ("c",), ("t",)))
 READ_COLUMNS = ("x", "n", "c", "t", "y")
 SPLIT = SplitSpec(READ_COLUMNS, 0.2, 0, validation_fraction=0.25, folds=3, bootstrap=True)
 STEPS = PreparationSteps(
-    derive=(("double", "2 * n"),), filter=(("small", "n < 45"),), function="tests.prepared:only_short"
+    derive=(("double", "2 * n"),), filter=(("small", "n < 45"),), function="tests.user_code:keep_small"
 )
 
 
 @pytest.fixture
 def data(tmp_path):
     """Five batches of 200 rows, cut from two files with a row group of 500 rows each."""
-    dataset = open_dataset(str(write(table(1_000), tmp_path / "data", 2)))
+    dataset = open_dataset(str(write_parquet(make_table(1_000), tmp_path / "data", 2)))
     return dataset, form_batches(dataset, 200)
 
 
 def recipe_for(dataset, **changes) -> BatchRecipe:
-    scale = PackingScale.of(table(100), FEATURES.columns)
+    scale = PackingScale.of(make_table(100), FEATURES.columns)
     spec = ReadSpec.of(dataset, dataset.schema)
     recipe = BatchRecipe(spec, PreparationSteps(), READ_COLUMNS, "y", FEATURES, scale, SPLIT)
     return replace(recipe, **changes)
@@ -66,8 +66,8 @@ def assert_same(first: PackedBatch, second: PackedBatch) -> None:
 
 
 def test_every_row_read_is_prepared_or_dropped_for_a_reason(tmp_path):
-    frame = table(500)
-    dataset = open_dataset(str(write(frame, tmp_path / "data", 1)), [("n", ">=", 5)])
+    frame = make_table(500)
+    dataset = open_dataset(str(write_parquet(frame, tmp_path / "data", 1)), [("n", ">=", 5)])
     read = read_batch(form_batches(dataset)[0], ReadSpec.of(dataset, dataset.schema))
     prepared, counts = prepare_rows(read, STEPS)
     kept = frame[(frame["n"] >= 5) & (frame["n"] < 40)]
@@ -89,7 +89,7 @@ def test_a_prepared_batch_has_its_columns_and_the_roles_of_its_rows(data):
     before = read.frame.copy()
     prepared = prepare_batch(read, batches[1], recipe)
     assert (prepared.number, list(prepared.frame), prepared.counts) == (1, ["y", "x"], RowCounts(200))
-    expected = assign_roles(table(1_000).iloc[200:400], recipe.split, "y")
+    expected = assign_roles(make_table(1_000).iloc[200:400], recipe.split, "y")
     for name in ("role", "fold", "group"):
         np.testing.assert_array_equal(getattr(prepared.roles, name), getattr(expected, name))
     pd.testing.assert_frame_equal(read.frame, before)
@@ -102,7 +102,7 @@ def test_a_packed_batch_has_features_labels_roles_and_slices(data):
     prepared = prepare_batch(read_batch(batches[0], recipe.read_spec), batches[0], recipe)
     before = prepared.frame.copy()
     packed = pack_batch(prepared, recipe)
-    frame = table(1_000).iloc[:200]
+    frame = make_table(1_000).iloc[:200]
     assert packed.labels[packed.label].tolist() == frame["y"].tolist()
     np.testing.assert_array_equal(packed.role, prepared.roles.role)
     codes, values = packed.coded("n")
@@ -117,7 +117,7 @@ def test_the_label_of_a_regression_is_a_number(data):
     recipe = recipe_for(dataset, label="amount", columns=(*READ_COLUMNS, "amount"), features=features)
     packed = pack_row_group(batches[:1], recipe)
     assert packed.labels is None
-    np.testing.assert_array_equal(packed.label, table(1_000)["amount"][:200])
+    np.testing.assert_array_equal(packed.label, make_table(1_000)["amount"][:200])
 
 
 @pytest.mark.parametrize("rows", [0, 1])
@@ -157,7 +157,7 @@ def test_batches_of_a_row_group_are_packed_as_each_by_itself(data):
 
 def test_a_batch_that_fails_is_named_or_quarantined(data):
     dataset, batches = data
-    recipe = recipe_for(dataset, steps=PreparationSteps(function="tests.prepared:doubled"))
+    recipe = recipe_for(dataset, steps=PreparationSteps(function="tests.user_code:duplicate_rows"))
     with pytest.raises(
         DataError,
         match=r"^batch 1 \(.*part-000\.parquet .* after row 200\)\): prepare\.function returned 200 rows more",
@@ -185,7 +185,7 @@ def test_a_quarantined_batch_counts_all_its_rows_once(data):
 
 def test_after_a_read_error_the_rest_of_the_row_group_fails_and_other_errors_stay_alone(data):
     _, batches = data
-    read = as_read(table(3))
+    read = as_read(make_table(3))
 
     def reads():
         yield read
@@ -211,7 +211,7 @@ def test_errors_that_no_batch_is_the_cause_of_are_not_quarantined(data, error):
         raise error
 
     with pytest.raises(type(error)):
-        map_batches(batches[:1], iter([as_read(table(3))]), fail, lambda *_: None)
+        map_batches(batches[:1], iter([as_read(make_table(3))]), fail, lambda *_: None)
 
 
 def test_a_fold_tests_on_its_training_rows_and_uses_no_test_rows(data):

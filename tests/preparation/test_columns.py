@@ -15,7 +15,7 @@ from pipeline.preparation.columns import (
     numeric_columns,
     unique,
 )
-from tests.conftest import table
+from tests.builders import make_table
 
 TIMES = pd.Series(pd.to_datetime(["2026-01-01 05:06:07", None, "1969-12-31 23:59:59", "2024-02-29 00:00:00"]), name="t")
 COLUMNS = Columns(
@@ -106,7 +106,7 @@ def test_names_of_the_columns_of_a_packed_batch():
 
 @pytest.mark.parametrize("rows", [0, 1, 300])
 def test_values_of_all_columns_have_the_names_and_rows_of_the_frame(rows):
-    frame = table(rows)
+    frame = make_table(rows)
     before = frame.copy()
     numbers, coded = list(numeric_columns(frame, COLUMNS)), coded_columns(frame, COLUMNS)
     assert [len(values) for values in numbers] == [rows] * len(COLUMNS.numbers)

@@ -3,10 +3,10 @@ import pickle
 import pandas as pd
 import pytest
 
-from pipeline import config as cfg
 from pipeline.errors import ConfigError
 from pipeline.preparation.columns import Columns
 from pipeline.preparation.feature_inference import FeatureSelection, choose_features, choose_task, feature_kind
+from tests.builders import make_config
 
 # Without rows, as the plan has it.
 FRAME = pd.DataFrame(
@@ -25,8 +25,8 @@ FRAME = pd.DataFrame(
 
 
 def chosen(features=None, split=None) -> FeatureSelection:
-    raw = {"data": {"path": "data", "label": "y"}, "features": features or {}, "split": split or {}}
-    return choose_features(FRAME, cfg.parse(raw), "classification")
+    config = make_config("data", features=features or {}, split=split or {})
+    return choose_features(FRAME, config, "classification")
 
 
 def test_features_are_inferred_from_dtypes_with_a_reason_for_each_column():
@@ -110,7 +110,7 @@ def test_names_that_cannot_be_features_are_refused_with_their_key(features, mess
     ],
 )
 def test_the_task_is_that_of_the_config_then_of_the_estimator_then_of_the_label(dtype, model, kind, few_values, task):
-    config = cfg.parse({"data": {"path": "data", "label": "y"}, "model": model})
+    config = make_config("data", model=model)
     chosen_task, reason = choose_task(pd.Series(dtype=dtype).dtype, config, kind, few_values)
     assert chosen_task == task
     assert reason

@@ -7,13 +7,13 @@ import pytest
 
 from pipeline.preparation.columns import Columns, number_values
 from pipeline.preparation.packing import PackedBatch, PackingScale, concat_packed, pack, pack_codes
-from tests.conftest import table
+from tests.builders import make_table
 
 COLUMNS = Columns(("x", "n"), ("c",), ("t",), ("words",), (("c", "n"),), {"words": {"buckets": 32}})
 
 
 def rows(count: int, seed: int = 0) -> pd.DataFrame:
-    return table(count, seed).assign(words=lambda f: f["c"] + " and " + f["n"].astype(str))
+    return make_table(count, seed).assign(words=lambda f: f["c"] + " and " + f["n"].astype(str))
 
 
 def values_of(features, j):

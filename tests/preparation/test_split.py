@@ -24,14 +24,14 @@ from pipeline.preparation.split import (
     row_hash,
     split_batches,
 )
-from tests.conftest import table
+from tests.builders import make_table
 
 COLUMNS = ["x", "n", "c", "t", "y"]
 
 
 @given(cuts=st.lists(st.integers(0, 300), max_size=5), seed=st.integers(0, 3))
 def test_a_row_falls_on_the_same_side_however_the_table_is_cut(cuts, seed):
-    frame = table(300)
+    frame = make_table(300)
     split = SplitSpec(tuple(COLUMNS), 0.3, seed)
     whole = assign_roles(frame, split, "y").role.tolist()
     edges = [0, *sorted(cuts), 300]
@@ -41,7 +41,7 @@ def test_a_row_falls_on_the_same_side_however_the_table_is_cut(cuts, seed):
 
 
 def test_the_hash_is_of_values_not_of_dtypes_or_column_order():
-    frame = table(200)
+    frame = make_table(200)
     expected = row_hash(frame, COLUMNS, 1)
     other = frame.astype({"n": float, "c": "category", "y": bool, "t": "datetime64[us]"})
     np.testing.assert_array_equal(row_hash(other, COLUMNS[::-1], 1), expected)
@@ -59,7 +59,7 @@ def test_zero_and_nan_have_one_hash_each():
 
 
 def test_the_share_is_met_within_chance():
-    frame = table(20_000)
+    frame = make_table(20_000)
     test = (assign_roles(frame, SplitSpec(tuple(COLUMNS), 0.2, 0), "y").role == TEST).mean()
     assert abs(test - 0.2) < 4 * (0.2 * 0.8 / 20_000) ** 0.5
 
@@ -86,7 +86,7 @@ def test_a_separate_test_set_is_numbered_through():
 
 
 def test_folds_and_groups_are_there_if_the_split_has_them():
-    frame = table(20_000)
+    frame = make_table(20_000)
     plain = assign_roles(frame, SplitSpec(tuple(COLUMNS), 0.2, 0), "y")
     assert (plain.fold, plain.group) == (None, None)
     roles = assign_roles(frame, SplitSpec(tuple(COLUMNS), 0.2, 0, folds=4, bootstrap=True), "y")
@@ -103,12 +103,12 @@ def test_folds_and_groups_are_there_if_the_split_has_them():
 )
 def test_validation_rows_are_a_fraction_of_those_that_do_not_test(in_test, expected):
     split = SplitSpec(tuple(COLUMNS), 0.2, 0, validation_fraction=0.25)
-    roles, counts = np.unique(assign_roles(table(20_000), split, "y", in_test).role, return_counts=True)
+    roles, counts = np.unique(assign_roles(make_table(20_000), split, "y", in_test).role, return_counts=True)
     assert dict(zip(roles.tolist(), counts / 20_000, strict=True)) == pytest.approx(expected, abs=0.015)
 
 
 def test_a_split_by_time_tests_from_a_value_on_and_rejects_rows_without_time():
-    frame = table(200)
+    frame = make_table(200)
     frame.loc[3, "t"] = pd.NaT
     start = frame["t"].median()
     role = assign_roles(frame, SplitSpec(tuple(COLUMNS), 0.2, 0, test_from=("t", start)), "y").role
@@ -119,7 +119,7 @@ def test_a_split_by_time_tests_from_a_value_on_and_rejects_rows_without_time():
 
 
 def test_rows_of_a_group_have_one_role():
-    frame = table(500)
+    frame = make_table(500)
     split = SplitSpec(("n",), 0.3, 1, validation_fraction=0.2, folds=3, bootstrap=True)
     roles = assign_roles(frame, split, "y")
     groups = frame.assign(role=roles.role, fold=roles.fold, group=roles.group).groupby("n")
@@ -129,7 +129,7 @@ def test_rows_of_a_group_have_one_role():
 @pytest.mark.parametrize("rows", [0, 1])
 def test_no_row_and_one_row_have_the_roles_that_they_have_among_all_and_the_frame_stays_as_it_is(rows):
     split = pickle.loads(pickle.dumps(SplitSpec(tuple(COLUMNS), 0.3, 0, 0.2, 3, bootstrap=True)))
-    frame = table(20)
+    frame = make_table(20)
     before = frame.copy()
     every, few = assign_roles(frame, split, "y"), assign_roles(frame.iloc[:rows], split, "y")
     for name in ("role", "fold", "group"):

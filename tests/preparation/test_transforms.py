@@ -22,14 +22,16 @@ def join(tmp_path):
 
 
 def test_function_is_called_and_its_exception_is_a_sentence():
-    assert len(apply_steps(FRAME, PreparationSteps(function="tests.prepared:keep_large"))[0]) == 2
-    with pytest.raises(DataError, match=r"tests\.prepared:fail: raised ZeroDivisionError"):
-        apply_steps(FRAME, PreparationSteps(function="tests.prepared:fail"))
+    assert len(apply_steps(FRAME, PreparationSteps(function="tests.user_code:keep_large"))[0]) == 2
+    with pytest.raises(DataError, match=r"tests\.user_code:fail: raised ZeroDivisionError"):
+        apply_steps(FRAME, PreparationSteps(function="tests.user_code:fail"))
     with pytest.raises(DataError, match="returned int; return a DataFrame"):
-        apply_steps(FRAME, PreparationSteps(function="tests.prepared:not_a_frame"))
+        apply_steps(FRAME, PreparationSteps(function="tests.user_code:not_a_frame"))
 
 
-@pytest.mark.parametrize("reference", ["nothing", "no.such.module:f", "tests.prepared:absent", "tests.prepared:NUMBER"])
+@pytest.mark.parametrize(
+    "reference", ["nothing", "no.such.module:f", "tests.user_code:absent", "tests.user_code:NUMBER"]
+)
 def test_function_that_is_none(reference):
     with pytest.raises(ConfigError, match=r"prepare\.function"):
         import_function(reference)
@@ -93,7 +95,7 @@ def test_without_steps_the_frame_itself_is_the_result():
 
 @pytest.mark.parametrize("rows", [0, 1])
 def test_no_row_and_one_row_are_prepared_as_among_all_and_the_frame_stays_as_it_is(join, rows):
-    steps = PreparationSteps((join,), (("twice", "2 * p_v"),), (("small", "i < 4"),), "tests.prepared:own_column")
+    steps = PreparationSteps((join,), (("twice", "2 * p_v"),), (("small", "i < 4"),), "tests.user_code:add_column")
     steps = pickle.loads(pickle.dumps(steps))
     before = FRAME.copy()
     result, counts = apply_steps(FRAME.iloc[:rows], steps)

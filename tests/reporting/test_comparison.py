@@ -8,8 +8,8 @@ from click.testing import CliRunner
 
 from pipeline.cli import main
 from pipeline.reporting.comparison import comparison_rows
+from tests.builders import make_table, write_parquet
 from tests.cli.test_main import MINIMAL
-from tests.conftest import table, write
 
 
 def report(*arguments: str):
@@ -20,7 +20,7 @@ def report(*arguments: str):
 def runs(tmp_path_factory):
     """Two runs of the command in one folder."""
     here = tmp_path_factory.mktemp("compare")
-    write(table(1_000), here / "data", 3)
+    write_parquet(make_table(1_000), here / "data", 3)
     (here / "c.toml").write_text(MINIMAL)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(here)

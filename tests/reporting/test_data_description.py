@@ -4,30 +4,24 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import config as cfg
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.planner import for_exploration, make_plan
 from pipeline.reporting.data_description import check_results
 from pipeline.training.statistics_stage import explore
-from tests.conftest import table, write
+from tests.builders import make_config, make_table, write_parquet
 
 
 @pytest.mark.cluster
 def test_each_column_has_its_type_gaps_values_and_warnings(session, tmp_path):
-    frame = table(600).assign(
+    frame = make_table(600).assign(
         constant=1.0,
         empty=np.nan,
         leak=lambda rows: np.where(rows["y"] == 1, "yes", "no"),
         identifier=[f"id{i}" for i in range(600)],
     )
-    write(frame, tmp_path / "data", 2)
-    config = cfg.parse(
-        {
-            "data": {"path": str(tmp_path / "data"), "label": "y"},
-            "features": {"numeric": ["x", "constant", "empty"], "categorical": ["c", "leak", "identifier"]},
-        }
-    )
-    plan = make_plan(config)
+    write_parquet(frame, tmp_path / "data", 2)
+    features = {"numeric": ["x", "constant", "empty"], "categorical": ["c", "leak", "identifier"]}
+    plan = make_plan(make_config(tmp_path / "data", features=features))
     summary = explore(for_exploration(plan), session, Monitor(quiet=True))
     results = check_results(summary, plan)
     columns = results["columns"]

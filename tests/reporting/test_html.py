@@ -16,8 +16,7 @@ from pipeline.reporting.html.plots.effects import plot_weights
 from pipeline.reporting.html.plots.search import plot_settings
 from pipeline.reporting.html.render import report_page
 from tests import browser
-from tests.conftest import table, write
-from tests.training.builders import config, execute, report_of
+from tests.builders import execute, make_table, make_table_config, report_of, write_parquet
 
 HOSTILE = "</script><script>document.title='taken'</script><b>\n'\"&{{7*7}}"
 READY = "document.documentElement.dataset.plots !== undefined"
@@ -35,11 +34,11 @@ WIDE, NARROW = 1280, 390
 def pages(session, tmp_path_factory):
     """The page of a run for each kind of task, its data full of markup, and the report it is made of."""
     place = tmp_path_factory.mktemp("page")
-    frame = table(1_500).replace({"c": {"red": HOSTILE}})
-    folder = write(frame, place / "data", 10)
+    frame = make_table(1_500).replace({"c": {"red": HOSTILE}})
+    folder = write_parquet(frame, place / "data", 10)
     found = {}
     for label in DRAWN:
-        settings = config(folder, label, evaluate={"slices": ["c", ["c", "n"]]}, split={"folds": 2})
+        settings = make_table_config(folder, label, evaluate={"slices": ["c", ["c", "n"]]}, split={"folds": 2})
         report = json.loads(json.dumps(report_of(execute(session, settings), settings)))
         worker = {"worker": "w", "read": 1.0, "statistics": 1, "train": 2, "evaluate": 1, "other": 0, "transfer": 0.1}
         report["cost"] = {"stages": {"train": {"tasks": 3, "compute": 2.0, "transfer": 0.1}}, "workers": [worker]}

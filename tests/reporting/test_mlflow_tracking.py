@@ -21,16 +21,15 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 import pipeline
-from pipeline import config as cfg
 from pipeline.cli import main
 from pipeline.errors import TrackingError
 from pipeline.inference.mlflow_pyfunc import _load_pyfunc
 from pipeline.models import persistence
 from pipeline.reporting import mlflow_tracking
 from pipeline.reporting.finished_run import read_run
+from tests.builders import make_config, make_table, write_config, write_parquet
 from tests.cli.test_main import MINIMAL
 from tests.cli.test_main import pipeline as command
-from tests.conftest import table, write
 
 ROOT = Path(__file__).parent.parent
 REPORT = {
@@ -63,8 +62,7 @@ def finished(tmp_path) -> Path:
     model = Pipeline([("preprocess", StandardScaler()), ("model", LogisticRegression())]).fit(x, x["a"] > 4)
     content = persistence.dumps(model)
     (folder / persistence.FILE).write_bytes(content)
-    config = cfg.parse({"data": {"path": "data", "label": "y"}, "train": {"lanes": 4}, "evaluate": {"slices": ["c"]}})
-    (folder / "config.toml").write_text(cfg.dump(config))
+    write_config(make_config("data", train={"lanes": 4}, evaluate={"slices": ["c"]}), folder / "config.toml")
     told = {"model": {"sha256": persistence.digest(content), "fingerprint": "f" * 64}}
     (folder / "report.json").write_text(json.dumps(REPORT | told))
     (folder / ".draft").write_text("")
@@ -287,7 +285,7 @@ def ask(address: str, call: str) -> dict:
     reason="makes an environment with MLflow's 68 packages, for minutes: PIPELINE_TEST_MLFLOW=1, or the folder of one",
 )
 def test_a_real_server_has_the_run_and_its_model_predicts_the_same(environment, server, tmp_path):
-    write(table(2_000), tmp_path / "data", 4)
+    write_parquet(make_table(2_000), tmp_path / "data", 4)
     (tmp_path / "c.toml").write_text(MINIMAL + '[train]\nepochs = 2\nearly_stopping = "validation"\n')
     done = command("run", "c.toml", "--out", "one", "--workers", "1", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

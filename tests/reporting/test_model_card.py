@@ -4,24 +4,24 @@ import contextlib
 
 import pytest
 
-from pipeline import config as cfg
 from pipeline.commands.run import run
 from pipeline.reporting.model_card import FILE, model_card
-from tests.conftest import table, write
+from tests.builders import make_config, make_table, write_config, write_parquet
 
 
 @pytest.mark.cluster
 def test_a_run_leaves_a_card_of_its_report(session, tmp_path, monkeypatch):
     monkeypatch.setattr("pipeline.engine.cluster.session.connect", lambda *_: contextlib.nullcontext(session))
-    frame = table(3_000)
+    frame = make_table(3_000)
     frame.loc[frame["n"] == 7, "y"] = None
     hostile = "re|d\n# <script>*"
-    write(frame.assign(c=frame["c"].replace("red", hostile)), tmp_path / "data", 2)
-    (tmp_path / "c.toml").write_text(
-        f'[data]\npath = "{tmp_path}/data"\nlabel = "y"\n[evaluate]\nslices = ["c"]\n[model]\ncalibrate = "sigmoid"\n'
-        '[features]\nnumeric = ["x", "n"]\ncategorical = ["c"]\n'
+    config = make_config(
+        write_parquet(frame.assign(c=frame["c"].replace("red", hostile)), tmp_path / "data", 2),
+        features={"numeric": ["x", "n"], "categorical": ["c"]},
+        model={"calibrate": "sigmoid"},
+        evaluate={"slices": ["c"]},
     )
-    report = run(tmp_path / "c.toml", out=tmp_path / "run")
+    report = run(write_config(config, tmp_path / "c.toml"), out=tmp_path / "run")
     card = (tmp_path / "run" / FILE).read_text()
     assert card.startswith("# run\n\n## Model\n")
     for said in (
@@ -43,6 +43,6 @@ def test_a_run_leaves_a_card_of_its_report(session, tmp_path, monkeypatch):
         assert line == "" or line[0] in "#-|" or line.startswith("How much")
     # A report with less in it has a card, too.
     bare = {**report, "baselines": {}, "intervals": {}, "classes": {}, "importance": {}, "worst_slices": []}
-    text = model_card(bare, cfg.parse({"data": {"path": "p", "label": "y"}}), "bare")
+    text = model_card(bare, make_config("p"), "bare")
     assert "There are none (`evaluate.slices`)" in text
     assert "What matters\n" not in text

@@ -7,7 +7,6 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import config as cfg
 from pipeline.engine.batch_schedule import WINDOW_SIZE
 from pipeline.monitoring.progress import Monitor
 from pipeline.monitoring.task_timing import task_kind
@@ -19,7 +18,7 @@ from pipeline.scaling_study.measurement import shape_of
 from pipeline.scaling_study.simulate import simulate
 from pipeline.scaling_study.task_kinds import CLIENT, KIND, KINDS, PICK, READ
 from pipeline.training.run_stages import run_stages
-from tests.conftest import table, write
+from tests.builders import make_config, make_table, merge_sections, write_parquet
 from tests.scaling_study.builders import costs
 
 
@@ -48,7 +47,7 @@ def observed(session, config, monitor=None):
     client = session.client
     client.get_task_stream(start=time.time())
     begin = time.time()
-    outcome = run_stages(plan, session, monitor or Monitor(0.0, quiet=True))
+    outcome = run_stages(plan, session, monitor or Monitor(quiet=True))
     records = client.get_task_stream(start=begin)
     shape = shape_of(plan, outcome.training.epochs, outcome.kept_in_memory, session.threads)
     return Observation(shape, session.workers, begin, time.time(), records)
@@ -82,9 +81,9 @@ def test_the_graph_has_the_tasks_and_the_edges_of_a_real_run(session, tmp_path, 
     monkeypatch.setattr("pipeline.engine.batch_schedule.WINDOW_SIZE", window)
     if window == 130:
         monkeypatch.setattr("pipeline.engine.batch_schedule.PARTS_PER_THREAD", 12)
-    folder = write(table(1_300), tmp_path / "data", 130 if window in (65, 130) else 13)
-    base = {"data": {"path": str(folder), "label": "y", "batch_rows": 100}, "evaluate": {"bootstrap": 50}}
-    config = cfg.parse({**base, **{name: {**base.get(name, {}), **values} for name, values in changes.items()}})
+    folder = write_parquet(make_table(1_300), tmp_path / "data", 130 if window in (65, 130) else 13)
+    base = {"data": {"batch_rows": 100}, "evaluate": {"bootstrap": 50}}
+    config = make_config(folder, **merge_sections(base, changes))
     edges = Edges(session.client.cluster.scheduler)
     session.client.cluster.scheduler.add_plugin(edges)
     try:

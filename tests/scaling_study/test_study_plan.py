@@ -2,24 +2,21 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import config as cfg
 from pipeline.errors import ConfigError
 from pipeline.planning.planner import make_plan
 from pipeline.scaling_study.study_plan import Setting, StudyRequest, choose_settings, make_plans, take_prefix
-from tests.conftest import table, write
+from tests.builders import make_config, make_table, write_parquet
+
+FORTY_BATCHES = {"batch_rows": 50}
 
 
 @pytest.fixture
 def data(tmp_path) -> Path:
-    return write(table(2_000), tmp_path / "data", 4)
-
-
-def config(data: Path, split: dict, **sections) -> cfg.Config:
-    return cfg.parse({"data": {"path": str(data), "label": "y", "batch_rows": 50}, "split": split, **sections})
+    return write_parquet(make_table(2_000), tmp_path / "data", 4)
 
 
 def test_a_prefix_has_train_and_test_batches_and_numbers_of_its_own(data):
-    plan = make_plan(config(data, {"by": "batch"}))
+    plan = make_plan(make_config(data, data=FORTY_BATCHES, split={"by": "batch"}))
     prefix = take_prefix(plan, 10)
     assert [batch.number for batch in prefix.batches] == list(range(10))
     assert sum(batch.test for batch in prefix.batches) == 2
@@ -30,13 +27,13 @@ def test_a_prefix_has_train_and_test_batches_and_numbers_of_its_own(data):
 
 
 def test_a_prefix_of_a_split_by_time_is_spread_over_all_of_it(data):
-    plan = make_plan(config(data, {"by": "time", "column": "t"}))
+    plan = make_plan(make_config(data, data=FORTY_BATCHES, split={"by": "time", "column": "t"}))
     prefix = take_prefix(plan, 4)
-    assert len({batch.pieces[0].path for batch in prefix.batches}) == 4
+    assert len({batch.row_groups[0].path for batch in prefix.batches}) == 4
 
 
 def test_an_empty_request_measures_one_worker_and_all_and_batches_of_half_the_size(data):
-    settings = config(data, {}, cluster={"workers": 3})
+    settings = make_config(data, data=FORTY_BATCHES, cluster={"workers": 3})
     plans = make_plans(settings, StudyRequest())
     assert [len(plan.batches) for plan in plans] == [40, 80]
     usual = [Setting(batches, workers, settings.train.lanes) for batches in (2, 10, 40) for workers in (1, 3)]
@@ -44,7 +41,7 @@ def test_an_empty_request_measures_one_worker_and_all_and_batches_of_half_the_si
 
 
 def test_a_scheduler_keeps_its_own_number_of_workers(data):
-    settings = config(data, {}, cluster={"scheduler": "tcp://127.0.0.1:1"})
+    settings = make_config(data, data=FORTY_BATCHES, cluster={"scheduler": "tcp://127.0.0.1:1"})
     plans = make_plans(settings, StudyRequest())
     assert {setting.workers for setting in choose_settings(plans, StudyRequest(), settings)} == {0}
     with pytest.raises(ConfigError, match="a scheduler has the workers that it has"):

@@ -13,14 +13,14 @@ from pipeline.preparation.packing import PackedBatch, PackingScale, pack
 from pipeline.preparation.row_counts import RowCounts
 from pipeline.preparation.split import SplitSpec, assign_roles
 from pipeline.statistics.summary import merge_summaries, summarise, summarise_frame
-from tests.conftest import table
+from tests.builders import make_table
 
 COLUMNS = Columns(("x", "n"), ("c",), ("t",))
-ABOUT = PackingScale.of(table(100, seed=9), COLUMNS)
+ABOUT = PackingScale.of(make_table(100, seed=9), COLUMNS)
 
 
 def prepared(rows: int) -> pd.DataFrame:
-    frame = table(rows)
+    frame = make_table(rows)
     return frame.assign(role=assign_roles(frame, SplitSpec(("x", "n", "c", "t", "y"), 0.25, 0), "y").role)
 
 
@@ -82,7 +82,7 @@ def test_an_empty_and_a_one_row_batch_are_ordinary_parts(rows):
 
 @pytest.mark.parametrize(("label", "classes"), [("y", [0, 1]), ("amount", None), (None, None)])
 def test_a_frame_is_summarised_as_a_batch_of_training_rows(label, classes):
-    frame = table(300)
+    frame = make_table(300)
     summary, packing, found = summarise_frame(frame, None if label is None else frame[label], COLUMNS)
     assert (None if found is None else found.tolist()) == classes
     assert summary.rows == {"train": 300, "validation": 0, "test": 0}
@@ -99,7 +99,7 @@ def test_summarise_leaves_its_batch_as_it_was():
 
 
 def test_values_whose_squares_are_no_floats_are_packed_in_a_unit_that_is_one():
-    frame = table(4).assign(x=[1e300, -1e300, 1.5e308, 1.7e308])
+    frame = make_table(4).assign(x=[1e300, -1e300, 1.5e308, 1.7e308])
     about = PackingScale.of(frame, COLUMNS)
     j = COLUMNS.numbers.index("x")
     assert about.center[j] == pytest.approx(np.mean(np.array([1, -1, 1.5e8, 1.7e8])) * 1e300)

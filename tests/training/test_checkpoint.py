@@ -19,7 +19,7 @@ from pipeline.monitoring.progress import Monitor
 from pipeline.planning.planner import make_plan
 from pipeline.training.checkpoint import Checkpoints, RunProgress, check_sources
 from pipeline.training.run_stages import run_stages
-from tests.conftest import table, write
+from tests.builders import make_config, make_table, merge_sections, write_config, write_parquet
 
 pytestmark = pytest.mark.cluster
 
@@ -49,24 +49,22 @@ def steps_done(progress: RunProgress) -> tuple[bool, int, int]:
     return progress.fitted_state is not None, progress.rounds, len(progress.folds)
 
 
-def settings_of(folder: Path, changes: dict) -> cfg.Config:
-    base: dict = {"data": {"path": str(folder), "label": "y", "batch_rows": 60}, "evaluate": {"bootstrap": 50}}
-    base["train"] = {"round_batches": 12}
-    for section, values in changes.items():
-        base[section] = {**base.get(section, {}), **values}
-    return cfg.parse(base)
+def make_rounds_config(folder: Path, **sections) -> cfg.Config:
+    """The config of a run of several rounds: 1,200 rows are 20 batches."""
+    base = {"data": {"batch_rows": 60}, "train": {"round_batches": 12}, "evaluate": {"bootstrap": 50}}
+    return make_config(folder, **merge_sections(base, sections))
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
-    return write(table(1_200), tmp_path_factory.mktemp("resumed") / "data", 4)
+    return write_parquet(make_table(1_200), tmp_path_factory.mktemp("resumed") / "data", 4)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_run_that_crashes_after_every_step_ends_with_the_same_bits(session, data, tmp_path, case):
-    plan = make_plan(settings_of(data, CASES[case]))
+    plan = make_plan(make_rounds_config(data, **CASES[case]))
     estimator = make(plan.config.model, plan.features.task, 0)
-    uninterrupted = run_stages(plan, session, Monitor(0.0, quiet=True))
+    uninterrupted = run_stages(plan, session, Monitor(quiet=True))
     folder, lines, crashes = RunFolder(str(tmp_path / "run")), [], 0
     for attempt in range(40):
         checkpoints = Checkpoints(folder, 0.0, estimator, lines.append)
@@ -79,7 +77,7 @@ def test_run_that_crashes_after_every_step_ends_with_the_same_bits(session, data
                 raise Crash
 
         try:
-            outcome = run_stages(plan, session, Monitor(0.0, quiet=True), progress, crash_on_progress)
+            outcome = run_stages(plan, session, Monitor(quiet=True), progress, crash_on_progress)
             break
         except Crash:
             crashes += 1
@@ -98,7 +96,7 @@ def test_run_that_crashes_after_every_step_ends_with_the_same_bits(session, data
 @pytest.fixture
 def kept(session, data, tmp_path):
     """A run folder as a crash after two rounds leaves it, its checkpoints, and the lines that they say."""
-    plan = make_plan(settings_of(data, {"train": {"round_batches": 5}}))
+    plan = make_plan(make_rounds_config(data, train={"round_batches": 5}))
     folder, lines = RunFolder(str(tmp_path / "run")), []
     checkpoints = Checkpoints(folder, 0.0, SGDClassifier(), lines.append)
 
@@ -108,7 +106,7 @@ def kept(session, data, tmp_path):
             raise Crash
 
     with pytest.raises(Crash):
-        run_stages(plan, session, Monitor(0.0, quiet=True), None, crash_after_two_rounds)
+        run_stages(plan, session, Monitor(quiet=True), None, crash_after_two_rounds)
     assert [n[11:16] for n in folder.names("checkpoint")] == ["learn", "round", "round"]
     return folder, Checkpoints(folder, 0.0, SGDClassifier(), lines.append), lines
 
@@ -143,8 +141,8 @@ def test_checkpoint_with_an_untrusted_type_is_refused_and_nothing_of_it_runs(kep
 
 
 def test_check_sources_names_a_changed_or_missing_file(tmp_path, frame):
-    data = write(frame, tmp_path / "data", 3)
-    settings, folder = settings_of(data, {}), RunFolder("memory://sources")
+    data = write_parquet(frame, tmp_path / "data", 3)
+    settings, folder = make_rounds_config(data), RunFolder("memory://sources")
     then = make_plan(settings).sources.file_versions
     check_sources(folder, then, make_plan(settings).sources.file_versions)
     frame.head(10).to_parquet(data / "part-001.parquet", index=False)
@@ -156,10 +154,10 @@ def test_check_sources_names_a_changed_or_missing_file(tmp_path, frame):
 
 
 def test_sources_include_joined_tables_and_the_test_set(tmp_path, frame):
-    data, test = write(frame, tmp_path / "data", 2), write(frame, tmp_path / "test", 1)
+    data, test = write_parquet(frame, tmp_path / "data", 2), write_parquet(frame, tmp_path / "test", 1)
     pd.DataFrame({"n": np.arange(50), "extra": 1.0}).to_parquet(tmp_path / "join.parquet")
     join = {"path": str(tmp_path / "join.parquet"), "on": ["n"], "columns": ["extra"]}
-    plan = make_plan(settings_of(data, {"data": {"join": [join]}, "split": {"path": str(test)}}))
+    plan = make_plan(make_rounds_config(data, data={"join": [join]}, split={"path": str(test)}))
     assert {Path(path).name for path in plan.sources.file_versions} == {
         "part-000.parquet",
         "part-001.parquet",
@@ -174,8 +172,8 @@ def begun(session, data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     # The scheduler lives in this process, whose modules are not to be replaced by what is sent to it.
     monkeypatch.setattr("pipeline.engine.cluster.session.prepare_workers", lambda client, modules: [])
-    settings = settings_of(data, {"train": {"round_batches": 5, "checkpoint_seconds": 0.0}})
-    (tmp_path / "c.toml").write_text(cfg.dump(settings))
+    config = make_rounds_config(data, train={"round_batches": 5, "checkpoint_seconds": 0.0})
+    write_config(config, tmp_path / "c.toml")
 
     def fail_after_two_rounds(plan, session, monitor, progress, on_progress, base_run):
         def fail(progress):
@@ -187,7 +185,7 @@ def begun(session, data, tmp_path, monkeypatch):
 
     options = {"scheduler": session.scheduler}
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.commands.run.run_stages", fail_after_two_rounds)
+        patch.setattr("pipeline.commands.run_execution.run_stages", fail_after_two_rounds)
         with pytest.raises(ClusterError, match="gone"):
             run(tmp_path / "c.toml", cluster=options, out="unfinished")
     return options

@@ -6,14 +6,13 @@ from sklearn import metrics as sk
 
 import pipeline
 from pipeline.models import persistence
-from tests.conftest import table, write
-from tests.training.builders import config, execute, train_and_test
+from tests.builders import execute, make_table, make_table_config, train_and_test, write_parquet
 
 pytestmark = pytest.mark.cluster
 
 
 def test_figures_equal_scikit_learns_on_the_test_rows(session, folder, frame):
-    outcome = execute(session, config(folder))
+    outcome = execute(session, make_table_config(folder))
     train, test = train_and_test(frame, "y")
     assert (outcome.ledger.train, outcome.ledger.test, outcome.ledger.read) == (len(train), len(test), 2_000)
     proba = outcome.model.predict_proba(test)[:, 1]
@@ -30,7 +29,7 @@ def test_figures_equal_scikit_learns_on_the_test_rows(session, folder, frame):
 
 
 def test_multiclass_figures_equal_scikit_learns(session, folder, frame):
-    outcome = execute(session, config(folder, "three", train={"epochs": 5}))
+    outcome = execute(session, make_table_config(folder, "three", train={"epochs": 5}))
     _, test = train_and_test(frame, "three")
     proba = outcome.model.predict_proba(test)
     assert outcome.metrics["log_loss"] == pytest.approx(sk.log_loss(test["three"], proba), rel=1e-6)
@@ -39,16 +38,16 @@ def test_multiclass_figures_equal_scikit_learns(session, folder, frame):
 
 
 def test_regression_figures_are_in_the_labels_unit(session, folder, frame):
-    outcome = execute(session, config(folder, "amount", train={"epochs": 5}))
+    outcome = execute(session, make_table_config(folder, "amount", train={"epochs": 5}))
     _, test = train_and_test(frame, "amount")
     assert outcome.metrics["r2"] == pytest.approx(sk.r2_score(test["amount"], outcome.model.predict(test)), rel=1e-5)
     assert outcome.metrics["r2"] > 0.8
 
 
 def test_figures_on_a_separate_test_set_equal_those_of_the_loaded_model(session, folder, tmp_path):
-    unseen = table(500, seed=5)
-    write(unseen, tmp_path / "test", 2)
-    settings = config(folder, split={"path": str(tmp_path / "test")})
+    unseen = make_table(500, seed=5)
+    write_parquet(unseen, tmp_path / "test", 2)
+    settings = make_table_config(folder, split={"path": str(tmp_path / "test")})
     outcome = execute(session, settings)
     assert (outcome.ledger.train, outcome.ledger.test) == (2_000, 500)
     (tmp_path / "model.skops").write_bytes(persistence.dumps(outcome.model))

@@ -21,11 +21,9 @@ from pipeline.monitoring.progress import Monitor
 from pipeline.planning.description import describe_plan
 from pipeline.planning.planner import make_plan
 from pipeline.training.group_trainer import BatchReader
-from pipeline.training.run_stages import run_stages
-from tests.conftest import table, write
+from tests.builders import execute, make_config, make_table, make_table_config, write_parquet
 
 pytestmark = pytest.mark.cluster
-FEATURES = {"numeric": ["x", "n"], "categorical": ["c"], "datetime": ["t"]}
 MODELS = {
     "xgboost": {"estimator": "xgboost", "params": {"n_estimators": 10, "n_jobs": 1}},
     "lightgbm": {"estimator": "lightgbm", "params": {"n_estimators": 10, "n_jobs": 1}},
@@ -35,7 +33,7 @@ MODELS = {
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    return write(table(6_000), tmp_path_factory.mktemp("whole") / "data", 4)
+    return write_parquet(make_table(6_000), tmp_path_factory.mktemp("groups") / "data", 4)
 
 
 @pytest.fixture(params=MODELS)
@@ -45,32 +43,23 @@ def model(request):
     return MODELS[request.param]
 
 
-def config(folder, label="y", **sections) -> cfg.Config:
-    data = {"path": str(folder), "label": label, "batch_rows": "file", **sections.pop("data", {})}
-    return cfg.parse({"data": data, "features": FEATURES, **sections})
-
-
-def execute(session, settings, state=None):
-    return run_stages(make_plan(settings), session, Monitor(time.perf_counter(), quiet=True), state)
-
-
 def test_the_same_bits_kept_or_read_by_the_task_itself(session, data, model):
-    kept = execute(session, config(data, model=model, data={"keep": "memory"}))
-    read = execute(session, config(data, model=model, data={"keep": "reread"}))
+    kept = execute(session, make_table_config(data, model=model, data={"keep": "memory"}))
+    read = execute(session, make_table_config(data, model=model, data={"keep": "reread"}))
     assert fingerprint(kept.model) == fingerprint(read.model)
     assert kept.metrics == read.metrics
     assert kept.metrics["roc_auc"] > 0.75
     assert kept.training.rows == kept.ledger.train
     again = persistence.loads(persistence.dumps(kept.model), "here")
-    np.testing.assert_array_equal(again.predict_proba(table(50)), kept.model.predict_proba(table(50)))
+    np.testing.assert_array_equal(again.predict_proba(make_table(50)), kept.model.predict_proba(make_table(50)))
 
 
 @pytest.mark.parametrize("numbers", [[3, 2, 1, 0], [0, 2, 5, 1], [7, 4, 6], [11, 10, 0, 5, 4, 8], [9]])
 def test_a_task_reads_its_batches_in_any_order_from_shared_row_groups(tmp_path, numbers):
-    frame = table(1_200).assign(x=np.arange(1_200.0))
-    folder = write(frame, tmp_path / "data", 1)
+    frame = make_table(1_200).assign(x=np.arange(1_200.0))
+    folder = write_parquet(frame, tmp_path / "data", 1)
     frame.to_parquet(folder / "part-000.parquet", index=False, row_group_size=500)
-    plan = make_plan(config(folder, data={"batch_rows": 100}, features={"numeric": ["x"]}))
+    plan = make_plan(make_config(folder, data={"batch_rows": 100}, features={"numeric": ["x"]}))
     reader = BatchReader(tuple(plan.batches[n] for n in numbers), plan.recipe)
     assert [batch.number for batch in reader] == numbers
     for batch in reader:
@@ -84,22 +73,22 @@ def test_the_same_bits_on_one_two_and_three_workers(session, data):
     if not models:
         pytest.skip("neither of the extras xgboost and lightgbm is installed")
 
-    def prints(here):
-        return [fingerprint(execute(here, config(data, model=model)).model) for model in models]
+    def fingerprints(on):
+        return [fingerprint(execute(on, make_table_config(data, model=model)).model) for model in models]
 
-    found = [prints(session)]
+    found = [fingerprints(session)]
     with connect(cfg.ClusterConfig(workers=3, dashboard="127.0.0.1:0")) as three:
-        found.append(prints(three))
+        found.append(fingerprints(three))
         three.client.cluster.scale(1)
         while len(three.client.scheduler_info(n_workers=-1)["workers"]) > 1:
             time.sleep(0.05)
-        found.append(prints(three))
+        found.append(fingerprints(three))
     assert found[0] == found[1] == found[2]
 
 
 def test_the_auc_is_that_of_xgboost_on_the_same_matrix(session, data):
     xgboost = pytest.importorskip("xgboost", reason="the extra xgboost is not installed")
-    outcome = execute(session, config(data, model=MODELS["xgboost"], split={"path": str(data)}))
+    outcome = execute(session, make_table_config(data, model=MODELS["xgboost"], split={"path": str(data)}))
     frame, encoder = pd.read_parquet(data), outcome.model.named_steps["preprocess"]
     matrix = encoder.transform(frame)
     plain = xgboost.XGBClassifier(n_estimators=10, learning_rate=0.3, max_depth=6).fit(matrix, frame["y"])
@@ -108,9 +97,9 @@ def test_the_auc_is_that_of_xgboost_on_the_same_matrix(session, data):
 
 
 def test_it_predicts_in_a_process_without_dask(session, data, model, tmp_path):
-    outcome = execute(session, config(data, model=model))
+    outcome = execute(session, make_table_config(data, model=model))
     (tmp_path / "model.skops").write_bytes(persistence.dumps(outcome.model))
-    table(20).to_parquet(tmp_path / "some.parquet")
+    make_table(20).to_parquet(tmp_path / "some.parquet")
     code = (
         "import sys; sys.modules['dask'] = sys.modules['distributed'] = None\n"
         "import pandas as pd, pipeline\n"
@@ -119,19 +108,19 @@ def test_it_predicts_in_a_process_without_dask(session, data, model, tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2_000:]
-    np.testing.assert_array_equal(eval(done.stdout), outcome.model.predict_proba(table(20))[:, 1])
+    np.testing.assert_array_equal(eval(done.stdout), outcome.model.predict_proba(make_table(20))[:, 1])
 
 
 def test_folds_lanes_numbers_and_the_search(session, data, tmp_path):
     tree = {"estimator": "sklearn.tree.DecisionTreeRegressor"}
-    settings = config(data, "amount", model=tree, train={"lanes": 2}, split={"folds": 2})
+    settings = make_table_config(data, "amount", model=tree, train={"lanes": 2}, split={"folds": 2})
     outcome = execute(session, settings)
     assert outcome.model.named_steps["model"].n_members == 2
     assert len(outcome.folds) == 2
     assert outcome.metrics["r2"] > 0.5
     space = {"model.params.max_depth": [1, 6], "model.estimator": ["sklearn.tree.DecisionTreeClassifier"]}
-    searching = config(data, search={"space": space, "method": "grid"})
-    monitor = Monitor(time.perf_counter(), quiet=True)
+    searching = make_table_config(data, search={"space": space, "method": "grid"})
+    monitor = Monitor(quiet=True)
     found = HyperparameterSearch(make_plan(searching), session, monitor, RunFolder(str(tmp_path)), lambda: None).run()
     assert found.values["model.params.max_depth"] == 6
 
@@ -139,11 +128,11 @@ def test_folds_lanes_numbers_and_the_search(session, data, tmp_path):
 def test_what_does_not_apply_is_refused_or_named(session, data):
     tree = {"estimator": "sklearn.tree.DecisionTreeClassifier"}
     with pytest.raises(ConfigError, match="does not learn in epochs"):
-        make_plan(config(data, model=tree, train={"early_stopping": "validation"}))
+        make_plan(make_table_config(data, model=tree, train={"early_stopping": "validation"}))
     assert any(
         "an ensemble of 4 models, each of one batch" in line
-        for line in describe_plan(make_plan(config(data, model=tree)))
+        for line in describe_plan(make_plan(make_table_config(data, model=tree)))
     )
     wrong = {"estimator": "sklearn.neighbors.KNeighborsClassifier", "params": {"metric": "haversine"}}
     with pytest.raises(DataError, match="KNeighborsClassifier refused to train"):
-        execute(session, config(data, model=wrong))
+        execute(session, make_table_config(data, model=wrong))

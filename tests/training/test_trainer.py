@@ -22,10 +22,10 @@ from pipeline.preparation.packing import PackedBatch, PackingScale, pack
 from pipeline.preparation.split import TEST, TRAIN
 from pipeline.statistics.moments import Moments
 from pipeline.training.lane import delta_of, fitted, loss_value, merge_deltas, merged_lane, new_lane, train_batches
-from tests.conftest import table
+from tests.builders import make_table
 
 CLASSES = TargetSpec(np.array([0, 1]))
-FRAME = table(400)
+FRAME = make_table(400)
 ENCODER = Encoder(["x", "n"], ["c"]).fit(FRAME)
 CODING = BatchEncoder(ENCODER, np.array([0, 1]), 0)
 

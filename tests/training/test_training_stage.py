@@ -6,7 +6,7 @@ from sklearn.linear_model import SGDClassifier
 
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import ConfigError
-from tests.training.builders import config, execute, train_and_test
+from tests.builders import execute, make_table_config, train_and_test
 
 pytestmark = pytest.mark.cluster
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.cluster
 def test_one_batch_equals_partial_fit_on_the_encoded_training_rows(session, folder, frame):
     params = {"loss": "log_loss", "alpha": 0.001}
     model = {"estimator": "sklearn.linear_model.SGDClassifier", "params": params}
-    outcome = execute(session, config(folder, data={"batch_rows": 10_000}, model=model))
+    outcome = execute(session, make_table_config(folder, data={"batch_rows": 10_000}, model=model))
     train, _ = train_and_test(frame, "y")
     train = train.iloc[np.random.default_rng([0, 0]).permutation(len(train))]
     encoder = outcome.model.named_steps["preprocess"]
@@ -28,7 +28,7 @@ def test_one_batch_equals_partial_fit_on_the_encoded_training_rows(session, fold
 
 @pytest.mark.parametrize("lanes", [2, 4, 16])
 def test_lanes_train_as_well_as_one_and_on_every_row_once(session, folder, lanes):
-    one, many = (execute(session, config(folder, train={"lanes": n, "epochs": 3})) for n in (1, lanes))
+    one, many = (execute(session, make_table_config(folder, train={"lanes": n, "epochs": 3})) for n in (1, lanes))
     assert many.metrics["log_loss"] == pytest.approx(one.metrics["log_loss"], abs=0.01)
     assert many.model.named_steps["model"].t_ == one.model.named_steps["model"].t_ == 3 * one.ledger.train
     assert many.ledger == one.ledger
@@ -40,7 +40,7 @@ def test_lanes_train_as_well_as_one_and_on_every_row_once(session, folder, lanes
 )
 def test_scikit_learn_estimators_train_in_lanes(session, folder, estimator):
     model = {"estimator": f"sklearn.{estimator}"}
-    one, two = (execute(session, config(folder, model=model, train={"lanes": n})) for n in (1, 2))
+    one, two = (execute(session, make_table_config(folder, model=model, train={"lanes": n})) for n in (1, 2))
     assert two.metrics["accuracy"] == pytest.approx(one.metrics["accuracy"], abs=0.1)
     if "naive_bayes" in estimator:  # exact, by counts
         assert two.metrics == pytest.approx(one.metrics, rel=1e-6)
@@ -49,13 +49,13 @@ def test_scikit_learn_estimators_train_in_lanes(session, folder, estimator):
 def test_lanes_of_models_that_cannot_be_merged_are_refused(session, folder):
     model = {"estimator": "sklearn.neural_network.MLPClassifier"}
     with pytest.raises(ConfigError, match=r"train\.lanes: MLPClassifier models cannot be merged"):
-        execute(session, config(folder, model=model, train={"lanes": 2}))
+        execute(session, make_table_config(folder, model=model, train={"lanes": 2}))
 
 
 @pytest.mark.parametrize("by", ["progressive", "validation"])
 def test_early_stopping_ends_training_and_keeps_the_best_epoch(session, folder, by):
     settings = {"epochs": 50, "early_stopping": by, "tol": 1e-3}
-    outcome = execute(session, config(folder, train=settings))
+    outcome = execute(session, make_table_config(folder, train=settings))
     assert 2 <= outcome.training.epochs < 50
     assert outcome.metrics["roc_auc"] > 0.8
     ledger = outcome.ledger
@@ -73,4 +73,4 @@ def test_early_stopping_ends_training_and_keeps_the_best_epoch(session, folder, 
 
 def test_naive_bayes_is_trained_by_its_import_path(session, folder):
     model = {"estimator": "sklearn.naive_bayes.BernoulliNB"}
-    assert execute(session, config(folder, model=model)).metrics["roc_auc"] > 0.6
+    assert execute(session, make_table_config(folder, model=model)).metrics["roc_auc"] > 0.6

@@ -21,7 +21,7 @@ from pipeline.preparation.split import TEST, TRAIN, SplitSpec, assign_roles
 from pipeline.statistics.counts import Counts
 from pipeline.statistics.summary import Summary
 from pipeline.training import run_stages
-from tests.conftest import table, write
+from tests.builders import make_config, make_table, merge_sections, write_config, write_parquet
 
 pytestmark = pytest.mark.cluster
 
@@ -33,24 +33,24 @@ def workers(session):
         yield
 
 
-def config(folder, data, label="y", features="", rest=""):
-    text = f'[data]\npath = "{data}"\nlabel = "{label}"\n[features]\nnumeric = ["x", "n"]\ncategorical = ["c"]\n'
-    file = folder / f"{data.name}-{label}.toml"
-    file.write_text(text + features + "\n" + rest)
-    return file
+def write_warm_config(folder, data, label="y", **sections):
+    """Write the config of a run that another may continue from, or that continues from another."""
+    features = {"numeric": ["x", "n"], "categorical": ["c"]}
+    config = make_config(data, label, **merge_sections({"features": features}, sections))
+    return write_config(config, folder / f"{data.name}-{label}.toml")
 
 
 def later(rows=1_500, seed=9):
     """Other rows, with a value that was not there before."""
-    return table(rows, seed).assign(c=lambda f: f["c"].replace("blue", "violet"))
+    return make_table(rows, seed).assign(c=lambda f: f["c"].replace("blue", "violet"))
 
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory):
     folder = tmp_path_factory.mktemp("first")
-    write(table(2_000), folder / "data", 2)
-    write(later(), folder / "later", 2)
-    report = run(config(folder, folder / "data"), out=folder / "run")
+    write_parquet(make_table(2_000), folder / "data", 2)
+    write_parquet(later(), folder / "later", 2)
+    report = run(write_warm_config(folder, folder / "data"), out=folder / "run")
     return folder, report
 
 
@@ -66,7 +66,9 @@ def by_hand(model, frame, report, estimator=None):
 
 def test_warm_start_equals_partial_fit_by_hand_and_the_report_adds_up_both_runs(first):
     folder, before = first
-    report = run(config(folder, folder / "later"), out=folder / "on", options=RunOptions(base_run=str(folder / "run")))
+    report = run(
+        write_warm_config(folder, folder / "later"), out=folder / "on", options=RunOptions(base_run=str(folder / "run"))
+    )
     expected = by_hand(pipeline.load(folder / "run"), later(), report)
     model = pipeline.load(folder / "on")
     np.testing.assert_allclose(model.named_steps["model"].coef_, expected.coef_, rtol=1e-12)
@@ -78,7 +80,11 @@ def test_warm_start_equals_partial_fit_by_hand_and_the_report_adds_up_both_runs(
     assert (continued["new_columns"], continued["new_values"]) == ([], "zeros, or other")
     assert 0.05 < continued["drift"]["c"]["unseen"] < 0.2
     assert report["model"]["fingerprint"] != before["model"]["fingerprint"]
-    third = run(config(folder, folder / "data"), out=folder / "third", options=RunOptions(base_run=str(folder / "on")))
+    third = run(
+        write_warm_config(folder, folder / "data"),
+        out=folder / "third",
+        options=RunOptions(base_run=str(folder / "on")),
+    )
     assert [earlier["fingerprint"] for earlier in third["continued"]["runs"]] == [
         before["model"]["fingerprint"],
         report["model"]["fingerprint"],
@@ -90,14 +96,14 @@ def test_warm_start_warns_of_another_split(first, tmp_path, capfd):
     folder, _ = first
     for key, is_split_key in (("train.seed=1", True), ("train.epochs=1", False)):
         base = str(folder / "run")
-        run(config(folder, folder / "later"), (key,), out=tmp_path / key, options=RunOptions(base_run=base))
+        run(write_warm_config(folder, folder / "later"), (key,), out=tmp_path / key, options=RunOptions(base_run=base))
         assert ("train.seed: 0 in" in capfd.readouterr().err) == is_split_key
 
 
 def test_grow_adds_a_column_for_each_new_value(first):
     folder, _ = first
     report = run(
-        config(folder, folder / "later", features="grow = true"),
+        write_warm_config(folder, folder / "later", features={"grow": True}),
         out=folder / "grown",
         options=RunOptions(base_run=str(folder / "run")),
     )
@@ -108,7 +114,7 @@ def test_grow_adds_a_column_for_each_new_value(first):
     assert set(names) - set(before[:-1].get_feature_names_out()) == {"c=violet"}
     old = before.named_steps["preprocess"]
     column_index = np.array([names.index(name) for name in old.names_])
-    frame = table(50)
+    frame = make_table(50)
     np.testing.assert_array_equal(encoder.transform(frame).toarray()[:, column_index], old.transform(frame).toarray())
     assert (encoder.transform(later()).toarray()[:, names.index("c=violet")] == (later()["c"] == "violet")).all()
     wider = before.named_steps["model"].with_added_columns(column_index, len(names))
@@ -120,9 +126,9 @@ def test_grow_adds_a_column_for_each_new_value(first):
 
 def test_regression_warm_start_predicts_in_the_labels_unit(first):
     folder, _ = first
-    run(config(folder, folder / "data", "amount"), out=folder / "amount")
+    run(write_warm_config(folder, folder / "data", "amount"), out=folder / "amount")
     report = run(
-        config(folder, folder / "later", "amount"),
+        write_warm_config(folder, folder / "later", "amount"),
         out=folder / "amount-on",
         options=RunOptions(base_run=str(folder / "amount")),
     )
@@ -134,24 +140,21 @@ def test_regression_warm_start_predicts_in_the_labels_unit(first):
 
 
 REFUSED = [
-    ({"features": 'datetime = ["t"]'}, "features.datetime: 't' is new, and the model of .* was trained with"),
-    ({"features": 'exclude = ["n"]', "drop": "n"}, "features.numeric: 'n' is missing"),
-    ({"features": "[features.columns.x]\nlog1p = true"}, "features.columns.x: .*log1p.* but the model of .* has"),
+    ({"features": {"datetime": ["t"]}}, "features.datetime: 't' is new, and the model of .* was trained with"),
+    ({"features": {"numeric": ["x"], "exclude": ["n"]}}, "features.numeric: 'n' is missing"),
+    ({"features": {"columns": {"x": {"log1p": True}}}}, "features.columns.x: .*log1p.* but the model of .* has"),
     ({"label": "three"}, "data.label: 'three', but the model of .* predicts 'y'"),
     ({"label": "amount"}, "model.task: regression, but the model of .* is for classification"),
-    ({"rest": "[model.params]\nlearning_rate = 0.3"}, "model.params.learning_rate: 0.3, but 0.15 in"),
-    ({"rest": '[model]\nestimator = "sklearn.naive_bayes.BernoulliNB"'}, "model.estimator: .* is a AdaptiveClassifier"),
-    ({"rest": "[split]\nfolds = 3"}, "split.folds: the model has seen rows of every fold"),
+    ({"model": {"params": {"learning_rate": 0.3}}}, "model.params.learning_rate: 0.3, but 0.15 in"),
+    ({"model": {"estimator": "sklearn.naive_bayes.BernoulliNB"}}, "model.estimator: .* is a AdaptiveClassifier"),
+    ({"split": {"folds": 3}}, "split.folds: the model has seen rows of every fold"),
 ]
 
 
 @pytest.mark.parametrize(("keys", "message"), REFUSED)
 def test_check_warm_start_refuses_a_config_that_differs(first, tmp_path, keys, message):
     folder, _ = first
-    drop = keys.pop("drop", None)
-    file = config(tmp_path, folder / "later", **keys)
-    if drop:
-        file.write_text(file.read_text().replace(f', "{drop}"', ""))
+    file = write_warm_config(tmp_path, folder / "later", **keys)
     with pytest.raises(ConfigError, match=message):
         run(file, out=tmp_path / "on", options=RunOptions(base_run=str(folder / "run")))
     assert not (tmp_path / "on").exists()
@@ -159,18 +162,26 @@ def test_check_warm_start_refuses_a_config_that_differs(first, tmp_path, keys, m
 
 def test_warm_start_refuses_another_table_a_new_class_and_a_missing_run(first, tmp_path):
     folder, _ = first
-    write(table(400).assign(c="mauve"), tmp_path / "odd", 1)
+    write_parquet(make_table(400).assign(c="mauve"), tmp_path / "odd", 1)
     with pytest.raises(DataError, match="column 'c': 100% of the rows have values that training never saw"):
-        run(config(tmp_path, tmp_path / "odd"), out=tmp_path / "on", options=RunOptions(base_run=str(folder / "run")))
-    write(table(400).assign(y=lambda f: f["y"] + (f["n"] > 40)), tmp_path / "classes", 1)
+        run(
+            write_warm_config(tmp_path, tmp_path / "odd"),
+            out=tmp_path / "on",
+            options=RunOptions(base_run=str(folder / "run")),
+        )
+    write_parquet(make_table(400).assign(y=lambda f: f["y"] + (f["n"] > 40)), tmp_path / "classes", 1)
     with pytest.raises(DataError, match="has the class 2, which the model of"):
         run(
-            config(tmp_path, tmp_path / "classes"),
+            write_warm_config(tmp_path, tmp_path / "classes"),
             out=tmp_path / "on",
             options=RunOptions(base_run=str(folder / "run")),
         )
     with pytest.raises(DataError, match="no finished run is there"):
-        run(config(tmp_path, tmp_path / "odd"), out=tmp_path / "on", options=RunOptions(base_run=str(tmp_path)))
+        run(
+            write_warm_config(tmp_path, tmp_path / "odd"),
+            out=tmp_path / "on",
+            options=RunOptions(base_run=str(tmp_path)),
+        )
     done = CliRunner().invoke(main, ["run", "--from", str(folder / "run")])
     assert done.exit_code == 2
     assert "--from: needs a CONFIG" in done.stderr
@@ -181,8 +192,7 @@ def test_interrupted_warm_start_resumes_to_the_same_bits(first, tmp_path, monkey
         raise KeyboardInterrupt
 
     folder, _ = first
-    rest = "[train]\nepochs = 2\ncheckpoint_seconds = 0"
-    file = config(tmp_path, folder / "later", rest=rest)
+    file = write_warm_config(tmp_path, folder / "later", train={"epochs": 2, "checkpoint_seconds": 0})
     uninterrupted = run(file, out=tmp_path / "uninterrupted", options=RunOptions(base_run=str(folder / "run")))
     with monkeypatch.context() as patch:
         patch.setattr(run_stages, "make_evaluator", interrupt)
@@ -199,7 +209,7 @@ def test_interrupted_warm_start_resumes_to_the_same_bits(first, tmp_path, monkey
     "estimator", [AdaptiveClassifier(l1=0.01, random_state=0), AdaptiveRegressor(normalize=False, random_state=0)]
 )
 def test_widened_model_learns_as_if_its_columns_had_been_there(estimator):
-    frame = table(600)
+    frame = make_table(600)
     X = Encoder(["x", "n"], ["c"]).fit_transform(frame).toarray().astype(float)
     label = frame["y"] if isinstance(estimator, AdaptiveClassifier) else frame["amount"] / 1000
     apart = np.insert(X, [1, 4], 0.0, axis=1)  # two columns of zeros
@@ -231,7 +241,7 @@ def test_merged_profile_is_that_of_the_rows_of_both():
         assert isinstance(found.categorical["c"], Counts)
         return drift_profile.profile(found, encoder.columns)
 
-    one, two = table(500), later(700)
+    one, two = make_table(500), later(700)
     encoder = Encoder(["x", "n"], ["c"]).fit(one)
     both = drift_profile.merge_profiles(summary(one, encoder), summary(two, encoder))
     whole = summary(pipeline_concat(one, two), encoder)

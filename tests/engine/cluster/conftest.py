@@ -8,8 +8,7 @@ from distributed import SchedulerPlugin
 
 from pipeline import config as cfg
 from pipeline.engine.cluster.session import Session, connect
-from tests.conftest import table, write
-from tests.faults.conftest import bits, execute, settings
+from tests.builders import bits, execute, make_small_config, make_table, write_parquet
 
 # Every stage reads the batches again, so that workers that join late have work.
 REREAD = {"data": {"keep": "reread"}}
@@ -23,15 +22,15 @@ FAST_ADAPTING = {
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four batches of the size that `settings` asks for."""
-    return write(table(1_200), tmp_path_factory.mktemp("cluster") / "data", 4)
+    """Four batches of the size that `make_small_config` asks for."""
+    return write_parquet(make_table(1_200), tmp_path_factory.mktemp("cluster") / "data", 4)
 
 
 @pytest.fixture(scope="session")
 def expected(data: Path) -> tuple[Any, ...]:
     """The bits of a run on threads."""
     with connect(cfg.ClusterConfig(workers=0)) as threads:
-        return bits(execute(threads, settings(data, REREAD)))
+        return bits(execute(threads, make_small_config(data, **REREAD)))
 
 
 class WorkerCounter(SchedulerPlugin):
@@ -48,5 +47,5 @@ def most_workers_during_run(session: Session, data: Path, expected: tuple[Any, .
     """Run slowly on a cluster that adapts, check the bits, and return how many workers there were at most."""
     counter = WorkerCounter()
     session.client.cluster.scheduler.add_plugin(counter)
-    assert bits(execute(session, settings(data, SLOW))) == expected
+    assert bits(execute(session, make_small_config(data, **SLOW))) == expected
     return max(counter.counts)

@@ -9,8 +9,8 @@ from distributed import LocalCluster
 from pipeline import config as cfg
 from pipeline.engine.cluster.session import connect
 from pipeline.engine.cluster.worker_requirements import REJECT_BARE_WORKERS
+from tests.builders import bits, execute, make_small_config
 from tests.engine.cluster.conftest import SLOW
-from tests.faults.conftest import bits, execute, settings
 
 pytestmark = pytest.mark.cluster
 
@@ -55,7 +55,7 @@ def test_code_reaches_bare_workers_also_late_ones_and_one_that_lacks_a_package_l
     scheduler, start = bare_workers
     monkeypatch.setattr("pipeline.engine.cluster.worker_requirements.REQUIRED_PACKAGES", ("pandas", "required_here"))
     start("first")
-    notices, names, config = [], set(), settings(data, SLOW)
+    notices, names, config = [], set(), make_small_config(data, **SLOW)
     with connect(cfg.ClusterConfig(scheduler=scheduler.address), ["tests.faults.user_code"], notices.append) as session:
         late, lacking = start("late"), start("lacking", lacking=True)
         session.client.get_task_stream(start=time.time())

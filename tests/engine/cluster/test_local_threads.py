@@ -14,10 +14,7 @@ from pipeline import config as cfg
 from pipeline.engine.cluster.local_threads import ThreadPoolClient, as_completed
 from pipeline.engine.cluster.session import connect
 from pipeline.models import persistence
-from pipeline.monitoring.progress import Monitor
-from pipeline.planning.planner import make_plan
-from pipeline.training.run_stages import run_stages
-from tests.conftest import table, write
+from tests.builders import execute, make_config, make_table, merge_sections, write_parquet
 
 
 @pytest.fixture
@@ -106,12 +103,11 @@ def test_closing_drops_what_waits_and_ends_the_threads():
 @pytest.mark.cluster
 @pytest.mark.parametrize("changes", [{}, {"data": {"keep": "reread"}, "split": {"folds": 2}}])
 def test_a_run_without_a_cluster_has_the_bits_of_one_with_it(session, folder, changes):
-    base = {"data": {"path": str(folder), "label": "y", "batch_rows": 300}, "train": {"lanes": 2, "round_batches": 3}}
-    config = cfg.parse({key: {**base.get(key, {}), **changes.get(key, {})} for key in {*base, *changes}})
-    plan = make_plan(config)
-    outcomes = [run_stages(plan, session, Monitor(0.0, quiet=True))]
+    base = {"data": {"batch_rows": 300}, "train": {"lanes": 2, "round_batches": 3}}
+    config = make_config(folder, **merge_sections(base, changes))
+    outcomes = [execute(session, config)]
     with connect(cfg.ClusterConfig(workers=0)) as none:
-        outcomes.append(run_stages(plan, none, Monitor(0.0, quiet=True)))
+        outcomes.append(execute(none, config))
         assert (none.scheduler, none.dashboard, none.workers) == ("threads", "", 0)
     assert persistence.fingerprint(outcomes[0].model) == persistence.fingerprint(outcomes[1].model)
     assert outcomes[0].findings == outcomes[1].findings
@@ -146,7 +142,7 @@ assert {"run_started", "round_finished", "run_finished"} <= seen
 
 @pytest.mark.cluster
 def test_a_run_without_a_cluster_opens_no_socket(tmp_path):
-    write(table(300), tmp_path / "data", 2)
+    write_parquet(make_table(300), tmp_path / "data", 2)
     (tmp_path / "c.toml").write_text('[data]\npath = "data"\nlabel = "y"\n[train]\nlanes = 2\n[cluster]\nworkers = 0\n')
     command = [sys.executable, "-c", WITHOUT_SOCKETS]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)

@@ -5,8 +5,8 @@ from pipeline import config as cfg
 from pipeline.engine.cluster.remote_cluster import start_cluster
 from pipeline.engine.cluster.session import connect
 from pipeline.errors import ClusterError, ConfigError
+from tests.builders import bits, execute, make_small_config
 from tests.engine.cluster.conftest import FAST_ADAPTING, REREAD, most_workers_during_run
-from tests.faults.conftest import bits, execute, settings
 
 IN_PROCESS = {"dashboard_address": "127.0.0.1:0", "processes": False, "threads_per_worker": 1}
 
@@ -52,4 +52,4 @@ def test_websockets_carry_a_run(data, expected):
     with connect(config, ["tests.faults.user_code"]) as session:
         assert session.scheduler.startswith("ws://")
         assert session.workers == 2
-        assert bits(execute(session, settings(data, REREAD))) == expected
+        assert bits(execute(session, make_small_config(data, **REREAD))) == expected

@@ -3,10 +3,11 @@ import pytest
 from pipeline import config as cfg
 from pipeline.engine.cluster import scheduler_spec
 from pipeline.errors import ConfigError
+from tests.builders import make_config
 
 
 def parse(**cluster) -> cfg.ClusterConfig:
-    return cfg.parse({"data": {"path": "d", "label": "y"}, "cluster": cluster}).cluster
+    return make_config("d", cluster=cluster).cluster
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 from pipeline import config as cfg
 from pipeline.engine.cluster.session import connect, open_session
 from pipeline.monitoring.progress import Monitor
+from tests.builders import make_config
 
 
 @pytest.mark.cluster
@@ -35,7 +36,7 @@ def test_open_session_prints_about_the_cluster_and_ends_the_startup(session, mon
     monkeypatch.setattr("pipeline.engine.cluster.session.prepare_workers", lambda client, modules: notices)
     monitor = Monitor()
     cluster = {"scheduler": session.scheduler}
-    with open_session(cfg.parse({"data": {"path": "d", "label": "y"}, "cluster": cluster}), monitor):
+    with open_session(make_config("d", cluster=cluster), monitor):
         assert monitor.seconds["startup"] > 0
     page = session.dashboard.replace("/status", "/pipeline")
     assert capsys.readouterr().err.splitlines() == [
@@ -47,6 +48,5 @@ def test_open_session_prints_about_the_cluster_and_ends_the_startup(session, mon
 
 
 def test_open_session_on_threads_prints_one_line(capsys):
-    settings = cfg.parse({"data": {"path": "d", "label": "y"}, "cluster": {"workers": 0}})
-    with open_session(settings, Monitor()) as session:
+    with open_session(make_config("d", cluster={"workers": 0}), Monitor()) as session:
         assert capsys.readouterr().err == f"cluster     threads, no cluster, {session.threads} threads\n"

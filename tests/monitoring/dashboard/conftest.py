@@ -15,7 +15,7 @@ from pipeline.monitoring.dashboard.state import RunState
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.planner import make_plan
 from pipeline.training.run_stages import RunOutcome, run_stages
-from tests.conftest import table, write
+from tests.builders import make_config, make_table, write_parquet
 
 
 def make_event(name: str, /, level: str = "info", **fields: Any) -> dict[str, Any]:
@@ -42,10 +42,9 @@ def wait_for_state(
 @pytest.fixture(scope="session")
 def finished_run(cluster: Session, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, RunOutcome]:
     """A run that the cluster has seen from start to end."""
-    folder: Path = write(table(2_000), tmp_path_factory.mktemp("dashboard") / "data", 4)
-    data = {"path": str(folder), "label": "y", "batch_rows": 500}
-    config = cfg.parse({"data": data, "train": {"lanes": 2, "round_batches": 2}})
-    monitor = Monitor(0.0, quiet=True)
+    folder: Path = write_parquet(make_table(2_000), tmp_path_factory.mktemp("dashboard") / "data", 4)
+    config = make_config(folder, data={"batch_rows": 500}, train={"lanes": 2, "round_batches": 2})
+    monitor = Monitor(quiet=True)
     with forward_events(cluster.client, monitor.events) as problems:
         assert problems == []
         monitor.events.emit("run_started", name="finished", batches=4, rows=2_000, lanes=2)

@@ -23,6 +23,7 @@ from pipeline.monitoring.events import Events
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.planner import make_plan
 from tests import browser
+from tests.builders import make_config
 from tests.monitoring.dashboard.conftest import make_event
 
 
@@ -152,9 +153,8 @@ def test_browser_shows_bars_that_move_and_a_curve_that_grows(cluster, dark):
 @needs_browser
 def test_browser_shows_the_trials_of_a_search_the_best_first(cluster, folder, tmp_path):
     space = {"model.params.learning_rate": [1e-4, 0.1], "train.lanes": [1, 2]}
-    raw = {"data": {"path": str(folder), "label": "y"}, "search": {"space": space, "method": "grid"}}
-    monitor, results = Monitor(0.0, quiet=True), []
-    plan = make_plan(cfg.parse(raw))
+    monitor, results = Monitor(quiet=True), []
+    plan = make_plan(make_config(folder, search={"space": space, "method": "grid"}))
 
     def search():
         monitor.events.emit("run_started", name="searching", batches=4, rows=2_000, lanes=1)

@@ -1,8 +1,9 @@
-"""Functions that tests name in ``prepare.function``."""
+"""Code of a user, which configs of tests name by its import path: functions that prepare batches, and metrics."""
 
 from pipeline.metrics.additive import Additive
 
 NUMBER = 1
+"""Neither a function nor a metric."""
 
 
 def keep_large(frame):
@@ -27,16 +28,16 @@ def not_a_frame(frame):
     return len(frame)
 
 
-def only_short(frame):
+def keep_small(frame):
     return frame[frame["n"] < 40]
 
 
-def own_column(frame):
+def add_column(frame):
     frame["own"] = frame["i"] + 1
     return frame
 
 
-def doubled(frame):
+def duplicate_rows(frame):
     import pandas as pd
 
     return pd.concat([frame, frame])
@@ -79,16 +80,8 @@ class Fails(Positives):
         raise ValueError("no luck")
 
 
-class Says(Positives):
-    """A metric whose result is no number."""
+class TextResult(Positives):
+    """A metric whose result is not a number."""
 
     def result(self):
-        return {"says": "good"}
-
-
-class Careless(Sureness):
-    """A metric whose figures are of the first cells and not of each."""
-
-    @staticmethod
-    def figures(sums):
-        return {"careless": sums[1] / sums[0]}
+        return {"text": "good"}
