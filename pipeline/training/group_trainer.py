@@ -95,10 +95,7 @@ def combine_groups(estimator: Any, groups: Sequence[tuple[Any, dict[int, int]]],
     rows = sum(count for _, n_rows in groups for count in n_rows.values())
     if not rows:
         raise DataError("there was no row to train on; lower split.test or add data.")
-    combined = estimator.joined([model for model, _ in groups])
-    if target.classes is not None:
-        combined.classes_ = target.classes
-    lane.model.estimator_ = combined
+    lane.model.estimator_ = estimator.combine_members([model for model, _ in groups], target.classes)
     return Lane(lane.model, rows)
 
 

@@ -215,7 +215,9 @@ def warm_start_lane(base_run: BaseRun, fitted_state: FittedState, plan: Plan) ->
 
 def extend_vocabulary(encoder: Encoder, summary: Summary) -> Encoder:
     """Return a copy of the encoder with a column for each new value of its one-hot columns, within their limits."""
-    columns, extended = encoder.columns, copy.deepcopy(encoder)
+    columns = encoder.columns
+    categories: dict[str, np.ndarray] = {}
+    has_missing: dict[str, bool] = {}
     for name, counts in summary.categorical.items():
         if name not in encoder.categories_ or columns.encoding(name) != "onehot":
             continue
@@ -223,9 +225,9 @@ def extend_vocabulary(encoder: Encoder, summary: Summary) -> Encoder:
         new = _new_values(counts, vocabulary, transform.min_frequency, transform.max_categories - len(vocabulary))
         if len(new):
             dtype = vocabulary.dtype if len(vocabulary) and vocabulary.dtype.kind == new.dtype.kind else object
-            extended.categories_[name] = np.concatenate([vocabulary.astype(dtype), new.astype(dtype)])
-        extended.has_missing_[name] = encoder.has_missing_[name] or bool(counts.missing)
-    return extended.build_output_columns()
+            categories[name] = np.concatenate([vocabulary.astype(dtype), new.astype(dtype)])
+        has_missing[name] = encoder.has_missing_[name] or bool(counts.missing)
+    return encoder.with_categories(categories, has_missing)
 
 
 def _new_values(counts: Counts, vocabulary: np.ndarray, min_frequency: int, max_values: int) -> np.ndarray:

@@ -18,7 +18,8 @@ def test_the_label_of_a_flight_is_its_delay_and_no_feature_knows_it(tmp_path, mo
     known = {"arr_delay", "dep_delay", "dep_time", "arr_time", "air_time", "late"}
     assert not known & set(plan.features.columns.names)
     raw = pd.read_parquet("data/flights/flights/month-01.parquet")
-    frame = prepare_batch(read_batch(plan.batches[0], plan.recipe.selection), plan.batches[0], plan.recipe)
+    prepared = prepare_batch(read_batch(plan.batches[0], plan.recipe.read_spec), plan.batches[0], plan.recipe)
+    frame = prepared.frame
     expected = (raw["arr_delay"] > 15).astype("boolean").mask(raw["arr_delay"].isna())
     pd.testing.assert_series_equal(frame["late"], expected, check_names=False)
     assert (frame["time_hour"].dt.hour == raw["hour"]).all()
@@ -27,7 +28,7 @@ def test_the_label_of_a_flight_is_its_delay_and_no_feature_knows_it(tmp_path, mo
     merged = raw[["origin", "time_hour"]].merge(weather, on=["origin", "time_hour"], how="left")
     np.testing.assert_array_equal(frame["temp"], merged["temp"])
     assert (
-        frame.attrs["unmatched"]["planes.parquet"]
+        prepared.counts.unmatched["planes.parquet"]
         == (~raw["tailnum"].isin(pd.read_parquet("data/flights/planes.parquet")["tailnum"])).sum()
     )
 

@@ -90,7 +90,9 @@ def test_segments_are_shared_out_until_every_thread_has_plenty(count, threads):
 
 def test_segments_are_the_same_however_batches_are_cut_and_neighbours_where_they_are_many(monkeypatch):
     train = cfg.TrainConfig(lanes=2)
-    assert segments_of([lone(n, span=n // 3) for n in range(20)], train) == segments_of([*map(lone, range(20))], train)
+    assert segments_of([lone(n, row_group_id=n // 3) for n in range(20)], train) == segments_of(
+        [*map(lone, range(20))], train
+    )
     monkeypatch.setattr("pipeline.engine.batch_schedule.WINDOW_SIZE", 19)
     neighbours = [list(range(8)), list(range(8, 16)), list(range(16, 20))]
     assert segments_of([lone(n) for n in range(20)], train) == neighbours

@@ -98,7 +98,7 @@ def test_row_11_full_scratch_folder_is_no_traceback(folder):
 
 def test_row_11_read_only_folder_is_an_error(folder):
     done = run_on_small_disk("1m", f"mount -o remount,ro full && {PIPELINE} --out full/run; echo code $?", folder)
-    assert "--out full/run: cannot be written to (Read-only file system); name another place." in done.stderr
+    assert "--out full/run: cannot be written to (Read-only file system); name another folder." in done.stderr
     assert "code 2" in done.stdout
 
 
@@ -134,7 +134,7 @@ def test_row_24_truncated_checkpoint_is_replaced_by_the_one_before(workers, unfi
     (unfinished / last).write_bytes(run_folder.read(last)[:500])
     resumed = resume_run(str(unfinished), None, (), {"scheduler": workers.scheduler})
     printed = capfd.readouterr().err
-    assert f"{last} is not as it was written; going on from the one before" in printed
+    assert f"{last} is not as it was written; continuing from the one before" in printed
     assert "resuming    after the statistics" in printed
     uninterrupted = run(folder / "c.toml", (), {"scheduler": workers.scheduler}, out=str(folder / "uninterrupted"))
     assert resumed["model"]["fingerprint"] == uninterrupted["model"]["fingerprint"]

@@ -134,7 +134,7 @@ def test_row_5_killed_scheduler_is_an_error_at_once_and_the_run_resumes_on_anoth
     with pytest.raises(ClusterError, match=r"tcp://127\.0\.0\.1:\d+: the scheduler went away"):
         run(config, slow, {"scheduler": address}, out=str(folder))
     assert time.monotonic() - killed[0] < 20, "nothing waits for cluster.timeout"
-    assert folder.resumable
+    assert folder.has_checkpoint
     with pytest.raises(ClusterError, match="no scheduler answered within 1 s"):
         resume_run(str(folder), None, ("cluster.timeout=1",), {"scheduler": address})
     worker.wait(30)

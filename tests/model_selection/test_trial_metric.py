@@ -20,7 +20,7 @@ def test_loss_of_a_failed_trial_is_none():
 
 def test_value_is_the_named_figure_and_an_unknown_one_is_an_error():
     y = np.array([0, 1, 1, 0])
-    states = (Accuracy.of(Prediction(y, np.array([0, 1, 0, 0]), classes=2)),)
+    states = (Accuracy.of(Prediction(y, np.array([0, 1, 0, 0]), n_classes=2)),)
     assert TrialMetric("accuracy", (Accuracy,)).value(states) == 0.75
     with pytest.raises(DataError, match=r"search\.metric: no figure 'gain' of these models; there are accuracy\."):
         TrialMetric("gain", (Accuracy,)).value(states)
