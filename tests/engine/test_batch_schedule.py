@@ -90,7 +90,8 @@ def test_segments_are_divided_until_every_thread_has_enough(count, threads):
 
 def test_segments_do_not_depend_on_row_groups_and_many_are_neighbours(monkeypatch):
     train = cfg.TrainConfig(lanes=2)
-    assert segments_of([lone(n, span=n // 3) for n in range(20)], train) == segments_of([*map(lone, range(20))], train)
+    cut = [lone(n, row_group_id=n // 3) for n in range(20)]
+    assert segments_of(cut, train) == segments_of([*map(lone, range(20))], train)
     monkeypatch.setattr("pipeline.engine.batch_schedule.WINDOW_SIZE", 19)
     neighbours = [list(range(8)), list(range(8, 16)), list(range(16, 20))]
     assert segments_of([lone(n) for n in range(20)], train) == neighbours

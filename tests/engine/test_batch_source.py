@@ -25,8 +25,8 @@ def pack(batches):
     return packed if len(packed) > 1 else packed[0]
 
 
-def source_of(client, spans, keep, per_read=1):
-    batches = [Batch(n, (RowGroupRange(f"{n}", (0,)),), 1, span=span) for n, span in enumerate(spans)]
+def source_of(client, row_group_ids, keep, per_read=1):
+    batches = [Batch(n, (RowGroupRange(f"{n}", (0,)),), 1, row_group_id=i) for n, i in enumerate(row_group_ids)]
     groups, preference = ReadGroups.of(batches, per_read), WorkerPreference(client)
     return BatchSource(client, FileReader(batches, pack), groups, preference, ReadOptions(keep))
 
