@@ -65,7 +65,7 @@ def test_row_12_broken_file_is_named_before_anything_runs_or_quarantined(request
         make_plan(make_small_config(folder))
     ledger = execute(request.getfixturevalue(cluster), make_small_config(folder, **QUARANTINE)).ledger
     assert (ledger.read, ledger.rejected) == (900, 0)
-    (quarantined,) = ledger.quarantined(make_plan(make_small_config(folder, **QUARANTINE)).batches)
+    (quarantined,) = ledger.list_quarantined(make_plan(make_small_config(folder, **QUARANTINE)).batches)
     assert "part-002.parquet" in quarantined["where"]
     assert reason in quarantined["reason"]
 
