@@ -65,7 +65,7 @@ def train(lane: Lane, parts: Sequence[Any], batch_encoder: Any, target: Any) -> 
     return Lane(None, lane.rows + len(losses), losses)  # type: ignore[arg-type]
 
 
-def share(lane: Lane, base: Lane) -> int:
+def delta(lane: Lane, base: Lane) -> int:
     return lane.rows - base.rows
 
 
@@ -121,13 +121,13 @@ def measure(client: Client, scheduler: psutil.Process, number: int, keep: bool, 
     look.calls = 0  # type: ignore[attr-defined]
     look()
     done = total(client) - tasks_before
-    whole = sum(seconds.values())
+    elapsed = sum(seconds.values())
     depth = math.ceil(math.log(min(number, 1000), FAN_IN)) + math.ceil(math.log(max(number / 1000, 1), FAN_IN))
     return {
         "batches": number,
         "tasks": done,
-        "seconds": whole,
-        "ms per task": 1000 * whole / done,
+        "seconds": elapsed,
+        "ms per task": 1000 * elapsed / done,
         "client MB": (peaks["client"] - sizes["client"]) / 2**20,
         "scheduler MB": (peaks["scheduler"] - sizes["scheduler"]) / 2**20,
         "tree": depth,
@@ -153,7 +153,7 @@ def main() -> None:
     options = parser.parse_args()
     lane_round.train_batches, lane_round.delta_of, lane_round.merge_deltas, lane_round.merged_lane = (
         train,
-        share,
+        delta,
         add,
         merged,
     )

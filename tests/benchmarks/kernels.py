@@ -9,7 +9,6 @@ What a run costs beyond the sum of these is the scheduler's and the machine's.
 import numpy as np
 import pytest
 
-from pipeline import config as cfg
 from pipeline.datasets import clicks
 from pipeline.encoding.batch_encoder import BatchEncoder
 from pipeline.encoding.encoder import Encoder
@@ -22,6 +21,7 @@ from pipeline.planning.planner import make_plan
 from pipeline.preparation.batch_pipeline import pack_batch, prepare_batch
 from pipeline.preparation.split import TRAIN, row_hash
 from pipeline.statistics.summary import merge_summaries, summarise_batch
+from tests.builders import make_config
 
 ROWS = 50_000
 
@@ -30,7 +30,7 @@ ROWS = 50_000
 def plan(tmp_path_factory):
     path = str(tmp_path_factory.mktemp("clicks") / "part.parquet")
     clicks.write_partition(path, 0, ROWS, 0, probability=False)
-    return make_plan(cfg.parse({"data": {"path": path, "label": "y", "batch_rows": ROWS}}))
+    return make_plan(make_config(path, data={"batch_rows": ROWS}))
 
 
 @pytest.fixture(scope="module")

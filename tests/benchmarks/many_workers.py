@@ -1,9 +1,9 @@
-"""The simulator beside real clusters of many workers, on one machine: their tasks sleep instead of computing.
+"""The simulator next to real clusters of many workers, on one machine: their tasks sleep instead of computing.
 
     python -m tests.benchmarks.many_workers [--workers 16 64] [--batches 384] [--factor 1.0]
 
 The flow, Dask, the scheduler and every message are real; each task works on a batch of a few rows and then sleeps.
-The costs are measured on 2 workers, and what they forecast for the others is shown beside what those take. The
+The costs are measured on 2 workers, and what they forecast for the others is shown next to what those take. The
 workers are processes, so there must be memory for them: about 100 MB each.
 """
 
@@ -32,6 +32,7 @@ from pipeline.scaling_study.costs import calibrate
 from pipeline.scaling_study.forecast import Forecast
 from pipeline.scaling_study.measurement import observe
 from pipeline.scaling_study.study_plan import take_prefix
+from tests.builders import make_config
 
 # Seconds that each kind of task sleeps; of training for each batch.
 SLEEP = {"read": 0.6, "statistics": 0.1, "merge": 0.05, "train": 0.05, "evaluate": 0.2}
@@ -61,17 +62,17 @@ def slowly(factor: float) -> None:
     """Have every task of the flow sleep."""
     submit, pack = TaskRunner.submit_all, batch_source.pack_batches
 
-    def slow_submit(self: TaskRunner, names: Any, function: Any, arguments: Any, numbers: Any = None) -> Any:
+    def slow_submit(self: TaskRunner, names: Any, function: Any, arguments: Any, batch_numbers: Any = None) -> Any:
         name = names[0] if names else ""
         seconds = factor * SLEEP.get(name.partition("-")[0], 0.0)
         if function is task_graph.state_of:  # for each batch, wherever it is worked on
             arguments = [arguments[0], [Slow(work, seconds) for work in arguments[1]], *arguments[2:]]
             seconds = 0.0
         if name.startswith("train"):  # of which each is sent alone
-            seconds *= len(numbers[0])
+            seconds *= len(batch_numbers[0])
         if name.startswith(("merge-share", "merge-lanes", "merge-hand")):
             seconds = 0.0
-        return submit(self, names, Slow(function, seconds) if seconds else function, arguments, numbers)
+        return submit(self, names, Slow(function, seconds) if seconds else function, arguments, batch_numbers)
 
     TaskRunner.submit_all = slow_submit  # type: ignore[method-assign]
     batch_source.pack_batches = Slow(pack, factor * SLEEP["read"], each=True)  # type: ignore[assignment]
@@ -131,12 +132,11 @@ def main() -> None:
         data = Path(folder) / "data"
         write(data, options.batches)
         plan = make_plan(
-            cfg.parse(
-                {
-                    "data": {"path": str(data), "label": "y", "batch_rows": ROWS, "keep": "memory"},
-                    "train": {"lanes": options.lanes, "round_batches": 8 * options.lanes},
-                    "evaluate": {"bootstrap": 0, "importance_rows": 0},
-                }
+            make_config(
+                data,
+                data={"batch_rows": ROWS, "keep": "memory"},
+                train={"lanes": options.lanes, "round_batches": 8 * options.lanes},
+                evaluate={"bootstrap": 0, "importance_rows": 0},
             )
         )
         found, runs = run(take_prefix(plan, max(options.batches // 4, 8)), 2, 1)
@@ -146,11 +146,11 @@ def main() -> None:
         print(f"on 2 workers, {runs[0].shape.batches} batches: {runs[0].seconds:.2f} s; {found}")
         for workers in options.workers:
             _, runs = run(plan, workers, options.repeats)
-            said = forecast.seconds(runs[0].shape, workers)
-            for seen in runs:
+            predicted = forecast.seconds(runs[0].shape, workers)
+            for measured in runs:
                 print(
-                    f"{workers:4} workers, {options.batches} batches: {seen.seconds:.2f} s, forecast {said:.2f} s: "
-                    f"{said / seen.seconds - 1:+.1%}"
+                    f"{workers:4} workers, {options.batches} batches: {measured.seconds:.2f} s, "
+                    f"forecast {predicted:.2f} s: {predicted / measured.seconds - 1:+.1%}"
                 )
 
 

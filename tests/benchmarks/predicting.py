@@ -1,4 +1,4 @@
-"""What predicting costs beside reading the rows and writing the answers, on the same workers.
+"""What predicting costs next to reading the rows and writing the answers, on the same workers.
 
     pipeline data clicks --rows 5000000 --partitions 100
     pipeline run CONFIG --out runs/clicks
@@ -31,7 +31,7 @@ from pipeline.monitoring.progress import Monitor
 
 
 def copy(row_groups, columns: list[str], kept: list[str], answers: pa.Schema, out: str) -> int:
-    """Decode some row groups, write the kept columns and made-up answers."""
+    """Decode row groups, and write the kept columns and made-up answers."""
     tables = []
     for of_file in row_groups:
         with pq.ParquetFile(of_file.path, memory_map=True) as file:
@@ -43,8 +43,8 @@ def copy(row_groups, columns: list[str], kept: list[str], answers: pa.Schema, ou
         for f in answers
     ]
     result = pa.table([*(table.column(name) for name in kept), *made], names=[*kept, *answers.names])
-    few = [f.name for f in result.schema if not pa.types.is_floating(f.type)]
-    pq.write_table(result, out, use_dictionary=few)
+    dictionary_columns = [f.name for f in result.schema if not pa.types.is_floating(f.type)]
+    pq.write_table(result, out, use_dictionary=dictionary_columns)
     return len(table)
 
 
@@ -53,7 +53,7 @@ def plain(client: Client, plan: ScoringPlan, out: Path) -> float:
     recipe = plan.recipe
     kept = recipe.kept.names
     answers = pa.schema([f for f in recipe.schema if f.name not in kept])
-    columns = recipe.selection.touched.names
+    columns = recipe.read_spec.full_schema.names
     begin = time.perf_counter()
     futures = [
         client.submit(copy, batch.row_groups, columns, kept, answers, str(out / f"{batch.number}.parquet"), pure=False)
@@ -85,11 +85,11 @@ def main() -> None:
     seconds: dict[str, list[float]] = {"predict": [], "decode and write": []}
     with connect(cfg.ClusterConfig(workers=given.workers, dashboard="127.0.0.1:0")) as session:
         for _ in range(given.rounds + 1):
-            place = Path(tempfile.mkdtemp())
-            plan = plan_scoring(config, model, given.keep, str(place / "out"))
+            folder = Path(tempfile.mkdtemp())
+            plan = plan_scoring(config, model, given.keep, str(folder / "out"))
             seconds["predict"].append(ours(session, plan))
-            seconds["decode and write"].append(plain(session.client, plan, place))
-            shutil.rmtree(place)
+            seconds["decode and write"].append(plain(session.client, plan, folder))
+            shutil.rmtree(folder)
     rows = sum(batch.rows for batch in plan.batches)
     medians = {name: statistics.median(values[1:]) for name, values in seconds.items()}  # the first warms up
     for name, median in medians.items():

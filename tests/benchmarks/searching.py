@@ -1,4 +1,4 @@
-"""What a search costs and finds, beside the grid of its settings and dask-ml's searches.
+"""What a search costs and finds, next to the grid of its settings and dask-ml's searches.
 
     python tests/benchmarks/searching.py flights data/clicks [--ours] [--large]
 
@@ -44,8 +44,8 @@ LARGE = {
     "model.params.l2": [0.0, 10.0, 30.0, 100.0],
     "features.min_frequency": [1, 10, 50, 200],
 }
-# More encoded columns do not fit into memory as dense rows, which dask-ml's searches need.
-WIDEST = 1_000
+# With more encoded columns, the dense rows that dask-ml's searches need do not fit into memory.
+MAX_COLUMNS = 1_000
 
 
 Figures = tuple[float, int, float, float]
@@ -54,8 +54,8 @@ Figures = tuple[float, int, float, float]
 
 def processor() -> float:
     """Seconds of the processor, of this process and all that it started."""
-    here = psutil.Process()
-    times = [process.cpu_times() for process in [here, *here.children(recursive=True)]]
+    current = psutil.Process()
+    times = [process.cpu_times() for process in [current, *current.children(recursive=True)]]
     return sum(t.user + t.system for t in times)
 
 
@@ -83,7 +83,7 @@ def ours(name: str, method: str, folder: Path, space: dict[str, Any]) -> Figures
 
 
 def encoded(run: Path, role: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Rows of one fate as dense matrices, and their labels, batch by batch, as the model of a run encodes them."""
+    """Rows of one role as dense matrices, and their labels, batch by batch, as the model of a run encodes them."""
     settings, encoder = cfg.load(run / "config.toml"), pipeline.load(run).named_steps["preprocess"]
     plan = make_plan(settings)
     X, y = [], []
@@ -124,21 +124,22 @@ def theirs(kind: Any, run: Path, **options: Any) -> Figures:
 def main(names: list[str], alone: bool, large: bool) -> None:
     """Print a line for each search."""
     for name in names:
-        with tempfile.TemporaryDirectory() as place:
-            folder = Path(place)
+        with tempfile.TemporaryDirectory() as directory:
+            folder = Path(directory)
             print(name)
             found = {method: ours(name, method, folder, LARGE if large else SPACE) for method in ("grid", "halving")}
             width = len(pipeline.load(folder / "grid").named_steps["preprocess"].get_feature_names_out())
-            if width <= WIDEST and not alone:
+            if width <= MAX_COLUMNS and not alone:
                 found["dask-ml Hyperband"] = theirs(HyperbandSearchCV, folder / "grid", max_iter=27)
                 halving = {"n_initial_parameters": 12, "n_initial_iter": 6, "max_iter": 48, "aggressiveness": 3}
                 found["dask-ml halving"] = theirs(SuccessiveHalvingSearchCV, folder / "grid", **halving)
             for method, (loss, *costs) in found.items():
                 named = zip(costs, found["grid"][1:], ("rows", "s", "s of the processor"), strict=True)
-                told = "  ".join(
-                    f"{cost:>12,.{0 if unit == 'rows' else 1}f} {unit} {cost / most:4.0%}" for cost, most, unit in named
+                figures = "  ".join(
+                    f"{cost:>12,.{0 if unit == 'rows' else 1}f} {unit} {cost / of_grid:4.0%}"
+                    for cost, of_grid, unit in named
                 )
-                print(f"{method:<18} log-loss {loss:.5f}  {told}", flush=True)
+                print(f"{method:<18} log-loss {loss:.5f}  {figures}", flush=True)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,9 @@
     python -m tests.benchmarks.watching data/clicks --pairs 7 --set train.lanes=4
 
 Watched: `/pipeline` is open in a browser, and the scheduler's and the workers' metrics are read every 5 seconds, as
-Prometheus would. Bare: no plugin on scheduler or workers, no spans, and no event is told; tasks keep their annotations.
+Prometheus would. Bare: no plugin on scheduler or workers, no spans, and no events; tasks keep their annotations.
 ``work`` is without the start of the command, ``total`` with it; nothing is traced. The browser takes its own share of
-the same processors: ``--no-browser`` tells what is left without it.
+the same processors: ``--no-browser`` shows what is left without it.
 """
 
 import argparse
@@ -30,20 +30,14 @@ SCRAPE = 5.0
 COMMAND = """
 import contextlib, sys
 
+from pipeline.engine import batch_source, stage
+from pipeline.engine.cluster import session
+from pipeline.monitoring.events import Events
+
 if sys.argv.pop(1) == "bare":
-    from pipeline.commands import run
-    from pipeline.monitoring import events, progress
-
-    @contextlib.contextmanager
-    def unwatched(client, told):
-        yield []
-
-    run.watched = unwatched
-    progress.span = lambda name: contextlib.nullcontext()
-    events.Events.emit = lambda self, event, level="info", **fields: None
-else:
-    from pipeline.commands import run
-    from pipeline.monitoring import events, progress  # which takes as long
+    session.forward_events = lambda client, events: contextlib.nullcontext([])
+    stage.span = batch_source.span = lambda name: contextlib.nullcontext()
+    Events.emit = lambda self, event, level="info", **fields: None
 
 from pipeline.cli import main
 
@@ -73,8 +67,8 @@ async def watch(process: subprocess.Popen, address: str, port: int | None) -> tu
         if time.monotonic() - begin >= SCRAPE:
             begin = time.monotonic()
             targets = json.loads(await asyncio.to_thread(read, f"{address}/pipeline/targets") or b"[]")
-            for place in [address, *(f"http://{target['targets'][0]}" for target in targets)]:
-                scraped += len(await asyncio.to_thread(read, f"{place}/metrics") or b"")
+            for server in [address, *(f"http://{target['targets'][0]}" for target in targets)]:
+                scraped += len(await asyncio.to_thread(read, f"{server}/metrics") or b"")
         if page is not None:
             bars = max(bars, await page.value(BARS) or 0)
         await asyncio.sleep(0.5)
@@ -140,7 +134,7 @@ def main() -> None:
             print(f"{way:<8} {json.dumps({key: round(value, 2) for key, value in runs[-1].items()})}", flush=True)
     print(f"\nmedians of {options.pairs}; the ratio is the median of the paired ones")
     for key in ("work", "total"):
-        watched, bare = ([one[key] for one in found[way]] for way in ("watched", "bare"))
+        watched, bare = ([run[key] for run in found[way]] for way in ("watched", "bare"))
         ratio = statistics.median(w / b for w, b in zip(watched, bare, strict=True))
         print(f"{key:<6} watched {statistics.median(watched):.2f} s, bare {statistics.median(bare):.2f} s, {ratio:.3f}")
 

@@ -88,7 +88,7 @@ def test_a_mistake_is_one_sentence_with_its_exit_code(here, case):
 
 
 @pytest.mark.cluster
-def test_json_alone_is_on_stdout_and_the_run_folder_is_whole(here):
+def test_json_is_alone_on_stdout_and_the_run_folder_is_complete(here):
     done = pipeline("run", "c.toml", "--out", "out", "--json", "--workers", "1")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)

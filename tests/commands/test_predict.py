@@ -184,8 +184,8 @@ def test_bad_files_and_batches_are_quarantined_and_counted(trained, options, tmp
     path = tmp_path / "in/part-001.parquet"
     damage(path)
     (tmp_path / "in/part-002.parquet").write_bytes(b"PAR1")
-    aside = ('data.on_bad_batch="quarantine"',)
-    manifest = predict(model, str(tmp_path / "in"), str(tmp_path / "out"), aside, options, ["n"])
+    quarantine = ('data.on_bad_batch="quarantine"',)
+    manifest = predict(model, str(tmp_path / "in"), str(tmp_path / "out"), quarantine, options, ["n"])
     assert manifest["rows"]["written"] == 200
     assert manifest["rows"]["rejected_by_reason"] == {"batch quarantined": 100}
     assert [Path(batch["where"].partition(" ")[0]).name for batch in manifest["batches"]["set_aside"]] == [

@@ -36,7 +36,7 @@ def test_a_study_writes_figures_and_a_page(here):
     assert work["seconds_per_batch"] > 0
     assert work["fixed_seconds"] >= 0
     assert work["r2"] <= 1
-    # Two sizes, numbers of workers and of lanes, and half of the batch beside them.
+    # Two sizes, numbers of workers and of lanes, and batches of half the size.
     assert len(found["runs"]) == 2 * 2 * 2 + 1
     assert {(r["workers"], r["lanes"]) for r in found["time"]["measured"]} == {(1, 1), (2, 1), (1, 2), (2, 2)}
     assert found["time"]["amdahl"] is not None

@@ -115,7 +115,7 @@ def test_unusual_values_are_as_in_a_frame(values, monkeypatch):
     np.testing.assert_array_equal(found[0], found[1])
 
 
-def test_mistakes_are_told_as_of_a_frame():
+def test_mistakes_in_records_have_the_messages_of_a_frame():
     encoder = Encoder(["x"], ["c"], ["t"]).fit(wide())
     with pytest.raises(DataError, match="column 'c': missing from the DataFrame"):
         encoder.transform([{"x": 1.0, "t": pd.Timestamp("2026-01-01")}])

@@ -29,7 +29,7 @@ def lone(number, test=None, row_group_id=None):
 
 
 @given(st.lists(st.sampled_from([None, True, False]), min_size=1, max_size=70), st.integers(1, 9), st.integers(1, 40))
-def test_every_batch_is_in_one_segment_of_those_that_train_or_of_those_that_do_not(sides, lanes, round_batches):
+def test_every_batch_is_in_one_segment_of_training_or_test_batches(sides, lanes, round_batches):
     batches = [lone(n, side) for n, side in enumerate(sides)]
     segments = segments_of(batches, cfg.TrainConfig(lanes=lanes, round_batches=round_batches))
     assert sorted(n for segment in segments for n in segment) == list(range(len(batches)))
@@ -79,7 +79,7 @@ def test_what_a_task_works_on_is_wanted_on_one_worker(training, testing, threads
 
 
 @given(st.integers(1, 200), st.integers(1, 70))
-def test_segments_are_shared_out_until_every_thread_has_plenty(count, threads):
+def test_segments_are_divided_until_every_thread_has_enough(count, threads):
     segments = segments_of([lone(n) for n in range(count)], cfg.TrainConfig(lanes=4))
     size = part_size(segments, threads)
     parts = split_segments(segments, size)
@@ -88,7 +88,7 @@ def test_segments_are_shared_out_until_every_thread_has_plenty(count, threads):
     assert size == SEGMENT_SIZE or len(split_segments(segments, 2 * size)) < PARTS_PER_THREAD * threads
 
 
-def test_segments_are_the_same_however_batches_are_cut_and_neighbours_where_they_are_many(monkeypatch):
+def test_segments_do_not_depend_on_row_groups_and_many_are_neighbours(monkeypatch):
     train = cfg.TrainConfig(lanes=2)
     assert segments_of([lone(n, row_group_id=n // 3) for n in range(20)], train) == segments_of(
         [*map(lone, range(20))], train

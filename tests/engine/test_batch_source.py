@@ -36,7 +36,7 @@ def reads_of(client):
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_a_segment_is_read_by_one_task_and_its_batches_can_still_be_had_one_by_one(keep):
+def test_segment_is_read_by_one_task_and_gives_single_batches(keep):
     with connect(cfg.ClusterConfig(workers=0)) as session:
         client = session.client
         source = source_of(client, range(5), keep, per_read=3)
@@ -54,7 +54,7 @@ def test_a_segment_is_read_by_one_task_and_its_batches_can_still_be_had_one_by_o
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_batches_of_one_row_group_are_read_by_one_task_and_handed_out_one_by_one(keep):
+def test_batches_of_one_row_group_are_read_by_one_task(keep):
     with connect(cfg.ClusterConfig(workers=0)) as session:
         source = source_of(session.client, [0, 0, 0, 1], keep)
         handles = source.batches([2, 3, 0])
@@ -64,7 +64,7 @@ def test_batches_of_one_row_group_are_read_by_one_task_and_handed_out_one_by_one
         assert len(reads_of(session.client)) == (2 if keep else 3)
 
 
-def test_whole_segments_single_batches_and_joined_reading_give_the_same_bits(tmp_path, monkeypatch):
+def test_segments_single_batches_and_joint_reads_give_the_same_bits(tmp_path, monkeypatch):
     folder = write_parquet(make_table(2_000), tmp_path / "data", 23)
     plan = make_plan(make_small_config(folder, data={"batch_rows": "file"}, train={"round_batches": 9}))
     assert len(plan.batches) == 23

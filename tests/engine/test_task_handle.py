@@ -27,9 +27,7 @@ def stage():
         yield stage
 
 
-def test_a_handle_keeps_the_arguments_of_its_task_until_the_stage_has_seen_it_done(
-    client: ThreadPoolClient, stage: Stage
-):
+def test_handle_keeps_the_arguments_of_its_task_until_it_is_done(client: ThreadPoolClient, stage: Stage):
     runner, may_end = TaskRunner(client, 2), threading.Event()
     large = runner.submit("make", Large)
     reference = weakref.ref(large.result())
@@ -54,7 +52,7 @@ def test_handles_stand_for_results_in_nested_lists_of_arguments(client: ThreadPo
     assert [handle.batch_numbers for handle in (one, two, total)] == [[4], [7], ()]
 
 
-def test_a_task_without_memory_is_told_by_its_batches(client: ThreadPoolClient, stage: Stage):
+def test_task_without_memory_is_named_by_its_batches(client: ThreadPoolClient, stage: Stage):
     def fail() -> None:
         raise MemoryError
 

@@ -29,7 +29,7 @@ def test_a_trace_has_a_row_for_each_thread_and_a_slice_for_each_part_of_a_task()
 
 
 @pytest.mark.cluster
-def test_a_run_leaves_dasks_report_and_the_seconds_of_the_trace_are_those_of_the_cost(session, folder):
+def test_trace_of_a_run_has_dasks_report_and_the_seconds_of_the_stages(session, folder):
     monitor = Monitor(quiet=True)
     plan = make_plan(make_config(folder))
     with reported(session.client, wanted=False) as none:

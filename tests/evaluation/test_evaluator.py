@@ -148,7 +148,7 @@ def test_rows_of_a_group_are_drawn_together(session, tmp_path):
     assert other == pytest.approx(width, rel=0.25)
 
 
-def test_folds_with_whole_batches_for_the_test(session, evaluated):
+def test_folds_with_test_batches_or_a_test_set(session, evaluated):
     folder, _, _ = evaluated
     for split in ({"by": "batch", "test": 0.25}, {"path": str(folder)}):
         outcome = execute(session, make_table_config(folder, split={**split, "folds": 2}))

@@ -59,7 +59,7 @@ def test_every_row_has_one_slice_of_each_key_in_any_batch(seed, edges):
     assert [tuple(names[i] for i in row) for row in found] == expected
 
 
-def test_values_that_read_like_our_own_names_or_like_pairs():
+def test_slice_values_like_reserved_names_or_pairs():
     values = pd.Series([3, 2, 1], index=["other", "missing", "a:b"])
     slicing = Slicing.of([("c",), ("c", "c:d")], {"c": values, "c:d": values}, ())
     (one, names), (two, pairs) = slicing.names()

@@ -132,7 +132,7 @@ DRIFTS = {
 
 
 @pytest.mark.parametrize(("name", "cluster"), on_threads_and_once_on_processes(DRIFTS))
-def test_rows_15_and_16_other_types_are_named_with_file_and_column_or_quarantined(request, folder, name, cluster):
+def test_rows_15_and_16_other_types_are_named_or_quarantined(request, folder, name, cluster):
     (change, reason), session = DRIFTS[name], request.getfixturevalue(cluster)
     change_table(folder / "part-002.parquet", change)
     with pytest.raises(DataError, match=rf"part-002\.parquet: {reason}"):

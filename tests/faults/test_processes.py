@@ -112,7 +112,7 @@ def processes():
 
 
 @pytest.mark.timeout(120)
-def test_row_5_killed_scheduler_is_an_error_at_once_and_the_run_resumes_on_another(
+def test_row_5_killed_scheduler_is_an_error_and_the_run_resumes(
     workers, processes, config, uninterrupted, tmp_path, unused_tcp_port
 ):
     """With one worker and no nanny, as every process takes seconds to start; the worker must end with its scheduler."""

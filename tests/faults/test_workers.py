@@ -82,12 +82,12 @@ def test_row_4_batch_that_kills_its_workers_is_named(workers, poisoned):
 
 
 @pytest.mark.timeout(90)
-def test_row_8_frozen_worker_goes_on_or_is_replaced(workers, data, expected):
+def test_row_8_frozen_worker_continues_or_is_replaced(workers, data, expected):
     with SignalWorker(workers, "train", 2, signal.SIGSTOP) as fault:
         threading.Timer(2.0, lambda: os.kill(fault.pid, signal.SIGCONT)).start()
         outcome = execute(workers, make_small_config(data))
     assert bits(outcome) == expected
-    assert psutil.pid_exists(fault.pid)  # the same process went on
+    assert psutil.pid_exists(fault.pid)  # the same process continues
     with SignalWorker(workers, "train", 2, signal.SIGSTOP) as fault:
         outcome = execute(workers, make_small_config(data))
     assert bits(outcome) == expected

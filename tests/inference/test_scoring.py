@@ -67,7 +67,7 @@ def test_a_threshold_decides(model, tmp_path):
     assert len(set(found["prediction"].to_pylist())) == 2
 
 
-def test_rows_that_are_not_predicted_are_counted_and_the_others_keep_their_columns(model, tmp_path):
+def test_unpredicted_rows_are_counted_and_others_keep_their_columns(model, tmp_path):
     frame = make_table(600, seed=1).assign(id=np.arange(600) + 2**60, key=lambda f: f["n"] % 7)
     write_parquet(frame, tmp_path / "in", 2)
     pd.DataFrame({"key": range(5), "w": [1.5, 2.5, 3.5, 4.5, 5.5]}).to_parquet(tmp_path / "j.parquet")

@@ -18,7 +18,7 @@ def read_frames(dataset, batches):
     return [read.frame for cut in group_by_row_group(batches) for read in read_batches(cut, spec)]
 
 
-def test_batches_hold_every_row_in_order_however_they_are_formed(tmp_path):
+def test_batches_hold_every_row_in_order(tmp_path):
     frame = make_table(1_000)
     folder = write_parquet(frame, tmp_path / "d", 7)
     pq.write_table(pa.Table.from_pandas(frame), tmp_path / "d" / "zlast.parquet", row_group_size=130)
@@ -59,7 +59,7 @@ def test_auto_batches_of_tiny_files_are_those_of_one_large_file(tmp_path):
     assert len(shapes[0]) > 2
 
 
-def test_a_large_row_group_is_read_by_one_task_and_medium_ones_stay_whole(tmp_path):
+def test_large_row_group_is_read_by_one_task_and_medium_ones_are_not_cut(tmp_path):
     frame = make_table(60_000)
     frame.to_parquet(tmp_path / "large.parquet", index=False)
     batches = form_batches(open_dataset(str(tmp_path)))

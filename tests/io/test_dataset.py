@@ -41,7 +41,7 @@ def test_filters_that_leave_no_row_group_and_files_without_rows_are_errors(tmp_p
         open_dataset(str(tmp_path))
 
 
-def test_quarantine_keeps_the_files_that_agree_and_says_why_of_the_others(folder, frame):
+def test_quarantine_keeps_the_agreeing_files_and_names_the_others(folder, frame):
     (folder / "part-001.parquet").write_bytes(b"PAR1")
     frame.head(7).drop(columns="x").to_parquet(folder / "part-002.parquet", index=False)
     with pytest.raises(DataError, match=r"part-001\.parquet: not a readable"):

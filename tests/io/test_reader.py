@@ -166,7 +166,7 @@ def test_rows_read_are_those_before_the_filters_and_the_head_is_filtered(tmp_pat
 
 
 @pytest.mark.parametrize("filters", [[], [("n", "<", 10), ("c", "in", ["red", "blue"])]])
-def test_columns_passed_through_and_columns_of_codes_have_the_rows_of_the_frame(tmp_path, filters):
+def test_passthrough_and_code_columns_have_the_rows_of_the_frame(tmp_path, filters):
     frame = make_table(300)
     folder = write_parquet(frame, tmp_path / "d", 2)
     dataset = open_dataset(str(folder), filters)

@@ -13,7 +13,7 @@ def folder(request, tmp_path) -> RunFolder:
     return RunFolder(str(tmp_path / "run") if request.param == "local" else f"memory://{tmp_path.name}/run")
 
 
-def test_a_file_is_replaced_as_a_whole_and_listed_by_its_name(folder):
+def test_write_replaces_a_file_at_once_and_lists_it(folder):
     with folder.lock(resume=False):
         folder.write("a.txt", b"old")
         folder.write("a.txt", b"new")
@@ -27,7 +27,7 @@ def test_a_file_is_replaced_as_a_whole_and_listed_by_its_name(folder):
             folder.read("a.txt")
 
 
-def test_a_failure_leaves_nothing_unless_there_is_something_to_go_on_from(folder):
+def test_failed_run_leaves_nothing_without_a_checkpoint(folder):
     with pytest.raises(ZeroDivisionError), folder.lock(resume=False):
         folder.write("config.toml", b"")
         raise ZeroDivisionError

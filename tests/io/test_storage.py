@@ -192,7 +192,7 @@ def texts(folder: Path) -> str:
 
 
 @pytest.mark.cluster
-def test_a_run_on_s3_is_the_local_run_and_tells_no_secret(server, workers, workdir, capfd):
+def test_run_on_s3_equals_the_local_run_and_shows_no_secret(server, workers, workdir, capfd):
     _, folder, options, _ = server
     local = run(write_config_with_secrets(workdir, str(folder), {}), out=workdir / "local")
     remote = run(write_config_with_secrets(workdir, "s3://bucket/data", options), out=workdir / "remote")
@@ -204,7 +204,7 @@ def test_a_run_on_s3_is_the_local_run_and_tells_no_secret(server, workers, workd
 
 
 @pytest.mark.cluster
-def test_predictions_from_s3_to_s3_are_the_local_ones_and_tell_no_secret(server, workers, workdir, capfd):
+def test_predictions_on_s3_equal_the_local_ones_and_show_no_secret(server, workers, workdir, capfd):
     store, folder, options, _ = server
     run(write_config_with_secrets(workdir, str(folder), {}), out=workdir / "model")
     predict(workdir / "model", str(folder), str(workdir / "local"))
@@ -234,7 +234,7 @@ def test_predictions_from_s3_to_s3_are_the_local_ones_and_tell_no_secret(server,
         ("http://me:canary@127.0.0.1:9/none.parquet?sig=canary", {}, "http://127.0.0.1:9/none.parquet: cannot be"),
     ],
 )
-def test_a_mistake_tells_no_secret(server, workdir, path, changes, message, debug):
+def test_message_of_a_mistake_shows_no_secret(server, workdir, path, changes, message, debug):
     _, _, options, host = server
     options = {"headers": {"x-token": "canary"}} if path.startswith("http") else {**options, **changes}
     settings = write_config_with_secrets(workdir, path.replace("HOST", host), options, features={"numeric": ["z"]})
@@ -246,7 +246,7 @@ def test_a_mistake_tells_no_secret(server, workdir, path, changes, message, debu
     assert not secret
 
 
-def test_a_plan_tells_no_secret(server, workdir):
+def test_plan_shows_no_secret(server, workdir):
     _, _, options, _ = server
     done = CliRunner().invoke(
         main, ["run", str(write_config_with_secrets(workdir, "s3://bucket/data", options)), "--plan", "--json"]
@@ -258,7 +258,7 @@ def test_a_plan_tells_no_secret(server, workdir):
 
 @pytest.mark.cluster
 @pytest.mark.parametrize("debug", [[], ["--debug"]])
-def test_a_run_that_fails_on_a_worker_tells_no_secret(server, workers, workdir, debug, capfd):
+def test_failed_run_on_a_worker_shows_no_secret(server, workers, workdir, debug, capfd):
     _, _, _, host = server
     url = f"http://me:canary@{host}/bucket/data/part-000.parquet?sig=canary%2Fb"
     prepare = {"function": "tests.user_code:fail_on_a_worker"}
@@ -273,7 +273,7 @@ def test_a_run_that_fails_on_a_worker_tells_no_secret(server, workers, workdir, 
 
 
 @pytest.mark.cluster
-def test_a_file_that_is_gone_when_a_worker_reads_it_tells_no_secret(server, session, workers):
+def test_missing_file_on_a_worker_shows_no_secret(server, session, workers):
     store, _, _, host = server
     store.copy("bucket/data/part-000.parquet", "bucket/gone.parquet")
     settings = make_storage_config(

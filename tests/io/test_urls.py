@@ -21,7 +21,7 @@ from pipeline.io.urls import mask_credentials, origin_of, secrets_of, without_cr
         ("simplecache::https://me:pass@h/f?x=y", "simplecache::https://h/f", {"pass", "bWU6cGFzcw==", "y"}),
     ],
 )
-def test_credentials_are_told_from_what_is_public(url, clean, secrets):
+def test_credentials_are_recognised_among_public_options(url, clean, secrets):
     assert without_credentials(url) == without_credentials(mask_credentials(url)) == clean
     assert set(secrets_of(url)) == secrets
     assert (mask_credentials(url) != url) == bool(secrets)

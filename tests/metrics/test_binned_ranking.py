@@ -44,7 +44,7 @@ def test_resamples_are_those_of_the_scores():
         np.testing.assert_allclose(binned[name], values, atol=2e-3)
 
 
-def test_a_probability_that_rounding_left_above_one_is_ranked():
+def test_probability_above_one_by_rounding_is_ranked():
     proba = np.array([[-2.2e-16, 1.0000000000000002], [0.7, 0.3], [0.2, 0.8], [0.9, 0.1]])
     p = classified(np.array([1, 0, 1, 1]), proba)
     assert BinnedRanking.of(p).result()["roc_auc"] == ExactRanking.of(p).result()["roc_auc"]

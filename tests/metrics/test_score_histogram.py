@@ -20,7 +20,7 @@ def test_positions_become_counts_once_they_are_many():
     assert at_once.all_counts.sum() == 6_000
 
 
-def test_so_many_classes_that_counts_would_outgrow_the_data_are_not_counted():
+def test_too_many_classes_are_not_counted():
     p = predictions(200, 60, 0)
     assert ScoreHistogram.of_groups(p, p.group_index.index[:, :1], 4, 256).shape[0] == 0
     assert ScoreHistogram.of_groups(p, p.group_index.index[:, :1], 4, 1024).shape == (4, 60, 2, 17)

@@ -5,7 +5,7 @@ from pipeline.metrics.slice_ranking import SliceRanking
 from tests.metrics.builders import classified
 
 
-def test_a_probability_that_rounding_left_above_one_is_in_the_last_bin():
+def test_probability_above_one_by_rounding_is_in_the_last_bin():
     proba = np.array([[-2.2e-16, 1.0000000000000002], [0.7, 0.3], [0.2, 0.8], [0.9, 0.1]])
     index = np.array([[0, 4], [1, 4], [2, 5], [3, 5]], dtype=np.int32)
     state = SliceRanking.of(classified(np.array([1, 0, 1, 1]), proba, GroupIndex(index, 4, 6)))

@@ -18,7 +18,7 @@ def test_smaller_subsample_lies_within_a_larger_one():
     assert subsample(list(range(900)), 1 / 9, 0).numbers < subsample(list(range(900)), 1 / 3, 0).numbers
 
 
-def test_columns_encoded_in_another_way_are_packed_alike_but_need_other_statistics():
+def test_columns_with_another_encoding_are_packed_alike():
     one_hot, target = (Columns(("x",), ("c",), (), options={"c": {"encode": how}}) for how in ("onehot", "target"))
     assert packing_key(one_hot) == packing_key(target)
     assert statistics_key(one_hot) != statistics_key(target)

@@ -29,7 +29,7 @@ def test_a_soft_vote_is_the_mean_of_the_members_probabilities():
     np.testing.assert_array_equal(again.predict(X), model.predict(X))
 
 
-def test_members_without_some_classes_vote_for_the_others_and_members_without_rows_not_at_all():
+def test_soft_vote_of_members_with_missing_classes_or_rows():
     parts = [np.flatnonzero(Y == 2), np.flatnonzero(Y < 2), np.zeros(0, dtype=int)]
     model = fitted(BlockwiseClassifier(DecisionTreeClassifier(random_state=0)), X, Y, parts, NAMES)
     assert model.n_members == 2

@@ -57,7 +57,7 @@ scored = st.lists(st.tuples(st.sampled_from([-2.5, -0.0, 0.0, 1e-9, 0.1, 7.0]), 
 
 
 @given(scored, st.integers(0, 20), st.integers(0, 20))
-def test_any_parts_give_the_curve_of_the_whole(rows, a, b):
+def test_merge_of_any_parts_equals_the_curve_of_all_rows(rows, a, b):
     scores, right = np.array([s for s, _ in rows], dtype=float), np.array([r for _, r in rows], dtype=bool)
     a, b = sorted((min(a, len(rows)), min(b, len(rows))))
     one, two, three = (Curve.of(scores[cut], right[cut]) for cut in (slice(a), slice(a, b), slice(b, None)))

@@ -71,7 +71,7 @@ def test_linear_models_are_averaged_by_their_updates(model):
     np.testing.assert_allclose(merged.coef_, (a.coef_ + 2 * b.coef_) / 3, rtol=1e-12)
     np.testing.assert_allclose(merged.intercept_, (a.intercept_ + 2 * b.intercept_) / 3, rtol=1e-12)
     assert merged.t_ == 4 * 300 + 1
-    # A single lane is itself, whatever scikit-learn keeps besides the weights, and goes on in the same way.
+    # A single lane is itself, whatever scikit-learn keeps besides the weights, and continues in the same way.
     alone = delta.of(a, base).apply_to(base, a)
     np.testing.assert_allclose(learn(alone, PARTS[4]).coef_, learn(a, PARTS[4]).coef_, rtol=1e-9)
 

@@ -71,7 +71,7 @@ def test_damaged_and_missing_files(tmp_path, content):
         pipeline.load(tmp_path)
 
 
-def test_the_fingerprint_tells_models_apart(model):
+def test_fingerprint_differs_between_models(model):
     before = fingerprint(model)
     coef = model.named_steps["model"].coef_
     coef[0, 0] = np.nextafter(coef[0, 0], 9e9, dtype=coef.dtype)
@@ -87,7 +87,7 @@ def test_using_a_model_does_not_change_its_fingerprint():
 
 
 @pytest.mark.parametrize("model", [AdaptiveClassifier(l1=1.0), AdaptiveClassifier("hinge"), AdaptiveRegressor("huber")])
-def test_the_adaptive_models_are_saved_and_go_on_learning(model, tmp_path):
+def test_saved_adaptive_models_continue_to_learn(model, tmp_path):
     frame = make_table(300)
     X = Encoder(["x", "n"], ["c"]).fit_transform(frame)
     model.set_params(random_state=0).fit(X, frame["y"])

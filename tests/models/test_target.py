@@ -19,7 +19,7 @@ def test_default_model_is_trained_on_a_standardised_target():
     assert target_scale(ModelConfig(estimator="sklearn.linear_model.SGDRegressor"), Moments.of(Y)) == (0.0, 1.0)
 
 
-def test_unscaled_model_answers_in_the_labels_unit_and_scaled_takes_it_back():
+def test_predictions_of_scaled_and_unscaled_models_are_in_the_labels_unit():
     target = TargetSpec(centre=1e3, scale=50.0)
     model = AdaptiveRegressor(random_state=0).fit(X, (Y - target.centre) / target.scale)
     before = fingerprint(model)

@@ -22,7 +22,7 @@ def test_listener_gets_the_events_of_its_subscription_only():
     assert events.listeners == []
 
 
-def test_listener_that_raises_is_dropped_and_the_others_are_told(monkeypatch):
+def test_listener_that_raises_is_dropped_and_others_get_the_event(monkeypatch):
     monkeypatch.setattr("pipeline.io.redact._secrets", {"sesame-1001"})
     events, received = Events(), []
     with events.subscribed(lambda _: 1 / 0), events.subscribed(received.append):

@@ -55,7 +55,7 @@ def test_callback_is_called_after_every_task():
     assert len(calls) == 2
 
 
-def test_interrupt_is_deferred_in_one_stage_and_raised_between_tasks_of_others():
+def test_interrupt_is_deferred_in_training_and_raised_in_other_stages():
     calls = []
     monitor = Monitor(quiet=True, on_task_done=lambda: calls.append(1))
     with pytest.raises(KeyboardInterrupt), monitor.interruptible("train") as interrupt:

@@ -31,12 +31,12 @@ from tests.builders import make_config, make_table, write_parquet
         ({"features": {"categorical": ["x"]}}, "name it under numeric"),
     ],
 )
-def test_mistakes_are_known_before_a_row_is_read(folder, sections, message):
+def test_mistakes_are_refused_before_a_row_is_read(folder, sections, message):
     with pytest.raises(ConfigError, match=message):
         make_plan(make_config(folder, **sections))
 
 
-def test_what_nothing_can_be_made_of_is_refused_by_name(tmp_path):
+def test_column_of_an_unusable_type_is_refused_by_name(tmp_path):
     write_parquet(make_table(40).assign(raw=b"1", many=[[1]] * 40), tmp_path / "d", 1)
     for key, column, kind in (("numeric", "raw", "binary"), ("categorical", "many", "list")):
         with pytest.raises(ConfigError, match=rf"features\.{key}: column '{column}' is {kind}.*prepare\.function"):

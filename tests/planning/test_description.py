@@ -5,7 +5,7 @@ from pipeline.planning.planner import make_plan
 from tests.builders import make_config
 
 
-def test_treatments_of_all_columns_go_to_those_they_suit_and_the_plan_says_so(folder):
+def test_treatments_apply_to_suitable_columns_and_are_described(folder):
     features = {"scale": "robust", "encode": "hash", "cyclical": True, "cross": [["c", "t.hour"]], "exclude": ["n"]}
     chosen = make_plan(make_config(folder, features={**features, "columns": {"x": {"scale": "none", "log1p": True}}}))
     assert chosen.features.columns.options == {

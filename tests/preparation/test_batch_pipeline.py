@@ -183,7 +183,7 @@ def test_a_quarantined_batch_counts_all_its_rows_once(data):
     assert packed.features.names == ("c", "t.hour", "t.weekday", "t.month")
 
 
-def test_after_a_read_error_the_rest_of_the_row_group_fails_and_other_errors_stay_alone(data):
+def test_read_error_fails_the_rest_of_its_row_group_others_one_batch(data):
     _, batches = data
     read = as_read(make_table(3))
 
@@ -204,7 +204,7 @@ def test_after_a_read_error_the_rest_of_the_row_group_fails_and_other_errors_sta
 
 
 @pytest.mark.parametrize("error", [MemoryError(), StorageError("no space left")])
-def test_errors_that_no_batch_is_the_cause_of_are_not_quarantined(data, error):
+def test_errors_without_a_bad_batch_are_not_quarantined(data, error):
     _, batches = data
 
     def fail(*_):

@@ -123,7 +123,7 @@ def test_colons_in_values_keep_combinations_apart():
     assert decoded(codes, values) == ["x\\::y", "x:\\:y", "x\\\\:y"]
 
 
-def test_columns_that_are_coded_already_are_not_looked_for_in_the_frame():
+def test_coded_columns_are_not_read_from_the_frame():
     given = {"c": (np.array([1, -1, 0]), pd.Index(["a", "b"]))}
     columns = Columns(categorical=("c",), cross=(("c", "n"),))
     coded = coded_columns(pd.DataFrame({"n": [1, 2, 1]}), columns, given)

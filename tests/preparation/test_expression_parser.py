@@ -23,7 +23,7 @@ def test_the_signs_of_pandas_bind_less_than_comparisons_and_stay_in_strings():
     assert ast.unparse(tree) == "a == 1 and b == 'x & `y`'"
 
 
-def test_functions_are_not_columns_but_a_column_may_have_the_name_of_one():
+def test_column_may_have_the_name_of_a_function():
     assert parse("abs(abs) + log(x)", KEY).columns == {"abs", "x"}
 
 

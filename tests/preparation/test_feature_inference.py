@@ -109,7 +109,7 @@ def test_names_that_cannot_be_features_are_refused_with_their_key(features, mess
         ("str", {}, None, False, "classification"),
     ],
 )
-def test_the_task_is_that_of_the_config_then_of_the_estimator_then_of_the_label(dtype, model, kind, few_values, task):
+def test_choose_task_by_config_then_estimator_then_label(dtype, model, kind, few_values, task):
     config = make_config("data", model=model)
     chosen_task, reason = choose_task(pd.Series(dtype=dtype).dtype, config, kind, few_values)
     assert chosen_task == task

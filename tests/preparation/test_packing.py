@@ -100,7 +100,7 @@ def test_codes_have_the_smallest_type_that_holds_missing(count, dtype):
     assert codes[:, 0].tolist() == [count, 0, count - 1]
 
 
-def test_rows_of_a_batch_are_taken_with_everything_they_have_and_dask_sees_its_size():
+def test_take_of_a_packed_batch_keeps_all_parts_and_its_size():
     frame = rows(60)
     features = pack(frame, COLUMNS, PackingScale.of(frame, COLUMNS))
     slices = {"s": (np.arange(60, dtype=np.uint16) % 3, pd.Index(["a", "b", "c"]))}

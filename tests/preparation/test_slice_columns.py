@@ -88,7 +88,7 @@ def test_each_column_is_listed_once_and_each_slicing_too():
 
 
 @pytest.mark.parametrize("rows", [0, 1])
-def test_no_row_and_one_row_are_coded_as_among_all_and_the_frame_stays_as_it_is(rows):
+def test_slice_codes_of_few_rows_equal_their_part_and_keep_the_frame(rows):
     table = frame()
     columns = pickle.loads(pickle.dumps(slice_columns(["c", "x", "few", "flag", "t"], "y", table)))
     part = table.iloc[:rows]

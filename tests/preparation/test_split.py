@@ -30,7 +30,7 @@ COLUMNS = ["x", "n", "c", "t", "y"]
 
 
 @given(cuts=st.lists(st.integers(0, 300), max_size=5), seed=st.integers(0, 3))
-def test_a_row_falls_on_the_same_side_however_the_table_is_cut(cuts, seed):
+def test_role_of_a_row_does_not_depend_on_the_batches(cuts, seed):
     frame = make_table(300)
     split = SplitSpec(tuple(COLUMNS), 0.3, seed)
     whole = assign_roles(frame, split, "y").role.tolist()
@@ -72,7 +72,7 @@ def test_rows_without_a_usable_label_are_neither():
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.2, 2), (0.001, 1), (0.5, 5)])
-def test_whole_batches(share, expected):
+def test_split_batches_chooses_a_share_by_seed(share, expected):
     batches = [Batch(i, (RowGroupRange("f", (i,)),), 10, row_group_id=i) for i in range(10)]
     split = split_batches(batches, share, seed=3)
     assert sum(b.test for b in split) == expected
@@ -127,7 +127,7 @@ def test_rows_of_a_group_have_one_role():
 
 
 @pytest.mark.parametrize("rows", [0, 1])
-def test_no_row_and_one_row_have_the_roles_that_they_have_among_all_and_the_frame_stays_as_it_is(rows):
+def test_assign_roles_of_few_rows_equals_roles_among_all_and_keeps_the_frame(rows):
     split = pickle.loads(pickle.dumps(SplitSpec(tuple(COLUMNS), 0.3, 0, 0.2, 3, bootstrap=True)))
     frame = make_table(20)
     before = frame.copy()

@@ -45,7 +45,7 @@ def test_rows_of_several_batches_are_concatenated():
     np.testing.assert_array_equal(matrix(pickle.loads(pickle.dumps(both)), 32), expected(TEXTS, 32))
 
 
-def test_the_longest_row_has_room_for_its_buckets_and_shorter_ones_are_filled_up():
+def test_shorter_rows_are_padded_to_the_longest():
     tokens = tokenise(TEXTS, 1024)
     assert tokens.longest(np.array([1, 2, 0])) == 3
     assert tokens.longest(np.array([], dtype=int)) == 0

@@ -94,7 +94,7 @@ def test_without_steps_the_frame_itself_is_the_result():
 
 
 @pytest.mark.parametrize("rows", [0, 1])
-def test_no_row_and_one_row_are_prepared_as_among_all_and_the_frame_stays_as_it_is(join, rows):
+def test_apply_steps_to_few_rows_equals_their_part_and_keeps_the_frame(join, rows):
     steps = PreparationSteps((join,), (("twice", "2 * p_v"),), (("small", "i < 4"),), "tests.user_code:add_column")
     steps = pickle.loads(pickle.dumps(steps))
     before = FRAME.copy()

@@ -65,7 +65,7 @@ def test_two_runs_side_by_side(here):
     assert "both.html: exists" in taken.stderr
 
 
-def test_the_page_is_opened_when_asked(here, monkeypatch):
+def test_open_option_opens_the_page(here, monkeypatch):
     opened = []
     monkeypatch.setattr(webbrowser, "open", lambda uri: bool(opened.append(uri)) or True)
     assert report("one", "--open").exit_code == 0

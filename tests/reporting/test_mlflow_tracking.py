@@ -63,14 +63,14 @@ def finished(tmp_path) -> Path:
     content = persistence.dumps(model)
     (folder / persistence.FILE).write_bytes(content)
     write_config(make_config("data", train={"lanes": 4}, evaluate={"slices": ["c"]}), folder / "config.toml")
-    told = {"model": {"sha256": persistence.digest(content), "fingerprint": "f" * 64}}
-    (folder / "report.json").write_text(json.dumps(REPORT | told))
+    written = {"model": {"sha256": persistence.digest(content), "fingerprint": "f" * 64}}
+    (folder / "report.json").write_text(json.dumps(REPORT | written))
     (folder / ".draft").write_text("")
     return folder
 
 
 class FakeMlflow:
-    """Records what a server would be told; ``broken`` names a call that fails."""
+    """Records what a server would receive; ``broken`` names a call that fails."""
 
     def __init__(self, broken: str = ""):
         self.calls: list[tuple] = []
@@ -182,7 +182,7 @@ def test_many_parameters_and_points_are_sent_in_parts(finished, monkeypatch):
 
 
 @pytest.mark.parametrize("broken", ["experiment", "batch", "file", "model"])
-def test_a_server_that_refuses_is_one_sentence_without_login_and_keeps_no_half_run(finished, monkeypatch, broken):
+def test_refusing_server_gives_one_sentence_without_login_and_keeps_no_run(finished, monkeypatch, broken):
     fake = FakeMlflow(broken)
     monkeypatch.setitem(sys.modules, "mlflow", fake)
     with pytest.raises(TrackingError, match=r"^--mlflow http://\*\*\*@host: does not take the run \(OSError") as error:
@@ -299,21 +299,21 @@ def test_a_real_server_has_the_run_and_its_model_predicts_the_same(environment, 
     )
     assert done.returncode == 0, done.stderr
     assert "sesame" not in done.stdout + done.stderr
-    told = json.loads(done.stdout)
-    run = ask(server, f"runs/get?run_id={told['run_id']}")["run"]
+    answer = json.loads(done.stdout)
+    run = ask(server, f"runs/get?run_id={answer['run_id']}")["run"]
     assert (run["info"]["status"], run["info"]["run_name"]) == ("FINISHED", "one")
     report = json.loads((tmp_path / "one/report.json").read_text())
     figures = {metric["key"]: metric["value"] for metric in run["data"]["metrics"]}
     assert figures.items() >= report["metrics"].items()
     assert {"key": "train.epochs", "value": "2"} in run["data"]["params"]
-    history = ask(server, f"metrics/get-history?run_id={told['run_id']}&metric_key=progressive_log_loss")["metrics"]
+    history = ask(server, f"metrics/get-history?run_id={answer['run_id']}&metric_key=progressive_log_loss")["metrics"]
     assert [(int(p["step"]), p["value"]) for p in history] == [
         (point["rows"], point["log_loss"]) for point in report["progressive"]
     ]
-    files = {file["path"] for file in ask(server, f"artifacts/list?run_id={told['run_id']}")["files"]}
+    files = {file["path"] for file in ask(server, f"artifacts/list?run_id={answer['run_id']}")["files"]}
     assert {"config.toml", "ledger.csv", "metrics.json", "params.yaml", "report.html", "report.json"} <= files
     frame = tmp_path / "data/part-001.parquet"
-    options = ["-P", "-c", LOADS, told["model_uri"], server, str(frame), str(tmp_path / "said.npz")]
+    options = ["-P", "-c", LOADS, answer["model_uri"], server, str(frame), str(tmp_path / "said.npz")]
     subprocess.run([environment / "python", *options], cwd=tmp_path, check=True)
     said, model, x = np.load(tmp_path / "said.npz"), pipeline.load(tmp_path / "one"), pd.read_parquet(frame)
     np.testing.assert_array_equal(said["labels"], model.predict(x))

@@ -35,7 +35,7 @@ def test_the_path_goes_back_through_what_was_waited_for():
         max_size=30,
     )
 )
-def test_the_path_accounts_for_all_of_the_time_whatever_the_clocks_say(tasks):
+def test_critical_path_accounts_for_all_time_with_skewed_clocks(tasks):
     records = [record(f"{kind}-r-{i}-0", w, begin, begin + length) for i, (w, begin, length, kind) in enumerate(tasks)]
     seconds = critical_path(records, 0.0, 11.0)
     assert set(seconds) == set(PARTS)

@@ -27,7 +27,7 @@ def test_fit_line_recovers_a_line_with_its_interval():
         (lambda n: 0.001 * n**2, False),
     ],
 )
-def test_fit_power_tells_linear_costs_from_others(cost, linear):
+def test_fit_power_recognises_linear_costs(cost, linear):
     rng = np.random.default_rng(1)
     n = np.repeat([10, 100, 1_000], 3)
     fitted = fit_power(n, cost(n) * np.exp(rng.normal(0, 0.05, 9)))

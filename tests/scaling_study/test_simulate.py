@@ -223,7 +223,7 @@ def test_the_path_of_a_simulation_explains_its_length():
     assert sum(run.end[task] - run.begin[task] for task in found) == pytest.approx(run.seconds)
 
 
-def test_a_million_batches_on_a_thousand_workers_are_a_graph_like_any_other():
+def test_graph_of_a_million_batches_on_a_thousand_workers():
     graph = build(Shape(100_000, 10, lanes=32))
     run = simulate(graph, costs(1e-3, 1e-4, 1e-3, 1e-3, 1e-4, read=0.03, evaluate=0.02), 1_000)
     assert run.seconds > 1e-4 * len(graph)

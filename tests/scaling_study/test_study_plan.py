@@ -32,7 +32,7 @@ def test_a_prefix_of_a_split_by_time_is_spread_over_all_of_it(data):
     assert len({batch.row_groups[0].path for batch in prefix.batches}) == 4
 
 
-def test_an_empty_request_measures_one_worker_and_all_and_batches_of_half_the_size(data):
+def test_empty_request_measures_one_and_all_workers_and_smaller_batches(data):
     settings = make_config(data, data=FORTY_BATCHES, cluster={"workers": 3})
     plans = make_plans(settings, StudyRequest())
     assert [len(plan.batches) for plan in plans] == [40, 80]

@@ -56,7 +56,7 @@ def test_more_quarantined_than_allowed_fails_the_run():
         ledger.check_balance([batch(5)], 1)
 
 
-def test_evaluation_must_see_the_rows_that_test_and_tells_the_unseen_by_batch():
+def test_evaluation_refuses_other_test_rows_and_counts_unseen_by_batch():
     ledger = Ledger.from_summary(summary(strange=1))
     done = ledger.with_evaluated_rows({0: 1}, [batch(5)])
     assert done.batches[0] == {"train": 3, "validation": 0, "test": 1, "label not seen in training": 1}

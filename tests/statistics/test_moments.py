@@ -9,7 +9,7 @@ from pipeline.statistics.moments import N_BINS, Moments, NumericStats, histogram
 
 
 @given(arrays(np.float64, st.integers(0, 40), elements=st.floats(-1e6, 1e6)), st.integers(0, 40))
-def test_moments_of_two_parts_are_those_of_the_whole(values, cut):
+def test_merged_moments_equal_those_of_all_rows(values, cut):
     merged = Moments.merge([Moments.of(values[:cut]), Moments.of(values[cut:])])
     assert merged.count == len(values)
     if len(values):
@@ -55,7 +55,7 @@ def test_stats_of_packed_values_are_those_of_the_values():
 
 
 @given(st.lists(st.floats(80, 120) | st.just(np.nan), max_size=30), st.integers(0, 30), st.integers(0, 30))
-def test_stats_of_parts_are_those_of_the_whole(values, i, j):
+def test_merged_stats_equal_those_of_all_rows(values, i, j):
     values = np.array(values, dtype=np.float64)
     i, j = sorted((i, j))
     parts = [packed_stats(part, with_quantiles=True) for part in (values[:i], values[i:j], values[j:])]

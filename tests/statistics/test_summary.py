@@ -53,7 +53,7 @@ def test_only_training_rows_count_and_every_row_is_in_the_ledger():
 
 
 @given(cuts=st.lists(st.integers(0, 200), max_size=6), fan_in=st.integers(2, 5))
-def test_a_tree_over_any_partitioning_gives_the_summary_of_the_whole(cuts, fan_in):
+def test_tree_merge_of_any_parts_equals_the_summary_of_all_rows(cuts, fan_in):
     frame = prepared(200)
     edges = [0, *sorted(cuts), 200]
     slices = [frame.iloc[a:b] for a, b in itertools.pairwise(edges)]
@@ -98,7 +98,7 @@ def test_summarise_leaves_its_batch_as_it_was():
     assert pickle.dumps(batch) == before
 
 
-def test_values_whose_squares_are_no_floats_are_packed_in_a_unit_that_is_one():
+def test_values_with_overflowing_squares_are_packed_by_their_deviation():
     frame = make_table(4).assign(x=[1e300, -1e300, 1.5e308, 1.7e308])
     about = PackingScale.of(frame, COLUMNS)
     j = COLUMNS.numbers.index("x")

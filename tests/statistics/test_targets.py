@@ -28,7 +28,7 @@ def test_numbers_are_summed_by_value_and_fold():
 
 
 @given(st.lists(st.tuples(*[st.integers(0, 2)] * 2, st.integers(0, 1)), max_size=30), st.integers(0, 30))
-def test_counts_of_parts_are_those_of_the_whole(rows, cut):
+def test_merged_counts_equal_those_of_all_rows(rows, cut):
     codes, folds, label = np.array(rows, dtype=np.int64).reshape(-1, 3).T
 
     def counted(part):

@@ -125,7 +125,7 @@ def test_folds_lanes_numbers_and_the_search(session, data, tmp_path):
     assert found.values["model.params.max_depth"] == 6
 
 
-def test_what_does_not_apply_is_refused_or_named(session, data):
+def test_options_that_do_not_apply_are_refused_or_named(session, data):
     tree = {"estimator": "sklearn.tree.DecisionTreeClassifier"}
     with pytest.raises(ConfigError, match="does not learn in epochs"):
         make_plan(make_table_config(data, model=tree, train={"early_stopping": "validation"}))

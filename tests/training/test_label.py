@@ -13,7 +13,7 @@ def test_profile_of_classes_restores_their_shares():
     np.testing.assert_array_equal(restored.shares, [0.25, 0.75])
 
 
-def test_profile_of_a_number_restores_mean_and_deviation_without_the_training_scale():
+def test_target_from_profile_restores_mean_and_deviation_not_scale():
     profile = target_to_profile(TargetSpec(centre=3.0, scale=2.0, mean=3.0, std=2.0))
     restored = target_from_profile(profile, None)
     assert (restored.mean, restored.std) == (3.0, 2.0)

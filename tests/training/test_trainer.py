@@ -51,7 +51,7 @@ def test_a_lane_is_the_plain_loop_of_partial_fit():
     assert lane.rows == 400
 
 
-def test_training_again_from_the_same_lane_gives_the_same_bits_and_leaves_it_as_it_was():
+def test_training_twice_from_a_lane_gives_the_same_bits_and_keeps_it():
     first, second = batches(2)
     for estimator in (SGDClassifier(random_state=0), AdaptiveClassifier(random_state=0)):
         lane = train_batches(new_lane(estimator), [first], CODING, CLASSES)
@@ -118,7 +118,7 @@ def test_many_batches_are_permuted_in_blocks_of_neighbours():
     assert max(order[:64]) - min(order[:64]) > 300
 
 
-def test_a_regression_target_is_trained_scaled_and_answered_in_its_unit():
+def test_regression_target_is_trained_scaled_and_predicted_in_its_unit():
     (batch,) = batches(1, "amount")
     batch_encoder = BatchEncoder(ENCODER, None, 0)
     y = 1e6 + 1e4 * batch_encoder.encode(batch, TRAIN).X.dense[:, 0]

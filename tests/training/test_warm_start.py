@@ -64,7 +64,7 @@ def by_hand(model, frame, report, estimator=None):
     return estimator.partial_fit(model.named_steps["preprocess"].transform(chosen), chosen["y"])
 
 
-def test_warm_start_equals_partial_fit_by_hand_and_the_report_adds_up_both_runs(first):
+def test_warm_start_equals_partial_fit_and_its_report_adds_both_runs(first):
     folder, before = first
     report = run(
         write_warm_config(folder, folder / "later"), out=folder / "on", options=RunOptions(base_run=str(folder / "run"))

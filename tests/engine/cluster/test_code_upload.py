@@ -49,9 +49,7 @@ def bare_workers(tmp_path):
             process.wait()
 
 
-def test_code_reaches_bare_workers_also_late_ones_and_one_that_lacks_a_package_leaves(
-    bare_workers, data, expected, monkeypatch
-):
+def test_code_upload_reaches_late_workers_and_rejects_those_without_packages(bare_workers, data, expected, monkeypatch):
     scheduler, start = bare_workers
     monkeypatch.setattr("pipeline.engine.cluster.worker_requirements.REQUIRED_PACKAGES", ("pandas", "required_here"))
     start("first")

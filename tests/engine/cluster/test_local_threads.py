@@ -32,7 +32,7 @@ def test_tasks_in_lists_and_tables_stand_for_their_results(one):
     assert joined.status == "finished"
 
 
-def test_what_matters_more_goes_first_then_what_came_first(one):
+def test_tasks_run_by_priority_then_in_order_of_submission(one):
     begin, done = threading.Event(), []
     first = one.submit(begin.wait, key="first")
     futures = [

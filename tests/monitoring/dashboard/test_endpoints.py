@@ -51,7 +51,7 @@ def test_page_has_all_its_parts(cluster, finished_run):
 
 
 @pytest.mark.cluster
-def test_tabs_of_dask_have_one_for_the_page_however_often_it_is_served(cluster, finished_run):
+def test_dashboard_has_one_tab_for_the_page(cluster, finished_run):
     with forward_events(cluster.client, Events()):
         assert fetch(cluster, "/status").count('href="pipeline"') == 1
 

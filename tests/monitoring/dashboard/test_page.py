@@ -38,7 +38,7 @@ def test_curve_without_points_is_empty():
     assert smooth_curve([]) == ("loss", [], [])
 
 
-def test_page_without_a_run_says_so_and_shows_the_first_run_and_the_problems():
+def test_page_shows_no_run_then_the_first_run_and_problems():
     """Every template is rendered, in which an unknown name is an error."""
     runs: dict[str, RunState] = {}
     page = Page(runs, ["metrics: ImportError: no prometheus"])
