@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from distributed import get_task_stream
 from distributed.diagnostics.plugin import SchedulerPlugin
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,11 +45,10 @@ class Edges(SchedulerPlugin):
 
 def observed(session, config, monitor=None):
     plan = make_plan(config)
-    client = session.client
-    client.get_task_stream(start=time.time())
     begin = time.time()
-    outcome = run_stages(plan, session, monitor or Monitor(quiet=True))
-    records = client.get_task_stream(start=begin)
+    with get_task_stream(session.client) as stream:  # by position: by time, it may miss a task that ends at once
+        outcome = run_stages(plan, session, monitor or Monitor(quiet=True))
+    records = stream.data
     shape = shape_of(plan, outcome.training.epochs, outcome.kept_in_memory, session.threads)
     return Observation(shape, session.workers, begin, time.time(), records)
 
