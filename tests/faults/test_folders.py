@@ -98,7 +98,7 @@ def test_row_11_full_scratch_folder_is_no_traceback(folder):
 
 def test_row_11_read_only_folder_is_an_error(folder):
     done = run_on_small_disk("1m", f"mount -o remount,ro full && {PIPELINE} --out full/run; echo code $?", folder)
-    assert "--out full/run: cannot be written to (Read-only file system); name another place." in done.stderr
+    assert "--out full/run: cannot be written to (Read-only file system); name another folder." in done.stderr
     assert "code 2" in done.stdout
 
 
