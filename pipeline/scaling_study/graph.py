@@ -1,6 +1,6 @@
 """The task graph of a run, made from its shape alone: what the run would submit, in the order of submission.
 
-The engine's own functions describe it (`engine.task_graph`, `engine.read_plan`, `training.round`); here they are only
+The engine's own functions describe it (`engine.task_graph`, `engine.read_groups`, `training.round`); here they are only
 recorded. What is written here is the order of the stages. A test holds it against the tasks of real runs.
 """
 
