@@ -1,7 +1,7 @@
 """What a study measures: which runs, over which prefixes of the data, on how many workers."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from msgspec import structs
@@ -140,7 +140,17 @@ def take_prefix(plan: Plan, count: int) -> Plan:
             chosen += side[:share]
             left -= share
     chosen.sort(key=lambda batch: batch.number)
-    return replace(plan, batches=tuple(replace(batch, number=i) for i, batch in enumerate(chosen)))
+    return replace(plan, batches=tuple(_renumber(chosen)))
+
+
+def _renumber(batches: Sequence[Batch]) -> Iterator[Batch]:
+    """Number batches from 0; those of one row group are read together only where they are neighbours."""
+    row_group_id, previous = -1, None
+    for i, batch in enumerate(batches):
+        if previous is None or (batch.number - 1, batch.row_group_id) != (previous.number, previous.row_group_id):
+            row_group_id += 1
+        yield replace(batch, number=i, row_group_id=row_group_id)
+        previous = batch
 
 
 def with_lanes(plan: Plan, lanes: int) -> Plan:

@@ -1,9 +1,12 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pipeline.errors import ConfigError
+from pipeline.io.batching import group_by_row_group
 from pipeline.planning.planner import make_plan
+from pipeline.preparation.batch_pipeline import pack_row_group
 from pipeline.scaling_study.study_plan import Setting, StudyRequest, choose_settings, make_plans, take_prefix
 from tests.builders import make_config, make_table, write_parquet
 
@@ -13,6 +16,11 @@ FORTY_BATCHES = {"batch_rows": 50}
 @pytest.fixture
 def data(tmp_path) -> Path:
     return write_parquet(make_table(2_000), tmp_path / "data", 4)
+
+
+def pack(batches, plan):
+    packed = pack_row_group(batches, plan.recipe)
+    return packed if isinstance(packed, tuple) else (packed,)
 
 
 def test_a_prefix_has_train_and_test_batches_and_numbers_of_its_own(data):
@@ -30,6 +38,17 @@ def test_a_prefix_of_a_split_by_time_is_spread_over_all_of_it(data):
     plan = make_plan(make_config(data, data=FORTY_BATCHES, split={"by": "time", "column": "t"}))
     prefix = take_prefix(plan, 4)
     assert len({batch.row_groups[0].path for batch in prefix.batches}) == 4
+
+
+def test_batches_that_are_no_longer_neighbours_in_a_row_group_keep_their_rows(data):
+    sections = {"data": FORTY_BATCHES, "split": {"by": "time", "column": "t"}, "evaluate": {"bootstrap": 0}}
+    plan = make_plan(make_config(data, **sections))
+    assert [batch.row_group_id for batch in plan.batches[:3]] == [0, 0, 0]
+    prefix = take_prefix(plan, 13)
+    packed = [batch for group in group_by_row_group(prefix.batches) for batch in pack(group, prefix)]
+    for i, batch in enumerate(packed):
+        (expected,) = pack([plan.batches[i * 40 // 13]], plan)
+        np.testing.assert_array_equal(batch.features.numbers, expected.features.numbers)
 
 
 def test_empty_request_measures_one_and_all_workers_and_smaller_batches(data):
