@@ -32,7 +32,8 @@ def forward_events(client: Client | ThreadPoolClient, events: Events) -> Iterato
         return
 
     def forward(event: Event) -> None:
-        client.log_event(TOPIC, dict(event))
+        if client.status == "running":  # a call to one that is being closed may wait forever
+            client.log_event(TOPIC, dict(event))
 
     with events.subscribed(forward), _failure_emitted(events):
         yield problems

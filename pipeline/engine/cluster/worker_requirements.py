@@ -91,6 +91,9 @@ def reject_bare_workers(client: Client, on_notice: Callable[[str], None]) -> Ite
     try:
         yield
     finally:
-        with contextlib.suppress(Exception):  # the scheduler may be gone: `detect_lost_scheduler` reports that
-            client.unregister_worker_plugin(REJECT_BARE_WORKERS)
-            client.unsubscribe_topic(REJECT_BARE_WORKERS)
+        # The scheduler may be gone, which `detect_lost_scheduler` reports. A call to a client that is being closed may
+        # wait forever: its event loop stops.
+        if client.status == "running":
+            with contextlib.suppress(Exception):
+                client.unregister_worker_plugin(REJECT_BARE_WORKERS)
+                client.unsubscribe_topic(REJECT_BARE_WORKERS)

@@ -36,3 +36,24 @@ def test_worker_with_another_numeric_package_gives_a_notice():
     (notice,) = worker_requirements.check_workers(FakeClient(numpy="1.0.0"))
     here = local_versions()["numpy"]
     assert notice == f"versions    numpy 1.0.0 on worker tcp://b:2, {here} here: the last digits may differ"
+
+
+@pytest.mark.parametrize(("status", "calls"), [("running", ["unregister"]), ("connecting", []), ("closing", [])])
+def test_a_client_that_lost_its_scheduler_is_not_called_on_the_way_out(status, calls):
+    # A call to a client that is being closed by another thread waits forever.
+    class Leaving:
+        made = ()
+
+        def subscribe_topic(self, topic, handler): ...
+
+        def unsubscribe_topic(self, topic): ...
+
+        def register_plugin(self, plugin): ...
+
+        def unregister_worker_plugin(self, name):
+            self.made = [*self.made, "unregister"]
+
+    client = Leaving()
+    with worker_requirements.reject_bare_workers(client, print):
+        client.status = status
+    assert list(client.made) == calls
