@@ -10,6 +10,7 @@ from pipeline.engine.batch_schedule import (
     PARTS_PER_THREAD,
     SEGMENT_SIZE,
     assign_workers,
+    batch_order,
     batches_per_task,
     colocated_batches,
     interleave,
@@ -113,3 +114,17 @@ def test_windows_hold_as_many_parts_as_fit(sizes, most):
 
 def test_of_segments_only_the_wanted_batches_are_left():
     assert restrict_to([[3, 1], [2], [0, 4]], {1, 4}) == [[1], [4]]
+
+
+def test_the_order_of_batches_is_the_seeds_and_the_epochs_alone():
+    numbers = [2, 3, 5, 7, 11, 13]
+    assert sorted(batch_order(numbers, 0, 1)) == numbers
+    assert batch_order(numbers, 0, 1) == batch_order(numbers, 0, 1) != batch_order(numbers, 1, 1)
+
+
+def test_many_batches_are_permuted_in_blocks_of_neighbours():
+    order = batch_order(list(range(1_000)), 0, 1)
+    assert sorted(order) == list(range(1_000))
+    assert sum(b != a + 1 for a, b in pairwise(order)) < 1_000 / 8
+    assert len({n // 8 for n in order[:64]}) <= 9
+    assert max(order[:64]) - min(order[:64]) > 300

@@ -13,7 +13,7 @@ from pipeline.errors import ConfigError, DataError
 from pipeline.models import factory
 from pipeline.models.adaptive.classifier import AdaptiveClassifier
 from pipeline.models.calibration import CalibratedModel
-from pipeline.models.factory import make, matrix_for, needs_full_batches, training_note
+from pipeline.models.factory import kind, make, matrix_for, needs_full_batches, training_note
 
 
 def test_default_model_takes_the_encoding_as_it_is():
@@ -69,3 +69,28 @@ def test_a_dense_matrix_that_is_too_large_is_refused(monkeypatch):
     monkeypatch.setattr(factory, "_MAX_DENSE_BYTES", 79)
     with pytest.raises(DataError, match="takes no sparse input, and 5 encoded columns are too many"):
         matrix_for(HistGradientBoostingClassifier(), X)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "params", "message"),
+    [
+        ("sklearn.linear_model.NoSuch", {}, "cannot be imported"),
+        ("SGDClassifier", {}, "cannot be imported"),
+        ("sklearn.neighbors.LocalOutlierFactor", {}, "is not for classification"),
+        ("sklearn.linear_model.SGDClassifier", {"alhpa": 1}, "does not take them"),
+        ("sklearn.linear_model.SGDRegressor", {}, "is not for classification"),
+        ("sklearn.linear_model.SGDClassifier", {"alpha": -1}, "'alpha' parameter of SGDClassifier must be"),
+        ("default", {"learning_rate": 0}, "'learning_rate' parameter of AdaptiveClassifier must be"),
+    ],
+)
+def test_estimators_that_cannot_serve(estimator, params, message):
+    with pytest.raises(ConfigError, match=message):
+        make(cfg.ModelConfig(estimator=estimator, params=params), "classification", 0)
+
+
+def test_the_seed_reaches_the_estimator_and_its_kind_is_known():
+    assert make(cfg.ModelConfig(), "classification", 7).random_state == 7
+    named = cfg.ModelConfig(estimator="sklearn.linear_model.SGDClassifier", params={"random_state": 1})
+    assert make(named, "classification", 7).random_state == 1
+    assert kind(named) == "classifier"
+    assert kind(cfg.ModelConfig()) is None

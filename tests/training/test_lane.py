@@ -1,4 +1,3 @@
-import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -11,10 +10,9 @@ from pipeline import config as cfg
 from pipeline.encoding.batch_encoder import BatchEncoder
 from pipeline.encoding.encoder import Encoder
 from pipeline.encoding.one_hot_matrix import OneHotMatrix
-from pipeline.engine.batch_schedule import batch_order
-from pipeline.errors import ConfigError, DataError
+from pipeline.errors import DataError
 from pipeline.models.adaptive.classifier import AdaptiveClassifier
-from pipeline.models.factory import kind, make, matrix_for
+from pipeline.models.factory import make, matrix_for
 from pipeline.models.persistence import fingerprint
 from pipeline.models.target import TargetSpec, target_scale
 from pipeline.preparation.columns import category_codes
@@ -104,20 +102,6 @@ def test_lanes_hand_over_a_model_that_knows_all_rows():
     assert fingerprint(merged.estimator) not in {fingerprint(lane.estimator) for lane in lanes}
 
 
-def test_the_order_of_batches_is_the_seeds_and_the_epochs_alone():
-    numbers = [2, 3, 5, 7, 11, 13]
-    assert sorted(batch_order(numbers, 0, 1)) == numbers
-    assert batch_order(numbers, 0, 1) == batch_order(numbers, 0, 1) != batch_order(numbers, 1, 1)
-
-
-def test_many_batches_are_permuted_in_blocks_of_neighbours():
-    order = batch_order(list(range(1_000)), 0, 1)
-    assert sorted(order) == list(range(1_000))
-    assert sum(b != a + 1 for a, b in itertools.pairwise(order)) < 1_000 / 8
-    assert len({n // 8 for n in order[:64]}) <= 9
-    assert max(order[:64]) - min(order[:64]) > 300
-
-
 def test_regression_target_is_trained_scaled_and_predicted_in_its_unit():
     (batch,) = batches(1, "amount")
     batch_encoder = BatchEncoder(ENCODER, None, 0)
@@ -150,28 +134,3 @@ def test_an_estimator_that_takes_dense_input_only_gets_it():
     huge = OneHotMatrix(np.empty((600, 1), np.float32), np.zeros((600, 1), np.uint32), 1_000_000)
     with pytest.raises(DataError, match="GaussianNB takes no sparse input, and 1,000,000 encoded columns"):
         matrix_for(GaussianNB(), huge)
-
-
-@pytest.mark.parametrize(
-    ("estimator", "params", "message"),
-    [
-        ("sklearn.linear_model.NoSuch", {}, "cannot be imported"),
-        ("SGDClassifier", {}, "cannot be imported"),
-        ("sklearn.neighbors.LocalOutlierFactor", {}, "is not for classification"),
-        ("sklearn.linear_model.SGDClassifier", {"alhpa": 1}, "does not take them"),
-        ("sklearn.linear_model.SGDRegressor", {}, "is not for classification"),
-        ("sklearn.linear_model.SGDClassifier", {"alpha": -1}, "'alpha' parameter of SGDClassifier must be"),
-        ("default", {"learning_rate": 0}, "'learning_rate' parameter of AdaptiveClassifier must be"),
-    ],
-)
-def test_estimators_that_cannot_serve(estimator, params, message):
-    with pytest.raises(ConfigError, match=message):
-        make(cfg.ModelConfig(estimator=estimator, params=params), "classification", 0)
-
-
-def test_the_seed_reaches_the_estimator_and_its_kind_is_known():
-    assert make(cfg.ModelConfig(), "classification", 7).random_state == 7
-    named = cfg.ModelConfig(estimator="sklearn.linear_model.SGDClassifier", params={"random_state": 1})
-    assert make(named, "classification", 7).random_state == 1
-    assert kind(named) == "classifier"
-    assert kind(cfg.ModelConfig()) is None

@@ -1,0 +1,75 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from pipeline.reporting.terminal import drift_facts, show_data, show_facts, show_figures
+
+REPORT = {
+    "metrics": {"log_loss": 0.5, "roc_auc": 0.75, "roc_auc_error": 0.001, "f1_micro": 0.25},
+    "intervals": {"log_loss": [0.4, 0.6]},
+    "baselines": {"constant": {"difference": {"log_loss": {"value": -0.1, "interval": [-0.2, -0.05]}}}},
+    "slices": {},
+    "worst_slices": [],
+}
+
+
+@pytest.fixture
+def console():
+    return Console(file=io.StringIO(), width=120)
+
+
+def printed(console):
+    return [line.rstrip() for line in console.file.getvalue().splitlines()]
+
+
+def test_figures_have_intervals_error_bounds_and_differences_to_the_baselines(console):
+    show_figures(console, REPORT)
+    header, log_loss, auc = printed(console)
+    assert header.split() == ["metric", "value", "95%", "interval", "against", "constant"]
+    assert log_loss.split() == ["log_loss", "0.5000", "[0.4000,", "0.6000]", "-0.10000", "[-0.20000,", "-0.05000]"]
+    assert auc.split() == ["roc_auc", "0.7500", "±", "0.0010"]
+
+
+def test_worst_slices_are_at_most_three_and_only_those_beyond_chance(console):
+    slices = [
+        {
+            "slice": "c",
+            "value": f"v{i}",
+            "metric": "log_loss",
+            "figure": 0.9,
+            "interval": None,
+            "rows": 1_000,
+            "worse": i,
+        }
+        for i in (1, 1, 1, 1, 0)
+    ]
+    show_figures(console, {**REPORT, "slices": {"c": {}}, "worst_slices": slices})
+    assert sum("c = v1: log_loss 0.9000" in line for line in printed(console)) == 3
+    show_figures(console, {**REPORT, "slices": {"c": {}}, "worst_slices": slices[-1:]})
+    assert printed(console)[-1] == "worst slices  none is worse than all rows together beyond chance"
+
+
+def test_text_from_data_is_not_markup(console):
+    show_facts(console, {"files": "[red]part[/red].parquet"})
+    assert printed(console) == ["files  [red]part[/red].parquet"]
+
+
+def test_checked_columns_have_a_line_each(console):
+    column = {"type": "numeric", "missing": 0.25, "shown": "0 to 9", "predicts": 0.5, "warnings": ["constant", "late"]}
+    show_data(console, "y", {"rows": {"read": 1_000, "rejected": 2}, "label": {"a": 1.0}, "columns": {"x": column}})
+    lines = printed(console)
+    assert lines[0] == "rows   1,000, 2 of them rejected"
+    assert lines[-1].split() == ["x", "numeric", "25.0%", "0", "to", "9", "0.500", "constant;", "late"]
+
+
+def test_columns_that_drifted_most_come_first():
+    drift = {
+        "a": {"score": 0.1, "unseen": 0.0, "missing": (0.0, 0.0)},
+        "b": {"score": 0.3, "unseen": 0.5, "missing": (0.1, 0.4)},
+        "c": {"score": 0.2, "unseen": 0.0, "missing": (0.0, 0.0)},
+    }
+    assert drift_facts(drift, max_columns=2) == {
+        "drift b": "0.3000, 50.0% unseen, missing 10.0% in training, 40.0% now",
+        "drift c": "0.2000",
+    }
