@@ -15,11 +15,13 @@ def test_control_characters_of_quoted_data_become_blanks():
     assert str(DataError("a\x1b[31m\nb\x00c")) == "a [31m b c"
 
 
-def test_a_message_that_is_too_long_keeps_its_beginning_and_its_end():
-    message = str(DataError("begin" + "x" * 1_000_000 + "end"))
+@pytest.mark.parametrize("chars", [MAX_MESSAGE_CHARS, 1_000_000])
+def test_a_message_that_is_too_long_is_cut(chars):
+    message = str(DataError("begin" + "x" * chars + "end"))
     assert len(message) <= MAX_MESSAGE_CHARS + 3
     assert message.startswith("beginxxx")
     assert " … " in message
+    assert message.endswith("xxxend" if chars == MAX_MESSAGE_CHARS else "xxx"), "of a huge one, the end is unknown"
 
 
 def test_the_error_below_is_not_chained():
