@@ -64,9 +64,18 @@ def resumed_settings(
 
 
 def allow_local_imports() -> None:
-    """Let the user's own modules be imported from the working folder, as ``python`` itself does."""
+    """Let the user's own modules be imported from the working folder, as ``python`` itself does.
+
+    The folder comes first, unless it has a ``pipeline`` of its own, which would hide this package from local workers.
+    """
     if "" not in sys.path:
-        sys.path.insert(0, "")
+        sys.path.insert(len(sys.path) if _hides_this_package(Path()) else 0, "")
+
+
+def _hides_this_package(folder: Path) -> bool:
+    package = Path(cfg.__file__).parents[1]
+    found = [folder / package.name, folder / f"{package.name}.py"]
+    return any(path.exists() and path.resolve() != package for path in found)
 
 
 def cluster_overrides(options: Mapping[str, Any] | None) -> list[str]:

@@ -60,8 +60,19 @@ def test_options_that_were_not_given_override_nothing():
     ]
 
 
-def test_modules_of_the_working_folder_can_be_imported_once(monkeypatch):
+def test_modules_of_the_working_folder_can_be_imported_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", ["/elsewhere"])
     allow_local_imports()
     allow_local_imports()
     assert sys.path == ["", "/elsewhere"]
+
+
+@pytest.mark.parametrize("name", ["pipeline/__init__.py", "pipeline.py"])
+def test_a_pipeline_of_the_users_own_does_not_hide_this_package(tmp_path, monkeypatch, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["/elsewhere"])
+    allow_local_imports()
+    assert sys.path == ["/elsewhere", ""]

@@ -26,6 +26,8 @@ ALLOCATOR = {
 }
 # One thread for each worker, as Dask sets it for workers that it spawns.
 SINGLE_THREADED = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+# Without it the server, a `python -c`, would import a module of the working folder that is named as one of ours.
+SAFE_PATH = {"PYTHONSAFEPATH": "1"}
 METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 
 
@@ -71,7 +73,8 @@ def start() -> None:
     from multiprocessing import forkserver
 
     multiprocessing.get_context(METHOD).set_forkserver_preload(["pipeline.training.worker_warmup"])
-    variables = {name: value for name, value in (ALLOCATOR | SINGLE_THREADED).items() if name not in os.environ}
+    wanted = ALLOCATOR | SINGLE_THREADED | SAFE_PATH
+    variables = {name: value for name, value in wanted.items() if name not in os.environ}
     os.environ.update(variables)  # libraries read them when a process starts; forked workers start with the server
     # A ctrl-C in a terminal reaches every process. Workers inherit that they ignore it: the command decides.
     in_main_thread = threading.current_thread() is threading.main_thread()

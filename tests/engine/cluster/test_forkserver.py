@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -64,3 +66,32 @@ def test_every_command_decides_by_the_config(tmp_path, starts, command):
     assert not starts
     CliRunner().invoke(main, [command, *words, "--set", "cluster.workers=1"])
     assert starts
+
+
+WORKER = """
+import multiprocessing
+import sys
+
+from pipeline.engine.cluster import forkserver
+
+def work():
+    import pipeline.training.worker_warmup
+    sys.exit(7)
+
+if __name__ == "__main__":
+    forkserver.start()
+    process = multiprocessing.get_context(forkserver.METHOD).Process(target=work)
+    process.start()
+    process.join()
+    sys.exit(process.exitcode)
+"""
+
+
+def test_module_of_the_working_folder_named_pipeline_does_not_hide_this_package(tmp_path):
+    (tmp_path / "script").mkdir()
+    (tmp_path / "script" / "start.py").write_text(WORKER)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "pipeline.py").write_text("")
+    command = [sys.executable, str(tmp_path / "script" / "start.py")]
+    done = subprocess.run(command, cwd=tmp_path / "folder", capture_output=True, text=True, timeout=60)
+    assert done.returncode == 7, done.stderr
