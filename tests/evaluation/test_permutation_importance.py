@@ -43,18 +43,6 @@ def test_samples_of_different_vocabularies_are_concatenated_row_by_row():
         np.testing.assert_array_equal(found, expected)
 
 
-def test_compact_rows_are_the_same_rows():
-    frame = pd.DataFrame({"x": [1.0, 2.0, 3.0, 4.0], "c": ["b", None, "a", "z"], "d": ["p", "p", "q", None]})
-    columns = Columns(("x",), ("c", "d"))
-    packed = pack(frame, columns, PackingScale.of(frame, columns)).take(np.array([3, 1, 0]))
-    compact = packed.compact()
-    assert [list(values) for values in compact.vocabularies] == [["b", "z"], ["p"]]
-    for j, (before, after) in enumerate(zip(packed.vocabularies, compact.vocabularies, strict=True)):
-        expected = [*before, None], [*after, None]
-        assert [expected[0][k] for k in packed.codes[:, j]] == [expected[1][k] for k in compact.codes[:, j]]
-    np.testing.assert_array_equal(compact.numbers, packed.numbers)
-
-
 @pytest.mark.parametrize("name", ["x", "c", "t", "text", "c:t.month"])
 def test_a_column_is_shuffled_with_everything_made_of_it_and_nothing_else(name):
     whole = frame(50, 3, "ab")

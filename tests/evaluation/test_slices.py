@@ -2,44 +2,20 @@
 
 import numpy as np
 import pandas as pd
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import ConfigError
 from pipeline.evaluation.slices import MAX_PAIRED_VALUES, MAX_VALUES, Slicing
-from pipeline.preparation.slice_columns import SliceColumn, keys_of, slice_codes, slice_columns
-
-
-def frame(rows: int = 200, seed: int = 0) -> pd.DataFrame:
-    rng = np.random.default_rng(seed)
-    table = pd.DataFrame(
-        {
-            "c": rng.choice(["a", "b", "c"], rows),
-            "x": rng.normal(5, 2, rows),
-            "few": rng.integers(0, 3, rows),
-            "flag": rng.random(rows) < 0.5,
-            "t": pd.Timestamp("2026-01-15") + pd.to_timedelta(rng.integers(0, 80, rows), unit="D"),
-            "y": rng.integers(0, 2, rows),
-        }
-    )
-    table.loc[rng.random(rows) < 0.1, ["c", "x"]] = None
-    table.loc[rng.random(rows) < 0.1, "t"] = None
-    return table
-
-
-def named(table: pd.DataFrame, column: SliceColumn) -> list[str]:
-    """The part of each row by its name."""
-    codes, values = slice_codes(table, column)
-    return [str(values[c]) if c >= 0 else "missing" for c in codes]
+from pipeline.preparation.slice_columns import keys_of, slice_codes, slice_columns
+from tests.preparation.builders import make_slice_table, slice_names
 
 
 @given(st.integers(0, 20), st.lists(st.integers(0, 200), max_size=4))
 def test_every_row_has_one_slice_of_each_key_in_any_batch(seed, edges):
-    table = frame(seed=seed)
+    table = make_slice_table(seed=seed)
     wanted = ["c", ["few", "x"]]
     columns = slice_columns(wanted, "y", table)
-    counts = {c.name: pd.Series(named(table, c)).value_counts() for c in columns if c.edges is None}
+    counts = {c.name: pd.Series(slice_names(table, c)).value_counts() for c in columns if c.edges is None}
     counts["c"] = counts["c"].drop("missing", errors="ignore").drop("b")  # seen too late to be known
     counts["few"].index = counts["few"].index.astype(int)
     slicing = Slicing.of(keys_of(wanted), counts, columns)
@@ -54,7 +30,7 @@ def test_every_row_has_one_slice_of_each_key_in_any_batch(seed, edges):
             coded[column.name] = np.where(codes < 0, len(values), codes), values
         found += zip(*slicing.slice_numbers(coded, np.arange(len(piece))), strict=True)
     single = table["c"].fillna("missing").replace("b", "other")
-    double = [f"{a}:{b}" for a, b in zip(named(table, columns[1]), named(table, columns[2]), strict=True)]
+    double = [f"{a}:{b}" for a, b in zip(slice_names(table, columns[1]), slice_names(table, columns[2]), strict=True)]
     expected = [(f"c/{a}", f"few:x/{b}") for a, b in zip(single, double, strict=True)]
     assert [tuple(names[i] for i in row) for row in found] == expected
 
@@ -74,24 +50,3 @@ def test_only_the_frequent_values_have_slices():
     (single,), (first, second) = slicing.values
     assert (len(single), len(first), len(second)) == (MAX_VALUES, MAX_PAIRED_VALUES, 3)
     assert single[0] == f"v{1_000 - MAX_VALUES:03d}"
-
-
-CASES = {
-    "no such column": (["cc"], "no file has a column 'cc'"),
-    "the label": (["y"], "'y' is the label"),
-    "twice": ([["c", "c"]], "one column twice"),
-}
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_slices_that_make_no_sense(case):
-    wanted, message = CASES[case]
-    with pytest.raises(ConfigError, match=r"evaluate\.slices: .*" + message):
-        slice_columns(wanted, "y", frame())
-
-
-def test_a_column_of_missing_values_or_of_one_number():
-    table = pd.DataFrame({"none": [np.nan, np.nan], "half": [0.5, 0.5], "y": [0, 1]})
-    none, half = slice_columns(["none", "half"], "y", table)
-    assert named(table, none) == ["missing", "missing"]
-    assert named(table, half) == ["0.5 and over"] * 2

@@ -5,7 +5,6 @@ import pickle
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 
@@ -13,13 +12,7 @@ from pipeline.errors import ConfigError
 from pipeline.models import persistence
 from pipeline.models.boosting import import_library
 from pipeline.models.factory import BOOSTED_TREES
-
-RNG = np.random.default_rng(0)
-X = RNG.normal(size=(3_000, 6)).astype(np.float32)
-X[:, 5] = RNG.random(3_000) < 0.3
-MARGIN = X[:, 0] * X[:, 1] + X[:, 2]
-Y = (MARGIN + RNG.normal(size=3_000) > 0).astype(int)
-SPARSE = sp.csr_array(np.where(np.abs(X) > 0.5, X, 0).astype(np.float32))
+from tests.models.builders import MARGIN, SPARSE, X, Y
 
 
 @pytest.fixture(params=list(BOOSTED_TREES))

@@ -5,15 +5,9 @@ import pytest
 import scipy.sparse as sp
 
 from pipeline.models.xgboost import XGBoostClassifier
+from tests.models.builders import SPARSE, X, Y
 
 xgboost = pytest.importorskip("xgboost", reason="the extra xgboost is not installed")
-
-RNG = np.random.default_rng(0)
-X = RNG.normal(size=(3_000, 6)).astype(np.float32)
-X[:, 5] = RNG.random(3_000) < 0.3
-MARGIN = X[:, 0] * X[:, 1] + X[:, 2]
-Y = (MARGIN + RNG.normal(size=3_000) > 0).astype(int)
-SPARSE = sp.csr_array(np.where(np.abs(X) > 0.5, X, 0).astype(np.float32))
 
 
 def test_bins_in_a_file_give_the_bits_of_bins_in_memory(tmp_path):

@@ -5,28 +5,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.config import JoinConfig
 from pipeline.errors import ConfigError, DataError, PipelineError
-from pipeline.preparation.joins import small_table
 from pipeline.preparation.row_counts import RowCounts
 from pipeline.preparation.transforms import PreparationSteps, apply_steps, import_function
-
-FRAME = pd.DataFrame({"k": ["a", "b", None, "z"], "i": [1, 2, 3, 4]}, index=[7, 8, 9, 10])
-
-
-@pytest.fixture
-def join(tmp_path):
-    pd.DataFrame({"k": ["b", "a"], "v": [20, 10], "w": ["B", "A"]}).to_parquet(tmp_path / "small.parquet")
-    small_table.cache_clear()
-    return JoinConfig(path=str(tmp_path / "small.parquet"), on=["k"], columns=["v", "w"], prefix="p_")
+from tests.preparation.builders import JOIN_TABLE
 
 
 def test_function_is_called_and_its_exception_is_a_sentence():
-    assert len(apply_steps(FRAME, PreparationSteps(function="tests.user_code:keep_large"))[0]) == 2
+    assert len(apply_steps(JOIN_TABLE, PreparationSteps(function="tests.user_code:keep_large"))[0]) == 2
     with pytest.raises(DataError, match=r"tests\.user_code:fail: raised ZeroDivisionError"):
-        apply_steps(FRAME, PreparationSteps(function="tests.user_code:fail"))
+        apply_steps(JOIN_TABLE, PreparationSteps(function="tests.user_code:fail"))
     with pytest.raises(DataError, match="returned int; return a DataFrame"):
-        apply_steps(FRAME, PreparationSteps(function="tests.user_code:not_a_frame"))
+        apply_steps(JOIN_TABLE, PreparationSteps(function="tests.user_code:not_a_frame"))
 
 
 @pytest.mark.parametrize(
@@ -38,9 +28,9 @@ def test_function_that_is_none(reference):
 
 
 def test_rows_without_a_match_are_counted_and_an_inner_join_drops_them(join):
-    joined, counts = apply_steps(FRAME, PreparationSteps((join,)))
+    joined, counts = apply_steps(JOIN_TABLE, PreparationSteps((join,)))
     assert (len(joined), counts.unmatched, counts.dropped) == (4, {"small.parquet": 2}, {})
-    joined, counts = apply_steps(FRAME, PreparationSteps((msgspec.structs.replace(join, how="inner"),)))
+    joined, counts = apply_steps(JOIN_TABLE, PreparationSteps((msgspec.structs.replace(join, how="inner"),)))
     assert joined["k"].tolist() == ["a", "b"]
     assert counts.dropped == {"no match in small.parquet": 2}
 
@@ -64,7 +54,7 @@ def test_derived_columns_see_those_before_them_and_missing_stays_missing():
 
 def test_conditions_drop_rows_and_say_how_many():
     steps = PreparationSteps(filter=(("known", "k == k"), ("small", "i < 4 and i != 1")))
-    result, counts = apply_steps(FRAME, steps)
+    result, counts = apply_steps(JOIN_TABLE, steps)
     assert result["i"].tolist() == [2]
     assert counts.dropped == {"prepare.filter.known": 1, "prepare.filter.small": 2}
 
@@ -82,14 +72,14 @@ def test_conditions_drop_rows_and_say_how_many():
 )
 def test_expressions_that_are_none(steps, message):
     with pytest.raises(PipelineError, match=message):
-        apply_steps(FRAME, steps)
+        apply_steps(JOIN_TABLE, steps)
 
 
 def test_without_steps_the_frame_itself_is_the_result():
     assert PreparationSteps().is_empty
     assert not PreparationSteps(filter=(("small", "i < 4"),)).is_empty
-    result, counts = apply_steps(FRAME, PreparationSteps())
-    assert result is FRAME
+    result, counts = apply_steps(JOIN_TABLE, PreparationSteps())
+    assert result is JOIN_TABLE
     assert counts == RowCounts(4)
 
 
@@ -97,8 +87,8 @@ def test_without_steps_the_frame_itself_is_the_result():
 def test_apply_steps_to_few_rows_equals_their_part_and_keeps_the_frame(join, rows):
     steps = PreparationSteps((join,), (("twice", "2 * p_v"),), (("small", "i < 4"),), "tests.user_code:add_column")
     steps = pickle.loads(pickle.dumps(steps))
-    before = FRAME.copy()
-    result, counts = apply_steps(FRAME.iloc[:rows], steps)
-    pd.testing.assert_frame_equal(result, apply_steps(FRAME, steps)[0].iloc[:rows], check_dtype=False)
+    before = JOIN_TABLE.copy()
+    result, counts = apply_steps(JOIN_TABLE.iloc[:rows], steps)
+    pd.testing.assert_frame_equal(result, apply_steps(JOIN_TABLE, steps)[0].iloc[:rows], check_dtype=False)
     assert counts.read == rows
-    pd.testing.assert_frame_equal(FRAME, before)
+    pd.testing.assert_frame_equal(JOIN_TABLE, before)
