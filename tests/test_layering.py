@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "pipeline"
 # A room imports only from itself and from the rooms above it.
 ROOMS = [
     "errors",
+    "notices",
     "io",
     "config",
     "preparation",

@@ -16,6 +16,7 @@ from pipeline.io.parquet_footers import N_THREADS, Footer, read_footers
 from pipeline.io.retry import as_os_error
 from pipeline.io.row_filters import Filter, matching_row_groups, to_arrow_filter
 from pipeline.io.storage import DEFAULT_STORAGE, Storage
+from pipeline.notices import Notice
 
 
 class RowGroup(NamedTuple):
@@ -72,6 +73,8 @@ class Dataset:
     quarantined: tuple[QuarantinedFile, ...] = ()
     original_schema: pa.Schema = field(default_factory=lambda: pa.schema([]))
     """The same columns in the types that they have in the files."""
+    notices: tuple[Notice, ...] = ()
+    """What a person should know about the files."""
 
     @property
     def file_versions(self) -> dict[str, str]:

@@ -42,7 +42,8 @@ def describe_plan(plan: Plan) -> list[str]:
     ]
     kinds = {n: k for k in FEATURE_KINDS for n in getattr(features.columns, k)}
     kinds |= {CROSS.join(names): "cross" for names in features.columns.cross}
-    return lines + [f"  {name:<20} {kinds.get(name, '-'):<12} {why}" for name, why in features.reasons.items()]
+    lines += [f"  {name:<20} {kinds.get(name, '-'):<12} {why}" for name, why in features.reasons.items()]
+    return lines + [f"notice      {notice}" for notice in (*plan.sources.notices, *plan.notices)]
 
 
 def _evaluation(plan: Plan) -> str:

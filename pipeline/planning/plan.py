@@ -11,6 +11,7 @@ from pipeline.io.batching import Batch
 from pipeline.io.dataset import Dataset
 from pipeline.io.reader import ReadSpec
 from pipeline.io.urls import absolute_path
+from pipeline.notices import Notice
 from pipeline.planning.sources import Sources
 from pipeline.preparation.batch_pipeline import BatchRecipe
 from pipeline.preparation.columns import unique
@@ -45,6 +46,8 @@ class Plan:
     """Column and value from which on rows test, where the split goes by time."""
     slices: tuple[SliceColumn, ...] = ()
     """The columns to slice the evaluation by."""
+    notices: tuple[Notice, ...] = ()
+    """What is known before a batch is read and a person should know; that about the files is in ``sources``."""
     exploring: bool = False
     """Whether the data is explored, for `pipeline check`, and nothing is trained."""
 

@@ -8,6 +8,7 @@ from msgspec import structs
 
 from pipeline import config as cfg
 from pipeline.io.dataset import Dataset, QuarantinedFile, open_dataset
+from pipeline.notices import Notice
 from pipeline.preparation.joins import check_join
 
 # A joined table up to this size is held by every worker as a whole; a larger one is shuffled.
@@ -36,6 +37,11 @@ class Sources:
     def quarantined_files(self) -> tuple[QuarantinedFile, ...]:
         """The files that were quarantined before any batch was made of them."""
         return tuple(file for dataset in self.datasets for file in dataset.quarantined)
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """What a person should know about the files."""
+        return tuple(notice for dataset in self.datasets for notice in dataset.notices)
 
 
 def open_sources(config: cfg.Config) -> Sources:

@@ -51,6 +51,7 @@ def make_report(
             "kept_in_memory": outcome.kept_in_memory,
         },
         **asdict(outcome.findings),
+        "notices": [notice.to_dict() for notice in outcome.notices],
         "cross_validation": _over_folds(outcome.folds),
         "training": {"epochs": outcome.training.epochs, "validation": outcome.training.validation},
         "progressive": outcome.training.progressive,

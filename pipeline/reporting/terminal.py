@@ -9,9 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.evaluation.learning_curve import smoothed, sparkline
+from pipeline.notices import Notice
 from pipeline.reporting.formatting import format_difference, format_interval, format_value, shorten
 
 MAX_WORST_SLICES = 3
+# Notices in the terminal; report.json has all.
+MAX_NOTICES = 12
 # Averages over classes that stand on the page and in report.json beside the macro ones.
 HIDDEN_AVERAGES = ("_micro", "_weighted")
 
@@ -32,6 +35,7 @@ def show_run(console: Console, report: Report, ledger: str, folder: str) -> None
     facts["model"] = report["model"]["fingerprint"][:16]
     show_figures(console, report)
     show_facts(console, facts | {"run folder": folder})
+    show_notices(console, report["notices"])
 
 
 def show_predictions(console: Console, manifest: Mapping[str, Any], output: str) -> None:
@@ -69,6 +73,15 @@ def show_data(console: Console, label: str, checked: Mapping[str, Any]) -> None:
         },
     )
     console.print(table)
+
+
+def show_notices(console: Console, notices: Sequence[Mapping[str, str]]) -> None:
+    """Print a notice on each line, and how many more report.json has."""
+    lines = [str(Notice.from_dict(notice)) for notice in notices[:MAX_NOTICES]]
+    if len(notices) > MAX_NOTICES:
+        lines.append(f"{len(notices) - MAX_NOTICES:,} more in report.json")
+    if lines:
+        show_facts(console, {"notices": "\n".join(lines)})
 
 
 def show_facts(console: Console, facts: Mapping[str, str]) -> None:

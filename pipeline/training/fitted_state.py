@@ -12,6 +12,7 @@ from pipeline.encoding.encoder import Encoder
 from pipeline.evaluation import drift_profile
 from pipeline.evaluation.slices import Slicing
 from pipeline.models.target import TargetSpec
+from pipeline.notices import Notice
 from pipeline.planning.plan import Plan
 from pipeline.preparation.slice_columns import keys_of
 from pipeline.statistics.ledger import Ledger
@@ -32,6 +33,8 @@ class FittedState:
     """Rows without a match, by joined table."""
     drift: Mapping[str, Any] = field(default_factory=dict)
     """How far the rows are from a model's earlier training data, by column, if that model is trained further."""
+    notices: tuple[Notice, ...] = ()
+    """What the statistics show and a person should know."""
 
     @classmethod
     def of(cls, summary: Summary, plan: Plan, folds: int) -> "FittedState":
@@ -61,6 +64,7 @@ class FittedState:
             },
             "unmatched": dict(self.unmatched),
             "drift": json.dumps(dict(self.drift)),
+            "notices": [notice.to_dict() for notice in self.notices],
         }
 
     @classmethod
@@ -77,6 +81,7 @@ class FittedState:
             ),
             values["unmatched"],
             json.loads(values["drift"]),
+            tuple(Notice.from_dict(notice) for notice in values["notices"]),
         )
 
 

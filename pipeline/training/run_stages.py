@@ -11,6 +11,7 @@ from pipeline.engine.cluster.session import Session
 from pipeline.evaluation.results import EvaluationResults
 from pipeline.models.factory import training_note
 from pipeline.monitoring.progress import Monitor
+from pipeline.notices import Notice, unique_notices
 from pipeline.planning.plan import Plan
 from pipeline.statistics.ledger import Ledger
 from pipeline.training.checkpoint import RunProgress
@@ -43,6 +44,8 @@ class RunOutcome:
     """The figures on each fold of cross-validation."""
     continued: dict[str, Any] = field(default_factory=dict)
     """The runs that the model was trained in before, if this run trained it further."""
+    notices: tuple[Notice, ...] = ()
+    """What a person should know about the data and the result."""
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -117,4 +120,5 @@ def run_stages(
         unmatched=dict(fitted_state.unmatched),
         folds=progress.folds,
         continued=lineage_report(base_run, fitted_state, plan) if base_run else {},
+        notices=unique_notices((*plan.sources.notices, *plan.notices, *fitted_state.notices)),
     )
