@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import config as cfg
-from pipeline.commands.settings import allow_local_imports, cluster_overrides
+from pipeline.commands.settings import allow_local_imports, cluster_overrides, storage_of
 from pipeline.engine.cluster.session import open_session
 from pipeline.errors import DataError, Interrupted
 from pipeline.evaluation.drift_verdict import severe_change
@@ -54,8 +54,9 @@ def predict(
     """
     monitor = monitor or Monitor()
     allow_local_imports()
-    trained = persistence.load(model)
-    config = config_for(str(model), source, (*overrides, *cluster_overrides(options)))
+    storage = storage_of(str(model), None, overrides, source)
+    trained = persistence.load(model, storage=storage)
+    config = config_for(str(model), source, (*overrides, *cluster_overrides(options)), storage)
     plan = plan_scoring(config, trained, keep, output)
     fingerprint = persistence.fingerprint(trained)
     provenance = staging.Provenance(fingerprint, plan.recipe.kept.names, cfg.dump(config), plan.sources)

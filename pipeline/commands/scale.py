@@ -48,8 +48,9 @@ def scale(
         In one sentence; nothing is written.
     """
     request, monitor = request or StudyRequest(), monitor or Monitor()
-    folder = RunFolder(str(out or report.default_folder(f"scale-{config.stem if config else 'flights'}")))
     settings = load_settings(config or flights.CONFIG, overrides, options)
+    place = str(out or report.default_folder(f"scale-{config.stem if config else 'flights'}"))
+    folder = RunFolder(place, settings.data.storage_options.for_place(place, settings.data.path))
     if config is None:
         make_demo(settings, monitor)
     begin = time.perf_counter()

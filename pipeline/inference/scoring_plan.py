@@ -22,7 +22,7 @@ from pipeline.io.batching import Batch, form_batches
 from pipeline.io.dataset import Dataset, open_dataset
 from pipeline.io.reader import ReadSpec, empty_frame
 from pipeline.io.run_folder import RunFolder
-from pipeline.io.storage import DEFAULT_STORAGE
+from pipeline.io.storage import DEFAULT_STORAGE, Storage
 from pipeline.io.urls import absolute_path, is_url
 from pipeline.planning.checks import is_unsupported
 from pipeline.planning.plan import preparation_steps
@@ -51,8 +51,15 @@ class ScoringPlan:
         return {path: what for dataset in (self.dataset, *self.others) for path, what in dataset.file_versions.items()}
 
 
-def config_for(model: str, source: str, overrides: Sequence[str] = ()) -> cfg.Config:
+def config_for(
+    model: str, source: str, overrides: Sequence[str] = (), storage: Storage = DEFAULT_STORAGE
+) -> cfg.Config:
     """The config of the run that made ``model``, as far as it prepares rows, about the data of ``source``.
+
+    Parameters
+    ----------
+    storage
+        What opens the model.
 
     Raises
     ------
@@ -60,7 +67,7 @@ def config_for(model: str, source: str, overrides: Sequence[str] = ()) -> cfg.Co
         An override is wrong, or credentials were not saved.
     """
     run = (model.rpartition("/")[0] or ".") if model.endswith(".skops") else model
-    folder = RunFolder(run)
+    folder = RunFolder(run, storage)
     saved = tomllib.loads(folder.read("config.toml").decode()) if folder.exists("config.toml") else {}
     raw: dict[str, Any] = {key: saved[key] for key in ("prepare", "aggregate", "cluster") if key in saved}
     raw["data"] = {"label": "", **saved.get("data", {}), "path": source}
@@ -121,8 +128,7 @@ def plan_scoring(config: cfg.Config, trained: Pipeline, keep: Sequence[str], out
         target,
         threshold,
         absolute_path(output),
-        # The input's options open an output on the same kind of storage; others find credentials their own way.
-        data.storage_options if output.partition("://")[0] == data.path.partition("://")[0] else DEFAULT_STORAGE,
+        data.storage_options.for_place(output, data.path),
         quarantine,
     )
     return ScoringPlan(config, recipe, dataset, form_batches(dataset, data.batch_rows, read_schema), others)
