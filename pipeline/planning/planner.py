@@ -175,7 +175,7 @@ def _readable_columns(config: cfg.Config, schema: pa.Schema) -> pa.Schema:
         return pa.schema([field for field in schema if not is_unsupported(field.type)])
     for column in config.prepare.columns:
         if column not in schema.names:
-            raise ConfigError(f"prepare.columns: no file has a column {column!r}{cfg.suggest(column, schema.names)}.")
+            raise ConfigError(f"prepare.columns: no file has a column {column!r}{cfg.suggest(column, schema.names)}")
     return pa.schema([schema.field(column) for column in config.prepare.columns])
 
 
