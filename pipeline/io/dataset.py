@@ -142,6 +142,7 @@ def open_dataset(
         storage,
         quarantined,
         pa.schema([*original_schema(footers), *partitions.columns]),
+        listing.notices,
     )
 
 
