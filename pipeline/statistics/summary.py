@@ -12,7 +12,8 @@ from pipeline.preparation.columns import Columns, category_codes, number_values
 from pipeline.preparation.packing import PackedBatch, PackingScale, pack
 from pipeline.preparation.split import REASONS, TEST, TRAIN, VALIDATION
 from pipeline.statistics.counts import Counts
-from pipeline.statistics.moments import Moments, NumericStats, histogram_codes
+from pipeline.statistics.histogram import histogram_codes
+from pipeline.statistics.moments import Moments, NumericStats
 from pipeline.statistics.targets import TargetCounts
 
 
