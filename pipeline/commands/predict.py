@@ -14,7 +14,7 @@ from pipeline.inference import staging
 from pipeline.inference.batch_scorer import BatchScorer
 from pipeline.inference.manifest import make_ledger, make_manifest
 from pipeline.inference.output_file import ScoringState
-from pipeline.inference.scoring_plan import config_for, plan_scoring
+from pipeline.inference.scoring_plan import config_for, output_storage, plan_scoring
 from pipeline.io.redact import redact
 from pipeline.io.run_folder import RunFolder
 from pipeline.models import persistence
@@ -56,10 +56,12 @@ def predict(
     allow_local_imports()
     trained = persistence.load(model)
     config = config_for(str(model), source, (*overrides, *cluster_overrides(options)))
+    folder = RunFolder(output, output_storage(config, output))
+    if resume:
+        config = cfg.pin_versions(config, staging.begun_versions(folder))
     plan = plan_scoring(config, trained, keep, output)
-    fingerprint = persistence.fingerprint(trained)
-    provenance = staging.Provenance(fingerprint, plan.recipe.kept.names, cfg.dump(config), plan.sources)
-    folder = RunFolder(output, plan.recipe.storage)
+    fingerprint, pinned = persistence.fingerprint(trained), cfg.pin_versions(config, plan.sources.versions)
+    provenance = staging.Provenance(fingerprint, plan.recipe.kept.names, cfg.dump(pinned), plan.sources.file_versions)
     try:
         with monitor.interruptible(), staging.claim(folder, provenance, resume):
             earlier = ScoringState.of(staging.finished_files(folder, plan.batches)) if resume else ScoringState()

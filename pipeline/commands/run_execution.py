@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline import config as cfg
@@ -95,6 +95,8 @@ def execute(request: RunRequest, monitor: Monitor, on_event: Listener | None) ->
 def _run(request: RunRequest, monitor: Monitor, interrupt: Interrupt) -> dict[str, Any]:
     """Plan, train, evaluate, and write the run folder."""
     planned, base_run = _plan(request, monitor)
+    # A table may have moved on when the run is resumed, or repeated from its folder.
+    request = replace(request, settings=cfg.pin_versions(request.settings, planned.sources.versions))
     _record_begin(request, planned, base_run)
     folder, search_result = request.folder, None
     settings = request.settings if request.options.search else without_search(request.settings)
@@ -188,7 +190,7 @@ def _emit_start(request: RunRequest, settings: cfg.Config, plan: Plan, rounds: i
     monitor.events.emit(
         "run_started",
         name=str(request.folder).rstrip("/").rpartition("/")[2],
-        data=settings.data.path,
+        data=settings.data.path_text,
         batches=len(plan.batches),
         rows=plan.rows,
         lanes=settings.train.lanes,

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
-from pipeline.errors import DataError
+from pipeline.errors import ConfigError, DataError
 from pipeline.io.file_kinds import EMPTY, ENCRYPTED, PARQUET, PROBE_BYTES, FileKind, kind_of, not_parquet
 from pipeline.io.listed_files import FileListing
 from pipeline.io.parquet_footers import N_THREADS
 from pipeline.io.retry import StorageUnreachable, with_retries
 from pipeline.io.storage import Storage
-from pipeline.io.table_formats.recognition import TableFolder, find_table, table_in_listing
+from pipeline.io.table_formats.delta import list_delta
+from pipeline.io.table_formats.iceberg import list_iceberg
+from pipeline.io.table_formats.recognition import METADATA_SUFFIX, TableFolder, find_table, table_in_listing
 from pipeline.io.urls import is_url
 from pipeline.notices import Notice
 
@@ -33,25 +35,37 @@ class _Found:
     files: tuple[str, ...]
     root: str
     notices: tuple[Notice, ...] = ()
+    table: TableFolder | None = None
+    """The path is a table, whose log says which files are its own."""
 
 
-def list_files(path: str | Sequence[str], storage: Storage) -> FileListing:
+def list_files(path: str | Sequence[str], storage: Storage, version: int | None = None) -> FileListing:
     """The data files of a file, a folder, a glob, a URL, or a list of them.
 
     A path that exists as it stands is no pattern. A folder is searched with its subfolders. A glob means the files that
     it matches or, where it matches only folders, what is in these. Below the fixed part of a path, names that begin
     with a dot or an underscore are bookkeeping (but not folders like ``_month=1``). Of the others those are data whose
-    names or first bytes are Parquet's; what else is there is told in a notice.
+    names or first bytes are Parquet's; what else is there is told in a notice. Of a Delta or Iceberg table the log says
+    which files are read: those of ``version``, by default the newest.
 
     Raises
     ------
+    ConfigError
+        There is no such version, or no table that has versions.
     DataError
-        Nothing is there, nothing is Parquet, a table format lies there, or the storage does not answer.
+        Nothing is there, nothing is Parquet, the path is a part of a table, or the storage does not answer.
     """
     paths = [path] if isinstance(path, str) else list(path)
-    listings = [_list_path(one, storage) for one in paths]
+    listings = [_list_path(one, storage, version) for one in paths]
+    table = next((one for one, listing in zip(paths, listings, strict=True) if listing.table), None)
+    if version is not None and table is None:
+        raise ConfigError(
+            f"data.version: {_shown(paths)} is no Delta or Iceberg table and has no version {version}; remove the key."
+        )
     if len(listings) == 1:
         return listings[0]
+    if table is not None:
+        raise DataError(f"{table}: a table with a log, in a list of paths; give it alone.")
     named = [file for listing in listings for file in listing.files]
     places = [file if is_url(file) else os.path.realpath(file) for file in named]
     first = {place: i for i, place in reversed(list(enumerate(places)))}
@@ -64,7 +78,10 @@ def list_files(path: str | Sequence[str], storage: Storage) -> FileListing:
     return FileListing(files, _common_folder([listing.root for listing in listings]), notices=notices)
 
 
-def _list_path(path: str, storage: Storage) -> FileListing:
+def _list_path(path: str, storage: Storage, version: int | None) -> FileListing:
+    if path.startswith("iceberg://") or path.endswith(METADATA_SUFFIX):
+        return list_iceberg(path, storage, version)
+
     def find() -> _Found:
         return _find_files(path, *storage.url_to_fs(path))
 
@@ -73,6 +90,8 @@ def _list_path(path: str, storage: Storage) -> FileListing:
     except OSError as error:
         advice = error.advice if isinstance(error, StorageUnreachable) and error.refused else "correct the path"
         raise DataError(f"{path}: cannot be listed ({error}); {advice}.") from None
+    if found.table:
+        return _list_table(path, found.table, storage, version)
     if not is_url(path):
         return FileListing(found.files, found.root, notices=found.notices)
     urls = tuple(storage.clean_url(path, file) for file in found.files)
@@ -83,7 +102,7 @@ def _find_files(path: str, fs: Any, fs_path: str) -> _Found:
     """The data files of ``path`` on its file system, on which it is ``fs_path``."""
     fixed, pattern = split_pattern(fs, fs_path)
     if table := find_table(fs, [fixed]):
-        _refuse_inside(path, table, fixed, pattern)
+        return _whole_table(path, table, fixed, pattern)
     if not pattern and not fs.isdir(fixed):
         if not fs.exists(fixed):
             raise DataError(f"{path}: no such file or folder; correct data.path.")
@@ -91,7 +110,7 @@ def _find_files(path: str, fs: Any, fs_path: str) -> _Found:
     entries, folders = _glob(fs, fixed, pattern) if pattern else (fs.find(fixed, detail=True), 0)
     names = {file: file[len(fixed.rstrip("/")) + 1 :] for file in sorted(entries)}
     if table := _table_below(fs, fixed, names, by_listing=not pattern):
-        _refuse_inside(path, table, fixed, pattern)
+        return _whole_table(path, table, fixed, pattern)
     visible = [file for file, name in names.items() if not is_bookkeeping(name)]
     others = [file for file in visible if not file.lower().endswith(SUFFIXES)]
     kinds = _kinds(fs, others, entries, concurrently=is_url(path))
@@ -159,16 +178,25 @@ def _table_below(fs: Any, fixed: str, names: Mapping[str, str], by_listing: bool
     return table and TableFolder(table.format, f"{fixed.rstrip('/')}/{table.folder}".rstrip("/"))
 
 
-def _refuse_inside(path: str, table: TableFolder, fixed: str, pattern: str) -> None:
-    """Refuse a path that is, holds or lies in a table with a log."""
+def _whole_table(path: str, table: TableFolder, fixed: str, pattern: str) -> _Found:
+    """The table that a path is; a path that holds or is a part of one is refused."""
     if table.folder == fixed and not pattern:
-        raise DataError(f"{path}: a {table.format} table; its files alone do not say which rows count.")
-    inside = table.folder != fixed and table.folder.startswith(f"{fixed.rstrip('/')}/")
-    where = "holds files of" if inside or pattern else "lies in"
+        return _Found((), fixed, table=table)
+    is_below = table.folder.startswith(f"{fixed.rstrip('/')}/")
+    where = "matches files of" if pattern else "holds" if is_below else "lies in"
     raise DataError(
         f"{path}: {where} the {table.format} table {table.folder}, whose log says which rows count; give the folder of "
-        "the table, and choose rows with data.filters."
+        "the table, and choose rows of it with data.filters."
     )
+
+
+def _list_table(path: str, table: TableFolder, storage: Storage, version: int | None) -> FileListing:
+    if table.format == "Hudi":
+        raise DataError(
+            f"{path}: a Hudi table, which is not read, and whose files alone do not say which rows count; write a "
+            "snapshot of it as Parquet, or as a Delta or Iceberg table (Apache XTable does without copying)."
+        )
+    return (list_delta if table.format == "Delta" else list_iceberg)(path, storage, version)
 
 
 def _instead(left_out: Mapping[str, FileKind], bookkeeping: int) -> str:

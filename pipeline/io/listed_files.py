@@ -1,9 +1,22 @@
 """Listed files: what a path means, as `file_listing` and the table formats say it."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.io.hive_partitions import HivePartitions
 from pipeline.notices import Notice
+
+
+@dataclass(frozen=True)
+class TableVersion:
+    """The version of a table with a log that is read."""
+
+    number: int
+    """As ``data.version`` takes it."""
+    text: str
+    """For people, and to tell whether it is still the same: ``Delta version 3``."""
+    columns: Mapping[str, int | None]
+    """The columns by name, with their field ids if the format has them: files may have others, of other versions."""
 
 
 @dataclass(frozen=True)
@@ -17,11 +30,19 @@ class FileListing:
     root: str
     partitions: HivePartitions | None = None
     """The partition columns and their values for each file, as the log of a table has them; None: see folder names."""
-    version: str = ""
-    """Of a table with a log, as people read it: ``Delta version 3``; empty for files alone."""
-    version_number: int | None = None
-    """The same as ``data.version`` takes it."""
-    columns: dict[str, int | None] | None = None
-    """The columns of a table by name, with their field ids where it has them; others in the files are not its own."""
+    table: TableVersion | None = None
+    """None: files without a log."""
     notices: tuple[Notice, ...] = ()
     """What was left out."""
+
+    @property
+    def version(self) -> str:
+        """The version of a table, as people read it; empty for files without a log."""
+        return self.table.text if self.table else ""
+
+    def partitions_of(self, files: Sequence[str]) -> HivePartitions | None:
+        """The partition columns and their values for some of the files."""
+        if self.partitions is None or tuple(files) == self.files:
+            return self.partitions
+        values = dict(zip(self.files, self.partitions.values, strict=True))
+        return HivePartitions(self.partitions.columns, tuple(values[file] for file in files))

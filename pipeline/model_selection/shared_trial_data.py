@@ -115,8 +115,8 @@ class SharedTrialData:
         first = next(iter(summaries.values()))
         if not first.rows["validation"]:
             raise DataError(
-                f"{plan.config.data.path}: no rows left to score trials on; raise train.validation_fraction or add "
-                "data."
+                f"{plan.config.data.path_text}: no rows left to score trials on; raise train.validation_fraction or "
+                "add data."
             )
         rows = {number: counts["train"] for number, counts in first.batches.items()}
         training_batches = {batch.number for batch in plan.batches if batch.test is not True}

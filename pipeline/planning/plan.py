@@ -10,7 +10,7 @@ from pipeline import config as cfg
 from pipeline.io.batching import Batch
 from pipeline.io.dataset import Dataset
 from pipeline.io.reader import ReadSpec
-from pipeline.io.urls import absolute_path
+from pipeline.io.urls import absolute_path, map_paths
 from pipeline.notices import Notice
 from pipeline.planning.sources import Sources
 from pipeline.preparation.batch_pipeline import BatchRecipe
@@ -126,7 +126,7 @@ class Plan:
 def preparation_steps(config: cfg.Config) -> PreparationSteps:
     """The joins, derived columns, filters and function that a config asks for."""
     return PreparationSteps(
-        tuple(structs.replace(join, path=absolute_path(join.path)) for join in config.data.join),
+        tuple(structs.replace(join, path=map_paths(join.path, absolute_path)) for join in config.data.join),
         tuple(config.prepare.derive.items()),
         tuple(config.prepare.filter.items()),
         config.prepare.function,

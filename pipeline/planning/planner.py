@@ -108,7 +108,7 @@ def with_joined_data(plan: Plan, config: cfg.Config, dropped: int, trained: Trai
         As `make_plan`: the values of joined columns are known only now.
     """
     sources = reopen_data(config, plan.sources)
-    data = replace(sources.data, pruned=plan.dataset.pruned + dropped)
+    data = replace(sources.data, pruned=plan.dataset.pruned + dropped, table=plan.dataset.table)
     return _decide(config, replace(sources, data=data), trained)
 
 

@@ -27,7 +27,7 @@ def training_ledger(summary: Summary, plan: Plan, classes: pd.Index | None = Non
         No row has a label, there are no rows to train, validate or test on, or the ledger does not account for
         every row.
     """
-    path, label = plan.config.data.path, plan.config.data.label
+    path, label = plan.config.data.path_text, plan.config.data.label
     ledger = Ledger.from_summary(summary, classes, plan.sources.quarantined_files).check_balance(
         plan.batches, plan.config.data.max_bad_batches
     )

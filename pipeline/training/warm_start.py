@@ -185,8 +185,8 @@ def _check_classes(base_run: BaseRun, summary: Summary, plan: Plan, classes: np.
     unknown = [value for value in summary.train_labels.values.index if value not in classes.tolist()]
     if unknown:
         raise DataError(
-            f"{plan.config.data.path}: label {plan.config.data.label!r} has the class {unknown[0]}, which the model of "
-            f"{base_run.folder} does not know; train a new one."
+            f"{plan.config.data.path_text}: label {plan.config.data.label!r} has the class {unknown[0]}, which the "
+            f"model of {base_run.folder} does not know; train a new one."
         )
 
 

@@ -9,9 +9,12 @@ from typing import Any, Literal
 TableFormat = Literal["Delta", "Iceberg", "Hudi"]
 
 LOG_FOLDERS: dict[str, TableFormat] = {"_delta_log": "Delta", ".hoodie": "Hudi", "metadata": "Iceberg"}
-"""What the folder of a table has in it; for Iceberg with files that end in `METADATA_SUFFIX`."""
+"""What the folder of a table has in it; for Iceberg with files like `METADATA_NAME`."""
 METADATA_SUFFIX = ".metadata.json"
-LOG_FILE = re.compile(r"^(?:(.*?)/)?(?:(_delta_log|\.hoodie)/|(metadata)/[^/]*\.metadata\.json$)")
+_NAME = r"(?:v(?=\d+\.)|(?=\d+-[0-9a-f-]{36}\.))(?P<number>\d+)[0-9a-f-]*(?:\.gz)?\.metadata\.json$"
+METADATA_NAME = re.compile(_NAME)
+"""``v3.metadata.json`` or ``00003-….metadata.json``."""
+LOG_FILE = re.compile(rf"^(?:(?P<folder>.*?)/)?(?:(?P<log>_delta_log|\.hoodie)/|(?P<metadata>metadata)/{_NAME})")
 # On a storage: folders above a path that are looked at, requests for it, and how many of them at once.
 N_FOLDERS_ABOVE, MAX_CHECKS, N_THREADS = 4, 300, 16
 
@@ -46,7 +49,7 @@ def table_in_listing(names: Iterable[str]) -> TableFolder | None:
     """The first table that the files of a folder belong to; its folder is relative, "" for the folder itself."""
     for name in names:
         if (name.startswith((".hoodie/", "_delta_log/")) or "/" in name) and (match := LOG_FILE.match(name)):
-            return TableFolder(LOG_FOLDERS[match[2] or match[3]], match[1] or "")
+            return TableFolder(LOG_FOLDERS[match["log"] or match["metadata"]], match["folder"] or "")
     return None
 
 
@@ -77,7 +80,7 @@ def _has_log(fs: Any, folder: str, below: str, log: str) -> bool:
             return bool(fs.exists(f"{folder}/{log}"))
         if below not in ("", "data", "metadata") or not fs.exists(f"{folder}/{log}"):
             return False
-        return any(name.endswith(METADATA_SUFFIX) for name in _names(fs.ls(f"{folder}/{log}", detail=False)))
+        return any(METADATA_NAME.match(name) for name in _names(fs.ls(f"{folder}/{log}", detail=False)))
     except (PermissionError, FileNotFoundError, NotADirectoryError):
         return False
 
