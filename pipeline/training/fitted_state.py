@@ -14,6 +14,7 @@ from pipeline.evaluation.slices import Slicing
 from pipeline.models.target import TargetSpec
 from pipeline.notices import Notice
 from pipeline.planning.plan import Plan
+from pipeline.preparation.feature_inference import LearningTask
 from pipeline.preparation.slice_columns import keys_of
 from pipeline.statistics.ledger import Ledger
 from pipeline.statistics.summary import Summary
@@ -35,6 +36,11 @@ class FittedState:
     """How far the rows are from a model's earlier training data, by column, if that model is trained further."""
     notices: tuple[Notice, ...] = ()
     """What the statistics show and a person should know."""
+
+    @property
+    def task(self) -> LearningTask:
+        """What the label turned out to be."""
+        return "regression" if self.target.classes is None else "classification"
 
     @classmethod
     def of(cls, summary: Summary, plan: Plan, folds: int) -> "FittedState":

@@ -26,6 +26,7 @@ from pipeline.models.calibration import CalibratedModel
 from pipeline.models.factory import make
 from pipeline.models.target import TargetSpec
 from pipeline.planning.plan import Plan
+from pipeline.planning.planner import with_task
 from pipeline.preparation.columns import Columns
 from pipeline.preparation.feature_inference import FEATURE_KINDS
 from pipeline.preparation.packing import PackingScale
@@ -100,6 +101,8 @@ def check_warm_start(base_run: BaseRun, plan: Plan) -> Plan:
         Features, label, task or model differ; the key or column is named.
     """
     config, folder, report = plan.config, base_run.folder, base_run.report
+    if plan.label_guess is not None and report["task"] == "regression":
+        plan = with_task(plan, "regression", f"the model of {folder} is for it")
     if plan.features.task != report["task"]:
         raise ConfigError(f"model.task: {plan.features.task}, but the model of {folder} is for {report['task']}.")
     label = report["data"]["label"]
