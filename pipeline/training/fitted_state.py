@@ -53,9 +53,10 @@ class FittedState:
         """
         ledger, target = training_ledger(summary, plan), target_of(summary, plan)
         columns = plan.features.columns
-        profile = drift_profile.profile(summary, columns) | {"label": target_to_profile(target)}
         encoder = Encoder.for_columns(columns)
-        encoder.fit_statistics(summary, plan.packing_scale, target.classes, folds, profile)
+        encoder.fit_statistics(summary, plan.packing_scale, target.classes, folds)
+        label = target_to_profile(target) | {"rows": ledger.train}
+        encoder = encoder.with_profile(drift_profile.profile(summary, columns, encoder.categories_) | {"label": label})
         return cls(ledger, target, encoder, slicing_of(summary, plan), dict(summary.unmatched))
 
     def to_dict(self) -> dict[str, Any]:
