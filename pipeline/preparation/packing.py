@@ -8,6 +8,7 @@ category, a fifth of the DataFrame, and has everything that the later stages nee
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from numba import njit
 
 from pipeline.preparation.columns import CodedColumns, CodesAndValues, Columns, coded_columns, numeric_columns
 from pipeline.preparation.row_counts import RowCounts
+from pipeline.preparation.split_units import SplitUnits
 from pipeline.preparation.text_hashing import Tokens, concat_tokens, tokenise
 
 
@@ -119,6 +121,10 @@ class PackedBatch:
     """The fold of each row, int8 (n,); None without folds."""
     group: np.ndarray | None = None
     """The bootstrap group of each row, uint16 (n,); None without a bootstrap."""
+    period: np.ndarray | None = None
+    """The number of the fold by time that tests each row, from 1, int8 (n,); None without folds by time."""
+    units: SplitUnits = field(default_factory=SplitUnits)
+    """What the split keeps on one side."""
     slices: Mapping[str, CodesAndValues] = field(default_factory=dict)
     """Columns to slice by that are not among ``features``, coded as `PackedFeatures.codes` are."""
     counts: RowCounts = field(default_factory=RowCounts)
@@ -136,14 +142,24 @@ class PackedBatch:
     def take(self, rows: np.ndarray) -> "PackedBatch":
         """The rows at the positions ``rows``, in that order."""
         slices = {name: (codes[rows], values) for name, (codes, values) in self.slices.items()}
-        fold, group = (None if values is None else values[rows] for values in (self.fold, self.group))
-        features, label, role = self.features.take(rows), self.label[rows], self.role[rows]
-        return replace(self, features=features, label=label, role=role, fold=fold, group=group, slices=slices)
+        optional = (self.fold, self.group, self.period)
+        fold, group, period = (None if values is None else values[rows] for values in optional)
+        return replace(
+            self,
+            features=self.features.take(rows),
+            label=self.label[rows],
+            role=self.role[rows],
+            fold=fold,
+            group=group,
+            period=period,
+            slices=slices,
+        )
 
     def __sizeof__(self) -> int:
         """The bytes of the batch: Dask compares them with the wait for its worker, to decide whether to move it."""
         features = self.features
-        arrays = [features.numbers, features.codes, *features.texts, self.label, self.role, self.fold, self.group]
+        arrays: list[Any] = [features.numbers, features.codes, *features.texts, self.label, self.role]
+        arrays += [self.fold, self.group, self.period]
         arrays += [codes for codes, _ in self.slices.values()]
         indexes = [*features.vocabularies, *(values for _, values in self.slices.values())]
         size = sum(array.nbytes for array in arrays if array is not None)

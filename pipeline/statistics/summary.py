@@ -11,6 +11,7 @@ from pipeline.preparation.batch_pipeline import BatchRecipe
 from pipeline.preparation.columns import Columns, category_codes, number_values
 from pipeline.preparation.packing import PackedBatch, PackingScale, pack
 from pipeline.preparation.split import REASONS, TEST, TRAIN, VALIDATION
+from pipeline.preparation.split_units import SplitUnits
 from pipeline.statistics.counts import Counts
 from pipeline.statistics.histogram import histogram_codes
 from pipeline.statistics.label_check import check_batch
@@ -42,6 +43,8 @@ class Summary:
     errors: Mapping[int, str] = field(default_factory=dict)
     """Why a batch was quarantined, by its number."""
     validation_labels: Counts = field(default_factory=lambda: Counts(pd.Series(dtype=np.int64)))
+    units: SplitUnits = field(default_factory=SplitUnits)
+    """What the split keeps on one side, of the rows that train or test."""
 
 
 def summarise(
@@ -106,6 +109,7 @@ def summarise(
         slices=sliced,
         batches={batch.number: rows_by_role},
         errors={batch.number: batch.error} if batch.error else {},
+        units=batch.units,
     )
 
 
@@ -163,6 +167,7 @@ def merge_summaries(parts: Sequence[Summary]) -> Summary:
         slices={name: Counts.merge([part.slices[name] for part in parts]) for name in first.slices},
         batches={number: rows for part in parts for number, rows in part.batches.items()},
         errors={number: error for part in parts for number, error in part.errors.items()},
+        units=SplitUnits.merge([part.units for part in parts]),
     )
 
 

@@ -20,6 +20,7 @@ from pipeline.statistics.ledger import Ledger
 from pipeline.statistics.summary import Summary
 from pipeline.training.label import target_of, target_to_profile
 from pipeline.training.row_checks import training_ledger
+from pipeline.training.split_checks import split_notices
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ class FittedState:
         encoder.fit_statistics(summary, plan.packing_scale, target.classes, folds)
         label = target_to_profile(target) | {"rows": ledger.train}
         encoder = encoder.with_profile(drift_profile.profile(summary, columns, encoder.categories_) | {"label": label})
-        return cls(ledger, target, encoder, slicing_of(summary, plan), dict(summary.unmatched))
+        slicing, unmatched = slicing_of(summary, plan), dict(summary.unmatched)
+        return cls(ledger, target, encoder, slicing, unmatched, notices=split_notices(summary, plan))
 
     def to_dict(self) -> dict[str, Any]:
         """Return values that a checkpoint can hold; `from_dict` restores them."""

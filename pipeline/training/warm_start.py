@@ -38,6 +38,7 @@ from pipeline.training.fitted_state import FittedState, slicing_of
 from pipeline.training.label import target_of
 from pipeline.training.lane import Lane, new_lane
 from pipeline.training.row_checks import checked_drift, training_ledger
+from pipeline.training.split_checks import split_notices
 
 # Columns that a notice names.
 MAX_NAMES = 5
@@ -186,7 +187,7 @@ def warm_start_state(base_run: BaseRun, summary: Summary, plan: Plan) -> FittedS
     encoder = encoder.with_profile(
         drift_profile.merge_profiles(base_run.encoder.profile_, new_profile) | {"label": label_profile}
     )
-    notices = drift_notices(changes)
+    notices = (*split_notices(summary, plan), *drift_notices(changes))
     return FittedState(ledger, target, encoder, slicing_of(summary, plan), dict(summary.unmatched), changes, notices)
 
 
