@@ -138,12 +138,19 @@ class Plan:
     def packed_bytes(self) -> int:
         """Estimate the memory of all packed batches.
 
-        A number takes 4 bytes; a category or a slice 2; label, role and group together 11.
+        A number takes 4 bytes, in full 8; a category or a slice 2; label, role and group together 11.
         """
         columns = self.features.columns
         codes = len(columns.categorical) + 3 * len(columns.datetime) + len(columns.cross)
         texts = sum(2 * int(self.dataset.mean_text_bytes.get(name, 0.0)) for name in columns.text)
-        return self.rows * (4 * len(columns.numbers) + 2 * codes + texts + 2 * len(self.slices) + 11)
+        return self.rows * (
+            4 * len(columns.numbers)
+            + 4 * int(self.packing_scale.full.sum())
+            + 2 * codes
+            + texts
+            + 2 * len(self.slices)
+            + 11
+        )
 
 
 def preparation_steps(config: cfg.Config) -> PreparationSteps:

@@ -69,7 +69,7 @@ class TrainedModel:
         if "label" not in getattr(encoder, "profile_", {}):
             raise DataError("the model does not remember its training data; train it again with `pipeline run`.")
         task: LearningTask = "classification" if is_classifier(estimator) else "regression"
-        return cls(task, encoder.columns, encoder.profile_, PackingScale(encoder.center_, encoder.unit_))
+        return cls(task, encoder.columns, encoder.profile_, encoder.packing)
 
 
 def make_plan(config: cfg.Config, trained: TrainedModel | None = None) -> Plan:
@@ -139,7 +139,8 @@ def with_config(plan: Plan, config: cfg.Config) -> Plan:
     check_model(config, plan.features.task, plan.meta[config.data.label].dtype)
     features = choose_features(plan.meta, config, plan.features.task)
     scale = plan.packing_scale
-    if features.columns.numbers != plan.features.columns.numbers:
+    before, after = plan.features.columns, features.columns
+    if (after.numbers, after.in_full) != (before.numbers, before.in_full):
         scale = PackingScale.of(plan.head, features.columns)
     return replace(plan, config=config, features=features, packing_scale=scale)
 

@@ -73,11 +73,13 @@ def summarise(
     folds = batch.fold[rows] if batch.fold is not None else np.zeros(len(rows), dtype=np.int8)
     numeric, categorical, targets = {}, {}, {}
     for j, name in enumerate(columns.numbers):
-        values, options = packed.numbers[:, j], columns.treatment(name)
+        values, options = packed.number(j), columns.treatment(name)
         scale = packing.center[j], packing.unit[j]
         numeric[name] = NumericStats.of(values, rows, *scale, log=options.log1p, with_quantiles=options.needs_quantiles)
         if explore:
-            targets[name] = TargetCounts.of(*histogram_codes(values[rows]), folds, batch.label[rows], batch.labels)
+            targets[name] = TargetCounts.of(
+                *histogram_codes(values[rows], *scale), folds, batch.label[rows], batch.labels
+            )
     for j, (name, vocabulary) in enumerate(zip(packed.names, packed.vocabularies, strict=True)):
         codes = packed.codes[rows, j]
         categorical[name] = Counts.of(codes, vocabulary)

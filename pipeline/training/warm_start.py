@@ -31,7 +31,6 @@ from pipeline.planning.plan import Plan
 from pipeline.planning.planner import with_task
 from pipeline.preparation.columns import Columns
 from pipeline.preparation.feature_inference import FEATURE_KINDS
-from pipeline.preparation.packing import PackingScale
 from pipeline.statistics.counts import Counts
 from pipeline.statistics.summary import Summary
 from pipeline.training.fitted_state import FittedState, slicing_of
@@ -118,7 +117,7 @@ def check_warm_start(base_run: BaseRun, plan: Plan) -> Plan:
     _check_columns(base_run, plan.features.columns)
     drift_profile.check_schema(base_run.encoder.profile_, base_run.encoder.columns, plan.meta)
     _check_estimator(base_run, plan)
-    return replace(plan, packing_scale=PackingScale(base_run.encoder.center_, base_run.encoder.unit_))
+    return replace(plan, packing_scale=base_run.encoder.packing)
 
 
 def _check_columns(base_run: BaseRun, columns: Columns) -> None:
