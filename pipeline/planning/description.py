@@ -26,6 +26,7 @@ def describe_plan(plan: Plan) -> list[str]:
     training_note = factory.training_note(estimator, count, config.train.lanes)
     lines = [
         f"data        {config.data.path_text}: {plan.rows:,} rows in {len(plan.dataset.files)} files"
+        + (f" of {plan.dataset.version}" if plan.dataset.table else "")
         + (f", {plan.dataset.pruned:,} more pruned by data.filters" if plan.dataset.filters else ""),
         *(f"quarantined {file.reason}" for file in plan.sources.quarantined_files),
         f"batches     {len(plan.batches)} of {min(b.rows for b in plan.batches):,} to "

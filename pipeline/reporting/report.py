@@ -36,7 +36,7 @@ def make_report(
         "data": {
             "path": plan.config.data.path_text,
             "label": plan.config.data.label,
-            **({"versions": plan.sources.version_texts} if plan.sources.version_texts else {}),
+            "versions": plan.sources.version_texts,
         },
         "rows": {
             "read": ledger.read,

@@ -27,6 +27,7 @@ def show_run(console: Console, report: Report, ledger: str, folder: str) -> None
     facts = {
         **_search_facts(report.get("search")),
         "rows": ledger,
+        **_version_facts(report["data"]),
         **_quarantine_facts(report["batches"]["set_aside"]),
         **_learning_facts(report),
     }
@@ -46,6 +47,7 @@ def show_predictions(console: Console, manifest: Mapping[str, Any], output: str)
     facts = {
         "rows": f"{rows['read']:,} read = {rows['written']:,} written + {rows['rejected']:,} rejected"
         + (f": {reasons}" if reasons else ""),
+        **_version_facts(manifest),
         **_quarantine_facts(manifest["batches"]["set_aside"], "the manifest"),
         **drift_facts(manifest["drift"], max_columns=5),
     }
@@ -54,6 +56,12 @@ def show_predictions(console: Console, manifest: Mapping[str, Any], output: str)
     facts["columns"] = ", ".join(shorten(column["name"]) for column in manifest["schema"])
     facts["files"] = f"{len(manifest['files'])} in {output}"
     show_facts(console, facts)
+
+
+def _version_facts(source: Mapping[str, Any]) -> dict[str, str]:
+    """The versions of Delta and Iceberg tables that were read."""
+    versions = source.get("versions") or {}
+    return {"version": ", ".join(f"{text} of {path}" for path, text in versions.items())} if versions else {}
 
 
 def show_data(console: Console, label: str, checked: Mapping[str, Any]) -> None:
