@@ -22,6 +22,7 @@ from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation import drift_profile
 from pipeline.evaluation.drift_verdict import DRIFTED
 from pipeline.io.run_folder import REPORT_FILE, RunFolder
+from pipeline.io.storage import DEFAULT_STORAGE, Storage
 from pipeline.models import persistence
 from pipeline.models.calibration import CalibratedModel
 from pipeline.models.factory import make
@@ -55,6 +56,8 @@ class BaseRun:
     """Without its calibration, which is learned anew."""
     report: Mapping[str, Any]
     fingerprint: str
+    config: str = ""
+    """The text of its config; empty if it has none."""
 
     @property
     def runs(self) -> list[dict[str, Any]]:
@@ -64,30 +67,30 @@ class BaseRun:
         return [*earlier, {"data": self.report["data"]["path"], "rows": rows, "fingerprint": self.fingerprint}]
 
 
-def load_base_run(folder: str) -> BaseRun:
-    """Read the model and the report of a run folder.
+def load_base_run(folder: str, storage: Storage = DEFAULT_STORAGE) -> BaseRun:
+    """Read the model and the report of a run folder, a URL by ``storage``.
 
     Raises
     ------
     DataError
         The folder holds no finished run.
     """
-    run_folder = RunFolder(folder)
+    run_folder = RunFolder(folder, storage)
     if not run_folder.exists(REPORT_FILE):
         raise DataError(f"--from {folder}: no finished run is there; give the folder of one.")
-    model: Pipeline = persistence.load(folder)
+    model: Pipeline = persistence.load(folder, storage=storage)
     estimator = model.named_steps["model"]
     estimator = estimator.estimator if isinstance(estimator, CalibratedModel) else estimator
     report = json.loads(run_folder.read(REPORT_FILE))
-    return BaseRun(folder, model.named_steps["preprocess"], estimator, report, persistence.fingerprint(model))
+    config = run_folder.read("config.toml").decode() if run_folder.exists("config.toml") else ""
+    return BaseRun(folder, model.named_steps["preprocess"], estimator, report, persistence.fingerprint(model), config)
 
 
 def split_warnings(base_run: BaseRun, config: cfg.Config) -> list[str]:
     """Return a line for each key of the split that differs from the base run: its training rows may test now."""
-    folder, now = RunFolder(base_run.folder), cfg.flat(tomllib.loads(cfg.dump(config)))
-    if not folder.exists("config.toml"):
+    if not base_run.config:
         return []
-    then = cfg.flat(tomllib.loads(folder.read("config.toml").decode()))
+    then, now = (cfg.flat(tomllib.loads(text)) for text in (base_run.config, cfg.dump(config)))
     return [
         f"split       {key}: {then.get(key, 'none')} in {base_run.folder}, {now.get(key, 'none')} in this run: rows "
         "that the model was trained on, if they are in this data too, may be test rows"
