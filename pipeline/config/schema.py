@@ -32,6 +32,7 @@ class DataConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     batch_rows: Literal["auto", "file"] | Positive = "auto"
     on_bad_batch: Literal["fail", "quarantine"] = "fail"
     max_bad_batches: Annotated[int, Meta(ge=0)] = 10
+    encoding_errors: Literal["strict", "replace"] = "strict"
     keep: Literal["auto", "memory", "reread"] = "auto"
     filters: list[tuple[str, Operator, Any]] = field(default_factory=list)
     join: list[JoinConfig] = field(default_factory=list)

@@ -47,7 +47,10 @@ class FittedState:
         """
         ledger, target = training_ledger(summary, plan), target_of(summary, plan)
         columns = plan.features.columns
-        profile = drift_profile.profile(summary, columns) | {"label": target_to_profile(target)}
+        profile = drift_profile.profile(summary, columns) | {
+            "label": target_to_profile(target),
+            "types": drift_profile.types_to_profile(plan.columns),
+        }
         encoder = Encoder.for_columns(columns)
         encoder.fit_statistics(summary, plan.packing_scale, target.classes, folds, profile)
         return cls(ledger, target, encoder, slicing_of(summary, plan), dict(summary.unmatched))

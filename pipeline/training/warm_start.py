@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from sklearn.pipeline import Pipeline
 
 from pipeline import config as cfg
@@ -50,6 +51,11 @@ class BaseRun:
     """Without its calibration, which is learned anew."""
     report: Mapping[str, Any]
     fingerprint: str
+
+    @property
+    def types(self) -> dict[str, pa.DataType]:
+        """The types as which columns were read when the model was trained."""
+        return drift_profile.types_from_profile(self.encoder.profile_)
 
     @property
     def runs(self) -> list[dict[str, Any]]:
