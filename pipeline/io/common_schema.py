@@ -82,7 +82,7 @@ def common_schema(
 
 
 def _original_type(found: FilesByType, common: pa.DataType) -> pa.DataType:
-    with_values = [dtype for dtype in found if not pa.types.is_null(dtype)]
+    with_values = list(found) if len(found) == 1 else [dtype for dtype in found if not pa.types.is_null(dtype)]
     if len(with_values) != 1:
         return common
     (dtype,) = with_values

@@ -14,10 +14,13 @@ from pipeline.io.column_types import family, type_as_read, value_bytes
 from pipeline.io.common_schema import absent_column_notices, common_schema, deviating_files, group_by_schema
 from pipeline.io.file_listing import list_files
 from pipeline.io.hive_partitions import HivePartitions, parse_hive_folders, partition_expression
+from pipeline.io.listed_files import FileListing, TableVersion
 from pipeline.io.parquet_footers import N_THREADS, Footer, read_footers, time_range
 from pipeline.io.retry import as_os_error
 from pipeline.io.row_filters import Filter, matching_row_groups, to_arrow_filter
 from pipeline.io.storage import DEFAULT_STORAGE, Storage
+from pipeline.io.table_formats.table_columns import with_table_columns
+from pipeline.io.urls import display_path
 from pipeline.notices import Notice
 
 
@@ -79,12 +82,20 @@ class Dataset:
     """Columns that nothing uses and that have no common type, each with the sentence that says why: in no schema."""
     notices: tuple[Notice, ...] = ()
     """What a person should know about the files."""
+    table: TableVersion | None = None
+    """What was read of a table with a log, Delta or Iceberg."""
+
+    @property
+    def version(self) -> str:
+        """The version of a table with a log, for people; empty for files alone."""
+        return self.table.text if self.table else ""
 
     @property
     def file_versions(self) -> dict[str, str]:
-        """By path, a text for people that changes if the file changes."""
+        """By path, a text for people that changes if the file changes; of a table with a log, also its version."""
+        table = {self.path: self.version} if self.table else {}
         used = {file.path: f"{file.rows:,} rows in {file.version}, footer {file.footer_digest}" for file in self.files}
-        return used | {file.path: f"quarantined ({file.reason})" for file in self.quarantined}
+        return table | used | {file.path: f"quarantined ({file.reason})" for file in self.quarantined}
 
     @property
     def rows(self) -> int:
@@ -100,14 +111,15 @@ class Dataset:
 
 
 def open_dataset(
-    path: str,
+    path: str | Sequence[str],
     filters: Sequence[Filter] = (),
     storage: Storage = DEFAULT_STORAGE,
     quarantine: bool = False,
+    version: int | None = None,
     types: Mapping[str, pa.DataType] | None = None,
     is_used: Callable[[str], bool] = lambda name: True,
 ) -> Dataset:
-    """List the Parquet files of ``path`` (file, folder, glob or URL) and read their footers.
+    """List the Parquet files of ``path`` (file, folder, glob, URL or a list of them; table) and read their footers.
 
     The columns are those of all files. A file that lacks one has missing values there, and a file without rows or
     columns says nothing.
@@ -119,6 +131,8 @@ def open_dataset(
         statistics in footers show that none of their rows can pass.
     quarantine
         Quarantine files that cannot be read or whose columns cannot be read as those of most files, instead of raising.
+    version
+        Of a Delta or Iceberg table; None: the newest.
     types
         The types that columns had in training, by which the values in the names of folders are read.
     is_used
@@ -132,21 +146,23 @@ def open_dataset(
     ConfigError
         A filter names a missing column.
     """
-    listing = list_files(path, storage)
-    footers, quarantined = _usable_footers(listing.files, storage, quarantine)
+    listing = list_files(path, storage, version)
+    path = display_path(path)
+    footers, quarantined = _usable_footers(listing, storage, quarantine)
     footers = [footer for footer in footers if footer.rows and len(footer.schema)] or footers[:1]
     groups = group_by_schema(footers)
     deviating = deviating_files(groups, is_used)
     if deviating:
         if not quarantine:
             raise deviating[0][1]
-        paths = {footer.path for footer, _ in deviating}
+        bad = {footer.path for footer, _ in deviating}
         quarantined += tuple(QuarantinedFile(f.path, f.rows, str(error)) for f, error in deviating)
-        footers = [footer for footer in footers if footer.path not in paths]
+        footers = [footer for footer in footers if footer.path not in bad]
         groups = group_by_schema(footers)
     common = common_schema(groups, partial(_times_fit_nanoseconds, storage=storage))
+    paths = [footer.path for footer in footers]
     in_files = dict(zip(common.as_read.names, common.as_read.types, strict=True))
-    partitions = parse_hive_folders([footer.path for footer in footers], listing.root, types, in_files)
+    partitions = listing.partitions_of(paths) or parse_hive_folders(paths, listing.root, types, in_files)
     schema = _with_partitions(common.as_read, partitions, type_as_read)
     all_files = _data_files(footers, partitions)
     rows = sum(file.rows for file in all_files)
@@ -167,17 +183,21 @@ def open_dataset(
         quarantined,
         _with_partitions(common.original, partitions),
         common.conflicts,
-        absent_column_notices(groups, lambda name: is_used(name) and name not in partitions.columns.names),
+        (
+            *listing.notices,
+            *absent_column_notices(groups, lambda name: is_used(name) and name not in partitions.columns.names),
+        ),
+        listing.table,
     )
 
 
 def _usable_footers(
-    paths: Sequence[str], storage: Storage, quarantine: bool
+    listing: FileListing, storage: Storage, quarantine: bool
 ) -> tuple[list[Footer], tuple[QuarantinedFile, ...]]:
     """The footers of the files that can be read, and the other files."""
-    results = read_footers(paths, storage)
-    footers = [result for result in results if isinstance(result, Footer)]
-    errors = {path: result for path, result in zip(paths, results, strict=True) if isinstance(result, DataError)}
+    results = read_footers(listing.files, storage)
+    footers = [with_table_columns(result, listing) for result in results if isinstance(result, Footer)]
+    errors = {p: result for p, result in zip(listing.files, results, strict=True) if isinstance(result, DataError)}
     if errors and not (quarantine and footers):
         raise next(iter(errors.values()))
     return footers, tuple(QuarantinedFile(path, 0, str(error)) for path, error in errors.items())

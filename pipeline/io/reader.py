@@ -158,8 +158,8 @@ def _decoded_tables(
 ) -> Iterator[DecodedTable]:
     """Tables of at most ``max_rows`` rows, or for None of all row groups of a file; files are open only meanwhile."""
     for of_file in row_groups:
-        with _open(of_file, spec) as (file, file_schema):
-            columns = FileColumns(of_file.path, file_schema, dict(of_file.constants), spec.encoding_errors)
+        with _open(of_file, spec) as file:
+            columns = FileColumns(of_file.path, file.schema_arrow, dict(of_file.constants), spec.encoding_errors)
             names, groups = columns.names_of(spec.full_schema), list(of_file.groups)
             if max_rows is None:
                 tables = iter([file.read_row_groups(groups, columns=names, use_threads=False)])
@@ -188,23 +188,18 @@ def _unchanged(row_groups: RowGroupRange, handle: Any) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _open(row_groups: RowGroupRange, spec: ReadSpec) -> Iterator[tuple[pq.ParquetFile, pa.Schema]]:
-    """The opened file of some row groups and its schema; an error inside becomes a `DataError` that names the file."""
+def _open(row_groups: RowGroupRange, spec: ReadSpec) -> Iterator[pq.ParquetFile]:
+    """The opened file of some row groups; an error inside the block becomes a `DataError` that names the file."""
     path = row_groups.path
-    # As microseconds, none of the 96-bit timestamps of old Spark versions overflows.
-    options = {"memory_map": True, "coerce_int96_timestamp_unit": "us", "page_checksum_verification": True}
+    in_folders = {name for name, _ in row_groups.constants}
+    strings = [f.name for f in spec.schema_with_filters if pa.types.is_string(f.type) and f.name not in in_folders]
     try:
-        with spec.storage.opened(path) as handle, _unchanged(row_groups, handle):
-            metadata = pq.read_metadata(handle, memory_map=True)
-            schema = metadata.schema.to_arrow_schema()
-            wanted = {f.name for f in spec.schema_with_filters if pa.types.is_string(f.type)}
-            strings = [f.name for f in schema if f.name in wanted and _is_plain_string(f.type)]
-            # Remote storage is slow for each request: fetch all columns of the row groups with as few as possible.
-            pre_buffer = not isinstance(handle, str)
-            with pq.ParquetFile(
-                handle, metadata=metadata, read_dictionary=strings, pre_buffer=pre_buffer, **options
-            ) as file:
-                yield file, schema
+        with (
+            spec.storage.opened(path) as handle,
+            _unchanged(row_groups, handle),
+            _parquet_file(handle, strings) as file,
+        ):
+            yield file
     except StorageUnreachable as error:
         raise DataError(f"{path}: cannot be read ({error}); {error.advice}.") from None
     except (pa.ArrowException, OSError) as error:
@@ -212,6 +207,28 @@ def _open(row_groups: RowGroupRange, spec: ReadSpec) -> Iterator[tuple[pq.Parque
             raise
         reason = str(error).splitlines()[0].rstrip(".")
         raise DataError(f"{path}: cannot be decoded ({reason}); write it again or remove it.") from None
+
+
+def _parquet_file(handle: Any, strings: Sequence[str]) -> pq.ParquetFile:
+    """The file, to be read with those columns of strings as dictionaries that are such columns in it."""
+    # As microseconds, none of the 96-bit timestamps of old Spark versions overflows. Remote storage is slow for each
+    # request: fetch all columns of the row groups with as few as possible.
+    options = {
+        "memory_map": True,
+        "pre_buffer": not isinstance(handle, str),
+        "coerce_int96_timestamp_unit": "us",
+        "page_checksum_verification": True,
+    }
+    with contextlib.suppress(KeyError):  # it lacks one of them
+        file = pq.ParquetFile(handle, read_dictionary=strings, **options)
+        schema = file.schema_arrow
+        if all(_is_plain_string(schema.field(name).type) for name in strings):
+            return file
+    schema = pq.read_schema(handle, memory_map=True)
+    wanted = set(strings)
+    return pq.ParquetFile(
+        handle, read_dictionary=[f.name for f in schema if f.name in wanted and _is_plain_string(f.type)], **options
+    )
 
 
 def _is_plain_string(dtype: pa.DataType) -> bool:

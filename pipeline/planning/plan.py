@@ -10,12 +10,12 @@ from pipeline import config as cfg
 from pipeline.io.batching import Batch
 from pipeline.io.dataset import Dataset
 from pipeline.io.reader import ReadSpec
-from pipeline.io.urls import absolute_path
+from pipeline.io.urls import absolute_path, map_paths
 from pipeline.notices import Notice
 from pipeline.planning.sources import Sources
 from pipeline.preparation.batch_pipeline import BatchRecipe
 from pipeline.preparation.columns import unique
-from pipeline.preparation.feature_inference import FeatureSelection
+from pipeline.preparation.feature_inference import FeatureSelection, LabelGuess
 from pipeline.preparation.packing import PackingScale
 from pipeline.preparation.slice_columns import SliceColumn
 from pipeline.preparation.split import SplitSpec
@@ -46,6 +46,8 @@ class Plan:
     """Column and value from which on rows test, where the split goes by time."""
     slices: tuple[SliceColumn, ...] = ()
     """The columns to slice the evaluation by."""
+    label_guess: LabelGuess | None = None
+    """What the first rows suggest of a numeric label, for all rows to confirm; None if nothing was guessed."""
     notices: tuple[Notice, ...] = ()
     """What is known before a batch is read and a person should know; that about the files is in ``sources``."""
     exploring: bool = False
@@ -107,6 +109,7 @@ class Plan:
                 self.test_from,
                 bootstrap=bool(config.evaluate.bootstrap) and not self.exploring,
             ),
+            label_guess=self.label_guess,
             explore=self.exploring,
             slices=self.slices,
             quarantine=config.data.on_bad_batch == "quarantine",
@@ -126,7 +129,7 @@ class Plan:
 def preparation_steps(config: cfg.Config) -> PreparationSteps:
     """The joins, derived columns, filters and function that a config asks for."""
     return PreparationSteps(
-        tuple(structs.replace(join, path=absolute_path(join.path)) for join in config.data.join),
+        tuple(structs.replace(join, path=map_paths(join.path, absolute_path)) for join in config.data.join),
         tuple(config.prepare.derive.items()),
         tuple(config.prepare.filter.items()),
         config.prepare.function,

@@ -40,6 +40,18 @@ class Sources:
         return tuple(file for dataset in self.datasets for file in dataset.quarantined)
 
     @property
+    def versions(self) -> cfg.TableVersions:
+        """The versions of those that are Delta or Iceberg tables."""
+        data, test = self.data.table, self.test.table if self.test else None
+        tables = {dataset.path: dataset.table.number for dataset in self.tables if dataset.table}
+        return cfg.TableVersions(data.number if data else None, test.number if test else None, tables)
+
+    @property
+    def version_texts(self) -> dict[str, str]:
+        """The same by path, for people."""
+        return {dataset.path: dataset.version for dataset in self.datasets if dataset.table}
+
+    @property
     def notices(self) -> tuple[Notice, ...]:
         """What a person should know about the files."""
         return tuple(notice for dataset in self.datasets for notice in dataset.notices)
@@ -63,16 +75,19 @@ def open_sources(
     DataError
         There is nothing, or files cannot be read or disagree.
     """
+    data, split = config.data, config.split
     use = use or ColumnUse.of(config)
-    data = _open(config, config.data.path, use, types)
-    if not config.split.path:
-        return Sources(data)
-    types_of_data = dict(zip(data.schema.names, data.schema.types, strict=True))
-    return Sources(data, _open(config, config.split.path, use, types_of_data))
+    dataset = _open(config, data.path, data.version, use, types)
+    if split.path is None:
+        return Sources(dataset)
+    types_of_data = dict(zip(dataset.schema.names, dataset.schema.types, strict=True))
+    return Sources(dataset, _open(config, split.path, split.version, use, types_of_data))
 
 
 def open_tables(config: cfg.Config, sources: Sources, names: Sequence[str]) -> tuple[cfg.Config, Sources]:
     """Read the footers of the joined tables, and decide for each ``large = "auto"`` by its size.
+
+    The config that is returned names the versions of all Delta and Iceberg tables: who opens one again reads the same.
 
     Parameters
     ----------
@@ -92,8 +107,9 @@ def open_tables(config: cfg.Config, sources: Sources, names: Sequence[str]) -> t
             columns = pa.schema([field for field in table.schema if field.name in (*join.on, *join.columns)])
             join = structs.replace(join, large=table.rows * table.row_bytes(columns) > MAX_BROADCAST_BYTES)
         joins.append(join)
+    sources = replace(sources, tables=tuple(tables))
     config = structs.replace(config, data=structs.replace(config.data, join=joins))
-    return config, replace(sources, tables=tuple(tables))
+    return cfg.pin_versions(config, sources.versions), sources
 
 
 def reopen_data(config: cfg.Config, sources: Sources, use: ColumnUse) -> Sources:
@@ -102,7 +118,13 @@ def reopen_data(config: cfg.Config, sources: Sources, use: ColumnUse) -> Sources
     return replace(sources, data=opened.data, test=opened.test)
 
 
-def _open(config: cfg.Config, path: str, use: ColumnUse, types: Mapping[str, pa.DataType] | None) -> Dataset:
+def _open(
+    config: cfg.Config,
+    path: cfg.Paths,
+    version: int | None,
+    use: ColumnUse,
+    types: Mapping[str, pa.DataType] | None,
+) -> Dataset:
     data = config.data
     quarantine = data.on_bad_batch == "quarantine"
-    return open_dataset(path, data.filters, data.storage_options, quarantine, types, use.__contains__)
+    return open_dataset(path, data.filters, data.storage_options, quarantine, version, types, use.__contains__)

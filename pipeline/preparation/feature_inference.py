@@ -1,18 +1,21 @@
 """Feature inference: which columns the model sees, of which kind each is, how it is transformed, and why."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
 import pandas as pd
+from msgspec import structs
 
 from pipeline import config as cfg
 from pipeline.errors import ConfigError
 from pipeline.preparation.columns import CROSS, Columns
 
 LearningTask = Literal["classification", "regression"]
+# An integer label of at most so many values is a class.
+MAX_CLASS_INTEGERS = 20
 FEATURE_KINDS = ("numeric", "categorical", "datetime", "text")
 NO_COLUMNS: Mapping[str, str] = MappingProxyType({})
 _EXCLUDED = "left out: features.exclude"
@@ -35,6 +38,31 @@ class FeatureSelection:
     task: LearningTask
     columns: Columns
     reasons: dict[str, str] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True)
+class LabelGuess:
+    """A numeric label was taken for classes by its first rows; the statistics of all rows confirm or refute it."""
+
+    integer: bool
+    """Whether the label is an integer."""
+
+    def holds_for(self, values: Iterable[Any]) -> bool:
+        """Whether values of the label can be classes: integers of few values, or floats 0 and 1 alone.
+
+        >>> LabelGuess(integer=True).holds_for([1, 2, 3]), LabelGuess(integer=False).holds_for([0.0, 1.0, 0.5])
+        (True, False)
+        """
+        # By value, not by dtype: an integer column with a missing value may be a float by now.
+        distinct = set(values)
+        return distinct <= {0, 1} or (self.integer and len(distinct) <= MAX_CLASS_INTEGERS)
+
+    @property
+    def refutation(self) -> str:
+        """What was found if it does not hold; the same whichever batch showed it first."""
+        if self.integer:
+            return f"an integer of few values in the first rows, but of more than {MAX_CLASS_INTEGERS} in all"
+        return "a float that is 0 or 1 in the first rows, but not in all"
 
 
 def choose_features(
@@ -90,7 +118,7 @@ def _columns_by_kind(
                 kind: str | None = "text"
                 reasons[name] = "named in features.text"
             elif name in excluded or name in left_out:
-                kind, reasons[name] = None, left_out.get(name, "") if name not in excluded else _EXCLUDED
+                kind, reasons[name] = None, _EXCLUDED if name in excluded else left_out[name]
             else:
                 kind = feature_kind(dtype)
                 reasons[name] = f"{dtype} column" if kind else f"left out: {dtype} has no treatment"
@@ -129,13 +157,11 @@ def _options(features: cfg.FeatureConfig, kinds: Mapping[str, str]) -> dict[str,
             raise ConfigError(
                 f"features.columns.{name}.{useless}: {name!r} is {kinds[name]}, which knows {', '.join(allowed)}."
             )
+    shared = structs.replace(features, columns={}).transform_for("").non_defaults()
     options = {}
     for name, kind in kinds.items():
-        own = {
-            key: value
-            for key, value in features.transform_for(name).non_defaults().items()
-            if key in OPTIONS_BY_KIND[kind]
-        }
+        values = features.transform_for(name).non_defaults() if name in features.columns else shared
+        own = {key: value for key, value in values.items() if key in OPTIONS_BY_KIND[kind]}
         if own:
             options[name] = own
     return options
@@ -155,10 +181,12 @@ def choose_task(
     if estimator_kind == "regressor":
         return "regression", f"{config.model.estimator} is a regressor"
     if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype):
-        kind = "an integer" if pd.api.types.is_integer_dtype(dtype) else "a float"
+        is_integer = pd.api.types.is_integer_dtype(dtype)
+        kind = "an integer" if is_integer else "a float"
         if few_values:
-            return "classification", f"the label is {kind} of few values"
-        return "regression", f"the label is {kind} of many values"
+            of = "of few values" if is_integer else "that is 0 or 1"
+            return "classification", f"the label is {kind} {of} in the first rows; all rows are checked"
+        return "regression", f"the label is {kind} of {'many values' if is_integer else 'other values than 0 and 1'}"
     return "classification", f"the label is {dtype}"
 
 

@@ -6,14 +6,10 @@ from dataclasses import dataclass, field
 from functools import reduce
 
 import numpy as np
-import pandas as pd
 from numba import njit
 
+from pipeline.statistics.histogram import N_BINS, bin_of
 from pipeline.statistics.quantiles import Quantiles
-
-# The histogram counts packed values, which lie about zero with a spread of one.
-N_BINS = 64
-MAX_PACKED_VALUE = 4.0
 
 
 @njit(nogil=True, cache=True)
@@ -25,12 +21,10 @@ def _moments(
     With ``log``, count, mean and deviations are those of log(1 + value), for values above -1. Adds to ``histogram``.
     """
     count, total, low, high = 0, 0.0, np.inf, -np.inf
-    last = len(histogram) - 1
     for i in rows:
         x = float(values[i])
         if np.isfinite(x):
-            bin_index = (x + MAX_PACKED_VALUE) * (len(histogram) / (2 * MAX_PACKED_VALUE))
-            histogram[0 if bin_index < 0 else last if bin_index > last else int(bin_index)] += 1
+            histogram[bin_of(x)] += 1
             low, high = min(low, x), max(high, x)
             if log:
                 x = np.log1p(center + unit * x) if center + unit * x > -1 else np.nan
@@ -51,14 +45,6 @@ def _moments(
     if not log:
         mean, m2 = center + unit * mean if count else 0.0, m2 * unit * unit
     return count, mean, m2, center + unit * low, center + unit * high
-
-
-def histogram_codes(values: np.ndarray) -> tuple[np.ndarray, pd.Index]:
-    """Return the histogram bin of packed values, float32 (n,), as codes, `N_BINS` for missing; and the bins."""
-    finite = np.isfinite(values)
-    bin_index = np.floor((np.where(finite, values, 0.0) + MAX_PACKED_VALUE) * (N_BINS / (2 * MAX_PACKED_VALUE)))
-    codes = np.where(finite, np.clip(bin_index, 0, N_BINS - 1), N_BINS).astype(np.int64)
-    return codes, pd.RangeIndex(N_BINS)
 
 
 @dataclass(frozen=True)
