@@ -106,6 +106,14 @@ class ColumnTransform(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         """Whether the encoding of the column needs its quantiles."""
         return self.impute == "median" or self.scale == "robust" or bool(self.clip) or bool(self.bins)
 
+    @property
+    def needs_full_values(self) -> bool:
+        """Whether the encoding tells values apart that lie close together beside the column's spread.
+
+        Standardised they are one number of float32; in order, as logarithms or as they are they are not.
+        """
+        return self.needs_quantiles or self.log1p or self.scale == "none"
+
     def non_defaults(self) -> dict[str, Any]:
         """The keys that differ from their default, with their values."""
         defaults, own = msgspec.to_builtins(ColumnTransform()), msgspec.to_builtins(self)

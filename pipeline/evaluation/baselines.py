@@ -13,7 +13,7 @@ from pipeline.metrics.prediction import GroupIndex, Prediction
 from pipeline.metrics.registry import Metric
 from pipeline.models.target import TargetSpec
 from pipeline.preparation.columns import Columns
-from pipeline.preparation.packing import PackedBatch, PackedFeatures, PackingScale
+from pipeline.preparation.packing import PackedBatch, PackedFeatures, PackingScale, empty_numbers, pack_numbers
 
 
 @dataclass(frozen=True)
@@ -128,17 +128,19 @@ def repack(packed: PackedFeatures, columns: Columns, packing_scale: PackingScale
 
     Numbers are rounded once more, to seven digits of their column's spread.
     """
-    needed = encoder.columns
-    numbers = np.empty((len(packed), len(needed.numbers)), dtype=np.float32)
-    for j, name in enumerate(needed.numbers):
-        i = columns.numbers.index(name)
-        center, unit = (packing_scale.center[i], packing_scale.unit[i])
-        if (center, unit) == (encoder.center_[j], encoder.unit_[j]):
-            numbers[:, j] = packed.numbers[:, i]
-        else:
-            raw = packed.numbers[:, i].astype(np.float64) * unit + center
-            numbers[:, j] = (raw - encoder.center_[j]) / encoder.unit_[j]
+    needed, scale = encoder.columns, encoder.packing
+    numbers, full = empty_numbers(len(packed), scale)
+    repacked = replace(packed, numbers=numbers, full=full, places=scale.places)
+    position = {name: i for i, name in enumerate(columns.numbers)}
+
+    def in_full(name: str) -> np.ndarray:
+        i = position[name]
+        values = packed.number(i).astype(np.float64)
+        return values if packing_scale.full[i] else values * packing_scale.unit[i] + packing_scale.center[i]
+
+    repacked = pack_numbers(map(in_full, needed.numbers), scale, repacked)
     coded = [packed.names.index(name) for name in needed.coded]
     vocabularies = tuple(packed.vocabularies[i] for i in coded)
     texts = tuple(packed.texts[columns.text.index(name)] for name in needed.text)
-    return PackedFeatures(numbers, np.ascontiguousarray(packed.codes[:, coded]), needed.coded, vocabularies, texts)
+    codes = np.ascontiguousarray(packed.codes[:, coded])
+    return replace(repacked, codes=codes, names=needed.coded, vocabularies=vocabularies, texts=texts)

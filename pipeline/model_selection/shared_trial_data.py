@@ -60,7 +60,7 @@ def every_nth_training_row(batch: PackedBatch, step: int) -> PackedBatch:
 def packing_key(columns: Columns) -> Any:
     """Return what two trials must agree in to learn from the same packed batches."""
     buckets = tuple(columns.treatment(name).buckets for name in columns.text)
-    return columns.names, columns.numbers, columns.coded, columns.cross, buckets
+    return columns.names, columns.numbers, columns.in_full, columns.coded, columns.cross, buckets
 
 
 def statistics_key(columns: Columns) -> Any:

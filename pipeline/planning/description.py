@@ -12,11 +12,15 @@ def describe_plan(plan: Plan) -> list[str]:
     """The plan in lines for a person."""
     config, features = plan.config, plan.features
     test_rows = f"path {config.split.path_text}" if config.split.path else f"{config.split.test:g} by {config.split.by}"
-    if plan.test_from is not None:
-        about = "" if config.split.after is not None else f", about {config.split.test:g} of them by the footers"
-        test_rows = f"rows with {plan.test_from[0]} >= {plan.test_from[1]}{about}"
+    if plan.boundary is not None:
+        share = plan.boundary.share
+        about = "" if share is None else f", about {share:.2g} of them {plan.boundary.source}"
+        test_rows = f"rows with {plan.boundary.column} >= {plan.boundary.first_test}{about}"
     if config.split.folds:
         test_rows += f", and {config.split.folds} folds of the training rows"
+    if plan.boundary is not None and plan.boundary.fold_starts:
+        starts = ", ".join(map(str, plan.boundary.fold_starts))
+        test_rows += f", from {starts} on, each predicted by a model of the rows before it"
     estimator = factory.make(config.model, features.task, config.train.seed)
     count = sum(batch.test is not True for batch in plan.batches)
     training_note = factory.training_note(estimator, count, config.train.lanes)

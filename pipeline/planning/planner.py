@@ -29,7 +29,7 @@ from pipeline.planning.checks import (
 from pipeline.planning.column_use import ColumnUse
 from pipeline.planning.plan import Plan, preparation_steps
 from pipeline.planning.sources import Sources, open_sources, open_tables, reopen_data
-from pipeline.planning.split_boundary import columns_of_both, first_test_value, plan_batches
+from pipeline.planning.split_boundary import columns_of_both, plan_batches, split_notices, time_boundary
 from pipeline.preparation.columns import Columns
 from pipeline.preparation.expressions import names_in
 from pipeline.preparation.feature_inference import (
@@ -69,7 +69,7 @@ class TrainedModel:
         if "label" not in getattr(encoder, "profile_", {}):
             raise DataError("the model does not remember its training data; train it again with `pipeline run`.")
         task: LearningTask = "classification" if is_classifier(estimator) else "regression"
-        return cls(task, encoder.columns, encoder.profile_, PackingScale(encoder.center_, encoder.unit_))
+        return cls(task, encoder.columns, encoder.profile_, encoder.packing)
 
 
 def make_plan(
@@ -122,13 +122,13 @@ def with_joined_data(plan: Plan, config: cfg.Config, dropped: int, trained: Trai
 
 def with_all_rows_tested(plan: Plan) -> Plan:
     """The plan of an evaluation on all rows: whatever the split says, every row tests."""
-    return replace(plan, test_from=None, batches=tuple(replace(batch, test=True) for batch in plan.batches))
+    return replace(plan, boundary=None, batches=tuple(replace(batch, test=True) for batch in plan.batches))
 
 
 def for_exploration(plan: Plan) -> Plan:
     """The plan of a look at all rows: none tests, and statistics also tell how each column predicts the label."""
     batches = tuple(replace(batch, test=False) for batch in plan.batches)
-    return replace(plan, test_from=None, batches=batches, exploring=True)
+    return replace(plan, boundary=None, batches=batches, exploring=True)
 
 
 def with_config(plan: Plan, config: cfg.Config) -> Plan:
@@ -142,7 +142,8 @@ def with_config(plan: Plan, config: cfg.Config) -> Plan:
     check_model(config, plan.features.task, plan.meta[config.data.label].dtype)
     features = choose_features(plan.meta, config, plan.features.task, columns_left_out(config, plan.dataset))
     scale = plan.packing_scale
-    if features.columns.numbers != plan.features.columns.numbers:
+    before, after = plan.features.columns, features.columns
+    if (after.numbers, after.in_full) != (before.numbers, before.in_full):
         scale = PackingScale.of(plan.head, features.columns)
     return replace(plan, config=config, features=features, packing_scale=scale)
 
@@ -205,20 +206,22 @@ def _decide(config: cfg.Config, sources: Sources, trained: TrainedModel | None) 
     schema = _used_columns(config, readable, features.columns, slices)
     if sources.test is not None:
         schema = columns_of_both(data, sources.test, schema, label)
+    batches, boundary = plan_batches(config, data, sources.test, schema), time_boundary(config, data, meta)
+    about_label = () if trained or kind or config.model.task != "auto" else _label_notices(config, meta, head)
     return Plan(
         config=config,
         sources=sources,
-        batches=plan_batches(config, data, sources.test, schema),
+        batches=batches,
         columns=schema,
         meta=meta,
         head=head,
         features=features,
         task_reason=reason,
         packing_scale=trained.packing_scale if trained else PackingScale.of(head, features.columns),
-        test_from=first_test_value(config, data, meta),
+        boundary=boundary,
         slices=slices,
         label_guess=_guess(config, meta) if is_guess else None,
-        notices=() if trained or kind or config.model.task != "auto" else _label_notices(config, meta, head),
+        notices=(*about_label, *split_notices(config, batches, boundary)),
     )
 
 

@@ -199,14 +199,23 @@ def pack_batch(prepared: PreparedBatch, recipe: BatchRecipe) -> PackedBatch:
         role=roles.role,
         fold=roles.fold,
         group=roles.group,
+        period=roles.period,
+        units=roles.units,
         slices=slices,
         counts=prepared.counts,
     )
 
 
 def mask_fold(batch: PackedBatch, fold: int) -> PackedBatch:
-    """The batch as one fold of cross-validation sees it: the fold's training rows test, test rows are unused."""
-    assert batch.fold is not None
-    role = np.where(batch.role == TEST, UNUSED, batch.role)
-    role[np.isin(batch.role, (TRAIN, VALIDATION)) & (batch.fold == fold)] = TEST
+    """The batch as one fold of cross-validation sees it: the fold's training rows test, test rows are unused.
+
+    Of a split by time, later rows are unused, too: no model learns from the future of the rows that it is tested on.
+    """
+    role, trains = np.where(batch.role == TEST, UNUSED, batch.role), np.isin(batch.role, (TRAIN, VALIDATION))
+    if batch.period is not None:
+        role[trains & (batch.period == fold + 1)] = TEST
+        role[trains & (batch.period > fold + 1)] = UNUSED
+    else:
+        assert batch.fold is not None
+        role[trains & (batch.fold == fold)] = TEST
     return replace(batch, role=role.astype(np.int8))

@@ -68,6 +68,11 @@ class Columns:
             options = self.options.get(name.rpartition(".")[0])
         return msgspec.convert(options, ColumnTransform) if options else _DEFAULT
 
+    @property
+    def in_full(self) -> tuple[bool, ...]:
+        """Whether each of ``numbers`` must be kept in full, as its treatment needs it."""
+        return tuple(self.treatment(name).needs_full_values for name in self.numbers)
+
     def encoding(self, name: str) -> str:
         """How a coded column (categorical, part of a datetime, cross) is encoded: "onehot", "target", ..."""
         if self._is_part(name):
@@ -81,7 +86,7 @@ class Columns:
         return any(self.treatment(name).encode == "target" for name in (*self.categorical, *crosses))
 
     def _is_part(self, name: str) -> bool:
-        return name not in self.categorical and name.rpartition(".")[0] in self.datetime
+        return name.rpartition(".")[0] in self.datetime and name not in self.categorical
 
 
 def number_values(values: pd.Series) -> np.ndarray:

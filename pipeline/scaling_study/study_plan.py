@@ -140,7 +140,7 @@ def take_prefix(plan: Plan, count: int) -> Plan:
             chosen += side[:share]
             left -= share
     chosen.sort(key=lambda batch: batch.number)
-    return replace(plan, batches=tuple(_renumber(chosen)))
+    return replace(plan, batches=tuple(_renumber(chosen)), is_part=count < len(batches))
 
 
 def _renumber(batches: Sequence[Batch]) -> Iterator[Batch]:

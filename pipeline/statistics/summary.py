@@ -11,6 +11,7 @@ from pipeline.preparation.batch_pipeline import BatchRecipe
 from pipeline.preparation.columns import Columns, category_codes, number_values
 from pipeline.preparation.packing import PackedBatch, PackingScale, pack
 from pipeline.preparation.split import REASONS, TEST, TRAIN, VALIDATION
+from pipeline.preparation.split_units import SplitUnits
 from pipeline.statistics.counts import Counts
 from pipeline.statistics.histogram import histogram_codes
 from pipeline.statistics.label_check import check_batch
@@ -44,6 +45,8 @@ class Summary:
     errors: Mapping[int, str] = field(default_factory=dict)
     """Why a batch was quarantined, by its number."""
     validation_labels: Counts = field(default_factory=lambda: Counts(pd.Series(dtype=np.int64)))
+    units: SplitUnits = field(default_factory=SplitUnits)
+    """What the split keeps on one side, of the rows that train or test."""
 
 
 def summarise(
@@ -72,11 +75,13 @@ def summarise(
     folds = batch.fold[rows] if batch.fold is not None else np.zeros(len(rows), dtype=np.int8)
     numeric, categorical, targets = {}, {}, {}
     for j, name in enumerate(columns.numbers):
-        values, options = packed.numbers[:, j], columns.treatment(name)
+        values, options = packed.number(j), columns.treatment(name)
         scale = packing.center[j], packing.unit[j]
         numeric[name] = NumericStats.of(values, rows, *scale, log=options.log1p, with_quantiles=options.needs_quantiles)
         if explore:
-            targets[name] = TargetCounts.of(*histogram_codes(values[rows]), folds, batch.label[rows], batch.labels)
+            targets[name] = TargetCounts.of(
+                *histogram_codes(values[rows], *scale), folds, batch.label[rows], batch.labels
+            )
     for j, (name, vocabulary) in enumerate(zip(packed.names, packed.vocabularies, strict=True)):
         codes = packed.codes[rows, j]
         categorical[name] = Counts.of(codes, vocabulary)
@@ -109,6 +114,7 @@ def summarise(
         slices=sliced,
         batches={batch.number: rows_by_role},
         errors={batch.number: batch.error} if batch.error else {},
+        units=batch.units,
     )
 
 
@@ -167,6 +173,7 @@ def merge_summaries(parts: Sequence[Summary]) -> Summary:
         slices={name: Counts.merge([part.slices[name] for part in parts]) for name in first.slices},
         batches={number: rows for part in parts for number, rows in part.batches.items()},
         errors={number: error for part in parts for number, error in part.errors.items()},
+        units=SplitUnits.merge([part.units for part in parts]),
     )
 
 

@@ -20,6 +20,7 @@ from pipeline.statistics.ledger import Ledger
 from pipeline.statistics.summary import Summary
 from pipeline.training.label import target_of, target_to_profile
 from pipeline.training.row_checks import replaced_text_notices, training_ledger
+from pipeline.training.split_checks import split_notices
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,9 @@ class FittedState:
         label = target_to_profile(target) | {"rows": ledger.train}
         profile = drift_profile.profile(summary, columns, encoder.categories_) | {"label": label}
         encoder = encoder.with_profile(profile | {"types": drift_profile.types_to_profile(plan.columns)})
-        notices = replaced_text_notices(summary)
-        return cls(ledger, target, encoder, slicing_of(summary, plan), dict(summary.unmatched), notices=notices)
+        slicing, unmatched = slicing_of(summary, plan), dict(summary.unmatched)
+        notices = (*split_notices(summary, plan), *replaced_text_notices(summary))
+        return cls(ledger, target, encoder, slicing, unmatched, notices=notices)
 
     def to_dict(self) -> dict[str, Any]:
         """Return values that a checkpoint can hold; `from_dict` restores them."""

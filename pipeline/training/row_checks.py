@@ -13,6 +13,7 @@ from pipeline.notices import Notice
 from pipeline.planning.plan import Plan
 from pipeline.statistics.ledger import Ledger
 from pipeline.statistics.summary import Summary
+from pipeline.training.split_checks import check_test_share
 
 
 def training_ledger(summary: Summary, plan: Plan, classes: pd.Index | None = None) -> Ledger:
@@ -26,8 +27,8 @@ def training_ledger(summary: Summary, plan: Plan, classes: pd.Index | None = Non
     Raises
     ------
     DataError
-        No row has a label, there are no rows to train, validate or test on, or the ledger does not account for
-        every row.
+        No row has a label, there are no rows to train, validate or test on, other shares of them than were asked for,
+        or the ledger does not account for every row.
     """
     path, label = plan.config.data.path_text, plan.config.data.label
     ledger = Ledger.from_summary(summary, classes, plan.sources.quarantined_files).check_balance(
@@ -35,6 +36,7 @@ def training_ledger(summary: Summary, plan: Plan, classes: pd.Index | None = Non
     )
     if ledger.labelled == 0:
         raise DataError(f"{path}: label {label!r} has no value in any row; name a column that has.")
+    check_test_share(ledger, summary, plan)
     if ledger.train == 0:
         raise DataError(f"{path}: no rows left for training ({ledger}); lower split.test or add data.")
     if plan.recipe.split.validation_fraction and ledger.validation == 0:

@@ -32,13 +32,13 @@ from pipeline.planning.plan import Plan
 from pipeline.planning.planner import with_task
 from pipeline.preparation.columns import Columns
 from pipeline.preparation.feature_inference import FEATURE_KINDS
-from pipeline.preparation.packing import PackingScale
 from pipeline.statistics.counts import Counts
 from pipeline.statistics.summary import Summary
 from pipeline.training.fitted_state import FittedState, slicing_of
 from pipeline.training.label import target_of
 from pipeline.training.lane import Lane, new_lane
 from pipeline.training.row_checks import checked_drift, replaced_text_notices, training_ledger
+from pipeline.training.split_checks import split_notices
 
 # Columns that a notice names.
 MAX_NAMES = 5
@@ -123,7 +123,7 @@ def check_warm_start(base_run: BaseRun, plan: Plan) -> Plan:
     _check_columns(base_run, plan.features.columns)
     drift_profile.check_schema(base_run.encoder.profile_, base_run.encoder.columns, plan.meta)
     _check_estimator(base_run, plan)
-    return replace(plan, packing_scale=PackingScale(base_run.encoder.center_, base_run.encoder.unit_))
+    return replace(plan, packing_scale=base_run.encoder.packing)
 
 
 def _check_columns(base_run: BaseRun, columns: Columns) -> None:
@@ -192,7 +192,7 @@ def warm_start_state(base_run: BaseRun, summary: Summary, plan: Plan) -> FittedS
     encoder = encoder.with_profile(
         drift_profile.merge_profiles(base_run.encoder.profile_, new_profile) | {"label": label_profile}
     )
-    notices = (*replaced_text_notices(summary), *drift_notices(changes))
+    notices = (*split_notices(summary, plan), *replaced_text_notices(summary), *drift_notices(changes))
     return FittedState(ledger, target, encoder, slicing_of(summary, plan), dict(summary.unmatched), changes, notices)
 
 
