@@ -101,12 +101,10 @@ def show_plan(
     settings = load_settings(Path(config) if config is not None else flights.CONFIG, overrides, cluster)
     if config is None:
         make_demo(settings, monitor)
-    plan = make_plan(settings)
-    if options.base_run:
-        plan = check_warm_start(
-            load_base_run(options.base_run, settings.data.storage_for(options.base_run)),
-            plan,
-        )
+    place = options.base_run
+    base_run = load_base_run(place, settings.data.storage_for(place)) if place else None
+    plan = make_plan(settings, types=base_run.types if base_run else None)
+    plan = check_warm_start(base_run, plan) if base_run else plan
     lines = describe_plan(plan) + (describe_search(plan) if options.search else [])
     for line in lines:
         monitor.print(line)

@@ -154,16 +154,14 @@ def _plan(request: RunRequest, monitor: Monitor) -> tuple[Plan, BaseRun | None]:
     folder = request.folder
     begun = json.loads(folder.read(BEGIN_FILE)) if request.resumed else {}
     place = begun.get("from", request.options.base_run)
-    plan = make_plan(request.settings)
     if place is None:
-        return plan, None
-    data = request.settings.data
-    base_run = load_base_run(place, data.storage_for(place))
+        return make_plan(request.settings), None
+    base_run = load_base_run(place, request.settings.data.storage_for(place))
     if "from" in begun and base_run.fingerprint != begun["fingerprint"]:
         raise DataError(f"{place}: holds another model than when {folder} began; put that back, or start anew.")
     for line in split_warnings(base_run, request.settings):
         monitor.print(line)
-    return check_warm_start(base_run, plan), base_run
+    return check_warm_start(base_run, make_plan(request.settings, types=base_run.types)), base_run
 
 
 def _record_begin(request: RunRequest, plan: Plan, base_run: BaseRun | None) -> None:

@@ -1,6 +1,6 @@
 """The sections of a config and their keys, as frozen values. The README's table says what each key means."""
 
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -42,6 +42,7 @@ class DataConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     batch_rows: Literal["auto", "file"] | Positive = "auto"
     on_bad_batch: Literal["fail", "quarantine"] = "fail"
     max_bad_batches: Annotated[int, Meta(ge=0)] = 10
+    encoding_errors: Literal["strict", "replace"] = "strict"
     keep: Literal["auto", "memory", "reread"] = "auto"
     filters: list[tuple[str, Operator, Any]] = field(default_factory=list)
     join: list[JoinConfig] = field(default_factory=list)
@@ -142,7 +143,7 @@ class FeatureConfig(ColumnTransform, frozen=True, forbid_unknown_fields=True, kw
             A value of ``columns`` has the wrong type or range.
         """
         raw = {**msgspec.to_builtins(self), **self.columns.get(column, {})}
-        keys = get_type_hints(ColumnTransform)
+        keys = set(ColumnTransform.__struct_fields__)
         try:
             return msgspec.convert({key: value for key, value in raw.items() if key in keys}, ColumnTransform)
         except msgspec.ValidationError as error:

@@ -106,7 +106,7 @@ class Plan:
         config = self.config
         extra = [column.name for column in self.slices] + ([] if self.test_from is None else [self.test_from[0]])
         return BatchRecipe(
-            read_spec=ReadSpec.of(self.dataset, self.columns),
+            read_spec=ReadSpec.of(self.dataset, self.columns, config.data.encoding_errors),
             steps=preparation_steps(config),
             columns=tuple(unique([*self.identity, *self.features.columns.names, config.data.label, *extra])),
             label=config.data.label,

@@ -147,7 +147,7 @@ def prepare_rows(read: ReadBatch, steps: PreparationSteps) -> tuple[pd.DataFrame
         raise DataError(f"prepare.function returned {-filtered:,} rows more than it got; it must not add rows.")
     dropped = {OUTSIDE: read.rows_read - len(read.frame), **counts.dropped, FILTERED: filtered}
     dropped = {reason: count for reason, count in dropped.items() if count}
-    return frame, RowCounts(read.rows_read, dropped, counts.unmatched)
+    return frame, RowCounts(read.rows_read, dropped, counts.unmatched, read.replaced)
 
 
 def prepare_batch(read: ReadBatch, batch: Batch, recipe: BatchRecipe) -> PreparedBatch:

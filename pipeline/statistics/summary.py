@@ -34,6 +34,8 @@ class Summary:
     test_labels: Counts
     unmatched: Mapping[str, int] = field(default_factory=dict)
     """Rows without a match, by joined table."""
+    replaced: Mapping[str, int] = field(default_factory=dict)
+    """Texts that were not UTF-8 and were replaced, by column."""
     targets: Mapping[str, TargetCounts] = field(default_factory=dict)
     """By column that needs it, how the label depends on its values."""
     slices: Mapping[str, Counts] = field(default_factory=dict)
@@ -107,6 +109,7 @@ def summarise(
         test_labels=test_labels,
         validation_labels=validation_labels,
         unmatched=batch.counts.unmatched,
+        replaced=batch.counts.replaced,
         targets=targets,
         slices=sliced,
         batches={batch.number: rows_by_role},
@@ -165,6 +168,7 @@ def merge_summaries(parts: Sequence[Summary]) -> Summary:
         test_labels=Counts.merge([part.test_labels for part in parts]),
         validation_labels=Counts.merge([part.validation_labels for part in parts]),
         unmatched=_add([part.unmatched for part in parts]),
+        replaced=_add([part.replaced for part in parts]),
         targets={name: TargetCounts.merge([part.targets[name] for part in parts]) for name in first.targets},
         slices={name: Counts.merge([part.slices[name] for part in parts]) for name in first.slices},
         batches={number: rows for part in parts for number, rows in part.batches.items()},

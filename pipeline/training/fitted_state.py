@@ -19,7 +19,7 @@ from pipeline.preparation.slice_columns import keys_of
 from pipeline.statistics.ledger import Ledger
 from pipeline.statistics.summary import Summary
 from pipeline.training.label import target_of, target_to_profile
-from pipeline.training.row_checks import training_ledger
+from pipeline.training.row_checks import replaced_text_notices, training_ledger
 from pipeline.training.split_checks import split_notices
 
 
@@ -57,9 +57,11 @@ class FittedState:
         encoder = Encoder.for_columns(columns)
         encoder.fit_statistics(summary, plan.packing_scale, target.classes, folds)
         label = target_to_profile(target) | {"rows": ledger.train}
-        encoder = encoder.with_profile(drift_profile.profile(summary, columns, encoder.categories_) | {"label": label})
+        profile = drift_profile.profile(summary, columns, encoder.categories_) | {"label": label}
+        encoder = encoder.with_profile(profile | {"types": drift_profile.types_to_profile(plan.columns)})
         slicing, unmatched = slicing_of(summary, plan), dict(summary.unmatched)
-        return cls(ledger, target, encoder, slicing, unmatched, notices=split_notices(summary, plan))
+        notices = (*split_notices(summary, plan), *replaced_text_notices(summary))
+        return cls(ledger, target, encoder, slicing, unmatched, notices=notices)
 
     def to_dict(self) -> dict[str, Any]:
         """Return values that a checkpoint can hold; `from_dict` restores them."""

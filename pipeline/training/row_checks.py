@@ -9,6 +9,7 @@ from pipeline import config as cfg
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import DataError
 from pipeline.evaluation import drift, drift_verdict
+from pipeline.notices import Notice
 from pipeline.planning.plan import Plan
 from pipeline.statistics.ledger import Ledger
 from pipeline.statistics.summary import Summary
@@ -46,6 +47,19 @@ def training_ledger(summary: Summary, plan: Plan, classes: pd.Index | None = Non
     if ledger.test == 0:
         raise DataError(f"{path}: no rows left for testing ({ledger}); raise split.test or add data.")
     return ledger
+
+
+def replaced_text_notices(summary: Summary) -> tuple[Notice, ...]:
+    """Return a notice for each column with texts that were not UTF-8 and were replaced."""
+    return tuple(
+        Notice(
+            f"column {name!r}",
+            f"{count:,} of its texts are not UTF-8; what is none in them is read as \ufffd",
+            "write them as UTF-8 to keep them apart",
+        )
+        for name, count in summary.replaced.items()
+        if count
+    )
 
 
 def checked_drift(encoder: Encoder, summary: Summary, config: cfg.Config, classes: np.ndarray | None) -> dict[str, Any]:

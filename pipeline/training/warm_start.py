@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from sklearn.pipeline import Pipeline
 
 from pipeline import config as cfg
@@ -37,7 +38,7 @@ from pipeline.statistics.summary import Summary
 from pipeline.training.fitted_state import FittedState, slicing_of
 from pipeline.training.label import target_of
 from pipeline.training.lane import Lane, new_lane
-from pipeline.training.row_checks import checked_drift, training_ledger
+from pipeline.training.row_checks import checked_drift, replaced_text_notices, training_ledger
 from pipeline.training.split_checks import split_notices
 
 # Columns that a notice names.
@@ -58,6 +59,11 @@ class BaseRun:
     fingerprint: str
     config: str = ""
     """The text of its config; empty if it has none."""
+
+    @property
+    def types(self) -> dict[str, pa.DataType]:
+        """The types as which columns were read when the model was trained."""
+        return drift_profile.types_from_profile(self.encoder.profile_)
 
     @property
     def runs(self) -> list[dict[str, Any]]:
@@ -189,7 +195,7 @@ def warm_start_state(base_run: BaseRun, summary: Summary, plan: Plan) -> FittedS
     encoder = encoder.with_profile(
         drift_profile.merge_profiles(base_run.encoder.profile_, new_profile) | {"label": label_profile}
     )
-    notices = (*split_notices(summary, plan), *drift_notices(changes))
+    notices = (*split_notices(summary, plan), *replaced_text_notices(summary), *drift_notices(changes))
     return FittedState(ledger, target, encoder, slicing_of(summary, plan), dict(summary.unmatched), changes, notices)
 
 

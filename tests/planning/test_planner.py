@@ -56,7 +56,9 @@ def test_the_config_and_the_estimator_overrule_the_label(folder):
 
 
 def test_another_config_is_planned_without_reading_a_file(folder, monkeypatch):
-    first = make_plan(make_config(folder, features={"numeric": ["x", "n"]}))
+    # The first rows have the columns that a search may choose.
+    space = {"features.numeric": [["x", "n"], ["n", "amount"]]}
+    first = make_plan(make_config(folder, features={"numeric": ["x", "n"]}, search={"space": space}))
     monkeypatch.setattr("pipeline.planning.sources.open_dataset", None)
     changed = make_config(folder, features={"numeric": ["n", "amount"]}, model={"params": {"l2": 0.5}})
     second = with_config(first, changed)
