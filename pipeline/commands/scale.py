@@ -59,7 +59,7 @@ def scale(
         summary = summarise_study(measured.runs, _forecast(measured, settings))
         fixed = {"startup": measured.startup, "plan": planning}
         study = {
-            "data": settings.data.path,
+            "data": settings.data.path_text,
             "fixed": {name: round(seconds, 3) for name, seconds in fixed.items()}
             | {"run": summary.pop("fixed_seconds")},
             **summary,

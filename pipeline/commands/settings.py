@@ -53,6 +53,7 @@ def resumed_settings(
         settings = cfg.loads(begin["config"], place, (*overrides, *cluster_overrides(options)))
     else:
         settings = load_settings(config, overrides, options)
+    settings = cfg.pin_versions(settings, cfg.TableVersions.of_saved(tomllib.loads(begin["config"])))
     now = cfg.flat(tomllib.loads(cfg.dump(settings)))
     for key in sorted(then.keys() | now.keys()):
         if then.get(key) != now.get(key) and not key.startswith(CHANGEABLE_KEYS):

@@ -8,27 +8,37 @@ from msgspec import Meta, Struct, field
 from pipeline.config.messages import explain
 from pipeline.errors import ConfigError
 from pipeline.io.storage import Storage
+from pipeline.io.urls import display_path
 
 Positive = Annotated[int, Meta(ge=1)]
 Fraction = Annotated[float, Meta(gt=0, lt=1)]
 Unit = Annotated[float, Meta(ge=0, le=1)]
+Paths = str | Annotated[list[str], Meta(min_length=1)]
+Version = Annotated[int, Meta(ge=0)]
 Operator = Literal["==", "!=", "<", "<=", ">", ">=", "in", "not in"]
 
 
 class JoinConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A table that is joined to every batch where the columns ``on`` are equal."""
 
-    path: str
+    path: Paths
+    version: Version | None = None
     on: list[str]
     columns: list[str]
     prefix: str = ""
     how: Literal["left", "inner"] = "left"
     large: Literal["auto"] | bool = "auto"
 
+    @property
+    def path_text(self) -> str:
+        """The path, or the first paths of a list, for people."""
+        return display_path(self.path)
+
 
 class DataConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    path: str
+    path: Paths
     label: str
+    version: Version | None = None
     batch_rows: Literal["auto", "file"] | Positive = "auto"
     on_bad_batch: Literal["fail", "quarantine"] = "fail"
     max_bad_batches: Annotated[int, Meta(ge=0)] = 10
@@ -36,6 +46,16 @@ class DataConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     filters: list[tuple[str, Operator, Any]] = field(default_factory=list)
     join: list[JoinConfig] = field(default_factory=list)
     storage_options: Storage = field(default_factory=Storage)
+
+    @property
+    def paths(self) -> list[str]:
+        """The path, or all paths of a list."""
+        return [self.path] if isinstance(self.path, str) else self.path
+
+    @property
+    def path_text(self) -> str:
+        """The path, or the first paths of a list, for people."""
+        return display_path(self.path)
 
 
 class PrepareConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -50,8 +70,14 @@ class SplitConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     test: Fraction = 0.2
     column: str | None = None
     after: Any = None
-    path: str | None = None
+    path: Paths | None = None
+    version: Version | None = None
     folds: Annotated[int, Meta(ge=2, le=50)] | None = None
+
+    @property
+    def path_text(self) -> str:
+        """The path of the test set, or the first paths of a list, for people; empty if there is none."""
+        return display_path(self.path or "")
 
 
 class ColumnTransform(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

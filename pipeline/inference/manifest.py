@@ -45,7 +45,7 @@ def make_manifest(
         Files that an earlier attempt finished.
     """
     return {
-        "input": plan.config.data.path,
+        "input": plan.config.data.path_text,
         "rows": {
             "read": ledger.read,
             "written": ledger.test,

@@ -22,10 +22,11 @@ from pipeline.io.batching import Batch, form_batches
 from pipeline.io.dataset import Dataset, open_dataset
 from pipeline.io.reader import ReadSpec, empty_frame
 from pipeline.io.run_folder import RunFolder
-from pipeline.io.storage import DEFAULT_STORAGE
+from pipeline.io.storage import DEFAULT_STORAGE, Storage
 from pipeline.io.urls import absolute_path, is_url
 from pipeline.planning.checks import is_unsupported
 from pipeline.planning.plan import preparation_steps
+from pipeline.planning.sources import Sources
 from pipeline.preparation.expressions import names_in
 from pipeline.preparation.joins import check_join
 from pipeline.preparation.transforms import PreparationSteps, apply_steps
@@ -42,13 +43,8 @@ class ScoringPlan:
     recipe: ScoringRecipe
     dataset: Dataset
     batches: tuple[Batch, ...]
-    others: tuple[Dataset, ...]
-    """The joined tables."""
-
-    @property
-    def sources(self) -> dict[str, str]:
-        """For each file that is read, what changes when it does: its size and time, for example."""
-        return {path: what for dataset in (self.dataset, *self.others) for path, what in dataset.file_versions.items()}
+    sources: Sources
+    """The data and the joined tables."""
 
 
 def config_for(model: str, source: str, overrides: Sequence[str] = ()) -> cfg.Config:
@@ -64,6 +60,7 @@ def config_for(model: str, source: str, overrides: Sequence[str] = ()) -> cfg.Co
     saved = tomllib.loads(folder.read("config.toml").decode()) if folder.exists("config.toml") else {}
     raw: dict[str, Any] = {key: saved[key] for key in ("prepare", "aggregate", "cluster") if key in saved}
     raw["data"] = {"label": "", **saved.get("data", {}), "path": source}
+    raw["data"].pop("version", None)  # of the training data
     evaluate = saved.get("evaluate", {})
     raw["evaluate"] = {key: evaluate[key] for key in ("threshold", "on_drift") if key in evaluate}
     return cfg.loads(tomli_w.dumps(raw), f"{run}/config.toml", tuple(overrides))
@@ -91,14 +88,17 @@ def plan_scoring(config: cfg.Config, trained: Pipeline, keep: Sequence[str], out
     classes = 0 if target.classes is None else len(target.classes)
     if threshold is not None and (classes != 2 or not hasattr(estimator, "predict_proba")):
         raise DataError("evaluate.threshold: the model has no probabilities of two classes; drop it.")
-    _refuse_inside(config.data.path, output)
+    for path in config.data.paths:
+        _refuse_inside(path, output)
     data, quarantine = config.data, config.data.on_bad_batch == "quarantine"
-    dataset = open_dataset(data.path, data.filters, data.storage_options, quarantine)
+    dataset = open_dataset(data.path, data.filters, data.storage_options, quarantine, data.version)
     expanded = (dataset.original_schema.names if name == ALL_COLUMNS else [name] for name in keep)
     kept = list(dict.fromkeys(name for names in expanded for name in names))
     carried = [] if config.prepare.function else [name for name in kept if name in dataset.original_schema.names]
     config, schema = _prune(config, dataset, {*encoder.columns.names, *(set(kept) - set(carried))})
     others = tuple(check_join(join, schema.names, data.storage_options) for join in config.data.join)
+    sources = Sources(dataset, tables=others)
+    config = cfg.pin_versions(config, sources.versions)
     meta, _ = apply_steps(empty_frame(schema), preparation_steps(config))
     check_schema(profile, encoder.columns, meta)
     fields = [_field(name, dataset, meta) for name in kept]
@@ -121,11 +121,16 @@ def plan_scoring(config: cfg.Config, trained: Pipeline, keep: Sequence[str], out
         target,
         threshold,
         absolute_path(output),
-        # The input's options open an output on the same kind of storage; others find credentials their own way.
-        data.storage_options if output.partition("://")[0] == data.path.partition("://")[0] else DEFAULT_STORAGE,
+        output_storage(config, output),
         quarantine,
     )
-    return ScoringPlan(config, recipe, dataset, form_batches(dataset, data.batch_rows, read_schema), others)
+    return ScoringPlan(config, recipe, dataset, form_batches(dataset, data.batch_rows, read_schema), sources)
+
+
+def output_storage(config: cfg.Config, output: str) -> Storage:
+    """The storage of the output: with the input's options if it is of the same kind; others find credentials alone."""
+    same_kind = output.partition("://")[0] == config.data.paths[0].partition("://")[0]
+    return config.data.storage_options if same_kind else DEFAULT_STORAGE
 
 
 def _refuse_inside(source: str, output: str) -> None:

@@ -12,10 +12,13 @@ from pipeline.io.column_types import value_bytes
 from pipeline.io.common_schema import common_schema, original_schema, split_by_schema
 from pipeline.io.file_listing import list_files
 from pipeline.io.hive_partitions import HivePartitions, parse_hive_folders, partition_expression
+from pipeline.io.listed_files import FileListing, TableVersion
 from pipeline.io.parquet_footers import N_THREADS, Footer, read_footers
 from pipeline.io.retry import as_os_error
 from pipeline.io.row_filters import Filter, matching_row_groups, to_arrow_filter
 from pipeline.io.storage import DEFAULT_STORAGE, Storage
+from pipeline.io.table_formats.table_columns import with_table_columns
+from pipeline.io.urls import display_path
 from pipeline.notices import Notice
 
 
@@ -75,12 +78,20 @@ class Dataset:
     """The same columns in the types that they have in the files."""
     notices: tuple[Notice, ...] = ()
     """What a person should know about the files."""
+    table: TableVersion | None = None
+    """What was read of a table with a log, Delta or Iceberg."""
+
+    @property
+    def version(self) -> str:
+        """The version of a table with a log, for people; empty for files alone."""
+        return self.table.text if self.table else ""
 
     @property
     def file_versions(self) -> dict[str, str]:
-        """By path, a text for people that changes if the file changes."""
+        """By path, a text for people that changes if the file changes; of a table with a log, also its version."""
+        table = {self.path: self.version} if self.table else {}
         used = {file.path: f"{file.rows:,} rows in {file.version}, footer {file.footer_digest}" for file in self.files}
-        return used | {file.path: f"quarantined ({file.reason})" for file in self.quarantined}
+        return table | used | {file.path: f"quarantined ({file.reason})" for file in self.quarantined}
 
     @property
     def rows(self) -> int:
@@ -96,9 +107,13 @@ class Dataset:
 
 
 def open_dataset(
-    path: str, filters: Sequence[Filter] = (), storage: Storage = DEFAULT_STORAGE, quarantine: bool = False
+    path: str | Sequence[str],
+    filters: Sequence[Filter] = (),
+    storage: Storage = DEFAULT_STORAGE,
+    quarantine: bool = False,
+    version: int | None = None,
 ) -> Dataset:
-    """List the Parquet files of ``path`` (file, folder, glob or URL) and read their footers.
+    """List the Parquet files of ``path`` (file, folder, glob, URL or a list of them; table) and read their footers.
 
     Parameters
     ----------
@@ -107,6 +122,8 @@ def open_dataset(
         statistics in footers show that none of their rows can pass.
     quarantine
         Quarantine files that cannot be read or whose schema is not the most frequent one, instead of raising.
+    version
+        Of a Delta or Iceberg table; None: the newest.
 
     Raises
     ------
@@ -116,10 +133,12 @@ def open_dataset(
     ConfigError
         A filter names a missing column.
     """
-    listing = list_files(path, storage)
-    footers, quarantined = _usable_footers(listing.files, storage, quarantine)
+    listing = list_files(path, storage, version)
+    path = display_path(path)
+    footers, quarantined = _usable_footers(listing, storage, quarantine)
     schema = common_schema(footers)
-    partitions = parse_hive_folders([footer.path for footer in footers], listing.root)
+    paths = [footer.path for footer in footers]
+    partitions = listing.partitions_of(paths) or parse_hive_folders(paths, listing.root)
     duplicate = next((name for name in partitions.columns.names if name in schema.names), None)
     if duplicate:
         raise DataError(f"{path}: column {duplicate!r} is in the files and in the folders' names; keep one of them.")
@@ -142,16 +161,18 @@ def open_dataset(
         storage,
         quarantined,
         pa.schema([*original_schema(footers), *partitions.columns]),
+        listing.notices,
+        listing.table,
     )
 
 
 def _usable_footers(
-    paths: Sequence[str], storage: Storage, quarantine: bool
+    listing: FileListing, storage: Storage, quarantine: bool
 ) -> tuple[list[Footer], tuple[QuarantinedFile, ...]]:
     """The footers of the files to use, and the other files."""
-    results = read_footers(paths, storage)
-    footers = [result for result in results if isinstance(result, Footer)]
-    errors = {path: result for path, result in zip(paths, results, strict=True) if isinstance(result, DataError)}
+    results = read_footers(listing.files, storage)
+    footers = [with_table_columns(result, listing) for result in results if isinstance(result, Footer)]
+    errors = {p: result for p, result in zip(listing.files, results, strict=True) if isinstance(result, DataError)}
     if errors and not (quarantine and footers):
         raise next(iter(errors.values()))
     if not quarantine:

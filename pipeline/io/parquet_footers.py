@@ -1,5 +1,6 @@
 """Parquet footers: what each file says about itself, before any row is read."""
 
+import contextlib
 import hashlib
 import io
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import DataError
 from pipeline.io.column_types import is_text
+from pipeline.io.file_kinds import PARQUET, PROBE_BYTES, UNKNOWN, FileKind, kind_of, not_parquet
 from pipeline.io.retry import StorageUnreachable
 from pipeline.io.storage import Storage
 from pipeline.io.urls import is_url
@@ -82,6 +84,8 @@ def _read_footer(path: str, storage: Storage) -> Footer:
     except StorageUnreachable as error:
         raise DataError(f"{path}: cannot be read ({error}); {error.advice}.") from None
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        if (kind := _kind(path, storage)) not in (PARQUET, UNKNOWN):
+            raise DataError(not_parquet(path, kind)) from None
         reason = str(error).splitlines()[0].rstrip(".")
         raise DataError(
             f"{path}: not a readable Parquet file ({reason}); it may be truncated: write it again or remove it."
@@ -97,6 +101,16 @@ def _read_footer(path: str, storage: Storage) -> Footer:
         version,
         _digest(metadata),
     )
+
+
+def _kind(path: str, storage: Storage) -> FileKind:
+    """What a file is that could not be read; Parquet if that cannot be found out."""
+    with contextlib.suppress(OSError), storage.opened(path, footer=True) as handle:
+        if isinstance(handle, str):
+            with Path(handle).open("rb") as file:
+                return kind_of(file.read(PROBE_BYTES))
+        return kind_of(handle.read(PROBE_BYTES))
+    return PARQUET
 
 
 def _with_old_timestamps(schema: pa.Schema, metadata: pq.FileMetaData) -> pa.Schema:

@@ -26,6 +26,7 @@ from pipeline.preparation.batch_pipeline import BatchRecipe
 from pipeline.preparation.columns import Columns
 from pipeline.preparation.packing import PackedBatch
 from pipeline.preparation.split import TRAIN
+from pipeline.statistics.label_check import check_counts
 from pipeline.statistics.summary import Summary, merge_summaries, summarise_batch
 from pipeline.training.label import target_of
 
@@ -105,6 +106,8 @@ class SharedTrialData:
         ------
         DataError
             There are no rows to score trials on.
+        GuessRefutedError
+            The label is no class, as its first rows suggested.
         """
         segments, summaries = segments_of(plan.batches, plan.config.train), dict[Any, Summary]()
         by_key = {statistics_key(columns): columns for columns in columns_of_trials}
@@ -113,10 +116,12 @@ class SharedTrialData:
             aggregation = Aggregation(f"statistics-{i}", summarise_batch, merge_summaries, [sent])
             summaries[key] = tasks.map_reduce_batches(stage, aggregation, segments, source.futures_for, counted=False)
         first = next(iter(summaries.values()))
+        if recipe.label_guess is not None:
+            check_counts(recipe.label_guess, (first.train_labels, first.validation_labels, first.test_labels))
         if not first.rows["validation"]:
             raise DataError(
-                f"{plan.config.data.path}: no rows left to score trials on; raise train.validation_fraction or add "
-                "data."
+                f"{plan.config.data.path_text}: no rows left to score trials on; raise train.validation_fraction or "
+                "add data."
             )
         rows = {number: counts["train"] for number, counts in first.batches.items()}
         training_batches = {batch.number for batch in plan.batches if batch.test is not True}

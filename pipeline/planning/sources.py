@@ -39,6 +39,18 @@ class Sources:
         return tuple(file for dataset in self.datasets for file in dataset.quarantined)
 
     @property
+    def versions(self) -> cfg.TableVersions:
+        """The versions of those that are Delta or Iceberg tables."""
+        data, test = self.data.table, self.test.table if self.test else None
+        tables = {dataset.path: dataset.table.number for dataset in self.tables if dataset.table}
+        return cfg.TableVersions(data.number if data else None, test.number if test else None, tables)
+
+    @property
+    def version_texts(self) -> dict[str, str]:
+        """The same by path, for people."""
+        return {dataset.path: dataset.version for dataset in self.datasets if dataset.table}
+
+    @property
     def notices(self) -> tuple[Notice, ...]:
         """What a person should know about the files."""
         return tuple(notice for dataset in self.datasets for notice in dataset.notices)
@@ -52,11 +64,15 @@ def open_sources(config: cfg.Config) -> Sources:
     DataError
         There is nothing, or files cannot be read or disagree.
     """
-    return Sources(_open(config, config.data.path), _open(config, config.split.path) if config.split.path else None)
+    data, split = config.data, config.split
+    test = None if split.path is None else _open(config, split.path, split.version)
+    return Sources(_open(config, data.path, data.version), test)
 
 
 def open_tables(config: cfg.Config, sources: Sources, names: Sequence[str]) -> tuple[cfg.Config, Sources]:
     """Read the footers of the joined tables, and decide for each ``large = "auto"`` by its size.
+
+    The config that is returned names the versions of all Delta and Iceberg tables: who opens one again reads the same.
 
     Parameters
     ----------
@@ -76,8 +92,9 @@ def open_tables(config: cfg.Config, sources: Sources, names: Sequence[str]) -> t
             columns = pa.schema([field for field in table.schema if field.name in (*join.on, *join.columns)])
             join = structs.replace(join, large=table.rows * table.row_bytes(columns) > MAX_BROADCAST_BYTES)
         joins.append(join)
+    sources = replace(sources, tables=tuple(tables))
     config = structs.replace(config, data=structs.replace(config.data, join=joins))
-    return config, replace(sources, tables=tuple(tables))
+    return cfg.pin_versions(config, sources.versions), sources
 
 
 def reopen_data(config: cfg.Config, sources: Sources) -> Sources:
@@ -86,6 +103,6 @@ def reopen_data(config: cfg.Config, sources: Sources) -> Sources:
     return replace(sources, data=opened.data, test=opened.test)
 
 
-def _open(config: cfg.Config, path: str) -> Dataset:
+def _open(config: cfg.Config, path: cfg.Paths, version: int | None) -> Dataset:
     data = config.data
-    return open_dataset(path, data.filters, data.storage_options, data.on_bad_batch == "quarantine")
+    return open_dataset(path, data.filters, data.storage_options, data.on_bad_batch == "quarantine", version)

@@ -56,6 +56,11 @@ class Columns:
         parts = [f"{name}.{part}" for name in self.datetime for part in self.treatment(name).parts if part != "age"]
         return (*self.categorical, *parts, *(CROSS.join(names) for names in self.cross))
 
+    @property
+    def of_times(self) -> tuple[str, ...]:
+        """The numbers and coded columns that are parts of datetime ones, or their ages."""
+        return tuple(name for name in (*self.numbers, *self.coded) if name not in self.numeric and self._is_part(name))
+
     def treatment(self, name: str) -> ColumnTransform:
         """How a column, a part of a datetime column or a cross is transformed."""
         options = self.options.get(name)

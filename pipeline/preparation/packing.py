@@ -11,6 +11,7 @@ later stages need.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from numba import njit
 
 from pipeline.preparation.columns import CodedColumns, CodesAndValues, Columns, coded_columns, numeric_columns
 from pipeline.preparation.row_counts import RowCounts
+from pipeline.preparation.split_units import SplitUnits
 from pipeline.preparation.text_hashing import Tokens, concat_tokens, tokenise
 
 MAX_FLOAT32, MAX_FLOAT64 = float(np.finfo(np.float32).max), float(np.finfo(np.float64).max)
@@ -183,6 +185,10 @@ class PackedBatch:
     """The fold of each row, int8 (n,); None without folds."""
     group: np.ndarray | None = None
     """The bootstrap group of each row, uint16 (n,); None without a bootstrap."""
+    period: np.ndarray | None = None
+    """The number of the fold by time that tests each row, from 1, int8 (n,); None without folds by time."""
+    units: SplitUnits = field(default_factory=SplitUnits)
+    """What the split keeps on one side."""
     slices: Mapping[str, CodesAndValues] = field(default_factory=dict)
     """Columns to slice by that are not among ``features``, coded as `PackedFeatures.codes` are."""
     counts: RowCounts = field(default_factory=RowCounts)
@@ -200,14 +206,23 @@ class PackedBatch:
     def take(self, rows: np.ndarray) -> "PackedBatch":
         """The rows at the positions ``rows``, in that order."""
         slices = {name: (codes[rows], values) for name, (codes, values) in self.slices.items()}
-        fold, group = (None if values is None else values[rows] for values in (self.fold, self.group))
-        features, label, role = self.features.take(rows), self.label[rows], self.role[rows]
-        return replace(self, features=features, label=label, role=role, fold=fold, group=group, slices=slices)
+        optional = (self.fold, self.group, self.period)
+        fold, group, period = (None if values is None else values[rows] for values in optional)
+        return replace(
+            self,
+            features=self.features.take(rows),
+            label=self.label[rows],
+            role=self.role[rows],
+            fold=fold,
+            group=group,
+            period=period,
+            slices=slices,
+        )
 
     def __sizeof__(self) -> int:
         """The bytes of the batch: Dask compares them with the wait for its worker, to decide whether to move it."""
         features = self.features
-        arrays = [
+        arrays: list[Any] = [
             features.numbers,
             features.full,
             features.codes,
@@ -216,6 +231,7 @@ class PackedBatch:
             self.role,
             self.fold,
             self.group,
+            self.period,
         ]
         arrays += [codes for codes, _ in self.slices.values()]
         indexes = [*features.vocabularies, *(values for _, values in self.slices.values())]

@@ -68,7 +68,9 @@ def _model(report: Report, config: cfg.Config) -> str:
 def _data(report: Report, config: cfg.Config) -> str:
     rows, split = report["rows"], config.split
     held_out = (
-        f"{_text(split.path)}, a data set of its own" if split.path else f"{split.test:g} of the rows, by {split.by}"
+        f"{_text(split.path_text)}, a data set of its own"
+        if split.path
+        else f"{split.test:g} of the rows, by {split.by}"
     )
     facts = [
         f"- Rows: {rows['read']:,} read from {_text(report['data']['path'])}, {rows['train']:,} to train on, "

@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.evaluation.drift_verdict import DRIFTED, SLIGHT, summarise_verdicts
 from pipeline.evaluation.learning_curve import smoothed, sparkline
 from pipeline.notices import Notice
 from pipeline.reporting.formatting import format_difference, format_interval, format_value, shorten
@@ -124,14 +125,32 @@ def show_figures(console: Console, report: Report) -> None:
 
 
 def drift_facts(drift: Mapping[str, Mapping[str, Any]], max_columns: int) -> dict[str, str]:
-    """A line for each of the columns that drifted most."""
-    facts = {}
-    for name, change in sorted(drift.items(), key=lambda item: -item[1]["score"])[:max_columns]:
-        before, now = change["missing"]
-        unseen = f", {change['unseen']:.1%} unseen" if change["unseen"] else ""
-        missing = f", missing {before:.1%} in training, {now:.1%} now" if abs(now - before) > 0.001 else ""
-        facts[f"drift {shorten(name)}"] = f"{change['score']:.4f}{unseen}{missing}"
+    """How many columns drifted, and a line for each of those that did most and for a label that did."""
+    facts = {"drift": summarise_verdicts(drift)}
+    changed = {name: change for name, change in drift.items() if change["verdict"] in (DRIFTED, SLIGHT)}
+    for i, (name, change) in enumerate(changed.items()):
+        if i < max_columns or change.get("kind") == "label":
+            facts[f"drift {shorten(name)}"] = f"{change['verdict']}, {change['score']:.4f}{_what_changed(change)}"
+    if len(facts) <= len(changed):
+        facts["drift"] += "; --json has those that are not shown"
     return facts
+
+
+def _what_changed(change: Mapping[str, Any]) -> str:
+    before, now = change["missing"]
+    parts = [f"{change['unseen']:.1%} unseen"] if change["unseen"] > change["expected_unseen"] else []
+    if abs(now - before) > 0.001:
+        parts.append(f"missing {before:.1%} in training, {now:.1%} now")
+    limits = change.get("range")
+    if limits and (limits[1][0] < limits[0][0] or limits[1][1] > limits[0][1]):
+        (low, high), (new_low, new_high) = limits
+        parts.append(f"{low:g} to {high:g} in training, {new_low:g} to {new_high:g} now")
+    if "mean" in change:
+        parts.append("label, mean {:g} in training, {:g} now".format(*change["mean"]))
+    if "shares" in change:
+        value, (then, share) = next(iter(change["shares"].items()))
+        parts.append(f"label, {shorten(value)} {then:.1%} in training, {share:.1%} now")
+    return "".join(f", {part}" for part in parts)
 
 
 def _difference(difference: Mapping[str, Any] | None) -> str:

@@ -6,14 +6,10 @@ from dataclasses import dataclass, field
 from functools import reduce
 
 import numpy as np
-import pandas as pd
 from numba import njit
 
+from pipeline.statistics.histogram import N_BINS, bin_of
 from pipeline.statistics.quantiles import Quantiles
-
-# The histogram counts packed values, which lie about zero with a spread of one.
-N_BINS = 64
-MAX_PACKED_VALUE = 4.0
 
 
 @njit(nogil=True, cache=True)
@@ -23,22 +19,20 @@ def _moments(
     center: float,
     unit: float,
     log: bool,
-    first: float,
-    bins_per_x: float,
+    origin: float,
+    per_unit: float,
     histogram: np.ndarray,
 ) -> tuple[int, float, float, float, float]:
     """Return what `NumericStats.of` needs of the finite ones of x = ``values[rows]``.
 
     This is count, mean and sum of squared deviations of x, or with ``log`` of log(1 + center + unit * x) where there
-    is one; minimum and maximum of x. Adds to ``histogram``, whose bins begin at ``first``.
+    is one; minimum and maximum of x. Adds (x - origin) * per_unit to ``histogram``.
     """
     count, total, low, high = 0, 0.0, np.inf, -np.inf
-    last = len(histogram) - 1
     for i in rows:
         x = float(values[i])
         if np.isfinite(x):
-            bin_index = (x - first) * bins_per_x
-            histogram[0 if bin_index < 0 else last if bin_index > last else int(bin_index)] += 1
+            histogram[bin_of((x - origin) * per_unit)] += 1
             low, high = min(low, x), max(high, x)
             if log:
                 x = np.log1p(center + unit * x) if center + unit * x > -1 else np.nan
@@ -66,17 +60,6 @@ def mean_and_std(values: np.ndarray) -> tuple[float, float]:
         return 0.0, 0.0
     ratios = values / largest
     return float(ratios.mean()) * largest, float(ratios.std()) * largest
-
-
-def histogram_codes(values: np.ndarray, center: float = 0.0, unit: float = 1.0) -> tuple[np.ndarray, pd.Index]:
-    """Return the histogram bin of values (n,), packed or in full, as codes, `N_BINS` for missing; and the bins."""
-    finite = np.isfinite(values)
-    packed = np.where(finite, values, 0.0)
-    if values.dtype == np.float64:
-        packed = (packed - center) / unit
-    bin_index = np.floor((packed + MAX_PACKED_VALUE) * (N_BINS / (2 * MAX_PACKED_VALUE)))
-    codes = np.where(finite, np.clip(bin_index, 0, N_BINS - 1), N_BINS).astype(np.int64)
-    return codes, pd.RangeIndex(N_BINS)
 
 
 @dataclass(frozen=True)
@@ -147,13 +130,10 @@ class NumericStats:
     ) -> "NumericStats":
         """Return the statistics of ``values[rows]``: float32 (n,), packed by center and unit, or float64, in full."""
         full, histogram = values.dtype == np.float64, np.zeros(N_BINS, dtype=np.int64)
-        # What is in full is its own packed value, but for the histogram.
-        bins_per_unit = N_BINS / (2 * MAX_PACKED_VALUE)
-        first, bins_per_x = -MAX_PACKED_VALUE, bins_per_unit
-        if full:
-            first, bins_per_x = center - MAX_PACKED_VALUE * unit, bins_per_unit / unit
-            center, unit = 0.0, 1.0
-        count, mean, m2, low, high = _moments(values, rows, center, unit, log, first, bins_per_x, histogram)
+        origin, per_unit = 0.0, 1.0
+        if full:  # the histogram is of packed values, everything else of the values as they are
+            origin, per_unit, center, unit = center, 1.0 / unit, 0.0, 1.0
+        count, mean, m2, low, high = _moments(values, rows, center, unit, log, origin, per_unit, histogram)
         std = math.sqrt(m2 / count) if count else 0.0
         if not np.isfinite(mean) or not np.isfinite(std):
             selected = values[rows]

@@ -11,8 +11,11 @@ from pipeline.preparation.batch_pipeline import BatchRecipe
 from pipeline.preparation.columns import Columns, category_codes, number_values
 from pipeline.preparation.packing import PackedBatch, PackingScale, pack
 from pipeline.preparation.split import REASONS, TEST, TRAIN, VALIDATION
+from pipeline.preparation.split_units import SplitUnits
 from pipeline.statistics.counts import Counts
-from pipeline.statistics.moments import Moments, NumericStats, histogram_codes
+from pipeline.statistics.histogram import histogram_codes
+from pipeline.statistics.label_check import check_batch
+from pipeline.statistics.moments import Moments, NumericStats
 from pipeline.statistics.targets import TargetCounts
 
 
@@ -39,6 +42,9 @@ class Summary:
     """``rows`` of each batch, by its number."""
     errors: Mapping[int, str] = field(default_factory=dict)
     """Why a batch was quarantined, by its number."""
+    validation_labels: Counts = field(default_factory=lambda: Counts(pd.Series(dtype=np.int64)))
+    units: SplitUnits = field(default_factory=SplitUnits)
+    """What the split keeps on one side, of the rows that train or test."""
 
 
 def summarise(
@@ -63,7 +69,7 @@ def summarise(
         The columns to slice by.
     """
     packed = batch.features
-    rows, test_rows = (np.flatnonzero(batch.role == number) for number in (role, TEST))
+    rows, test_rows, validation_rows = (np.flatnonzero(batch.role == number) for number in (role, TEST, VALIDATION))
     folds = batch.fold[rows] if batch.fold is not None else np.zeros(len(rows), dtype=np.int8)
     numeric, categorical, targets = {}, {}, {}
     for j, name in enumerate(columns.numbers):
@@ -81,10 +87,12 @@ def summarise(
             targets[name] = TargetCounts.of(codes, vocabulary, folds, batch.label[rows], batch.labels)
     if batch.labels is None:
         label = Moments.of(batch.label[rows])
-        train_labels = test_labels = Counts(pd.Series(dtype=np.int64))
+        train_labels = test_labels = validation_labels = Counts(pd.Series(dtype=np.int64))
     else:
         label, codes = Moments(), np.where(batch.label < 0, len(batch.labels), batch.label)
-        train_labels, test_labels = (Counts.of(codes[index], batch.labels) for index in (rows, test_rows))
+        train_labels, test_labels, validation_labels = (
+            Counts.of(codes[index], batch.labels) for index in (rows, test_rows, validation_rows)
+        )
     sliced = {}
     for name in slices:
         codes, vocabulary = batch.coded(name)
@@ -97,11 +105,13 @@ def summarise(
         label=label,
         train_labels=train_labels,
         test_labels=test_labels,
+        validation_labels=validation_labels,
         unmatched=batch.counts.unmatched,
         targets=targets,
         slices=sliced,
         batches={batch.number: rows_by_role},
         errors={batch.number: batch.error} if batch.error else {},
+        units=batch.units,
     )
 
 
@@ -114,7 +124,15 @@ def _count_roles(batch: PackedBatch) -> dict[str, int]:
 
 
 def summarise_batch(batch: PackedBatch, recipe: BatchRecipe, role: int = TRAIN) -> Summary:
-    """Return the summary of a batch that was packed by a recipe."""
+    """Return the summary of a batch that was packed by a recipe.
+
+    Raises
+    ------
+    GuessRefutedError
+        The label of a recipe that takes it for classes is none.
+    """
+    if recipe.label_guess is not None:
+        check_batch(recipe.label_guess, batch)
     slices = [column.name for column in recipe.slices]
     return summarise(batch, recipe.features.columns, recipe.packing_scale, role, recipe.explore, slices)
 
@@ -145,11 +163,13 @@ def merge_summaries(parts: Sequence[Summary]) -> Summary:
         label=Moments.merge([part.label for part in parts]),
         train_labels=Counts.merge([part.train_labels for part in parts]),
         test_labels=Counts.merge([part.test_labels for part in parts]),
+        validation_labels=Counts.merge([part.validation_labels for part in parts]),
         unmatched=_add([part.unmatched for part in parts]),
         targets={name: TargetCounts.merge([part.targets[name] for part in parts]) for name in first.targets},
         slices={name: Counts.merge([part.slices[name] for part in parts]) for name in first.slices},
         batches={number: rows for part in parts for number, rows in part.batches.items()},
         errors={number: error for part in parts for number, error in part.errors.items()},
+        units=SplitUnits.merge([part.units for part in parts]),
     )
 
 

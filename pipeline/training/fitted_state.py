@@ -14,11 +14,13 @@ from pipeline.evaluation.slices import Slicing
 from pipeline.models.target import TargetSpec
 from pipeline.notices import Notice
 from pipeline.planning.plan import Plan
+from pipeline.preparation.feature_inference import LearningTask
 from pipeline.preparation.slice_columns import keys_of
 from pipeline.statistics.ledger import Ledger
 from pipeline.statistics.summary import Summary
 from pipeline.training.label import target_of, target_to_profile
 from pipeline.training.row_checks import training_ledger
+from pipeline.training.split_checks import split_notices
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,11 @@ class FittedState:
     notices: tuple[Notice, ...] = ()
     """What the statistics show and a person should know."""
 
+    @property
+    def task(self) -> LearningTask:
+        """What the label turned out to be."""
+        return "regression" if self.target.classes is None else "classification"
+
     @classmethod
     def of(cls, summary: Summary, plan: Plan, folds: int) -> "FittedState":
         """Fit to the merged statistics of all batches; ``folds`` are those that target encoding is learned across.
@@ -47,10 +54,12 @@ class FittedState:
         """
         ledger, target = training_ledger(summary, plan), target_of(summary, plan)
         columns = plan.features.columns
-        profile = drift_profile.profile(summary, columns) | {"label": target_to_profile(target)}
         encoder = Encoder.for_columns(columns)
-        encoder.fit_statistics(summary, plan.packing_scale, target.classes, folds, profile)
-        return cls(ledger, target, encoder, slicing_of(summary, plan), dict(summary.unmatched))
+        encoder.fit_statistics(summary, plan.packing_scale, target.classes, folds)
+        label = target_to_profile(target) | {"rows": ledger.train}
+        encoder = encoder.with_profile(drift_profile.profile(summary, columns, encoder.categories_) | {"label": label})
+        slicing, unmatched = slicing_of(summary, plan), dict(summary.unmatched)
+        return cls(ledger, target, encoder, slicing, unmatched, notices=split_notices(summary, plan))
 
     def to_dict(self) -> dict[str, Any]:
         """Return values that a checkpoint can hold; `from_dict` restores them."""

@@ -20,12 +20,15 @@ from pipeline import config as cfg
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation import drift_profile
+from pipeline.evaluation.drift_verdict import DRIFTED
 from pipeline.io.run_folder import REPORT_FILE, RunFolder
 from pipeline.models import persistence
 from pipeline.models.calibration import CalibratedModel
 from pipeline.models.factory import make
 from pipeline.models.target import TargetSpec
+from pipeline.notices import Notice
 from pipeline.planning.plan import Plan
+from pipeline.planning.planner import with_task
 from pipeline.preparation.columns import Columns
 from pipeline.preparation.feature_inference import FEATURE_KINDS
 from pipeline.statistics.counts import Counts
@@ -34,7 +37,10 @@ from pipeline.training.fitted_state import FittedState, slicing_of
 from pipeline.training.label import target_of
 from pipeline.training.lane import Lane, new_lane
 from pipeline.training.row_checks import checked_drift, training_ledger
+from pipeline.training.split_checks import split_notices
 
+# Columns that a notice names.
+MAX_NAMES = 5
 # The rows of a report that add up over the runs of a model.
 ROW_ROLES = ("read", "train", "test", "rejected")
 
@@ -99,6 +105,8 @@ def check_warm_start(base_run: BaseRun, plan: Plan) -> Plan:
         Features, label, task or model differ; the key or column is named.
     """
     config, folder, report = plan.config, base_run.folder, base_run.report
+    if plan.label_guess is not None and report["task"] == "regression":
+        plan = with_task(plan, "regression", f"the model of {folder} is for it")
     if plan.features.task != report["task"]:
         raise ConfigError(f"model.task: {plan.features.task}, but the model of {folder} is for {report['task']}.")
     label = report["data"]["label"]
@@ -160,7 +168,7 @@ def warm_start_state(base_run: BaseRun, summary: Summary, plan: Plan) -> FittedS
     classes = getattr(base_run.estimator, "classes_", None)
     if classes is not None:
         _check_classes(base_run, summary, plan, classes)
-    changes = checked_drift(base_run.encoder, summary, plan.config)
+    changes = checked_drift(base_run.encoder, summary, plan.config, classes)
     label_profile = base_run.encoder.profile_["label"]
     if classes is None:
         ledger, target = training_ledger(summary, plan), target_of(summary, plan)
@@ -173,27 +181,45 @@ def warm_start_state(base_run: BaseRun, summary: Summary, plan: Plan) -> FittedS
         target, label_profile = TargetSpec(classes, shares=shares), {"shares": shares.tolist()}
     grow = plan.config.features.grow
     encoder = extend_vocabulary(base_run.encoder, summary) if grow else base_run.encoder
-    new_profile = drift_profile.profile(summary, encoder.columns)
+    new_profile = drift_profile.profile(summary, encoder.columns, encoder.categories_)
+    label_profile = label_profile | {"rows": _rows_before(base_run) + ledger.train}
     encoder = encoder.with_profile(
         drift_profile.merge_profiles(base_run.encoder.profile_, new_profile) | {"label": label_profile}
     )
-    return FittedState(ledger, target, encoder, slicing_of(summary, plan), dict(summary.unmatched), changes)
+    notices = (*split_notices(summary, plan), *drift_notices(changes))
+    return FittedState(ledger, target, encoder, slicing_of(summary, plan), dict(summary.unmatched), changes, notices)
+
+
+def drift_notices(changes: Mapping[str, Any]) -> tuple[Notice, ...]:
+    """Return the notice that the new rows are not like the earlier ones, if some columns have drifted."""
+    drifted = [name for name, change in changes.items() if change["verdict"] == DRIFTED]
+    if not drifted:
+        return ()
+    names = ", ".join(map(repr, drifted[:MAX_NAMES])) + (", …" if len(drifted) > MAX_NAMES else "")
+    message = f"{names} drifted from the rows that the model was trained on before"
+    return (
+        Notice("new rows", message, "see continued.drift in report.json; a model of these rows alone may be better"),
+    )
+
+
+def _rows_before(base_run: BaseRun) -> int:
+    """Return the training rows of all earlier runs."""
+    return int(sum(run["rows"]["train"] for run in base_run.runs))
 
 
 def _check_classes(base_run: BaseRun, summary: Summary, plan: Plan, classes: np.ndarray) -> None:
     unknown = [value for value in summary.train_labels.values.index if value not in classes.tolist()]
     if unknown:
         raise DataError(
-            f"{plan.config.data.path}: label {plan.config.data.label!r} has the class {unknown[0]}, which the model of "
-            f"{base_run.folder} does not know; train a new one."
+            f"{plan.config.data.path_text}: label {plan.config.data.label!r} has the class {unknown[0]}, which the "
+            f"model of {base_run.folder} does not know; train a new one."
         )
 
 
 def _class_shares(base_run: BaseRun, summary: Summary, classes: np.ndarray) -> np.ndarray:
     """Return how often each class occurs in the training rows of all runs, float64 (classes,)."""
-    earlier_rows = base_run.report["rows"]["train"] + sum(run["rows"]["train"] for run in base_run.runs[:-1])
     counts = summary.train_labels.values.reindex(pd.Index(classes)).fillna(0).to_numpy(dtype=float)
-    weighted = np.array(base_run.encoder.profile_["label"]["shares"]) * earlier_rows + counts
+    weighted = np.array(base_run.encoder.profile_["label"]["shares"]) * _rows_before(base_run) + counts
     return weighted / weighted.sum()
 
 

@@ -182,7 +182,9 @@ def test_take_of_a_packed_batch_keeps_all_parts_and_its_size():
     features = pack(frame, COLUMNS, PackingScale.of(frame, COLUMNS))
     slices = {"s": (np.arange(60, dtype=np.uint16) % 3, pd.Index(["a", "b", "c"]))}
     index = np.arange(60)
-    batch = PackedBatch(4, features, index.astype(float), None, index.astype(np.int8), index % 5, index % 7, slices)
+    batch = PackedBatch(
+        4, features, index.astype(float), None, index.astype(np.int8), index % 5, index % 7, slices=slices
+    )
     taken = batch.take(np.array([5, 3]))
     assert_same_rows(taken.features, features.take(np.array([5, 3])))
     assert (taken.number, taken.label.tolist(), taken.role.tolist()) == (4, [5.0, 3.0], [5, 3])

@@ -245,7 +245,9 @@ def test_merged_profile_is_that_of_the_rows_of_both():
     encoder = Encoder(["x", "n"], ["c"]).fit(one)
     both = drift_profile.merge_profiles(summary(one, encoder), summary(two, encoder))
     whole = summary(pipeline_concat(one, two), encoder)
-    assert both["numbers"] == whole["numbers"]
+    for name, number in whole["numbers"].items():
+        assert both["numbers"][name].pop("histogram").tolist() == number.pop("histogram").tolist()
+        assert both["numbers"][name] == number
     assert dict(zip(both["codes"]["c"]["values"], both["codes"]["c"]["counts"], strict=True)) == dict(
         zip(whole["codes"]["c"]["values"], whole["codes"]["c"]["counts"], strict=True)
     )
