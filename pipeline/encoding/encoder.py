@@ -16,6 +16,7 @@ from pipeline.encoding.kernel import BatchTables, EncoderTables, NumberTables, e
 from pipeline.encoding.numeric import NumericTransform, binned_numbers, fit_numbers, indicators, scaled_numbers
 from pipeline.encoding.one_hot_matrix import Matrix, OneHotMatrix
 from pipeline.encoding.output_names import bin_names, bucket_names, category_names, table_names
+from pipeline.encoding.profile_text import profile_from_text, profile_to_text
 from pipeline.encoding.row_packer import MAX_ROWS, RowPacker
 from pipeline.errors import DataError
 from pipeline.preparation.columns import Columns
@@ -261,7 +262,16 @@ class Encoder(TransformerMixin, BaseEstimator):
 
     def __getstate__(self) -> dict[str, Any]:
         state = vars(self).copy()  # another thread may derive something meanwhile
-        return {k: v for k, v in state.items() if not isinstance(getattr(type(self), k, None), cached_property)}
+        state = {k: v for k, v in state.items() if not isinstance(getattr(type(self), k, None), cached_property)}
+        if "profile_" in state:
+            state["profile_"] = profile_to_text(state["profile_"])
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        profile = state.get("profile_")
+        if isinstance(profile, str):  # models of older versions have it as it is
+            state = state | {"profile_": profile_from_text(profile)}
+        super().__setstate__(state)
 
     @cached_property
     def _row_packer(self) -> RowPacker | None:

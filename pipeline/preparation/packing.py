@@ -51,9 +51,11 @@ class PackingScale:
         A column without a value in these rows is kept in full: there is nothing to pack it by.
         """
         in_full = np.array(columns.in_full, dtype=np.bool_)
-        frame = frame.iloc[:: len(frame) // _MAX_SCALE_ROWS + 1]
+        # At random, for values may come in turns.
+        rows = np.sort(np.random.default_rng(0).permutation(len(frame))[:_MAX_SCALE_ROWS])
         center, unit = np.zeros(len(in_full)), np.ones(len(in_full))
         for j, values in enumerate(numeric_columns(frame, columns)):
+            values = values[rows]
             values = values[np.isfinite(values)]
             if len(values):
                 center[j], unit[j] = _center_and_unit(values)
