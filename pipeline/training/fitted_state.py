@@ -18,6 +18,7 @@ from pipeline.preparation.feature_inference import LearningTask
 from pipeline.preparation.slice_columns import keys_of
 from pipeline.statistics.ledger import Ledger
 from pipeline.statistics.summary import Summary
+from pipeline.training.class_limits import check_class_rows, check_label_values
 from pipeline.training.label import target_of, target_to_profile
 from pipeline.training.row_checks import training_ledger
 
@@ -51,12 +52,15 @@ class FittedState:
         DataError
             The data cannot be trained on, or the ledger does not balance.
         """
+        check_label_values(summary, plan)
         ledger, target = training_ledger(summary, plan), target_of(summary, plan)
+        notices = check_class_rows(summary, plan)
         columns = plan.features.columns
         profile = drift_profile.profile(summary, columns) | {"label": target_to_profile(target)}
         encoder = Encoder.for_columns(columns)
         encoder.fit_statistics(summary, plan.packing_scale, target.classes, folds, profile)
-        return cls(ledger, target, encoder, slicing_of(summary, plan), dict(summary.unmatched))
+        slicing, unmatched = slicing_of(summary, plan), dict(summary.unmatched)
+        return cls(ledger, target, encoder, slicing, unmatched, notices=notices)
 
     def to_dict(self) -> dict[str, Any]:
         """Return values that a checkpoint can hold; `from_dict` restores them."""

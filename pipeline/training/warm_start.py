@@ -33,7 +33,7 @@ from pipeline.preparation.packing import PackingScale
 from pipeline.statistics.counts import Counts
 from pipeline.statistics.summary import Summary
 from pipeline.training.fitted_state import FittedState, slicing_of
-from pipeline.training.label import target_of
+from pipeline.training.label import positive_class, target_of
 from pipeline.training.lane import Lane, new_lane
 from pipeline.training.row_checks import checked_drift, training_ledger
 
@@ -174,7 +174,8 @@ def warm_start_state(base_run: BaseRun, summary: Summary, plan: Plan) -> FittedS
     else:
         ledger = training_ledger(summary, plan, pd.Index(classes))
         shares = _class_shares(base_run, summary, classes)
-        target, label_profile = TargetSpec(classes, shares=shares), {"shares": shares.tolist()}
+        target = TargetSpec(classes, shares=shares, positive=positive_class(classes, plan.config))
+        label_profile = {"shares": shares.tolist()}
     grow = plan.config.features.grow
     encoder = extend_vocabulary(base_run.encoder, summary) if grow else base_run.encoder
     new_profile = drift_profile.profile(summary, encoder.columns)
