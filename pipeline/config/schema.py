@@ -176,6 +176,7 @@ class EvaluateConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     slice_rows: Positive = 100
     bootstrap: Annotated[int, Meta(ge=0, le=10_000)] = 500
     threshold: Fraction | None = None
+    positive: str | int | float | bool | None = None
     baseline: str | None = None
     importance_rows: Annotated[int, Meta(ge=0)] = 8_000
     metrics: list[str] = field(default_factory=list)

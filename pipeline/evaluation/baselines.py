@@ -15,6 +15,9 @@ from pipeline.models.target import TargetSpec
 from pipeline.preparation.columns import Columns
 from pipeline.preparation.packing import PackedBatch, PackedFeatures, PackingScale, empty_numbers, pack_numbers
 
+# Classes that an error names.
+MAX_CLASSES = 10
+
 
 @dataclass(frozen=True)
 class Constant:
@@ -46,7 +49,8 @@ class Constant:
         proba = np.broadcast_to(target.shares, (len(y), n_classes))
         class_number = int(np.argmax(target.shares))
         if threshold is not None and n_classes == 2:
-            class_number = int(target.shares[1] >= threshold)
+            is_positive = target.shares[target.positive] >= threshold
+            class_number = target.positive if is_positive else 1 - target.positive
         scores = proba[:, 1] if n_classes == 2 else proba
         return Prediction(y, np.full(len(y), class_number), proba, scores, n_classes, group_index)
 
@@ -103,7 +107,8 @@ def load_previous_model(
     classes = getattr(estimator, "classes_", None)
     ours, theirs = ([] if values is None else [str(v) for v in values] for values in (target.classes, classes))
     if ours != theirs:
-        kind = f"the classes {theirs}" if theirs else "a number"
+        others = f" and {len(theirs) - MAX_CLASSES:,} more" if len(theirs) > MAX_CLASSES else ""
+        kind = f"the classes {', '.join(map(repr, theirs[:MAX_CLASSES]))}{others}" if theirs else "a number"
         raise DataError(f"evaluate.baseline: the model of {folder} predicts {kind}, not what this run does; drop it.")
     packed = {*columns.numbers, *columns.coded, *columns.text}
     needed = encoder.columns

@@ -30,7 +30,7 @@ from pipeline.planning.sources import Sources
 from pipeline.preparation.expressions import names_in
 from pipeline.preparation.joins import check_join
 from pipeline.preparation.transforms import PreparationSteps, apply_steps
-from pipeline.training.label import target_from_profile
+from pipeline.training.label import positive_class, target_from_profile
 
 ALL_COLUMNS = "*"
 
@@ -69,7 +69,7 @@ def config_for(
     raw["data"] = {"label": "", **saved.get("data", {}), "path": source}
     raw["data"].pop("version", None)  # of the training data
     evaluate = saved.get("evaluate", {})
-    raw["evaluate"] = {key: evaluate[key] for key in ("threshold", "on_drift") if key in evaluate}
+    raw["evaluate"] = {key: evaluate[key] for key in ("threshold", "positive", "on_drift") if key in evaluate}
     return cfg.loads(tomli_w.dumps(raw), f"{run}/config.toml", tuple(overrides))
 
 
@@ -91,6 +91,7 @@ def plan_scoring(config: cfg.Config, trained: Pipeline, keep: Sequence[str], out
     if "label" not in profile:
         raise DataError("the model does not remember its training data; train it again with `pipeline run`.")
     target = target_from_profile(profile["label"], getattr(estimator, "classes_", None))
+    target = replace(target, positive=positive_class(target.classes, config))
     threshold = config.evaluate.threshold
     classes = 0 if target.classes is None else len(target.classes)
     if threshold is not None and (classes != 2 or not hasattr(estimator, "predict_proba")):

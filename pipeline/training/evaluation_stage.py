@@ -48,7 +48,12 @@ def evaluate_model(
         started = _start_importances(run, evaluated.sample, evaluator.batch_encoder.encoder.columns, sent)
         # While the workers compute the importances.
         findings = summarize_evaluation(
-            evaluated, evaluator, config.bootstrap, run.plan.config.train.seed, config.slice_rows
+            evaluated,
+            evaluator,
+            config.bootstrap,
+            run.plan.config.train.seed,
+            config.slice_rows,
+            run.plan.config.data.label,
         )
         stage.wait(started)
         importances = {name: values for part in run.tasks.gather(started) for name, values in part.items()}

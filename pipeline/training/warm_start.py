@@ -36,7 +36,7 @@ from pipeline.preparation.feature_inference import FEATURE_KINDS
 from pipeline.statistics.counts import Counts
 from pipeline.statistics.summary import Summary
 from pipeline.training.fitted_state import FittedState, slicing_of
-from pipeline.training.label import target_of
+from pipeline.training.label import positive_class, target_of
 from pipeline.training.lane import Lane, new_lane
 from pipeline.training.row_checks import checked_drift, replaced_text_notices, training_ledger
 from pipeline.training.split_checks import split_notices
@@ -187,7 +187,8 @@ def warm_start_state(base_run: BaseRun, summary: Summary, plan: Plan) -> FittedS
     else:
         ledger = training_ledger(summary, plan, pd.Index(classes))
         shares = _class_shares(base_run, summary, classes)
-        target, label_profile = TargetSpec(classes, shares=shares), {"shares": shares.tolist()}
+        target = TargetSpec(classes, shares=shares, positive=positive_class(classes, plan.config))
+        label_profile = {"shares": shares.tolist()}
     grow = plan.config.features.grow
     encoder = extend_vocabulary(base_run.encoder, summary) if grow else base_run.encoder
     new_profile = drift_profile.profile(summary, encoder.columns, encoder.categories_)
