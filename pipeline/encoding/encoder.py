@@ -15,7 +15,7 @@ from pipeline.encoding.category_lookup import CategoryTables, OneHotBlock
 from pipeline.encoding.kernel import BatchTables, EncoderTables, encode_rows
 from pipeline.encoding.numeric import NumericTransform, binned_numbers, fit_numbers, scaled_numbers
 from pipeline.encoding.one_hot_matrix import Matrix, OneHotMatrix
-from pipeline.encoding.output_names import bin_names, bucket_names, category_names, table_names
+from pipeline.encoding.output_names import bin_names, bucket_names, category_names, distinct_names, table_names
 from pipeline.encoding.row_packer import MAX_ROWS, RowPacker
 from pipeline.errors import DataError
 from pipeline.preparation.columns import Columns
@@ -174,7 +174,7 @@ class Encoder(TransformerMixin, BaseEstimator):
             self.starts_[name] = len(names)
             names += block
         self.width_ = len(names)
-        self.names_ = np.array(names, dtype=object)
+        self.names_ = np.array(distinct_names(names), dtype=object)
         for name in vars(self).keys() - self.__getstate__().keys():
             delattr(self, name)
 
@@ -191,6 +191,19 @@ class Encoder(TransformerMixin, BaseEstimator):
         encoder.has_missing_ = {**self.has_missing_, **has_missing}
         encoder._set_output_columns()
         return encoder
+
+    def positions_in(self, extended: "Encoder") -> np.ndarray:
+        """Where the output columns are among those of `with_categories`, which adds categories after the known ones."""
+        positions = np.arange(self.width_)
+        for (name, start), stop in zip(self.starts_.items(), [*self.starts_.values(), self.width_][1:], strict=True):
+            new = extended.starts_[name]
+            positions[start:stop] += new - start
+            if name in self.categories_ and name not in self.tables_:
+                known = len(self.categories_[name])
+                positions[start + known : stop] += len(extended.categories_[name]) - known
+                if extended.has_missing_[name] and not self.has_missing_[name]:
+                    positions[start + known : stop] += 1
+        return positions
 
     def transform(self, X: pd.DataFrame | list[dict[str, Any]]) -> Matrix:
         """Encode: float32 of shape (n, width), CSR if there are one-hot columns, else dense.
@@ -287,8 +300,9 @@ class Encoder(TransformerMixin, BaseEstimator):
     @cached_property
     def _encoder_tables(self) -> EncoderTables:
         columns, packing = self.columns, self.packing
+        position = {name: j for j, name in enumerate(columns.numbers)}
         scaled, indicated, binned = (
-            np.array([columns.numbers.index(name) for name in names], dtype=np.int64)
+            np.array([position[name] for name in names], dtype=np.int64)
             for names in (self.scaled_, self.indicated_, self.edges_)
         )
         logged = np.array([columns.treatment(name).log1p for name in self.scaled_], dtype=np.bool_)

@@ -105,9 +105,9 @@ def load_previous_model(
     if ours != theirs:
         kind = f"the classes {theirs}" if theirs else "a number"
         raise DataError(f"evaluate.baseline: the model of {folder} predicts {kind}, not what this run does; drop it.")
-    packed = {*columns.numbers, *columns.coded, *columns.text}
+    packed = {columns.origin(name) for name in (*columns.numbers, *columns.coded, *columns.text)}
     needed = encoder.columns
-    lacking = [name for name in (*needed.numbers, *needed.coded, *needed.text) if name not in packed]
+    lacking = [name for name in (*needed.numbers, *needed.coded, *needed.text) if needed.origin(name) not in packed]
     lacking += [
         name
         for name in needed.text
@@ -130,15 +130,17 @@ def repack(packed: PackedFeatures, columns: Columns, packing_scale: PackingScale
     """
     needed = encoder.columns
     numbers = np.empty((len(packed), len(needed.numbers)), dtype=np.float32)
+    positions = {columns.origin(name): i for i, name in enumerate(columns.numbers)}
     for j, name in enumerate(needed.numbers):
-        i = columns.numbers.index(name)
+        i = positions[needed.origin(name)]
         center, unit = (packing_scale.center[i], packing_scale.unit[i])
         if (center, unit) == (encoder.center_[j], encoder.unit_[j]):
             numbers[:, j] = packed.numbers[:, i]
         else:
             raw = packed.numbers[:, i].astype(np.float64) * unit + center
             numbers[:, j] = (raw - encoder.center_[j]) / encoder.unit_[j]
-    coded = [packed.names.index(name) for name in needed.coded]
+    positions = {columns.origin(name): i for i, name in enumerate(columns.coded)}
+    coded = [positions[needed.origin(name)] for name in needed.coded]
     vocabularies = tuple(packed.vocabularies[i] for i in coded)
     texts = tuple(packed.texts[columns.text.index(name)] for name in needed.text)
     return PackedFeatures(numbers, np.ascontiguousarray(packed.codes[:, coded]), needed.coded, vocabularies, texts)

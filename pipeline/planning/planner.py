@@ -31,7 +31,13 @@ from pipeline.planning.sources import Sources, open_sources, open_tables, reopen
 from pipeline.planning.split_boundary import plan_batches, split_notices, time_boundary
 from pipeline.preparation.columns import Columns
 from pipeline.preparation.expressions import names_in
-from pipeline.preparation.feature_inference import FeatureSelection, LearningTask, choose_features, choose_task
+from pipeline.preparation.feature_inference import (
+    FeatureSelection,
+    LearningTask,
+    choose_features,
+    choose_task,
+    renamed_columns,
+)
 from pipeline.preparation.joins import matched_column
 from pipeline.preparation.packing import PackingScale
 from pipeline.preparation.slice_columns import SliceColumn, slice_columns
@@ -167,7 +173,7 @@ def _decide(config: cfg.Config, sources: Sources, trained: TrainedModel | None) 
         packing_scale=trained.packing_scale if trained else PackingScale.of(head, features.columns),
         boundary=boundary,
         slices=slices,
-        notices=split_notices(config, batches, boundary),
+        notices=(*renamed_columns(features.columns), *split_notices(config, batches, boundary)),
     )
 
 
