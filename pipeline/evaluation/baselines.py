@@ -110,9 +110,9 @@ def load_previous_model(
         others = f" and {len(theirs) - MAX_CLASSES:,} more" if len(theirs) > MAX_CLASSES else ""
         kind = f"the classes {', '.join(map(repr, theirs[:MAX_CLASSES]))}{others}" if theirs else "a number"
         raise DataError(f"evaluate.baseline: the model of {folder} predicts {kind}, not what this run does; drop it.")
-    packed = {*columns.numbers, *columns.coded, *columns.text}
+    packed = {columns.origin(name) for name in (*columns.numbers, *columns.coded, *columns.text)}
     needed = encoder.columns
-    lacking = [name for name in (*needed.numbers, *needed.coded, *needed.text) if name not in packed]
+    lacking = [name for name in (*needed.numbers, *needed.coded, *needed.text) if needed.origin(name) not in packed]
     lacking += [
         name
         for name in needed.text
@@ -136,15 +136,16 @@ def repack(packed: PackedFeatures, columns: Columns, packing_scale: PackingScale
     needed, scale = encoder.columns, encoder.packing
     numbers, full = empty_numbers(len(packed), scale)
     repacked = replace(packed, numbers=numbers, full=full, places=scale.places)
-    position = {name: i for i, name in enumerate(columns.numbers)}
+    position = {columns.origin(name): i for i, name in enumerate(columns.numbers)}
 
     def in_full(name: str) -> np.ndarray:
-        i = position[name]
+        i = position[needed.origin(name)]
         values = packed.number(i).astype(np.float64)
         return values if packing_scale.full[i] else values * packing_scale.unit[i] + packing_scale.center[i]
 
     repacked = pack_numbers(map(in_full, needed.numbers), scale, repacked)
-    coded = [packed.names.index(name) for name in needed.coded]
+    positions = {columns.origin(name): i for i, name in enumerate(columns.coded)}
+    coded = [positions[needed.origin(name)] for name in needed.coded]
     vocabularies = tuple(packed.vocabularies[i] for i in coded)
     texts = tuple(packed.texts[columns.text.index(name)] for name in needed.text)
     codes = np.ascontiguousarray(packed.codes[:, coded])

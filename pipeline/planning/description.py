@@ -3,7 +3,6 @@
 from pipeline.io.batching import auto_batch_rows
 from pipeline.models import factory
 from pipeline.planning.plan import Plan
-from pipeline.preparation.columns import CROSS
 from pipeline.preparation.feature_inference import FEATURE_KINDS
 from pipeline.preparation.slice_columns import keys_of
 
@@ -46,7 +45,7 @@ def describe_plan(plan: Plan) -> list[str]:
         "features",
     ]
     kinds = {n: k for k in FEATURE_KINDS for n in getattr(features.columns, k)}
-    kinds |= {CROSS.join(names): "cross" for names in features.columns.cross}
+    kinds |= dict.fromkeys(features.columns.crosses, "cross")
     lines += [f"  {name:<20} {kinds.get(name, '-'):<12} {why}" for name, why in features.reasons.items()]
     return lines + [f"notice      {notice}" for notice in (*plan.sources.notices, *plan.notices)]
 

@@ -185,16 +185,16 @@ class PackedBatch:
     """The fold of each row, int8 (n,); None without folds."""
     group: np.ndarray | None = None
     """The bootstrap group of each row, uint16 (n,); None without a bootstrap."""
-    period: np.ndarray | None = None
-    """The number of the fold by time that tests each row, from 1, int8 (n,); None without folds by time."""
-    units: SplitUnits = field(default_factory=SplitUnits)
-    """What the split keeps on one side."""
     slices: Mapping[str, CodesAndValues] = field(default_factory=dict)
     """Columns to slice by that are not among ``features``, coded as `PackedFeatures.codes` are."""
     counts: RowCounts = field(default_factory=RowCounts)
     """Rows that were read, and why some of them are not in this batch."""
     error: str = ""
     """Why the batch was quarantined: it has no rows then."""
+    period: np.ndarray | None = None
+    """The number of the fold by time that tests each row, from 1, int8 (n,); None without folds by time."""
+    units: SplitUnits = field(default_factory=SplitUnits)
+    """What the split keeps on one side."""
 
     def coded(self, name: str) -> CodesAndValues:
         """A column to slice by: codes (n,), the number of values for missing, and the values."""

@@ -239,10 +239,9 @@ def warm_start_lane(base_run: BaseRun, fitted_state: FittedState, plan: Plan) ->
     if target.classes is None and (target.centre, target.scale) != (0.0, 1.0):
         estimator.coef_ = estimator.coef_ / target.scale
         estimator.intercept_ = (estimator.intercept_ - target.centre) / target.scale
-    then, now = base_run.encoder.names_.tolist(), fitted_state.encoder.names_.tolist()
-    if then != now:
-        column_index = {name: j for j, name in enumerate(now)}
-        estimator = estimator.with_added_columns(np.array([column_index[name] for name in then]), len(now))
+    then, now = base_run.encoder, fitted_state.encoder
+    if then.width_ != now.width_:
+        estimator = estimator.with_added_columns(then.positions_in(now), now.width_)
     lane = new_lane(make(plan.config.model, plan.features.task, plan.config.train.seed))
     lane.model.estimator_ = estimator
     return lane
@@ -277,13 +276,14 @@ def lineage_report(base_run: BaseRun, fitted_state: FittedState, plan: Plan) -> 
     """Return what report.json says about the runs that the model was trained in."""
     ledger, runs = fitted_state.ledger, base_run.runs
     now = {"read": ledger.read, "train": ledger.train, "test": ledger.test, "rejected": ledger.rejected}
-    earlier_columns = set(base_run.encoder.names_.tolist())
+    encoder = fitted_state.encoder
+    new_columns = np.delete(encoder.names_, base_run.encoder.positions_in(encoder))
     return {
         "from": base_run.folder,
         "fingerprint": base_run.fingerprint,
         "runs": runs,
         "rows": {role: sum(run["rows"][role] for run in runs) + now[role] for role in ROW_ROLES},
         "new_values": "columns" if plan.config.features.grow else "zeros, or other",
-        "new_columns": [name for name in fitted_state.encoder.names_.tolist() if name not in earlier_columns],
+        "new_columns": new_columns.tolist(),
         "drift": dict(fitted_state.drift),
     }
