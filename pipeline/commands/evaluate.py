@@ -12,7 +12,7 @@ from pipeline.io.urls import absolute_path, is_url
 from pipeline.models import persistence
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.planner import TrainedModel, make_plan, with_all_rows_tested
-from pipeline.reporting.terminal import drift_facts, show_facts, show_figures
+from pipeline.reporting.terminal import drift_facts, show_facts, show_figures, show_notices
 from pipeline.training.saved_model_evaluation import evaluate_saved_model
 
 
@@ -41,7 +41,7 @@ def evaluate(
     monitor = monitor or Monitor()
     settings = load_settings(config, overrides, options)
     place = str(model)
-    trained = persistence.load(place, storage=settings.data.storage_options.for_place(place, settings.data.path))
+    trained = persistence.load(place, storage=settings.data.storage_for(place))
     known = TrainedModel.of(trained)
     with (
         open_session(settings, monitor) as session,
@@ -57,6 +57,7 @@ def evaluate(
         "task": known.task,
         "rows": {"read": ledger.read, "test": ledger.test, "rejected": ledger.rejected, "by_reason": ledger.reasons},
         **asdict(evaluation.findings),
+        "notices": [notice.to_dict() for notice in evaluation.findings.notices],
         "drift": drift,
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "model": {"path": absolute_path(place), "fingerprint": persistence.fingerprint(trained)},
@@ -64,4 +65,5 @@ def evaluate(
     rows = f"{ledger.test:,} evaluated of {ledger.read:,} read, {ledger.rejected:,} rejected"
     show_figures(monitor.console, result)
     show_facts(monitor.console, {"rows": rows, **drift_facts(drift, max_columns=10)})
+    show_notices(monitor.console, result["notices"])
     return result

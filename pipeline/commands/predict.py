@@ -57,10 +57,12 @@ def predict(
     storage = storage_of(str(model), None, overrides, source)
     trained = persistence.load(model, storage=storage)
     config = config_for(str(model), source, (*overrides, *cluster_overrides(options)), storage)
+    folder = RunFolder(output, config.data.storage_for(output))
+    if resume:
+        config = cfg.pin_versions(config, staging.begun_versions(folder))
     plan = plan_scoring(config, trained, keep, output)
-    fingerprint = persistence.fingerprint(trained)
-    provenance = staging.Provenance(fingerprint, plan.recipe.kept.names, cfg.dump(config), plan.sources)
-    folder = RunFolder(output, plan.recipe.storage)
+    fingerprint, pinned = persistence.fingerprint(trained), cfg.pin_versions(config, plan.sources.versions)
+    provenance = staging.Provenance(fingerprint, plan.recipe.kept.names, cfg.dump(pinned), plan.sources.file_versions)
     try:
         with monitor.interruptible(), staging.claim(folder, provenance, resume):
             earlier = ScoringState.of(staging.finished_files(folder, plan.batches)) if resume else ScoringState()

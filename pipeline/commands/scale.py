@@ -50,7 +50,7 @@ def scale(
     request, monitor = request or StudyRequest(), monitor or Monitor()
     settings = load_settings(config or flights.CONFIG, overrides, options)
     place = str(out or report.default_folder(f"scale-{config.stem if config else 'flights'}"))
-    folder = RunFolder(place, settings.data.storage_options.for_place(place, settings.data.path))
+    folder = RunFolder(place, settings.data.storage_for(place))
     if config is None:
         make_demo(settings, monitor)
     begin = time.perf_counter()
@@ -61,7 +61,7 @@ def scale(
         summary = summarise_study(measured.runs, _forecast(measured, plans[0]))
         fixed = {"startup": measured.startup, "plan": planning}
         study = {
-            "data": settings.data.path,
+            "data": settings.data.path_text,
             "fixed": {name: round(seconds, 3) for name, seconds in fixed.items()}
             | {"run": summary.pop("fixed_seconds")},
             **summary,

@@ -61,7 +61,8 @@ def storage_of(place: str, config: Path | None, overrides: tuple[str, ...], sour
         text = ""  # whoever needs the config says so
     data = cfg.section("data", text, tuple(overrides))
     storage = Storage.from_config(data.get("storage_options", {}))
-    return storage.for_place(place, str(data.get("path", source)))
+    path = data.get("path") or source
+    return storage.for_place(place, path if isinstance(path, str) else str(path[0]))
 
 
 def resumed_settings(
@@ -83,6 +84,7 @@ def resumed_settings(
         settings = cfg.loads(begin["config"], place, (*overrides, *cluster_overrides(options)))
     else:
         settings = load_settings(config, overrides, options)
+    settings = cfg.pin_versions(settings, cfg.TableVersions.of_saved(tomllib.loads(begin["config"])))
     now = cfg.flat(tomllib.loads(cfg.dump(settings)))
     for key in sorted(then.keys() | now.keys()):
         if then.get(key) != now.get(key) and not key.startswith(CHANGEABLE_KEYS):

@@ -176,9 +176,8 @@ class DriftState:
         slots
             See `Encoder.slots_of`.
         """
-        chosen, all_rows = packed.numbers[rows], np.arange(len(rows))
         numbers = {
-            name: NumericStats.of(chosen[:, j], all_rows, encoder.center_[j], encoder.unit_[j])
+            name: NumericStats.of(packed.number(j), rows, encoder.center_[j], encoder.unit_[j])
             for j, name in enumerate(encoder.columns.numbers)
         }
         codes = {}
@@ -209,7 +208,7 @@ class DriftState:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the state as plain values; `from_dict` takes them back."""
-        numbers = {n: [v.missing, v.low, v.high, v.histogram.tolist()] for n, v in self.numbers.items()}
+        numbers = {n: [v.missing, v.low, v.high, v.histogram.tolist(), v.infinite] for n, v in self.numbers.items()}
         codes = {n: [v.profiled.tolist(), v.total, v.unseen, v.missing] for n, v in self.codes.items()}
         return {"rows": self.rows, "numbers": numbers, "codes": codes}
 
@@ -225,8 +224,10 @@ class DriftState:
         if any(len(histogram) != N_BINS for *_, histogram in values["numbers"].values()):
             raise ValueError("histograms of other ranges")
         numbers = {
-            name: NumericStats(Moments(), missing, low, high, np.array(histogram, dtype=np.int64))
-            for name, (missing, low, high, histogram) in values["numbers"].items()
+            name: NumericStats(
+                Moments(), missing, low, high, np.array(histogram, dtype=np.int64), infinite=sum(infinite)
+            )
+            for name, (missing, low, high, histogram, *infinite) in values["numbers"].items()
         }
         codes = {
             name: ValueCounts(np.array(profiled, dtype=np.int64), *rest)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from pipeline.errors import DataError
 from pipeline.preparation.columns import Columns
@@ -12,6 +13,16 @@ from pipeline.preparation.feature_inference import FEATURE_KINDS, feature_kind
 from pipeline.statistics.counts import Counts
 from pipeline.statistics.summary import Summary
 
+# The types by which the values in folder names are read: see `pipeline.io.hive_partitions`.
+_TYPES = {
+    str(dtype): dtype
+    for dtype in (
+        pa.string(),
+        *(pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()),
+        *(pa.float32(), pa.float64(), pa.bool_()),
+        *(pa.timestamp(unit) for unit in ("s", "ms", "us", "ns")),
+    )
+}
 # The most frequent values of a coded column that are kept with their counts.
 MAX_VALUES = 200
 
@@ -90,7 +101,8 @@ def merge_profiles(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, 
             "counts": [counts[value] for value in top],
             "rest": total - sum(counts[value] for value in top),
         }
-    return {"numbers": numbers, "codes": codes, "kinds": old["kinds"]}
+    types = {"types": old["types"]} if "types" in old else {}
+    return {"numbers": numbers, "codes": codes, "kinds": old["kinds"], **types}
 
 
 def check_schema(profile: Mapping[str, Any], columns: Columns, frame: pd.DataFrame) -> None:
@@ -110,6 +122,17 @@ def check_schema(profile: Mapping[str, Any], columns: Columns, frame: pd.DataFra
             raise DataError(
                 f"column {name!r}: {frame[name].dtype} in the data, but {trained} when the model was trained."
             )
+
+
+def types_to_profile(schema: pa.Schema) -> dict[str, str]:
+    """The types as which columns were read, as plain values; those that folder names can have."""
+    names = {field.name: str(field.type) for field in schema}
+    return {name: text for name, text in names.items() if text in _TYPES}
+
+
+def types_from_profile(profile: Mapping[str, Any]) -> dict[str, pa.DataType]:
+    """What `types_to_profile` returned, as types; none of a model that an older version trained."""
+    return {name: _TYPES[text] for name, text in profile.get("types", {}).items() if text in _TYPES}
 
 
 def missing_rate(missing: int, present: int) -> float:

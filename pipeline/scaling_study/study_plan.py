@@ -65,8 +65,8 @@ def make_plans(config: cfg.Config, request: StudyRequest) -> list[Plan]:
     for join in plans[0].config.data.join:
         if join.large is True:
             raise ConfigError(
-                f"data.join: {join.path} is so large that it is shuffled before a run, which a study does not measure; "
-                "join the tables beforehand, or set large = false."
+                f"data.join: {join.path_text} is so large that it is shuffled before a run, which a study does not "
+                "measure; join the tables beforehand, or set large = false."
             )
     return plans
 
@@ -145,7 +145,7 @@ def take_prefix(plan: Plan, count: int) -> Plan:
             chosen += side[:share]
             left, remaining = left - share, remaining - len(side)
     chosen.sort(key=lambda batch: batch.number)
-    return replace(plan, batches=tuple(_renumber(chosen)))
+    return replace(plan, batches=tuple(_renumber(chosen)), is_part=count < len(batches))
 
 
 def _renumber(batches: Sequence[Batch]) -> Iterator[Batch]:

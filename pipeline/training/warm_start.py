@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from sklearn.pipeline import Pipeline
 
 from pipeline import config as cfg
@@ -29,15 +30,16 @@ from pipeline.models.factory import make
 from pipeline.models.target import TargetSpec
 from pipeline.notices import Notice
 from pipeline.planning.plan import Plan
+from pipeline.planning.planner import with_task
 from pipeline.preparation.columns import Columns
 from pipeline.preparation.feature_inference import FEATURE_KINDS
-from pipeline.preparation.packing import PackingScale
 from pipeline.statistics.counts import Counts
 from pipeline.statistics.summary import Summary
 from pipeline.training.fitted_state import FittedState, slicing_of
-from pipeline.training.label import target_of
+from pipeline.training.label import positive_class, target_of
 from pipeline.training.lane import Lane, new_lane
-from pipeline.training.row_checks import checked_drift, training_ledger
+from pipeline.training.row_checks import checked_drift, replaced_text_notices, training_ledger
+from pipeline.training.split_checks import split_notices
 
 # Columns that a notice names.
 MAX_NAMES = 5
@@ -57,6 +59,11 @@ class BaseRun:
     fingerprint: str
     config: str = ""
     """The text of its config; empty if it has none."""
+
+    @property
+    def types(self) -> dict[str, pa.DataType]:
+        """The types as which columns were read when the model was trained."""
+        return drift_profile.types_from_profile(self.encoder.profile_)
 
     @property
     def runs(self) -> list[dict[str, Any]]:
@@ -107,6 +114,8 @@ def check_warm_start(base_run: BaseRun, plan: Plan) -> Plan:
         Features, label, task or model differ; the key or column is named.
     """
     config, folder, report = plan.config, base_run.folder, base_run.report
+    if plan.label_guess is not None and report["task"] == "regression":
+        plan = with_task(plan, "regression", f"the model of {folder} is for it")
     if plan.features.task != report["task"]:
         raise ConfigError(f"model.task: {plan.features.task}, but the model of {folder} is for {report['task']}.")
     label = report["data"]["label"]
@@ -117,7 +126,7 @@ def check_warm_start(base_run: BaseRun, plan: Plan) -> Plan:
     _check_columns(base_run, plan.features.columns)
     drift_profile.check_schema(base_run.encoder.profile_, base_run.encoder.columns, plan.meta)
     _check_estimator(base_run, plan)
-    return replace(plan, packing_scale=PackingScale(base_run.encoder.center_, base_run.encoder.unit_))
+    return replace(plan, packing_scale=base_run.encoder.packing)
 
 
 def _check_columns(base_run: BaseRun, columns: Columns) -> None:
@@ -178,7 +187,8 @@ def warm_start_state(base_run: BaseRun, summary: Summary, plan: Plan) -> FittedS
     else:
         ledger = training_ledger(summary, plan, pd.Index(classes))
         shares = _class_shares(base_run, summary, classes)
-        target, label_profile = TargetSpec(classes, shares=shares), {"shares": shares.tolist()}
+        target = TargetSpec(classes, shares=shares, positive=positive_class(classes, plan.config))
+        label_profile = {"shares": shares.tolist()}
     grow = plan.config.features.grow
     encoder = extend_vocabulary(base_run.encoder, summary) if grow else base_run.encoder
     new_profile = drift_profile.profile(summary, encoder.columns, encoder.categories_)
@@ -186,7 +196,7 @@ def warm_start_state(base_run: BaseRun, summary: Summary, plan: Plan) -> FittedS
     encoder = encoder.with_profile(
         drift_profile.merge_profiles(base_run.encoder.profile_, new_profile) | {"label": label_profile}
     )
-    notices = drift_notices(changes)
+    notices = (*split_notices(summary, plan), *replaced_text_notices(summary), *drift_notices(changes))
     return FittedState(ledger, target, encoder, slicing_of(summary, plan), dict(summary.unmatched), changes, notices)
 
 
@@ -211,8 +221,8 @@ def _check_classes(base_run: BaseRun, summary: Summary, plan: Plan, classes: np.
     unknown = [value for value in summary.train_labels.values.index if value not in classes.tolist()]
     if unknown:
         raise DataError(
-            f"{plan.config.data.path}: label {plan.config.data.label!r} has the class {unknown[0]}, which the model of "
-            f"{base_run.folder} does not know; train a new one."
+            f"{plan.config.data.path_text}: label {plan.config.data.label!r} has the class {unknown[0]}, which the "
+            f"model of {base_run.folder} does not know; train a new one."
         )
 
 
@@ -229,10 +239,9 @@ def warm_start_lane(base_run: BaseRun, fitted_state: FittedState, plan: Plan) ->
     if target.classes is None and (target.centre, target.scale) != (0.0, 1.0):
         estimator.coef_ = estimator.coef_ / target.scale
         estimator.intercept_ = (estimator.intercept_ - target.centre) / target.scale
-    then, now = base_run.encoder.names_.tolist(), fitted_state.encoder.names_.tolist()
-    if then != now:
-        column_index = {name: j for j, name in enumerate(now)}
-        estimator = estimator.with_added_columns(np.array([column_index[name] for name in then]), len(now))
+    then, now = base_run.encoder, fitted_state.encoder
+    if then.width_ != now.width_:
+        estimator = estimator.with_added_columns(then.positions_in(now), now.width_)
     lane = new_lane(make(plan.config.model, plan.features.task, plan.config.train.seed))
     lane.model.estimator_ = estimator
     return lane
@@ -267,13 +276,14 @@ def lineage_report(base_run: BaseRun, fitted_state: FittedState, plan: Plan) -> 
     """Return what report.json says about the runs that the model was trained in."""
     ledger, runs = fitted_state.ledger, base_run.runs
     now = {"read": ledger.read, "train": ledger.train, "test": ledger.test, "rejected": ledger.rejected}
-    earlier_columns = set(base_run.encoder.names_.tolist())
+    encoder = fitted_state.encoder
+    new_columns = np.delete(encoder.names_, base_run.encoder.positions_in(encoder))
     return {
         "from": base_run.folder,
         "fingerprint": base_run.fingerprint,
         "runs": runs,
         "rows": {role: sum(run["rows"][role] for run in runs) + now[role] for role in ROW_ROLES},
         "new_values": "columns" if plan.config.features.grow else "zeros, or other",
-        "new_columns": [name for name in fitted_state.encoder.names_.tolist() if name not in earlier_columns],
+        "new_columns": new_columns.tolist(),
         "drift": dict(fitted_state.drift),
     }

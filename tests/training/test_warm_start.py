@@ -231,10 +231,10 @@ def test_widened_model_learns_as_if_its_columns_had_been_there(estimator):
 
 def test_merged_profile_is_that_of_the_rows_of_both():
     def summary(frame, encoder):
-        from pipeline.preparation.packing import PackedBatch, PackingScale, pack
+        from pipeline.preparation.packing import PackedBatch, pack
         from pipeline.statistics.summary import summarise
 
-        reference = PackingScale(encoder.center_, encoder.unit_)
+        reference = encoder.packing
         packed = pack(frame, encoder.columns, reference)
         rows = PackedBatch(0, packed, np.zeros(len(frame)), None, np.full(len(frame), TRAIN))
         found: Summary = summarise(rows, encoder.columns, reference)
