@@ -35,6 +35,11 @@ class EndColumn(TimeRemainingColumn):
         return Text(end) if end else super().render(task)
 
 
+def how_ended(error: BaseException) -> str:
+    """What a stage says that ``error`` ended."""
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+
+
 class Monitor:
     """Prints to stderr, emits events, and keeps the seconds of each stage.
 
@@ -109,7 +114,7 @@ class Monitor:
                 yield progress
                 progress.end("stopped", only_if_short=True)
             except BaseException as error:
-                progress.end("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
+                progress.end(how_ended(error))
                 raise
             finally:
                 seconds = time.perf_counter() - begin

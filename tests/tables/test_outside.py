@@ -13,7 +13,7 @@ from pipeline.commands.evaluate import evaluate
 from pipeline.commands.predict import predict
 from pipeline.commands.run import run
 from pipeline.commands.run_execution import RunOptions
-from pipeline.errors import DataError
+from pipeline.errors import DataError, Interrupted
 from pipeline.models import persistence
 from tests.builders import make_config, write_config, write_parquet
 
@@ -248,6 +248,26 @@ def test_a_training_that_stops_early_ends_where_it_stopped(tmp_path, capsys):
     terminal = capsys.readouterr().err
     assert f"{3 * epochs}/90" in terminal
     assert f"stopped after {epochs} of 30 epochs" in terminal
+
+
+def test_a_training_that_is_interrupted_ends_where_it_was(tmp_path, capsys):
+    data = write_parquet(make_rows(3_000), tmp_path / "data", 6)
+    keys = {"data": {"batch_rows": "file"}, "train": {"round_batches": 2}, "features": {"exclude": ["amount"]}}
+    config = write_config(make_config(data, **keys, **QUICK), tmp_path / "c.toml")
+    events = []
+
+    def interrupt(event):
+        events.append(event)
+        if event["event"] == "round_finished":
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        run(config, cluster=THREADS, out=tmp_path / "run", on_event=interrupt)
+    (end,) = (event for event in events if event["event"] == "stage_finished" and event["stage"] == "train")
+    assert (end["done"], end["end"]) == (2, "interrupted")
+    line = next(line for line in capsys.readouterr().err.splitlines() if line.startswith("train"))
+    assert "2/6" in line
+    assert line.rstrip().endswith("interrupted")
 
 
 def test_batches_that_are_set_aside_count_as_done(tmp_path):
