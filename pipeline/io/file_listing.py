@@ -100,17 +100,22 @@ def _list_path(path: str, storage: Storage, version: int | None) -> FileListing:
 
 def _find_files(path: str, fs: Any, fs_path: str) -> _Found:
     """The data files of ``path`` on its file system, on which it is ``fs_path``."""
-    fixed, pattern = split_pattern(fs, fs_path)
-    if table := find_table(fs, [fixed]):
+    # A query that HTTP needs, and that is a secret, is no pattern.
+    fixed, pattern = split_pattern(fs, fs_path) if WILDCARD.search(path) else (fs_path, "")
+    is_folder = bool(pattern) or fs.isdir(fixed)
+    if not is_folder and not fs.exists(fixed):
+        raise DataError(f"{path}: no such file or folder; correct data.path.")
+    entries, folders = _glob(fs, fixed, pattern) if pattern else ({}, 0)
+    if table := find_table(fs, dict.fromkeys([fixed, *(file.rpartition("/")[0] for file in entries)])):
         return _whole_table(path, table, fixed, pattern)
-    if not pattern and not fs.isdir(fixed):
-        if not fs.exists(fixed):
-            raise DataError(f"{path}: no such file or folder; correct data.path.")
+    if not is_folder:
         return _Found((fixed,), fixed.rpartition("/")[0])
-    entries, folders = _glob(fs, fixed, pattern) if pattern else (fs.find(fixed, detail=True), 0)
+    if not pattern:
+        entries = fs.find(fixed, detail=True)
     names = {file: file[len(fixed.rstrip("/")) + 1 :] for file in sorted(entries)}
-    if table := _table_below(fs, fixed, names, by_listing=not pattern):
-        return _whole_table(path, table, fixed, pattern)
+    if table := table_in_listing(names.values()):
+        place = TableFolder(table.format, f"{fixed.rstrip('/')}/{table.folder}".rstrip("/"))
+        return _whole_table(path, place, fixed, pattern)
     visible = [file for file, name in names.items() if not is_bookkeeping(name)]
     others = [file for file in visible if not file.lower().endswith(SUFFIXES)]
     kinds = _kinds(fs, others, entries, concurrently=is_url(path))
@@ -168,14 +173,6 @@ def _kinds(fs: Any, files: Sequence[str], entries: Mapping[str, Any], concurrent
         return {file: kind(file) for file in files}
     with ThreadPoolExecutor(N_THREADS) as pool:
         return dict(zip(files, pool.map(lambda file: with_retries(lambda: kind(file)), files), strict=True))
-
-
-def _table_below(fs: Any, fixed: str, names: Mapping[str, str], by_listing: bool) -> TableFolder | None:
-    """A table that some of the files belong to; the listing of a whole folder shows its log."""
-    if not by_listing:
-        return find_table(fs, dict.fromkeys(file.rpartition("/")[0] for file in names))
-    table = table_in_listing(names.values())
-    return table and TableFolder(table.format, f"{fixed.rstrip('/')}/{table.folder}".rstrip("/"))
 
 
 def _whole_table(path: str, table: TableFolder, fixed: str, pattern: str) -> _Found:
