@@ -43,10 +43,11 @@ def list_files(path: str | Sequence[str], storage: Storage, version: int | None 
     """The data files of a file, a folder, a glob, a URL, or a list of them.
 
     A path that exists as it stands is no pattern. A folder is searched with its subfolders. A glob means the files that
-    it matches or, where it matches only folders, what is in these. Below the fixed part of a path, names that begin
-    with a dot or an underscore are bookkeeping (but not folders like ``_month=1``). Of the others those are data whose
-    names or first bytes are Parquet's; what else is there is told in a notice. Of a Delta or Iceberg table the log says
-    which files are read: those of ``version``, by default the newest.
+    it matches, and what is in folders that it matches if there are no files, or if they are called ``*.parquet``. Below
+    the fixed part of a path, names that begin with a dot or an underscore are bookkeeping (but not folders like
+    ``_month=1``). Of the others those are data whose names or first bytes are Parquet's; what else is there is told in
+    a notice. Of a Delta or Iceberg table the log says which files are read: those of ``version``, by default the
+    newest.
 
     Raises
     ------
@@ -87,11 +88,11 @@ def _list_path(path: str, storage: Storage, version: int | None) -> FileListing:
 
     try:
         found = with_retries(find) if is_url(path) else find()
+        if found.table:
+            return _list_table(path, found.table, storage, version)
     except OSError as error:
         advice = error.advice if isinstance(error, StorageUnreachable) and error.refused else "correct the path"
         raise DataError(f"{path}: cannot be listed ({error}); {advice}.") from None
-    if found.table:
-        return _list_table(path, found.table, storage, version)
     if not is_url(path):
         return FileListing(found.files, found.root, notices=found.notices)
     urls = tuple(storage.clean_url(path, file) for file in found.files)
@@ -150,17 +151,20 @@ def is_bookkeeping(name: str) -> bool:
 
 
 def _glob(fs: Any, fixed: str, pattern: str) -> tuple[dict[str, Any], int]:
-    """What a glob means: its files or, if it matches only folders, theirs; and how many folders it leaves aside."""
+    """The files that a glob means, and how many of the folders that it matches are left aside."""
     prefix = glob.escape(fixed) if WILDCARD.search(fixed) else fixed
     matched: dict[str, Any] = fs.glob(f"{prefix}/{pattern}", detail=True)
     files = {file: details for file, details in matched.items() if details["type"] != "directory"}
     start = len(fixed.rstrip("/")) + 1
     folders = [f for f in matched.keys() - files.keys() if f[start:] and not is_bookkeeping(f"{f[start:]}/file")]
+    left_aside = []
     if any(not is_bookkeeping(file[start:]) for file in files):
-        # ** matches the folders on the way to its files, too.
-        return files, sum(not any(file.startswith(f"{folder}/") for file in files) for folder in folders)
+        # ** matches the folders on the way to its files, too; a folder that Spark wrote may be called out.parquet.
+        left_aside = [f for f in folders if not f.lower().endswith(SUFFIXES)]
+        folders = [folder for folder in folders if folder not in left_aside]
+        left_aside = [folder for folder in left_aside if not any(file.startswith(f"{folder}/") for file in files)]
     inner = {file: details for folder in folders for file, details in fs.find(folder, detail=True).items()}
-    return files | inner, 0
+    return files | inner, len(left_aside)
 
 
 def _kinds(fs: Any, files: Sequence[str], entries: Mapping[str, Any], concurrently: bool) -> dict[str, FileKind]:

@@ -87,6 +87,14 @@ def test_a_glob_that_matches_only_folders_means_what_is_in_them(tree):
     assert "matches files and 1 folder; what is in folders was left out" in told(listing)[-1]
 
 
+def test_a_folder_that_is_called_as_a_file_is_one_of_the_files(tmp_path, frame):
+    (tmp_path / "spark.parquet/_temporary").mkdir(parents=True)
+    for name in ("a.parquet", "spark.parquet/part-00000", "spark.parquet/_temporary/b.parquet"):
+        frame.to_parquet(tmp_path / name)
+    for path in (str(tmp_path), f"{tmp_path}/*.parquet", f"{tmp_path}/*"):
+        assert names(list_files(path, DEFAULT_STORAGE)) == ["a.parquet", "spark.parquet/part-00000"]
+
+
 def test_parquet_is_what_begins_as_parquet(tmp_path, frame):
     for name in ("a.parquet", "B.PARQUET", "000000_0", "c.parquet.snappy", "d"):
         frame.to_parquet(tmp_path / name)

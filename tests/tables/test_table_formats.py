@@ -186,7 +186,8 @@ def test_deletion_vectors_are_refused_and_a_table_that_only_allows_them_is_read(
     path = tmp_path / "table"
     write_deltalake(str(path), pa.Table.from_pandas(rows))
     rewrite_log(path, with_features("deletionVectors"))
-    assert open_dataset(str(path)).rows == len(rows)
+    fsspec.filesystem("memory").put(str(path), "no-vectors", recursive=True)
+    assert open_dataset(str(path)).rows == open_dataset("memory://no-vectors").rows == len(rows)
     vector = {
         "storageType": "i",
         "pathOrInlineDv": "wi5b=000010000siXQKl0rr91000f55c8Xg0@@D72lkbi5=-{L",
@@ -194,7 +195,8 @@ def test_deletion_vectors_are_refused_and_a_table_that_only_allows_them_is_read(
         "cardinality": 6,
     }
     rewrite_log(path, lambda action: action.get("add", {}).update(deletionVector=vector))
-    for place in (str(path), f"file://{path}"):
+    fsspec.filesystem("memory").put(str(path), "vectors", recursive=True)
+    for place in (str(path), f"file://{path}", "memory://vectors"):
         with pytest.raises(DataError, match=r"has deletion vectors, which mark rows .* as deleted; rewrite"):
             open_dataset(place)
 
