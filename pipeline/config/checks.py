@@ -50,10 +50,8 @@ def _check_split(split: SplitConfig) -> None:
             f"split.version: {split.version} is that of a test set of its own, but split.path is missing; the data's "
             "is data.version."
         )
-    if split.by == "time" and split.folds:
-        raise ConfigError(
-            'split.folds: folds of random rows would train on the future of split.by = "time"; remove one of them.'
-        )
+    if split.by == "time" and split.folds and split.path:
+        raise ConfigError('split.folds: with split.by = "time" they need test rows of the data; remove split.path.')
 
 
 def _check_workers(cluster: ClusterConfig) -> None:

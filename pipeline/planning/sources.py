@@ -1,6 +1,6 @@
 """The data sets that a run reads, as far as their footers tell."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -9,6 +9,7 @@ from msgspec import structs
 from pipeline import config as cfg
 from pipeline.io.dataset import Dataset, QuarantinedFile, open_dataset
 from pipeline.notices import Notice
+from pipeline.planning.column_use import ColumnUse
 from pipeline.preparation.joins import check_join
 
 # A joined table up to this size is held by every worker as a whole; a larger one is shuffled.
@@ -56,8 +57,18 @@ class Sources:
         return tuple(notice for dataset in self.datasets for notice in dataset.notices)
 
 
-def open_sources(config: cfg.Config) -> Sources:
+def open_sources(
+    config: cfg.Config, use: ColumnUse | None = None, types: Mapping[str, pa.DataType] | None = None
+) -> Sources:
     """Read the footers of the data and of the test set.
+
+    Parameters
+    ----------
+    use
+        The columns that matter; None for those that the config uses.
+    types
+        The types that columns had when a model was trained, by which folder names are read. Those of the test set are
+        read by the types of the data.
 
     Raises
     ------
@@ -65,8 +76,12 @@ def open_sources(config: cfg.Config) -> Sources:
         There is nothing, or files cannot be read or disagree.
     """
     data, split = config.data, config.split
-    test = None if split.path is None else _open(config, split.path, split.version)
-    return Sources(_open(config, data.path, data.version), test)
+    use = use or ColumnUse.of(config)
+    dataset = _open(config, data.path, data.version, use, types)
+    if split.path is None:
+        return Sources(dataset)
+    types_of_data = dict(zip(dataset.schema.names, dataset.schema.types, strict=True))
+    return Sources(dataset, _open(config, split.path, split.version, use, types_of_data))
 
 
 def open_tables(config: cfg.Config, sources: Sources, names: Sequence[str]) -> tuple[cfg.Config, Sources]:
@@ -97,12 +112,19 @@ def open_tables(config: cfg.Config, sources: Sources, names: Sequence[str]) -> t
     return cfg.pin_versions(config, sources.versions), sources
 
 
-def reopen_data(config: cfg.Config, sources: Sources) -> Sources:
+def reopen_data(config: cfg.Config, sources: Sources, use: ColumnUse) -> Sources:
     """The sources with the data and the test set of other paths; the tables stay as they are."""
-    opened = open_sources(config)
+    opened = open_sources(config, use)
     return replace(sources, data=opened.data, test=opened.test)
 
 
-def _open(config: cfg.Config, path: cfg.Paths, version: int | None) -> Dataset:
+def _open(
+    config: cfg.Config,
+    path: cfg.Paths,
+    version: int | None,
+    use: ColumnUse,
+    types: Mapping[str, pa.DataType] | None,
+) -> Dataset:
     data = config.data
-    return open_dataset(path, data.filters, data.storage_options, data.on_bad_batch == "quarantine", version)
+    quarantine = data.on_bad_batch == "quarantine"
+    return open_dataset(path, data.filters, data.storage_options, quarantine, version, types, use.__contains__)

@@ -11,6 +11,8 @@ from pipeline import config as cfg
 from pipeline.reporting.formatting import format_difference, format_interval, format_value, shorten
 
 FILE = "model-card.md"
+# Classes whose figures are given.
+MAX_CLASSES = 20
 # Columns whose importance is given.
 MAX_COLUMNS = 10
 # With fewer test rows, the card warns that figures are rough.
@@ -58,7 +60,9 @@ def _model(report: Report, config: cfg.Config) -> str:
     if model.calibrate:
         facts.insert(2, f"- Probabilities: calibrated ({model.calibrate}) on rows that were kept out of training")
     if config.evaluate.threshold is not None:
-        facts.insert(2, f"- Threshold: {config.evaluate.threshold:g} for the second class")
+        facts.insert(2, f"- Threshold: {config.evaluate.threshold:g} for the positive class")
+    if report["positive"] is not None:
+        facts.insert(2, f"- Positive class: {_text(report['positive'])}")
     if "continued" in report:
         earlier = report["continued"]
         facts.append(f"- Trained on from {_text(earlier['from'])} ({earlier['fingerprint'][:16]}); see Data")
@@ -102,11 +106,15 @@ def _figures(report: Report) -> str:
     figures = _table(["metric", "value", "95% interval", "against a constant"], lines)
     classes = [
         [_text(name), f"{each['rows']:,.0f}", *(format_value(each[figure]) for figure in ("precision", "recall", "f1"))]
-        for name, each in report["classes"].items()
+        for name, each in list(report["classes"].items())[:MAX_CLASSES]
     ]
-    return "\n\n".join(
-        part for part in (figures, _table(["class", "rows", "precision", "recall", "f1"], classes)) if part
-    )
+    table = _table(["class", "rows", "precision", "recall", "f1"], classes)
+    more = len(report["classes"]) - MAX_CLASSES
+    notes = [f"{more:,} more classes are in report.json."] if more > 0 else []
+    notes += [
+        f"{_text(name)} was not computed: {_text(reason)}." for name, reason in report["metrics_not_computed"].items()
+    ]
+    return "\n\n".join(part for part in (figures, table, *notes) if part)
 
 
 def _slices(report: Report, config: cfg.Config) -> str:
