@@ -467,7 +467,8 @@ def test_versions_of_data_test_set_and_joined_table_are_read_and_told(delta, tmp
     join = {"path": sizes, "on": ["n"], "columns": ["size"], "version": 0}
     config = make_config(delta, data={"version": 1, "join": [join]}, split={"path": delta, "version": 0})
     plan = make_plan(config)
-    assert plan.sources.file_versions[delta] == "Delta version 0"
+    assert plan.sources.file_versions[delta] == "Delta version 1 and Delta version 0"
+    assert plan.sources.version_texts == {delta: plan.sources.file_versions[delta], sizes: "Delta version 0"}
     assert (plan.rows, plan.expected_test_rows) == (1_600, 400)
     assert plan.head["size"].tolist() == (plan.head["n"] * 1.5).tolist()
     assert any("Delta version 1" in line for line in describe_plan(plan))
