@@ -77,6 +77,12 @@ class Plan:
         return None if self.boundary is None else (self.boundary.column, self.boundary.first_test)
 
     @property
+    def batch_versions(self) -> tuple[str, ...]:
+        """For each batch the version of the Delta or Iceberg table that it is of, or an empty text."""
+        data, test = self.sources.data, self.sources.test
+        return tuple((test if test is not None and batch.test else data).version for batch in self.batches)
+
+    @property
     def rows(self) -> int:
         """Rows of all batches, as the footers state them."""
         return sum(batch.rows for batch in self.batches)

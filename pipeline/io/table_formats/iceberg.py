@@ -67,7 +67,7 @@ def _catalog_and_name(path: str) -> tuple[str, str]:
 
 def _metadata_file(path: str, storage: Storage) -> tuple[str, str]:
     """The folder of the table and its newest metadata file, or the one that the path names."""
-    path = path.rstrip("/")
+    path = path.rstrip("/") if is_url(path) else storage.url_to_fs(path)[1]  # absolute, as workers need it
     if path.endswith(METADATA_SUFFIX):
         return path.rpartition("/")[0].removesuffix("/metadata"), path
     fs, folder = storage.url_to_fs(path)
