@@ -11,7 +11,7 @@ from itertools import takewhile
 from typing import Any
 
 from pipeline.errors import ConfigError, DataError
-from pipeline.io.file_kinds import EMPTY, ENCRYPTED, PARQUET, PROBE_BYTES, FileKind, kind_of, not_parquet
+from pipeline.io.file_kinds import EMPTY, ENCRYPTED, PARQUET, PROBE_BYTES, UNKNOWN, FileKind, kind_of, not_parquet
 from pipeline.io.listed_files import FileListing
 from pipeline.io.parquet_footers import N_THREADS
 from pipeline.io.retry import StorageUnreachable, with_retries
@@ -171,6 +171,8 @@ def _kinds(fs: Any, files: Sequence[str], entries: Mapping[str, Any], concurrent
     """What files are by their first bytes."""
 
     def kind(file: str) -> FileKind:
+        if entries[file].get("type") == "other":  # a pipe or a socket, which would be waited for
+            return UNKNOWN
         return EMPTY if entries[file].get("size") == 0 else kind_of(fs.cat_file(file, start=0, end=PROBE_BYTES))
 
     if not (concurrently and files):

@@ -1,3 +1,5 @@
+import os
+
 import fsspec
 import pandas as pd
 import pytest
@@ -115,6 +117,14 @@ def test_files_with_the_usual_names_are_not_opened_to_be_listed(folder, monkeypa
 
     monkeypatch.setattr("fsspec.spec.AbstractFileSystem.cat_file", fail)
     assert len(list_files(str(folder), DEFAULT_STORAGE).files) == 4
+
+
+def test_what_is_no_file_is_not_waited_for(folder):
+    os.mkfifo(folder / "pipe")
+    (folder / "broken").symlink_to("nowhere")
+    listing = list_files(str(folder), DEFAULT_STORAGE)
+    assert len(listing.files) == 4
+    assert "2 files there are no Parquet and left out: broken" in told(listing)[0]
 
 
 def test_an_encrypted_file_among_others_is_refused(folder):

@@ -12,6 +12,7 @@ from pipeline.io.hive_partitions import HivePartitions
 from pipeline.io.listed_files import FileListing, TableVersion
 from pipeline.io.storage import Storage
 from pipeline.io.table_formats.recognition import METADATA_NAME, METADATA_SUFFIX
+from pipeline.io.urls import is_url
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
