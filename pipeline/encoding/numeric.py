@@ -13,7 +13,7 @@ import numpy as np
 from pipeline.config import ColumnTransform
 from pipeline.encoding.kernel import BinnedNumbers, Indicators, ScaledNumbers, TransformedNumbers, join_tables
 from pipeline.preparation.columns import Columns
-from pipeline.preparation.packing import PackingScale
+from pipeline.preparation.packing import RELATIVE_ROUNDING, PackingScale
 from pipeline.statistics.moments import NumericStats
 from pipeline.statistics.summary import Summary
 
@@ -83,7 +83,7 @@ def fit_numeric_transform(stats: NumericStats, transform: ColumnTransform) -> Nu
     mean, std = stats.moments.mean, stats.moments.std
     if transform.clip and len(values):
         mean, std = float(values.mean()), float(values.std())
-    center, scale = mean, std if std > 1e-12 * abs(mean) else 1.0
+    center, scale = mean, std if std > RELATIVE_ROUNDING * abs(mean) else 1.0
     if transform.scale == "robust" and len(values):
         first, center, third = (float(q) for q in np.quantile(values, (0.25, 0.5, 0.75)))
         scale = third - first if third > first else 1.0

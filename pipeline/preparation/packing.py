@@ -23,6 +23,8 @@ from pipeline.preparation.split_units import SplitUnits
 from pipeline.preparation.text_hashing import Tokens, concat_tokens, tokenise
 
 MAX_FLOAT32, MAX_FLOAT64 = float(np.finfo(np.float32).max), float(np.finfo(np.float64).max)
+# Values that differ by less, relative to their size, differ by the rounding of what computed them.
+RELATIVE_ROUNDING = 4 * float(np.finfo(np.float64).eps)
 # Packed values up to here stay far within float32 when they are scaled.
 LARGEST_ORDINARY = 1e30
 # Units are powers of two within these exponents: their inverses are numbers, too.
@@ -81,7 +83,7 @@ def _center_and_unit(values: np.ndarray) -> tuple[float, float]:
             others = values[values != middle]
             [spread] = _order_statistics(np.abs(others - middle), (0.5,)) if len(others) else [0.0]
     spread = min(spread, MAX_FLOAT64)
-    if spread <= 1e-12 * abs(middle):  # a spread that comes from rounding: the column is constant
+    if spread <= RELATIVE_ROUNDING * abs(middle):  # a spread that comes from rounding: the column is constant
         return middle, 1.0
     unit = 2.0 ** min(max(round(math.log2(spread)), -_MAX_EXPONENT), _MAX_EXPONENT)
     # An eighth of the unit, or of 1: the center of integers is one, and they are packed without loss.
