@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import config as cfg
-from pipeline.commands.settings import allow_local_imports, cluster_overrides
+from pipeline.commands.settings import allow_local_imports, cluster_overrides, storage_of
 from pipeline.engine.cluster.session import open_session
 from pipeline.errors import DataError, Interrupted
 from pipeline.evaluation.drift_verdict import severe_change
@@ -14,7 +14,7 @@ from pipeline.inference import staging
 from pipeline.inference.batch_scorer import BatchScorer
 from pipeline.inference.manifest import make_ledger, make_manifest
 from pipeline.inference.output_file import ScoringState
-from pipeline.inference.scoring_plan import config_for, output_storage, plan_scoring
+from pipeline.inference.scoring_plan import config_for, plan_scoring
 from pipeline.io.redact import redact
 from pipeline.io.run_folder import RunFolder
 from pipeline.models import persistence
@@ -54,9 +54,10 @@ def predict(
     """
     monitor = monitor or Monitor()
     allow_local_imports()
-    trained = persistence.load(model)
-    config = config_for(str(model), source, (*overrides, *cluster_overrides(options)))
-    folder = RunFolder(output, output_storage(config, output))
+    storage = storage_of(str(model), None, overrides, source)
+    trained = persistence.load(model, storage=storage)
+    config = config_for(str(model), source, (*overrides, *cluster_overrides(options)), storage)
+    folder = RunFolder(output, config.data.storage_for(output))
     if resume:
         config = cfg.pin_versions(config, staging.begun_versions(folder))
     plan = plan_scoring(config, trained, keep, output)

@@ -1,5 +1,6 @@
 """One run in its folder: plan it, train, evaluate, write the results."""
 
+import contextlib
 import json
 import time
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from pipeline import config as cfg
 from pipeline.engine.cluster.session import Session, open_session
 from pipeline.engine.shuffle_join import shuffle_large_joins
 from pipeline.engine.trace import TASKS, reported, tasks_as_json
-from pipeline.errors import ClusterError, DataError, Interrupted, StorageError
+from pipeline.errors import ClusterError, DataError, Interrupted, PipelineError, StorageError
 from pipeline.io.redact import redact
 from pipeline.io.run_folder import BEGIN_FILE, RunFolder
 from pipeline.model_selection.search import HyperparameterSearch
@@ -85,8 +86,9 @@ def execute(request: RunRequest, monitor: Monitor, on_event: Listener | None) ->
             try:
                 return _run(request, monitor, interrupt)
             except BaseException:
-                if folder.has_checkpoint:
-                    monitor.print(f"checkpoint  kept; continue with: pipeline run --resume {folder}")
+                with contextlib.suppress(PipelineError):  # the storage of the folder may be what failed
+                    if folder.has_checkpoint:
+                        monitor.print(f"checkpoint  kept; continue with: pipeline run --resume {folder}")
                 raise
     except KeyboardInterrupt:
         kept = "a checkpoint" if folder.has_checkpoint else "nothing"
@@ -154,7 +156,7 @@ def _plan(request: RunRequest, monitor: Monitor) -> tuple[Plan, BaseRun | None]:
     place = begun.get("from", request.options.base_run)
     if place is None:
         return make_plan(request.settings), None
-    base_run = load_base_run(place)
+    base_run = load_base_run(place, request.settings.data.storage_for(place))
     if "from" in begun and base_run.fingerprint != begun["fingerprint"]:
         raise DataError(f"{place}: holds another model than when {folder} began; put that back, or start anew.")
     for line in split_warnings(base_run, request.settings):

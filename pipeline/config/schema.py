@@ -48,6 +48,10 @@ class DataConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     join: list[JoinConfig] = field(default_factory=list)
     storage_options: Storage = field(default_factory=Storage)
 
+    def storage_for(self, place: str) -> Storage:
+        """The storage that opens another place than the data, such as a run folder: see `Storage.for_place`."""
+        return self.storage_options.for_place(place, self.paths[0])
+
     @property
     def paths(self) -> list[str]:
         """The path, or all paths of a list."""
@@ -172,6 +176,7 @@ class EvaluateConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     slice_rows: Positive = 100
     bootstrap: Annotated[int, Meta(ge=0, le=10_000)] = 500
     threshold: Fraction | None = None
+    positive: str | int | float | bool | None = None
     baseline: str | None = None
     importance_rows: Annotated[int, Meta(ge=0)] = 8_000
     metrics: list[str] = field(default_factory=list)

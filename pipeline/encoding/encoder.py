@@ -15,7 +15,8 @@ from pipeline.encoding.category_lookup import CategoryTables, OneHotBlock
 from pipeline.encoding.kernel import BatchTables, EncoderTables, NumberTables, encode_rows
 from pipeline.encoding.numeric import NumericTransform, binned_numbers, fit_numbers, indicators, scaled_numbers
 from pipeline.encoding.one_hot_matrix import Matrix, OneHotMatrix
-from pipeline.encoding.output_names import bin_names, bucket_names, category_names, table_names
+from pipeline.encoding.output_names import bin_names, bucket_names, category_names, distinct_names, table_names
+from pipeline.encoding.profile_text import profile_from_text, profile_to_text
 from pipeline.encoding.row_packer import MAX_ROWS, RowPacker
 from pipeline.errors import DataError
 from pipeline.preparation.columns import Columns
@@ -176,7 +177,7 @@ class Encoder(TransformerMixin, BaseEstimator):
             self.starts_[name] = len(names)
             names += block
         self.width_ = len(names)
-        self.names_ = np.array(names, dtype=object)
+        self.names_ = np.array(distinct_names(names), dtype=object)
         for name in vars(self).keys() - self.__getstate__().keys():
             delattr(self, name)
 
@@ -193,6 +194,19 @@ class Encoder(TransformerMixin, BaseEstimator):
         encoder.has_missing_ = {**self.has_missing_, **has_missing}
         encoder._set_output_columns()
         return encoder
+
+    def positions_in(self, extended: "Encoder") -> np.ndarray:
+        """Where the output columns are among those of `with_categories`, which adds categories after the known ones."""
+        positions = np.arange(self.width_)
+        for (name, start), stop in zip(self.starts_.items(), [*self.starts_.values(), self.width_][1:], strict=True):
+            new = extended.starts_[name]
+            positions[start:stop] += new - start
+            if name in self.categories_ and name not in self.tables_:
+                known = len(self.categories_[name])
+                positions[start + known : stop] += len(extended.categories_[name]) - known
+                if extended.has_missing_[name] and not self.has_missing_[name]:
+                    positions[start + known : stop] += 1
+        return positions
 
     def transform(self, X: pd.DataFrame | list[dict[str, Any]]) -> Matrix:
         """Encode: float32 of shape (n, width), CSR if there are one-hot columns, else dense.
@@ -261,7 +275,16 @@ class Encoder(TransformerMixin, BaseEstimator):
 
     def __getstate__(self) -> dict[str, Any]:
         state = vars(self).copy()  # another thread may derive something meanwhile
-        return {k: v for k, v in state.items() if not isinstance(getattr(type(self), k, None), cached_property)}
+        state = {k: v for k, v in state.items() if not isinstance(getattr(type(self), k, None), cached_property)}
+        if "profile_" in state:
+            state["profile_"] = profile_to_text(state["profile_"])
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        profile = state.get("profile_")
+        if isinstance(profile, str):  # models of older versions have it as it is
+            state = state | {"profile_": profile_from_text(profile)}
+        super().__setstate__(state)
 
     @cached_property
     def _row_packer(self) -> RowPacker | None:

@@ -13,8 +13,8 @@ import numpy as np
 from pipeline.config import ColumnTransform
 from pipeline.encoding.kernel import BinnedNumbers, Indicators, ScaledNumbers, TransformedNumbers, join_tables
 from pipeline.preparation.columns import Columns
-from pipeline.preparation.packing import RELATIVE_ROUNDING, PackingScale
-from pipeline.statistics.moments import NumericStats
+from pipeline.preparation.packing import PackingScale
+from pipeline.statistics.moments import NumericStats, mean_and_std
 from pipeline.statistics.summary import Summary
 
 FloatOrArray = Any  # float, or float64 (s,)
@@ -77,15 +77,17 @@ def fit_numeric_transform(stats: NumericStats, transform: ColumnTransform) -> Nu
     low, high = -np.inf, np.inf
     points = stats.quantiles.points() if stats.quantiles is not None else np.empty(0)
     if transform.clip and len(points):
-        low, high = np.quantile(points, transform.clip)
+        with np.errstate(over="ignore"):
+            low, high = np.quantile(points, transform.clip)
     values = _log1p_if(np.clip(points, low, high), transform.log1p)
     values = values[np.isfinite(values)]
     mean, std = stats.moments.mean, stats.moments.std
     if transform.clip and len(values):
-        mean, std = float(values.mean()), float(values.std())
-    center, scale = mean, std if std > RELATIVE_ROUNDING * abs(mean) else 1.0
+        mean, std = mean_and_std(values)
+    center, scale = mean, std if std > 1e-12 * abs(mean) else max(std, 1.0)
     if transform.scale == "robust" and len(values):
-        first, center, third = (float(q) for q in np.quantile(values, (0.25, 0.5, 0.75)))
+        with np.errstate(over="ignore"):
+            first, center, third = (float(q) for q in np.quantile(values, (0.25, 0.5, 0.75)))
         scale = third - first if third > first else 1.0
     elif transform.scale == "none":
         center, scale = 0.0, 1.0

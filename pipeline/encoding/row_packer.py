@@ -100,18 +100,17 @@ def _number(value: Any) -> float:
 
 def _reader(name: str, columns: Columns, categories: Mapping[str, np.ndarray]) -> Callable[[Row], Any]:
     """Return the function that takes the value of a coded column from a row, None for missing."""
-    crossed = next((names for names in columns.cross if CROSS.join(names) == name), None)
-    if crossed is not None:
-        readers = [_reader(part, columns, categories) for part in crossed]
+    if name in columns.crosses:
+        readers = [_reader(member, columns, categories) for member in columns.crosses[name]]
 
         def read_combination(row: Row) -> Any:
             values = [read(row) for read in readers]
             return None if None in values else CROSS.join(escaped(str(value)) for value in values)
 
         return read_combination
-    column, _, part = name.rpartition(".")
-    if name not in columns.categorical and column in columns.datetime:
-        return lambda row: _datetime_part(row[column], _DATETIME_PARTS[part])
+    if name in columns.parts:
+        column, part = columns.parts[name].column, _DATETIME_PARTS[columns.parts[name].part]
+        return lambda row: _datetime_part(row[column], part)
     boolean = name in categories and all(isinstance(value, bool | np.bool_) for value in categories[name])
     return lambda row: _category(row[name], boolean)
 

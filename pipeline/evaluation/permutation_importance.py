@@ -7,7 +7,7 @@ import numpy as np
 
 from pipeline.metrics.log_loss import LogLoss
 from pipeline.metrics.prediction import Prediction
-from pipeline.preparation.columns import CROSS, DATETIME_PARTS, Columns
+from pipeline.preparation.columns import Columns
 from pipeline.preparation.packing import PackedFeatures, concat_packed
 
 
@@ -32,8 +32,7 @@ def features_of(columns: Columns) -> tuple[str, ...]:
 
     A datetime column is one, with all parts made of it; a cross of two columns is a column of its own.
     """
-    crosses = (CROSS.join(names) for names in columns.cross)
-    return (*columns.numeric, *columns.categorical, *columns.datetime, *columns.text, *crosses)
+    return (*columns.numeric, *columns.categorical, *columns.datetime, *columns.text, *columns.crosses)
 
 
 def permutation_importances(
@@ -78,7 +77,7 @@ def _permuted(sample: PackedFeatures, columns: Columns, name: str, order: np.nda
     """The sample with everything that was made of one column in another order."""
     full = None if sample.full is None else sample.full.copy()
     permuted = replace(sample, numbers=sample.numbers.copy(), codes=sample.codes.copy(), full=full)
-    made_of_it = {f"{name}.{part}" for part in (*DATETIME_PARTS, "age")} if name in columns.datetime else {name}
+    made_of_it = {name, *(part for part, origin in columns.parts.items() if origin.column == name)}
     for j, column in enumerate(columns.numbers):
         if column in made_of_it:
             permuted.number(j)[:] = sample.number(j)[order]

@@ -46,6 +46,7 @@ def make_manifest(
     """
     return {
         "input": plan.config.data.path_text,
+        "versions": plan.sources.version_texts,
         "rows": {
             "read": ledger.read,
             "written": ledger.test,

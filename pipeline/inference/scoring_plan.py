@@ -30,7 +30,7 @@ from pipeline.planning.sources import Sources
 from pipeline.preparation.expressions import names_in
 from pipeline.preparation.joins import check_join
 from pipeline.preparation.transforms import PreparationSteps, apply_steps
-from pipeline.training.label import target_from_profile
+from pipeline.training.label import positive_class, target_from_profile
 
 ALL_COLUMNS = "*"
 
@@ -47,8 +47,15 @@ class ScoringPlan:
     """The data and the joined tables."""
 
 
-def config_for(model: str, source: str, overrides: Sequence[str] = ()) -> cfg.Config:
+def config_for(
+    model: str, source: str, overrides: Sequence[str] = (), storage: Storage = DEFAULT_STORAGE
+) -> cfg.Config:
     """The config of the run that made ``model``, as far as it prepares rows, about the data of ``source``.
+
+    Parameters
+    ----------
+    storage
+        What opens the model.
 
     Raises
     ------
@@ -56,13 +63,13 @@ def config_for(model: str, source: str, overrides: Sequence[str] = ()) -> cfg.Co
         An override is wrong, or credentials were not saved.
     """
     run = (model.rpartition("/")[0] or ".") if model.endswith(".skops") else model
-    folder = RunFolder(run)
+    folder = RunFolder(run, storage)
     saved = tomllib.loads(folder.read("config.toml").decode()) if folder.exists("config.toml") else {}
     raw: dict[str, Any] = {key: saved[key] for key in ("prepare", "aggregate", "cluster") if key in saved}
     raw["data"] = {"label": "", **saved.get("data", {}), "path": source}
     raw["data"].pop("version", None)  # of the training data
     evaluate = saved.get("evaluate", {})
-    raw["evaluate"] = {key: evaluate[key] for key in ("threshold", "on_drift") if key in evaluate}
+    raw["evaluate"] = {key: evaluate[key] for key in ("threshold", "positive", "on_drift") if key in evaluate}
     return cfg.loads(tomli_w.dumps(raw), f"{run}/config.toml", tuple(overrides))
 
 
@@ -84,6 +91,7 @@ def plan_scoring(config: cfg.Config, trained: Pipeline, keep: Sequence[str], out
     if "label" not in profile:
         raise DataError("the model does not remember its training data; train it again with `pipeline run`.")
     target = target_from_profile(profile["label"], getattr(estimator, "classes_", None))
+    target = replace(target, positive=positive_class(target.classes, config))
     threshold = config.evaluate.threshold
     classes = 0 if target.classes is None else len(target.classes)
     if threshold is not None and (classes != 2 or not hasattr(estimator, "predict_proba")):
@@ -134,16 +142,10 @@ def plan_scoring(config: cfg.Config, trained: Pipeline, keep: Sequence[str], out
         target,
         threshold,
         absolute_path(output),
-        output_storage(config, output),
+        data.storage_for(output),
         quarantine,
     )
     return ScoringPlan(config, recipe, dataset, form_batches(dataset, data.batch_rows, read_schema), sources)
-
-
-def output_storage(config: cfg.Config, output: str) -> Storage:
-    """The storage of the output: with the input's options if it is of the same kind; others find credentials alone."""
-    same_kind = output.partition("://")[0] == config.data.paths[0].partition("://")[0]
-    return config.data.storage_options if same_kind else DEFAULT_STORAGE
 
 
 def _refuse_inside(source: str, output: str) -> None:

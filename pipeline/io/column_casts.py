@@ -47,7 +47,7 @@ def cast_column(column: pa.ChunkedArray, dtype: pa.DataType) -> pa.ChunkedArray:
         counts = column.cast(pa.int32() if pa.types.is_time32(own) else pa.int64())
         return pc.divide(counts.cast(pa.float64()), per_second).cast(dtype)
     if pa.types.is_decimal(own) and own.bit_width < 128:
-        # Arrow's cast to integers looks at what stands where a value is missing.
+        # Arrow cannot cast narrow decimals to integers (26.0).
         column = column.cast(pa.decimal128(own.precision, own.scale))
     if pa.types.is_floating(own) and pa.types.is_integer(dtype):
         column = pc.if_else(pc.is_nan(column), None, column)

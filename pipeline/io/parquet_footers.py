@@ -90,6 +90,10 @@ def _read_footer(path: str, storage: Storage) -> Footer:
         schema = metadata.schema.to_arrow_schema().remove_metadata()
     except StorageUnreachable as error:
         raise DataError(f"{path}: cannot be read ({error}); {error.advice}.") from None
+    except FileNotFoundError:
+        raise DataError(
+            f"{path}: was listed, but is not there; find out what removed it (VACUUM removes old versions of a table)."
+        ) from None
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         if (kind := _kind(path, storage)) not in (PARQUET, UNKNOWN):
             raise DataError(not_parquet(path, kind)) from None

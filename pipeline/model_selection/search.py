@@ -112,7 +112,7 @@ def _open_trials(context: RunContext, settings: Sequence[TrialSetting], stage: S
             source = open_source(plans[0], recipe, session, keep, monitor.events.run)
             stack.enter_context(diagnose_failures(source, plans[0].batches, session, monitor))
             columns = [plan.features.columns for plan in plans]
-            data[key] = SharedTrialData.collect(plans[0], recipe, source, context.tasks, columns, stage)
+            data[key] = SharedTrialData.collect(plans[0], recipe, source, context.tasks, columns, stage, session)
         yield [
             Trial(number, setting.values, setting.plan, data[packing_key(setting.plan.features.columns)])
             for number, setting in enumerate(settings)

@@ -110,6 +110,10 @@ def check_model(config: cfg.Config, task: LearningTask, label_dtype: object) -> 
     user_metrics(config.evaluate.metrics)
     if config.model.calibrate and task == "regression":
         raise ConfigError(f"model.calibrate: probabilities are of classes, and {label!r} is a number; drop it.")
+    if config.evaluate.positive is not None and task == "regression":
+        raise ConfigError(
+            f"evaluate.positive: {config.evaluate.positive!r} is for two classes, and {label!r} is a number; drop it."
+        )
     has_proba = hasattr(estimator, "predict_proba")
     if config.model.calibrate and not (has_proba or hasattr(estimator, "decision_function")):
         raise ConfigError(f"model.calibrate: {type(estimator).__name__} has no scores to calibrate; drop it.")

@@ -3,7 +3,6 @@
 from pipeline.io.batching import auto_batch_rows
 from pipeline.models import factory
 from pipeline.planning.plan import Plan
-from pipeline.preparation.columns import CROSS
 from pipeline.preparation.feature_inference import FEATURE_KINDS
 from pipeline.preparation.slice_columns import keys_of
 
@@ -26,6 +25,7 @@ def describe_plan(plan: Plan) -> list[str]:
     training_note = factory.training_note(estimator, count, config.train.lanes)
     lines = [
         f"data        {config.data.path_text}: {plan.rows:,} rows in {len(plan.dataset.files)} files"
+        + (f" of {plan.dataset.version}" if plan.dataset.table else "")
         + (f", {plan.dataset.pruned:,} more pruned by data.filters" if plan.dataset.filters else ""),
         *(f"quarantined {file.reason}" for file in plan.sources.quarantined_files),
         f"batches     {len(plan.batches)} of {min(b.rows for b in plan.batches):,} to "
@@ -45,7 +45,7 @@ def describe_plan(plan: Plan) -> list[str]:
         "features",
     ]
     kinds = {n: k for k in FEATURE_KINDS for n in getattr(features.columns, k)}
-    kinds |= {CROSS.join(names): "cross" for names in features.columns.cross}
+    kinds |= dict.fromkeys(features.columns.crosses, "cross")
     lines += [f"  {name:<20} {kinds.get(name, '-'):<12} {why}" for name, why in features.reasons.items()]
     return lines + [f"notice      {notice}" for notice in (*plan.sources.notices, *plan.notices)]
 

@@ -39,6 +39,7 @@ from pipeline.preparation.feature_inference import (
     LearningTask,
     choose_features,
     choose_task,
+    renamed_columns,
 )
 from pipeline.preparation.joins import matched_column
 from pipeline.preparation.packing import PackingScale
@@ -221,7 +222,7 @@ def _decide(config: cfg.Config, sources: Sources, trained: TrainedModel | None) 
         boundary=boundary,
         slices=slices,
         label_guess=_guess(config, meta) if is_guess else None,
-        notices=(*about_label, *split_notices(config, batches, boundary)),
+        notices=(*about_label, *renamed_columns(features.columns), *split_notices(config, batches, boundary)),
     )
 
 

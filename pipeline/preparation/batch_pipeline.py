@@ -188,7 +188,7 @@ def pack_batch(prepared: PreparedBatch, recipe: BatchRecipe) -> PackedBatch:
         label, labels = category_codes(frame[recipe.label])
     slices = {}
     for column in recipe.slices:
-        if column.edges is not None or column.name not in packed.names:
+        if column.edges is not None or column.name not in features.columns.categorical:
             codes, values = slice_codes(frame, column)
             slices[column.name] = pack_codes({column.name: (codes, values)}, len(frame))[:, 0], values
     return PackedBatch(

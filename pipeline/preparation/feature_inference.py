@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -11,7 +11,8 @@ from msgspec import structs
 
 from pipeline import config as cfg
 from pipeline.errors import ConfigError
-from pipeline.preparation.columns import CROSS, Columns
+from pipeline.notices import Notice
+from pipeline.preparation.columns import AGE, CROSS, Columns
 
 LearningTask = Literal["classification", "regression"]
 # An integer label of at most so many values is a class.
@@ -83,18 +84,44 @@ def choose_features(
         A named column does not exist, or has a type that does not suit its kind or its options; or no column is left.
     """
     columns_of, reasons = _columns_by_kind(frame, config, left_out)
-    crosses = tuple(tuple(names) for names in config.features.cross)
-    for names in crosses:
-        for name in names:
-            if name.rpartition(".")[0] not in columns_of["datetime"]:
-                _check_named(frame, name, "cross", config.data.label)
-        reasons[CROSS.join(names)] = "named in features.cross"
-    kinds = {name: kind for kind, names in columns_of.items() for name in names}
-    options = _options(config.features, kinds | {CROSS.join(names): "cross" for names in crosses})
+    numeric, categorical, datetime, text = (tuple(columns_of[kind]) for kind in FEATURE_KINDS)
+    columns = Columns(numeric, categorical, datetime, text, tuple(tuple(names) for names in config.features.cross))
+    _check_crosses(frame, columns, config.data.label)
+    kinds = {name: kind for kind, names in columns_of.items() for name in names} | dict.fromkeys(
+        columns.crosses, "cross"
+    )
+    reasons |= dict.fromkeys(columns.crosses, "named in features.cross")
+    options = _options(config.features, kinds)
     for name, own in options.items():
         reasons[name] += "; " + ", ".join(f"{key} {value}" for key, value in own.items())
-    numeric, categorical, datetime, text = (tuple(columns_of[kind]) for kind in FEATURE_KINDS)
-    return FeatureSelection(task, Columns(numeric, categorical, datetime, text, crosses, options), reasons)
+    return FeatureSelection(task, replace(columns, options=options), reasons)
+
+
+def _check_crosses(frame: pd.DataFrame, columns: Columns, label: str) -> None:
+    for name in (name for names in columns.cross for name in names):
+        part = columns.parts.get(name)
+        if part is None or part.part == AGE:
+            _check_named(frame, name, "cross", label)
+        elif name in frame.columns:  # and no feature: it would have the name, not the part
+            raise ConfigError(
+                f"features.cross: {name!r} is a column, and the {part.part} of {part.column!r}; make the column "
+                "a feature, too, or rename it by prepare.derive."
+            )
+
+
+def renamed_columns(columns: Columns) -> tuple[Notice, ...]:
+    """What is said of parts and crosses that are not named as usual, because a column has the name."""
+    used = {*columns.numbers, *columns.coded}
+    notices = [
+        Notice(f"column {part.column!r}", f"its {part.part} is named {name!r}: {usual!r} is a column of its own")
+        for name, part in columns.parts.items()
+        if name in used and name != (usual := f"{part.column}.{part.part}")
+    ]
+    return tuple(notices) + tuple(
+        Notice(f"cross of {', '.join(members)}", f"is named {name!r}: {usual!r} is a column of its own")
+        for name, members in columns.crosses.items()
+        if name != (usual := CROSS.join(members))
+    )
 
 
 def _columns_by_kind(

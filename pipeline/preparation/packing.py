@@ -23,8 +23,6 @@ from pipeline.preparation.split_units import SplitUnits
 from pipeline.preparation.text_hashing import Tokens, concat_tokens, tokenise
 
 MAX_FLOAT32, MAX_FLOAT64 = float(np.finfo(np.float32).max), float(np.finfo(np.float64).max)
-# Values that differ by less, relative to their size, differ by the rounding of what computed them.
-RELATIVE_ROUNDING = 4 * float(np.finfo(np.float64).eps)
 # Packed values up to here stay far within float32 when they are scaled.
 LARGEST_ORDINARY = 1e30
 # Units are powers of two within these exponents: their inverses are numbers, too.
@@ -53,9 +51,11 @@ class PackingScale:
         A column without a value in these rows is kept in full: there is nothing to pack it by.
         """
         in_full = np.array(columns.in_full, dtype=np.bool_)
-        frame = frame.iloc[:: len(frame) // _MAX_SCALE_ROWS + 1]
+        # At random, for values may come in turns.
+        rows = np.sort(np.random.default_rng(0).permutation(len(frame))[:_MAX_SCALE_ROWS])
         center, unit = np.zeros(len(in_full)), np.ones(len(in_full))
         for j, values in enumerate(numeric_columns(frame, columns)):
+            values = values[rows]
             values = values[np.isfinite(values)]
             if len(values):
                 center[j], unit[j] = _center_and_unit(values)
@@ -83,7 +83,7 @@ def _center_and_unit(values: np.ndarray) -> tuple[float, float]:
             others = values[values != middle]
             [spread] = _order_statistics(np.abs(others - middle), (0.5,)) if len(others) else [0.0]
     spread = min(spread, MAX_FLOAT64)
-    if spread <= RELATIVE_ROUNDING * abs(middle):  # a spread that comes from rounding: the column is constant
+    if spread <= 1e-12 * abs(middle):  # a spread that comes from rounding: the column is constant
         return middle, 1.0
     unit = 2.0 ** min(max(round(math.log2(spread)), -_MAX_EXPONENT), _MAX_EXPONENT)
     # An eighth of the unit, or of 1: the center of integers is one, and they are packed without loss.
@@ -185,16 +185,16 @@ class PackedBatch:
     """The fold of each row, int8 (n,); None without folds."""
     group: np.ndarray | None = None
     """The bootstrap group of each row, uint16 (n,); None without a bootstrap."""
-    period: np.ndarray | None = None
-    """The number of the fold by time that tests each row, from 1, int8 (n,); None without folds by time."""
-    units: SplitUnits = field(default_factory=SplitUnits)
-    """What the split keeps on one side."""
     slices: Mapping[str, CodesAndValues] = field(default_factory=dict)
     """Columns to slice by that are not among ``features``, coded as `PackedFeatures.codes` are."""
     counts: RowCounts = field(default_factory=RowCounts)
     """Rows that were read, and why some of them are not in this batch."""
     error: str = ""
     """Why the batch was quarantined: it has no rows then."""
+    period: np.ndarray | None = None
+    """The number of the fold by time that tests each row, from 1, int8 (n,); None without folds by time."""
+    units: SplitUnits = field(default_factory=SplitUnits)
+    """What the split keeps on one side."""
 
     def coded(self, name: str) -> CodesAndValues:
         """A column to slice by: codes (n,), the number of values for missing, and the values."""

@@ -36,7 +36,7 @@ def make_report(
         "data": {
             "path": plan.config.data.path_text,
             "label": plan.config.data.label,
-            **({"versions": plan.sources.version_texts} if plan.sources.version_texts else {}),
+            "versions": plan.sources.version_texts,
         },
         "rows": {
             "read": ledger.read,
@@ -72,7 +72,7 @@ def _over_folds(folds: list[dict[str, float]]) -> dict[str, Any]:
     if not folds:
         return {}
     metrics = {}
-    for name in folds[0]:
+    for name in dict.fromkeys(name for fold in folds for name in fold):
         values = [fold[name] for fold in folds if name in fold]
         spread = statistics.stdev(values) if len(values) > 1 else 0.0
         metrics[name] = {"mean": statistics.mean(values), "std": spread, "values": values}

@@ -14,6 +14,8 @@ from pipeline.notices import Notice
 from pipeline.reporting.formatting import format_difference, format_interval, format_value, shorten
 
 MAX_WORST_SLICES = 3
+# Classes in a line.
+MAX_CLASSES = 10
 # Notices in the terminal; report.json has all.
 MAX_NOTICES = 12
 # Averages over classes that stand on the page and in report.json beside the macro ones.
@@ -27,6 +29,7 @@ def show_run(console: Console, report: Report, ledger: str, folder: str) -> None
     facts = {
         **_search_facts(report.get("search")),
         "rows": ledger,
+        **_version_facts(report["data"]),
         **_quarantine_facts(report["batches"]["set_aside"]),
         **_learning_facts(report),
     }
@@ -46,6 +49,7 @@ def show_predictions(console: Console, manifest: Mapping[str, Any], output: str)
     facts = {
         "rows": f"{rows['read']:,} read = {rows['written']:,} written + {rows['rejected']:,} rejected"
         + (f": {reasons}" if reasons else ""),
+        **_version_facts(manifest),
         **_quarantine_facts(manifest["batches"]["set_aside"], "the manifest"),
         **drift_facts(manifest["drift"], max_columns=5),
     }
@@ -56,13 +60,19 @@ def show_predictions(console: Console, manifest: Mapping[str, Any], output: str)
     show_facts(console, facts)
 
 
+def _version_facts(source: Mapping[str, Any]) -> dict[str, str]:
+    """The versions of Delta and Iceberg tables that were read."""
+    versions = source.get("versions") or {}
+    return {"version": ", ".join(f"{text} of {path}" for path, text in versions.items())} if versions else {}
+
+
 def show_data(console: Console, label: str, checked: Mapping[str, Any]) -> None:
     """Print what `check` found in each column."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("column", "type", "missing", "values", "predicts", "warning"):
         table.add_column(heading)
     for name, column in checked["columns"].items():
-        power = f"{column['predicts']:.3f}"
+        power = "" if column["predicts"] is None else f"{column['predicts']:.3f}"
         warnings = "; ".join(column["warnings"])
         table.add_row(name, column["type"], f"{column['missing']:.1%}", column["shown"], power, warnings)
     rows = checked["rows"]
@@ -70,10 +80,21 @@ def show_data(console: Console, label: str, checked: Mapping[str, Any]) -> None:
         console,
         {
             "rows": f"{rows['read']:,}, {rows['rejected']:,} of them rejected",
-            "label": f"{label}: {checked['label']}",
+            "label": f"{label}: {_label_text(checked)}",
         },
     )
     console.print(table)
+
+
+def _label_text(checked: Mapping[str, Any]) -> str:
+    """What the label is: the mean of a number, or the most frequent classes and how many there are."""
+    shares = checked["label"]
+    if checked["task"] == "regression":
+        return f"a number of mean {format_value(shares['mean'])}, standard deviation {format_value(shares['std'])}"
+    most = sorted(shares, key=lambda value: -shares[value])[:MAX_CLASSES]
+    text = ", ".join(f"{shorten(value)} {shares[value]:.1%}" for value in most)
+    more = checked["classes"] - len(most)
+    return f"{checked['classes']:,} classes: {text}" + (f", and {more:,} more" if more else "")
 
 
 def show_notices(console: Console, notices: Sequence[Mapping[str, str]]) -> None:
@@ -119,9 +140,30 @@ def show_figures(console: Console, report: Report) -> None:
         row += [_difference(differences.get(name)) for differences in baselines.values()]
         table.add_row(*map(Text, row))
     console.print(table)
+    facts = _positive_facts(report) | _not_computed_facts(report.get("metrics_not_computed", {}))
+    if facts:
+        show_facts(console, facts)
     if report["slices"]:
         worse = [each for each in report["worst_slices"] if each["worse"]]
         show_facts(console, {"worst slices": _worst_slices(worse[:MAX_WORST_SLICES])})
+
+
+def _positive_facts(report: Report) -> dict[str, str]:
+    if report.get("positive") is None:
+        return {}
+    rows = {name: f"{each['rows']:,.0f}" for name, each in report["classes"].items()}
+    other = next((name for name in rows if name != report["positive"]), "")
+    positive = f"{shorten(report['positive'])}, in {rows.get(report['positive'], '0')} test rows"
+    return {"positive": f"{positive}; {shorten(other)} in {rows.get(other, '0')}"}
+
+
+def _not_computed_facts(reasons: Mapping[str, str]) -> dict[str, str]:
+    """A line for each reason why figures are not there."""
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        by_reason.setdefault(reason, []).append(name)
+    lines = [f"{', '.join(names)}: {reason}" for reason, names in by_reason.items()]
+    return {"not computed": "\n".join(lines)} if lines else {}
 
 
 def drift_facts(drift: Mapping[str, Mapping[str, Any]], max_columns: int) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """The guess of the task against all rows: a numeric label whose first rows look like classes may be a number.
 
-A batch that refutes the guess ends the statistics at once; what many batches refute together shows when they are
-merged.
+A batch that refutes the guess ends the statistics at once; what batches refute together shows when they are merged.
 """
 
 from collections.abc import Iterable

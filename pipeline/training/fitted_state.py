@@ -18,6 +18,7 @@ from pipeline.preparation.feature_inference import LearningTask
 from pipeline.preparation.slice_columns import keys_of
 from pipeline.statistics.ledger import Ledger
 from pipeline.statistics.summary import Summary
+from pipeline.training.class_limits import check_class_rows, check_label_values
 from pipeline.training.label import target_of, target_to_profile
 from pipeline.training.row_checks import replaced_text_notices, training_ledger
 from pipeline.training.split_checks import split_notices
@@ -52,7 +53,9 @@ class FittedState:
         DataError
             The data cannot be trained on, or the ledger does not balance.
         """
+        check_label_values(summary, plan)
         ledger, target = training_ledger(summary, plan), target_of(summary, plan)
+        about_classes = check_class_rows(summary, plan)
         columns = plan.features.columns
         encoder = Encoder.for_columns(columns)
         encoder.fit_statistics(summary, plan.packing_scale, target.classes, folds)
@@ -60,7 +63,7 @@ class FittedState:
         profile = drift_profile.profile(summary, columns, encoder.categories_) | {"label": label}
         encoder = encoder.with_profile(profile | {"types": drift_profile.types_to_profile(plan.columns)})
         slicing, unmatched = slicing_of(summary, plan), dict(summary.unmatched)
-        notices = (*split_notices(summary, plan), *replaced_text_notices(summary))
+        notices = (*about_classes, *split_notices(summary, plan), *replaced_text_notices(summary))
         return cls(ledger, target, encoder, slicing, unmatched, notices=notices)
 
     def to_dict(self) -> dict[str, Any]:

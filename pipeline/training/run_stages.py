@@ -16,6 +16,7 @@ from pipeline.planning.plan import Plan
 from pipeline.planning.planner import as_regression
 from pipeline.statistics.ledger import Ledger
 from pipeline.training.checkpoint import RunProgress
+from pipeline.training.class_limits import check_model_size
 from pipeline.training.cross_validation import cross_validate
 from pipeline.training.evaluation_stage import evaluate_model
 from pipeline.training.fitted_state import FittedState
@@ -114,6 +115,8 @@ def _run_as_planned(
             )
             on_progress(progress)
         fitted_state = progress.fitted_state
+        if fitted_state.target.classes is not None:
+            check_model_size(len(fitted_state.target.classes), fitted_state.encoder.width_, plan, session)
         ledger, target = fitted_state.ledger, fitted_state.target
         run.emit_row_counts(ledger)
         if progress.training is None:
@@ -145,5 +148,5 @@ def _run_as_planned(
         unmatched=dict(fitted_state.unmatched),
         folds=progress.folds,
         continued=lineage_report(base_run, fitted_state, plan) if base_run else {},
-        notices=unique_notices((*plan.sources.notices, *plan.notices, *fitted_state.notices)),
+        notices=unique_notices((*plan.sources.notices, *plan.notices, *fitted_state.notices, *findings.notices)),
     )

@@ -75,7 +75,7 @@ def make_evaluator(
     if config.model.calibrate:
         curves = _calibration_curves(run, source, model, batch_encoder)
         model = CalibratedModel(model, config.model.calibrate).fit_curves(curves)
-    return Evaluator(model, batch_encoder, target, run.metrics, config.evaluate.threshold)
+    return Evaluator(model, batch_encoder, target, run.metrics(target), config.evaluate.threshold)
 
 
 def _calibration_curves(

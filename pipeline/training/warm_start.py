@@ -23,6 +23,7 @@ from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation import drift_profile
 from pipeline.evaluation.drift_verdict import DRIFTED
 from pipeline.io.run_folder import REPORT_FILE, RunFolder
+from pipeline.io.storage import DEFAULT_STORAGE, Storage
 from pipeline.models import persistence
 from pipeline.models.calibration import CalibratedModel
 from pipeline.models.factory import make
@@ -35,7 +36,7 @@ from pipeline.preparation.feature_inference import FEATURE_KINDS
 from pipeline.statistics.counts import Counts
 from pipeline.statistics.summary import Summary
 from pipeline.training.fitted_state import FittedState, slicing_of
-from pipeline.training.label import target_of
+from pipeline.training.label import positive_class, target_of
 from pipeline.training.lane import Lane, new_lane
 from pipeline.training.row_checks import checked_drift, replaced_text_notices, training_ledger
 from pipeline.training.split_checks import split_notices
@@ -56,6 +57,8 @@ class BaseRun:
     """Without its calibration, which is learned anew."""
     report: Mapping[str, Any]
     fingerprint: str
+    config: str = ""
+    """The text of its config; empty if it has none."""
 
     @property
     def types(self) -> dict[str, pa.DataType]:
@@ -70,30 +73,30 @@ class BaseRun:
         return [*earlier, {"data": self.report["data"]["path"], "rows": rows, "fingerprint": self.fingerprint}]
 
 
-def load_base_run(folder: str) -> BaseRun:
-    """Read the model and the report of a run folder.
+def load_base_run(folder: str, storage: Storage = DEFAULT_STORAGE) -> BaseRun:
+    """Read the model and the report of a run folder, a URL by ``storage``.
 
     Raises
     ------
     DataError
         The folder holds no finished run.
     """
-    run_folder = RunFolder(folder)
+    run_folder = RunFolder(folder, storage)
     if not run_folder.exists(REPORT_FILE):
         raise DataError(f"--from {folder}: no finished run is there; give the folder of one.")
-    model: Pipeline = persistence.load(folder)
+    model: Pipeline = persistence.load(folder, storage=storage)
     estimator = model.named_steps["model"]
     estimator = estimator.estimator if isinstance(estimator, CalibratedModel) else estimator
     report = json.loads(run_folder.read(REPORT_FILE))
-    return BaseRun(folder, model.named_steps["preprocess"], estimator, report, persistence.fingerprint(model))
+    config = run_folder.read("config.toml").decode() if run_folder.exists("config.toml") else ""
+    return BaseRun(folder, model.named_steps["preprocess"], estimator, report, persistence.fingerprint(model), config)
 
 
 def split_warnings(base_run: BaseRun, config: cfg.Config) -> list[str]:
     """Return a line for each key of the split that differs from the base run: its training rows may test now."""
-    folder, now = RunFolder(base_run.folder), cfg.flat(tomllib.loads(cfg.dump(config)))
-    if not folder.exists("config.toml"):
+    if not base_run.config:
         return []
-    then = cfg.flat(tomllib.loads(folder.read("config.toml").decode()))
+    then, now = (cfg.flat(tomllib.loads(text)) for text in (base_run.config, cfg.dump(config)))
     return [
         f"split       {key}: {then.get(key, 'none')} in {base_run.folder}, {now.get(key, 'none')} in this run: rows "
         "that the model was trained on, if they are in this data too, may be test rows"
@@ -184,7 +187,8 @@ def warm_start_state(base_run: BaseRun, summary: Summary, plan: Plan) -> FittedS
     else:
         ledger = training_ledger(summary, plan, pd.Index(classes))
         shares = _class_shares(base_run, summary, classes)
-        target, label_profile = TargetSpec(classes, shares=shares), {"shares": shares.tolist()}
+        target = TargetSpec(classes, shares=shares, positive=positive_class(classes, plan.config))
+        label_profile = {"shares": shares.tolist()}
     grow = plan.config.features.grow
     encoder = extend_vocabulary(base_run.encoder, summary) if grow else base_run.encoder
     new_profile = drift_profile.profile(summary, encoder.columns, encoder.categories_)
@@ -235,10 +239,9 @@ def warm_start_lane(base_run: BaseRun, fitted_state: FittedState, plan: Plan) ->
     if target.classes is None and (target.centre, target.scale) != (0.0, 1.0):
         estimator.coef_ = estimator.coef_ / target.scale
         estimator.intercept_ = (estimator.intercept_ - target.centre) / target.scale
-    then, now = base_run.encoder.names_.tolist(), fitted_state.encoder.names_.tolist()
-    if then != now:
-        column_index = {name: j for j, name in enumerate(now)}
-        estimator = estimator.with_added_columns(np.array([column_index[name] for name in then]), len(now))
+    then, now = base_run.encoder, fitted_state.encoder
+    if then.width_ != now.width_:
+        estimator = estimator.with_added_columns(then.positions_in(now), now.width_)
     lane = new_lane(make(plan.config.model, plan.features.task, plan.config.train.seed))
     lane.model.estimator_ = estimator
     return lane
@@ -273,13 +276,14 @@ def lineage_report(base_run: BaseRun, fitted_state: FittedState, plan: Plan) -> 
     """Return what report.json says about the runs that the model was trained in."""
     ledger, runs = fitted_state.ledger, base_run.runs
     now = {"read": ledger.read, "train": ledger.train, "test": ledger.test, "rejected": ledger.rejected}
-    earlier_columns = set(base_run.encoder.names_.tolist())
+    encoder = fitted_state.encoder
+    new_columns = np.delete(encoder.names_, base_run.encoder.positions_in(encoder))
     return {
         "from": base_run.folder,
         "fingerprint": base_run.fingerprint,
         "runs": runs,
         "rows": {role: sum(run["rows"][role] for run in runs) + now[role] for role in ROW_ROLES},
         "new_values": "columns" if plan.config.features.grow else "zeros, or other",
-        "new_columns": [name for name in fitted_state.encoder.names_.tolist() if name not in earlier_columns],
+        "new_columns": new_columns.tolist(),
         "drift": dict(fitted_state.drift),
     }
