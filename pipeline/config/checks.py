@@ -14,7 +14,7 @@ def check_keys(raw: dict[str, Any], struct: type[Struct], prefix: str = "") -> N
     hints = get_type_hints(struct)
     for key, value in raw.items():
         if key not in hints:
-            raise ConfigError(f"{prefix}{key}: unknown config key{suggest(key, hints)}.")
+            raise ConfigError(f"{prefix}{key}: unknown config key{suggest(key, hints)}")
         hint = hints[key]
         if isinstance(value, dict) and isinstance(hint, type) and issubclass(hint, Struct):
             check_keys(value, hint, f"{prefix}{key}.")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from msgspec import structs
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from pipeline import config as cfg
 from pipeline.engine.batch_schedule import share_row_groups
@@ -16,7 +16,7 @@ from pipeline.engine.cluster.session import Session, connect, open_session
 from pipeline.engine.memory_policy import max_rows_read_together, should_read_batches_together
 from pipeline.evaluation.permutation_importance import features_of
 from pipeline.io.batching import group_by_row_group
-from pipeline.monitoring.progress import Monitor
+from pipeline.monitoring.progress import EndColumn, Monitor, how_ended
 from pipeline.planning.plan import Plan
 from pipeline.scaling_study.costs import Observation
 from pipeline.scaling_study.graph import Shape
@@ -86,7 +86,7 @@ def measure(
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("runs  {task.description}"),
-            TimeRemainingColumn(),
+            EndColumn(),
         )
         with Progress(*columns, console=monitor.console) as bar:
             progress = bar.add_task("", total=repeats * len(settings))
@@ -97,7 +97,11 @@ def measure(
                 description = f"{setting.batches} batches, {session.workers} workers, {setting.lanes} lanes"
                 bar.update(progress, description=description)
                 session.client.get_task_stream(start=time.time())  # the scheduler keeps a record from here on
-                return observe(plan, session, monitor, modules, setting.cut)
+                try:
+                    return observe(plan, session, monitor, modules, setting.cut)
+                except BaseException as error:
+                    bar.update(progress, end=how_ended(error))
+                    raise
 
             runs = []
             for setting, observed in take_turns(settings, repeats, run):

@@ -494,7 +494,7 @@ def test_a_run_folder_on_s3_takes_the_options_of_the_config(server, workdir):
     store, folder, options, _ = server
     sections = {"cluster": {"workers": 0}, "evaluate": {"bootstrap": 0, "importance_rows": 0}}
     model = "s3://bucket/life/one"
-    for path in (str(folder), "s3://bucket/data"):
+    for name, path in (("local", str(folder)), ("remote", "s3://bucket/data")):
         config = write_config_with_secrets(workdir, path, options, **sections)
         report = run(config, out=model)
         store.invalidate_cache()
@@ -503,7 +503,7 @@ def test_a_run_folder_on_s3_takes_the_options_of_the_config(server, workdir):
         assert found["metrics"] == report["metrics"]
         assert found["model"] == {"path": model, "fingerprint": report["model"]["fingerprint"]}
         assert found["drift"]["x"]["verdict"] == "stable"
-        manifest = predict(model, path, str(workdir / "p" / path[:2]), as_overrides(options), {"workers": 0})
+        manifest = predict(model, path, str(workdir / name), as_overrides(options), {"workers": 0})
         assert manifest["rows"]["written"] == 900
         further = run(
             config, (f'evaluate.baseline="{model}"',), out="s3://bucket/life/two", options=RunOptions(base_run=model)
