@@ -15,7 +15,7 @@ from pipeline.io.column_types import type_as_read
 from pipeline.io.dataset import Dataset
 from pipeline.notices import Notice
 from pipeline.planning.value_distribution import ValueDistribution, locate
-from pipeline.preparation.split import append_test_set, share_tolerance, split_batches, time_tolerance
+from pipeline.preparation.split import MAX_TIME_DEVIATION, append_test_set, share_tolerance, split_batches
 
 # Reading a column of more rows than this takes seconds: it is said.
 MANY_ROWS = 5_000_000
@@ -45,8 +45,8 @@ class TimeBoundary:
         sample = " of a sample" if self.is_sample else ""
         return f"by the footers and {self.rows_read:,} values{sample} of {self.column}, read for it"
 
-    def notices(self, test: float) -> tuple[Notice, ...]:
-        """What a person should know, where a share ``test`` of the rows was asked for."""
+    def notices(self, test: float, rows: int) -> tuple[Notice, ...]:
+        """What a person should know, where a share ``test`` of so many rows was asked for."""
         subject, notices = f"split by {self.column!r}", []
         if self.rows_read > MANY_ROWS:
             notices.append(
@@ -56,7 +56,7 @@ class TimeBoundary:
                     "set split.after, or write the files sorted by it and with statistics",
                 )
             )
-        if self.share is not None and abs(self.share - test) > time_tolerance(test):
+        if self.share is not None and abs(self.share - test) > share_tolerance(test, rows, MAX_TIME_DEVIATION):
             notices.append(
                 Notice(
                     subject,
@@ -96,7 +96,9 @@ def time_boundary(config: cfg.Config, dataset: Dataset, meta: pd.DataFrame) -> T
     def find(distribution: ValueDistribution) -> Sequence[float | int]:
         return _boundaries(distribution, column, config.split.test, given, folds)
 
-    tolerance = time_tolerance(config.split.test) / max(folds, 1)
+    # Where the footers alone are to tell; chance plays no part.
+    test = config.split.test
+    tolerance = min(MAX_TIME_DEVIATION, test / 2, (1 - test) / 2) / max(folds, 1)
     located = locate(dataset, column, find, tolerance, config.data.on_bad_batch == "quarantine")
     found = [_from_number(value, zone) if is_time else value for value in located.values]
     return TimeBoundary(
@@ -111,12 +113,12 @@ def time_boundary(config: cfg.Config, dataset: Dataset, meta: pd.DataFrame) -> T
 
 def split_notices(config: cfg.Config, batches: Sequence[Batch], boundary: TimeBoundary | None) -> tuple[Notice, ...]:
     """What a person should know about the share of test rows before a row is read."""
-    test = config.split.test
+    test, rows = config.split.test, sum(batch.rows for batch in batches)
     if boundary is not None:
-        return boundary.notices(test)
+        return boundary.notices(test, rows)
     if config.split.by != "batch" or config.split.path is not None:
         return ()
-    testing, rows = [batch for batch in batches if batch.test], sum(batch.rows for batch in batches)
+    testing = [batch for batch in batches if batch.test]
     share = sum(batch.rows for batch in testing) / rows
     if abs(share - test) <= share_tolerance(test, rows):
         return ()

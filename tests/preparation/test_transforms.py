@@ -64,8 +64,8 @@ def test_conditions_drop_rows_and_say_how_many():
     [
         (PreparationSteps(derive=(("d", "ii + 1"),)), "prepare.derive.d: no column 'ii'; did you mean i"),
         (PreparationSteps(derive=(("d", "i +"),)), "is not an expression"),
-        (PreparationSteps(derive=(("d", "@pd"),)), "holds @ or __"),
-        (PreparationSteps(derive=(("d", "i.__class__"),)), "holds @ or __"),
+        (PreparationSteps(derive=(("d", "@pd"),)), "is not an expression"),
+        (PreparationSteps(derive=(("d", "i.__class__"),)), "holds .__class__"),
         (PreparationSteps(derive=(("d", "k + 1"),)), "cannot be computed"),
         (PreparationSteps(filter=(("f", "i + 1"),)), "gives Int64, not true or false"),
     ],
