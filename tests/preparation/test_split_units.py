@@ -31,6 +31,7 @@ def test_many_units_are_not_counted():
     assert SplitUnits.of(many).hashes is None
     assert SplitUnits.of(many[: MAX_UNITS + 1]).hashes is None
     assert SplitUnits.of(np.repeat(many[:1000], 20)).rows.tolist() == [20] * 1000
+    assert SplitUnits.of(np.tile(many[:500], 40)).rows.tolist() == [40] * 500
 
 
 def test_the_shares_of_seeds_are_those_of_the_rows():
