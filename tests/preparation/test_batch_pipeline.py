@@ -76,7 +76,7 @@ def test_every_row_read_is_prepared_or_dropped_for_a_reason(tmp_path):
         500,
         {
             "outside data.filters": int((frame["n"] < 5).sum()),
-            "prepare.filter.small": int((frame["n"] >= 45).sum()),
+            "small": int((frame["n"] >= 45).sum()),
             "dropped by prepare.function": int(frame["n"].between(40, 44).sum()),
         },
     )
