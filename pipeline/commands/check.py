@@ -37,9 +37,9 @@ def check(
     planned = make_plan(settings)
     with (
         open_session(settings, monitor) as session,
-        shuffle_large_joins(session.client, planned, config) as plan,
+        shuffle_large_joins(session.client, planned, config) as joined,
     ):
-        summary = explore(for_exploration(plan), session, monitor)
+        summary, plan = explore(for_exploration(joined), session, monitor)
     results = check_results(summary, plan)
     show_data(monitor.console, redact(settings.data.label), redact(results))
     return results

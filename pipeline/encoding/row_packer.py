@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.preparation.columns import CROSS, Columns, escaped
-from pipeline.preparation.packing import PackedFeatures, PackingScale
+from pipeline.preparation.packing import LARGEST_ORDINARY, MAX_FLOAT32, PackedFeatures, PackingScale
 
 # Batches of more rows are packed by columns.
 MAX_ROWS = 8
@@ -69,10 +69,15 @@ class RowPacker:
             for j, (read, index, n) in enumerate(self._coded):
                 value = read(row)
                 codes[i, j] = n if value is None else index.get(value, n + 1)
+        packing = self._packing
         with np.errstate(over="ignore", invalid="ignore"):
-            packed = ((numbers - self._packing.center) / self._packing.unit).astype(np.float32)
-        packed[~np.isfinite(packed)] = np.nan
-        return PackedFeatures(packed, codes, (), ())
+            packed = (numbers - packing.center) * (1.0 / packing.unit)
+        packed = np.where(np.isfinite(numbers), np.clip(packed, -MAX_FLOAT32, MAX_FLOAT32), numbers)
+        full, places = None, packing.places
+        if places is not None:
+            packed, full = packed[:, ~packing.full], numbers[:, packing.full]
+        extremes = bool((np.abs(packed) > LARGEST_ORDINARY).any())
+        return PackedFeatures(packed.astype(np.float32), codes, (), (), (), full, places, extremes)
 
 
 def _rows_of(X: pd.DataFrame) -> list[dict[str, Any]]:

@@ -27,7 +27,7 @@ def predict(
     y : int64 (n,) or float64 (n,)
         The truth: class numbers, or targets.
     threshold : float, optional
-        The second of two classes is predicted from this probability on; None: as the model predicts.
+        The positive one of two classes is predicted from this probability on; None: as the model predicts.
     with_classes : bool
         False saves the predicted classes if the model has probabilities; ``predicted`` is empty then.
 
@@ -58,7 +58,8 @@ def predict(
     if not with_classes and proba is not None:
         predicted = np.zeros(0, dtype=np.int64)
     elif threshold is not None and n_classes == 2 and proba is not None:
-        predicted = (proba[:, 1] >= threshold).astype(np.int64)
+        is_positive = proba[:, target.positive] >= threshold
+        predicted = np.where(is_positive, target.positive, 1 - target.positive).astype(np.int64)
     elif class_numbers is not None:
         predicted = class_numbers
     else:

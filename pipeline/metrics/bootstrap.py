@@ -12,8 +12,6 @@ import numpy as np
 from pipeline.preparation.split import N_BOOTSTRAP_GROUPS
 
 LEVEL = 0.95
-# Within this many standard errors of a mean lie 95% of the means of samples.
-NORMAL_QUANTILE = 1.959964
 
 
 def poisson_weights(replicates: int, seed: int) -> np.ndarray:

@@ -123,6 +123,7 @@ def _score_lane(lane: Lane, rows: EncodedBatch, target: TargetSpec, metrics: tup
     if len(rows):
         with_classes = metrics != (LogLoss,)
         prediction = predict(fitted(lane, target), rows.X, rows.y, target, with_classes=with_classes)
+        prediction = prediction.with_positive(target.positive)
     return metric_states(metrics, prediction)
 
 

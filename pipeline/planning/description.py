@@ -10,7 +10,7 @@ from pipeline.preparation.slice_columns import keys_of
 def describe_plan(plan: Plan) -> list[str]:
     """The plan in lines for a person."""
     config, features = plan.config, plan.features
-    test_rows = f"path {config.split.path}" if config.split.path else f"{config.split.test:g} by {config.split.by}"
+    test_rows = f"path {config.split.path_text}" if config.split.path else f"{config.split.test:g} by {config.split.by}"
     if plan.boundary is not None:
         share = plan.boundary.share
         about = "" if share is None else f", about {share:.2g} of them {plan.boundary.source}"
@@ -24,7 +24,8 @@ def describe_plan(plan: Plan) -> list[str]:
     count = sum(batch.test is not True for batch in plan.batches)
     training_note = factory.training_note(estimator, count, config.train.lanes)
     lines = [
-        f"data        {config.data.path}: {plan.rows:,} rows in {len(plan.dataset.files)} files"
+        f"data        {config.data.path_text}: {plan.rows:,} rows in {len(plan.dataset.files)} files"
+        + (f" of {plan.dataset.version}" if plan.dataset.table else "")
         + (f", {plan.dataset.pruned:,} more pruned by data.filters" if plan.dataset.filters else ""),
         *(f"quarantined {file.reason}" for file in plan.sources.quarantined_files),
         f"batches     {len(plan.batches)} of {min(b.rows for b in plan.batches):,} to "
@@ -39,7 +40,7 @@ def describe_plan(plan: Plan) -> list[str]:
         *([f"training    {training_note}"] if training_note else []),
         f"lanes       {config.train.lanes}, merged after every {config.train.round_batches} batches, "
         f"in trees of fan-in {config.aggregate.fan_in}",
-        *(f"shuffle     {join.path}: both tables, by {join.on}" for join in config.data.join if join.large is True),
+        *(f"shuffle     {j.path_text}: both tables, by {j.on}" for j in config.data.join if j.large is True),
         f"evaluate    {_evaluation(plan)}",
         "features",
     ]

@@ -10,13 +10,13 @@ from pipeline import config as cfg
 from pipeline.io.batching import Batch
 from pipeline.io.dataset import Dataset
 from pipeline.io.reader import ReadSpec
-from pipeline.io.urls import absolute_path
+from pipeline.io.urls import absolute_path, map_paths
 from pipeline.notices import Notice
 from pipeline.planning.sources import Sources
 from pipeline.planning.split_boundary import TimeBoundary
 from pipeline.preparation.batch_pipeline import BatchRecipe
 from pipeline.preparation.columns import unique
-from pipeline.preparation.feature_inference import FeatureSelection
+from pipeline.preparation.feature_inference import FeatureSelection, LabelGuess
 from pipeline.preparation.packing import PackingScale
 from pipeline.preparation.slice_columns import SliceColumn
 from pipeline.preparation.split import SplitSpec
@@ -47,6 +47,8 @@ class Plan:
     """From which value on rows test, where the split goes by time."""
     slices: tuple[SliceColumn, ...] = ()
     """The columns to slice the evaluation by."""
+    label_guess: LabelGuess | None = None
+    """What the first rows suggest of a numeric label, for all rows to confirm; None if nothing was guessed."""
     notices: tuple[Notice, ...] = ()
     """What is known before a batch is read and a person should know; that about the files is in ``sources``."""
     exploring: bool = False
@@ -105,7 +107,7 @@ class Plan:
         config = self.config
         extra = [column.name for column in self.slices] + ([] if self.test_from is None else [self.test_from[0]])
         return BatchRecipe(
-            read_spec=ReadSpec.of(self.dataset, self.columns),
+            read_spec=ReadSpec.of(self.dataset, self.columns, config.data.encoding_errors),
             steps=preparation_steps(config),
             columns=tuple(unique([*self.identity, *self.features.columns.names, config.data.label, *extra])),
             label=config.data.label,
@@ -122,6 +124,7 @@ class Plan:
                 row_columns=tuple(self._row_columns) if config.split.by == "group" else (),
                 fold_starts=() if self.boundary is None else self.boundary.fold_starts,
             ),
+            label_guess=self.label_guess,
             explore=self.exploring,
             slices=self.slices,
             quarantine=config.data.on_bad_batch == "quarantine",
@@ -136,18 +139,25 @@ class Plan:
     def packed_bytes(self) -> int:
         """Estimate the memory of all packed batches.
 
-        A number takes 4 bytes; a category or a slice 2; label, role and group together 11.
+        A number takes 4 bytes, in full 8; a category or a slice 2; label, role and group together 11.
         """
         columns = self.features.columns
         codes = len(columns.categorical) + 3 * len(columns.datetime) + len(columns.cross)
         texts = sum(2 * int(self.dataset.mean_text_bytes.get(name, 0.0)) for name in columns.text)
-        return self.rows * (4 * len(columns.numbers) + 2 * codes + texts + 2 * len(self.slices) + 11)
+        return self.rows * (
+            4 * len(columns.numbers)
+            + 4 * int(self.packing_scale.full.sum())
+            + 2 * codes
+            + texts
+            + 2 * len(self.slices)
+            + 11
+        )
 
 
 def preparation_steps(config: cfg.Config) -> PreparationSteps:
     """The joins, derived columns, filters and function that a config asks for."""
     return PreparationSteps(
-        tuple(structs.replace(join, path=absolute_path(join.path)) for join in config.data.join),
+        tuple(structs.replace(join, path=map_paths(join.path, absolute_path)) for join in config.data.join),
         tuple(config.prepare.derive.items()),
         tuple(config.prepare.filter.items()),
         config.prepare.function,

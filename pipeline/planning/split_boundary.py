@@ -11,7 +11,7 @@ import pyarrow as pa
 from pipeline import config as cfg
 from pipeline.errors import ConfigError
 from pipeline.io.batching import Batch, form_batches
-from pipeline.io.column_types import type_as_read
+from pipeline.io.column_types import common_type, family, type_name
 from pipeline.io.dataset import Dataset
 from pipeline.notices import Notice
 from pipeline.planning.value_distribution import ValueDistribution, locate
@@ -184,11 +184,10 @@ def plan_batches(
     Raises
     ------
     ConfigError
-        The test set has other columns than the data, or there are too few batches to split by them.
+        There are too few batches to split by them.
     """
     batches = form_batches(dataset, config.data.batch_rows, columns)
     if test_set is not None:
-        _check_test_set(dataset, test_set, columns)
         return append_test_set(batches, form_batches(test_set, config.data.batch_rows, columns))
     if config.split.by == "batch":
         if len(batches) < 2:
@@ -197,21 +196,31 @@ def plan_batches(
     return batches
 
 
-def _check_test_set(dataset: Dataset, test_set: Dataset, columns: pa.Schema) -> None:
-    names = test_set.schema.names
+def columns_of_both(dataset: Dataset, test_set: Dataset, columns: pa.Schema, label: str) -> pa.Schema:
+    """The columns that are read, in the types as which the data and a test set of its own are read alike.
+
+    Numbers and times have a type that loses nothing of either. The label has that of the data.
+
+    Raises
+    ------
+    ConfigError
+        The test set lacks a column, or has it in a type that cannot be read as that of the data.
+    """
+    test_types = dict(zip(test_set.schema.names, test_set.schema.types, strict=True))
+    meanings = [{f.name: family(f.type) for f in either.original_schema} for either in (dataset, test_set)]
+    fields = []
     for column in columns:
-        if column.name not in names:
+        if column.name not in test_types:
             raise ConfigError(
                 f"split.path: {test_set.path} has no column {column.name!r}; give a test set like the data."
             )
-        dtype = test_set.schema.field(column.name).type
-        if type_as_read(dtype) != type_as_read(column.type):
+        dtype = test_types[column.name]
+        common = column.type if dtype == column.type else common_type([column.type, dtype])
+        if common is None or len({meaning[column.name] for meaning in meanings} - {"null"}) > 1:
+            theirs, ours = (type_name(each.original_schema.field(column.name).type) for each in (test_set, dataset))
             raise ConfigError(
-                f"split.path: column {column.name!r} is {dtype} in {test_set.path}, but {column.type} in "
-                f"{dataset.path}; write both with one type."
+                f"split.path: column {column.name!r} is {theirs} in {test_set.path}, but {ours} in {dataset.path}; "
+                "write both with one type."
             )
-    if test_set.hive_columns != dataset.hive_columns:
-        raise ConfigError(
-            f"split.path: the folders of {test_set.path} name {list(test_set.hive_columns)}, those of the data "
-            f"{list(dataset.hive_columns)}; lay out both alike."
-        )
+        fields.append(column if column.name == label else column.with_type(common))
+    return pa.schema(fields)

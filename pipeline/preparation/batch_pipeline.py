@@ -22,7 +22,7 @@ from pipeline.errors import DataError, PipelineError, StorageError
 from pipeline.io.batching import Batch, group_by_row_group
 from pipeline.io.reader import ReadBatch, ReadSpec, empty_frame, read_batches
 from pipeline.preparation.columns import category_codes, number_values
-from pipeline.preparation.feature_inference import FeatureSelection
+from pipeline.preparation.feature_inference import FeatureSelection, LabelGuess
 from pipeline.preparation.packing import PackedBatch, PackingScale, pack, pack_codes
 from pipeline.preparation.row_counts import FILTERED, OUTSIDE, QUARANTINED, RowCounts
 from pipeline.preparation.slice_columns import SliceColumn, slice_codes
@@ -44,6 +44,8 @@ class BatchRecipe:
     features: FeatureSelection
     packing_scale: PackingScale
     split: SplitSpec
+    label_guess: LabelGuess | None = None
+    """That a numeric label is classes, as its first rows look; every batch is checked."""
     explore: bool = False
     """Whether to learn how each column by itself is related to the label."""
     slices: tuple[SliceColumn, ...] = ()
@@ -145,7 +147,7 @@ def prepare_rows(read: ReadBatch, steps: PreparationSteps) -> tuple[pd.DataFrame
         raise DataError(f"prepare.function returned {-filtered:,} rows more than it got; it must not add rows.")
     dropped = {OUTSIDE: read.rows_read - len(read.frame), **counts.dropped, FILTERED: filtered}
     dropped = {reason: count for reason, count in dropped.items() if count}
-    return frame, RowCounts(read.rows_read, dropped, counts.unmatched)
+    return frame, RowCounts(read.rows_read, dropped, counts.unmatched, read.replaced)
 
 
 def prepare_batch(read: ReadBatch, batch: Batch, recipe: BatchRecipe) -> PreparedBatch:

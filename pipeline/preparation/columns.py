@@ -100,12 +100,22 @@ class Columns:
             return tuple(map(self.origin, self.crosses[name]))
         return self.parts.get(name, name)
 
+    @property
+    def of_times(self) -> tuple[str, ...]:
+        """The numbers and coded columns that are parts of datetime ones, or their ages."""
+        return tuple(name for name in (*self.numbers, *self.coded) if name in self.parts)
+
     def treatment(self, name: str) -> ColumnTransform:
         """How a column, a part of a datetime column or a cross is transformed."""
         options = self.options.get(name)
         if options is None and name in self.parts:
             options = self.options.get(self.parts[name].column)
         return msgspec.convert(options, ColumnTransform) if options else _DEFAULT
+
+    @property
+    def in_full(self) -> tuple[bool, ...]:
+        """Whether each of ``numbers`` must be kept in full, as its treatment needs it."""
+        return tuple(self.treatment(name).needs_full_values for name in self.numbers)
 
     def encoding(self, name: str) -> str:
         """How a coded column (categorical, part of a datetime, cross) is encoded: "onehot", "target", ..."""

@@ -1,10 +1,13 @@
 """Feature inference: which columns the model sees, of which kind each is, how it is transformed, and why."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Literal
 
 import pandas as pd
+from msgspec import structs
 
 from pipeline import config as cfg
 from pipeline.errors import ConfigError
@@ -12,7 +15,11 @@ from pipeline.notices import Notice
 from pipeline.preparation.columns import AGE, CROSS, Columns
 
 LearningTask = Literal["classification", "regression"]
+# An integer label of at most so many values is a class.
+MAX_CLASS_INTEGERS = 20
 FEATURE_KINDS = ("numeric", "categorical", "datetime", "text")
+NO_COLUMNS: Mapping[str, str] = MappingProxyType({})
+_EXCLUDED = "left out: features.exclude"
 _NUMERIC_OPTIONS = ("impute", "indicator", "scale", "log1p", "clip", "bins")
 _CATEGORICAL_OPTIONS = ("encode", "scale", "min_frequency", "max_categories", "hash_above", "buckets", "smooth")
 # The keys of a `ColumnTransform` that apply to each kind of column.
@@ -34,20 +41,49 @@ class FeatureSelection:
     reasons: dict[str, str] = field(default_factory=dict, compare=False)
 
 
-def choose_features(frame: pd.DataFrame, config: cfg.Config, task: LearningTask) -> FeatureSelection:
+@dataclass(frozen=True)
+class LabelGuess:
+    """A numeric label was taken for classes by its first rows; the statistics of all rows confirm or refute it."""
+
+    integer: bool
+    """Whether the label is an integer."""
+
+    def holds_for(self, values: Iterable[Any]) -> bool:
+        """Whether values of the label can be classes: integers of few values, or floats 0 and 1 alone.
+
+        >>> LabelGuess(integer=True).holds_for([1, 2, 3]), LabelGuess(integer=False).holds_for([0.0, 1.0, 0.5])
+        (True, False)
+        """
+        # By value, not by dtype: an integer column with a missing value may be a float by now.
+        distinct = set(values)
+        return distinct <= {0, 1} or (self.integer and len(distinct) <= MAX_CLASS_INTEGERS)
+
+    @property
+    def refutation(self) -> str:
+        """What was found if it does not hold; the same whichever batch showed it first."""
+        if self.integer:
+            return f"an integer of few values in the first rows, but of more than {MAX_CLASS_INTEGERS} in all"
+        return "a float that is 0 or 1 in the first rows, but not in all"
+
+
+def choose_features(
+    frame: pd.DataFrame, config: cfg.Config, task: LearningTask, left_out: Mapping[str, str] = NO_COLUMNS
+) -> FeatureSelection:
     """The features that the config names; those it does not name are inferred from the dtypes of ``frame``.
 
     Parameters
     ----------
     frame
         A prepared batch; rows are not needed.
+    left_out
+        The columns that are no features unless the config names them, each with the reason. Not all are in ``frame``.
 
     Raises
     ------
     ConfigError
         A named column does not exist, or has a type that does not suit its kind or its options; or no column is left.
     """
-    columns_of, reasons = _columns_by_kind(frame, config)
+    columns_of, reasons = _columns_by_kind(frame, config, left_out)
     numeric, categorical, datetime, text = (tuple(columns_of[kind]) for kind in FEATURE_KINDS)
     columns = Columns(numeric, categorical, datetime, text, tuple(tuple(names) for names in config.features.cross))
     _check_crosses(frame, columns, config.data.label)
@@ -88,27 +124,31 @@ def renamed_columns(columns: Columns) -> tuple[Notice, ...]:
     )
 
 
-def _columns_by_kind(frame: pd.DataFrame, config: cfg.Config) -> tuple[dict[str, list[str]], dict[str, str]]:
+def _columns_by_kind(
+    frame: pd.DataFrame, config: cfg.Config, left_out: Mapping[str, str]
+) -> tuple[dict[str, list[str]], dict[str, str]]:
     """The names of the features of each kind, and by column why it is one or is none."""
     features, label = config.features, config.data.label
     reasons: dict[str, str] = {}
     columns_of: dict[str, list[str]] = {kind: [] for kind in FEATURE_KINDS}
     named = {kind: getattr(features, kind) for kind in FEATURE_KINDS}
+    excluded = set(features.exclude)
     for name in features.exclude:
-        if name not in frame.columns:
+        if name not in frame.columns and name not in left_out:
             raise ConfigError(f"features.exclude: no file has a column {name!r}{cfg.suggest(name, frame.columns)}.")
     if all(names is None for kind, names in named.items() if kind != "text"):
-        for name in frame.columns:
+        for name, dtype in zip(frame.columns, frame.dtypes, strict=True):
             if name == label or (name == config.split.column and config.split.by == "group"):
                 continue
             if name in (features.text or []):
                 _check_named(frame, name, "text", label)
                 kind: str | None = "text"
                 reasons[name] = "named in features.text"
+            elif name in excluded or name in left_out:
+                kind, reasons[name] = None, _EXCLUDED if name in excluded else left_out[name]
             else:
-                kind = None if name in features.exclude else feature_kind(frame[name].dtype)
-                why = "features.exclude" if name in features.exclude else f"{frame[name].dtype} has no treatment"
-                reasons[name] = f"{frame[name].dtype} column" if kind else f"left out: {why}"
+                kind = feature_kind(dtype)
+                reasons[name] = f"{dtype} column" if kind else f"left out: {dtype} has no treatment"
             if kind:
                 columns_of[kind].append(name)
     else:
@@ -117,13 +157,16 @@ def _columns_by_kind(frame: pd.DataFrame, config: cfg.Config) -> tuple[dict[str,
                 _check_named(frame, name, kind, label)
                 columns_of[kind].append(name)
                 reasons[name] = f"named in features.{kind}"
+    for name, reason in left_out.items():
+        reasons.setdefault(name, _EXCLUDED if name in excluded else reason)
     for kind in FEATURE_KINDS:
+        chosen = set(columns_of[kind])
         for name in named[kind] or []:
-            if name not in columns_of[kind]:
+            if name not in chosen:
                 _check_named(frame, name, kind, label)
     all_names = [name for names in columns_of.values() for name in names]
-    repeated = next((name for name in all_names if all_names.count(name) > 1), None)
-    if repeated:
+    if len(set(all_names)) < len(all_names):
+        repeated = Counter(all_names).most_common(1)[0][0]
         raise ConfigError(f"features: column {repeated!r} is named twice; name it once.")
     if not all_names and not features.cross:
         raise ConfigError("features: no column is left to learn from; name some in [features].")
@@ -141,13 +184,11 @@ def _options(features: cfg.FeatureConfig, kinds: Mapping[str, str]) -> dict[str,
             raise ConfigError(
                 f"features.columns.{name}.{useless}: {name!r} is {kinds[name]}, which knows {', '.join(allowed)}."
             )
+    shared = structs.replace(features, columns={}).transform_for("").non_defaults()
     options = {}
     for name, kind in kinds.items():
-        own = {
-            key: value
-            for key, value in features.transform_for(name).non_defaults().items()
-            if key in OPTIONS_BY_KIND[kind]
-        }
+        values = features.transform_for(name).non_defaults() if name in features.columns else shared
+        own = {key: value for key, value in values.items() if key in OPTIONS_BY_KIND[kind]}
         if own:
             options[name] = own
     return options
@@ -167,10 +208,12 @@ def choose_task(
     if estimator_kind == "regressor":
         return "regression", f"{config.model.estimator} is a regressor"
     if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype):
-        kind = "an integer" if pd.api.types.is_integer_dtype(dtype) else "a float"
+        is_integer = pd.api.types.is_integer_dtype(dtype)
+        kind = "an integer" if is_integer else "a float"
         if few_values:
-            return "classification", f"the label is {kind} of few values"
-        return "regression", f"the label is {kind} of many values"
+            of = "of few values" if is_integer else "that is 0 or 1"
+            return "classification", f"the label is {kind} {of} in the first rows; all rows are checked"
+        return "regression", f"the label is {kind} of {'many values' if is_integer else 'other values than 0 and 1'}"
     return "classification", f"the label is {dtype}"
 
 

@@ -168,8 +168,8 @@ def row_hash(frame: pd.DataFrame, columns: Sequence[str], seed: int) -> np.ndarr
 
 def _values_hash(frame: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
     total = np.zeros(len(frame), dtype=np.uint64)
-    for name in columns:
-        _add_scrambled(_value_hash(frame[name]), _salt(name), total)
+    for name, salt in zip(columns, _salts(tuple(columns)), strict=True):
+        _add_scrambled(_value_hash(frame[name]), salt, total)
     return total
 
 
@@ -180,9 +180,9 @@ def _seeded(hashes: np.ndarray, seed: int) -> np.ndarray:
     return out
 
 
-@lru_cache(maxsize=4096)
-def _salt(name: str) -> np.uint64:
-    return np.uint64(pd.util.hash_array(np.array([name], dtype=object))[0])
+@lru_cache(maxsize=16)
+def _salts(names: tuple[str, ...]) -> np.ndarray:
+    return pd.util.hash_array(np.array(names, dtype=object))
 
 
 def _value_hash(values: pd.Series) -> np.ndarray:

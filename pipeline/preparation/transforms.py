@@ -65,7 +65,7 @@ def apply_steps(frame: pd.DataFrame, steps: PreparationSteps) -> tuple[pd.DataFr
 
     for join in steps.joins:
         frame, matched = apply_join(frame, join, steps.storage)
-        table = PurePosixPath(join.path).name
+        table = PurePosixPath(join.path_text).name
         unmatched[table] = unmatched.get(table, 0) + int((~matched).sum())
         if join.how == "inner":
             frame = keep(frame, matched, f"{NO_MATCH}{table}")

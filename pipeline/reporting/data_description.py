@@ -7,6 +7,8 @@ from pipeline.statistics.ledger import Ledger
 from pipeline.statistics.summary import Summary
 from pipeline.statistics.targets import predictive_power
 
+# Of a label with more classes, the shares of the most frequent ones are given.
+MAX_LABEL_VALUES = 1_000
 # A column that avoids so much of a constant guess's error by itself probably is the label in disguise.
 LEAK_POWER = 0.95
 # A column with more than this share of distinct values, in so many rows or more, probably is an identifier.
@@ -34,9 +36,10 @@ def check_results(summary: Summary, plan: Plan) -> dict[str, Any]:
         label: dict[str, Any] = {"mean": summary.label.mean, "std": summary.label.std}
     else:
         counts = summary.train_labels.values
-        total = int(counts.sum())
-        label = {str(value): round(int(n) / total, 6) for value, n in counts.items()}
-    return {"rows": rows, "task": plan.features.task, "label": label, "columns": columns}
+        total, most = int(counts.sum()), counts.sort_values(ascending=False, kind="stable").index[:MAX_LABEL_VALUES]
+        label = {str(value): round(int(counts[value]) / total, 6) for value in counts.index[counts.index.isin(most)]}
+    classes = 0 if plan.features.task == "regression" else len(summary.train_labels.values)
+    return {"rows": rows, "task": plan.features.task, "label": label, "classes": classes, "columns": columns}
 
 
 def _numeric_column(summary: Summary, name: str) -> dict[str, Any]:
@@ -59,14 +62,16 @@ def _categorical_column(summary: Summary, name: str) -> dict[str, Any]:
     return column | {"distinct": distinct}
 
 
-def _column(kind: str, missing: int, count: int, shown: str, warnings: list[str], power: float) -> dict[str, Any]:
-    if power > LEAK_POWER:
+def _column(
+    kind: str, missing: int, count: int, shown: str, warnings: list[str], power: float | None
+) -> dict[str, Any]:
+    if power is not None and power > LEAK_POWER:
         warnings = [*warnings, "predicts the label almost perfectly: is it known beforehand?"]
     rate = missing / (missing + count) if missing + count else 0.0
     return {"type": kind, "missing": rate, "shown": shown, "predicts": power, "warnings": warnings}
 
 
-def _power(summary: Summary, name: str) -> float:
+def _power(summary: Summary, name: str) -> float | None:
     return predictive_power(summary.targets[name], summary.label if summary.label.count else None)
 
 

@@ -13,7 +13,9 @@ from pipeline.preparation.packing import PackedBatch, PackingScale, pack
 from pipeline.preparation.split import REASONS, TEST, TRAIN, VALIDATION
 from pipeline.preparation.split_units import SplitUnits
 from pipeline.statistics.counts import Counts
-from pipeline.statistics.moments import Moments, NumericStats, histogram_codes
+from pipeline.statistics.histogram import histogram_codes
+from pipeline.statistics.label_check import check_batch
+from pipeline.statistics.moments import Moments, NumericStats
 from pipeline.statistics.targets import TargetCounts
 
 
@@ -32,6 +34,8 @@ class Summary:
     test_labels: Counts
     unmatched: Mapping[str, int] = field(default_factory=dict)
     """Rows without a match, by joined table."""
+    replaced: Mapping[str, int] = field(default_factory=dict)
+    """Texts that were not UTF-8 and were replaced, by column."""
     targets: Mapping[str, TargetCounts] = field(default_factory=dict)
     """By column that needs it, how the label depends on its values."""
     slices: Mapping[str, Counts] = field(default_factory=dict)
@@ -40,6 +44,7 @@ class Summary:
     """``rows`` of each batch, by its number."""
     errors: Mapping[int, str] = field(default_factory=dict)
     """Why a batch was quarantined, by its number."""
+    validation_labels: Counts = field(default_factory=lambda: Counts(pd.Series(dtype=np.int64)))
     units: SplitUnits = field(default_factory=SplitUnits)
     """What the split keeps on one side, of the rows that train or test."""
 
@@ -66,15 +71,17 @@ def summarise(
         The columns to slice by.
     """
     packed = batch.features
-    rows, test_rows = (np.flatnonzero(batch.role == number) for number in (role, TEST))
+    rows, test_rows, validation_rows = (np.flatnonzero(batch.role == number) for number in (role, TEST, VALIDATION))
     folds = batch.fold[rows] if batch.fold is not None else np.zeros(len(rows), dtype=np.int8)
     numeric, categorical, targets = {}, {}, {}
     for j, name in enumerate(columns.numbers):
-        values, options = packed.numbers[:, j], columns.treatment(name)
+        values, options = packed.number(j), columns.treatment(name)
         scale = packing.center[j], packing.unit[j]
         numeric[name] = NumericStats.of(values, rows, *scale, log=options.log1p, with_quantiles=options.needs_quantiles)
         if explore:
-            targets[name] = TargetCounts.of(*histogram_codes(values[rows]), folds, batch.label[rows], batch.labels)
+            targets[name] = TargetCounts.of(
+                *histogram_codes(values[rows], *scale), folds, batch.label[rows], batch.labels
+            )
     for j, (name, vocabulary) in enumerate(zip(packed.names, packed.vocabularies, strict=True)):
         codes = packed.codes[rows, j]
         categorical[name] = Counts.of(codes, vocabulary)
@@ -82,10 +89,12 @@ def summarise(
             targets[name] = TargetCounts.of(codes, vocabulary, folds, batch.label[rows], batch.labels)
     if batch.labels is None:
         label = Moments.of(batch.label[rows])
-        train_labels = test_labels = Counts(pd.Series(dtype=np.int64))
+        train_labels = test_labels = validation_labels = Counts(pd.Series(dtype=np.int64))
     else:
         label, codes = Moments(), np.where(batch.label < 0, len(batch.labels), batch.label)
-        train_labels, test_labels = (Counts.of(codes[index], batch.labels) for index in (rows, test_rows))
+        train_labels, test_labels, validation_labels = (
+            Counts.of(codes[index], batch.labels) for index in (rows, test_rows, validation_rows)
+        )
     sliced = {}
     for name in slices:
         codes, vocabulary = batch.coded(name)
@@ -98,7 +107,9 @@ def summarise(
         label=label,
         train_labels=train_labels,
         test_labels=test_labels,
+        validation_labels=validation_labels,
         unmatched=batch.counts.unmatched,
+        replaced=batch.counts.replaced,
         targets=targets,
         slices=sliced,
         batches={batch.number: rows_by_role},
@@ -116,7 +127,15 @@ def _count_roles(batch: PackedBatch) -> dict[str, int]:
 
 
 def summarise_batch(batch: PackedBatch, recipe: BatchRecipe, role: int = TRAIN) -> Summary:
-    """Return the summary of a batch that was packed by a recipe."""
+    """Return the summary of a batch that was packed by a recipe.
+
+    Raises
+    ------
+    GuessRefutedError
+        The label of a recipe that takes it for classes is none.
+    """
+    if recipe.label_guess is not None:
+        check_batch(recipe.label_guess, batch)
     slices = [column.name for column in recipe.slices]
     return summarise(batch, recipe.features.columns, recipe.packing_scale, role, recipe.explore, slices)
 
@@ -147,7 +166,9 @@ def merge_summaries(parts: Sequence[Summary]) -> Summary:
         label=Moments.merge([part.label for part in parts]),
         train_labels=Counts.merge([part.train_labels for part in parts]),
         test_labels=Counts.merge([part.test_labels for part in parts]),
+        validation_labels=Counts.merge([part.validation_labels for part in parts]),
         unmatched=_add([part.unmatched for part in parts]),
+        replaced=_add([part.replaced for part in parts]),
         targets={name: TargetCounts.merge([part.targets[name] for part in parts]) for name in first.targets},
         slices={name: Counts.merge([part.slices[name] for part in parts]) for name in first.slices},
         batches={number: rows for part in parts for number, rows in part.batches.items()},

@@ -9,6 +9,8 @@ import pandas as pd
 from pipeline.statistics.moments import Moments
 
 SUM, COUNT = "sum", "count"
+# Larger tables, of values by folds and classes, are not kept: they would be most of the memory.
+MAX_CELLS = 1 << 25
 
 
 @dataclass(frozen=True)
@@ -16,11 +18,18 @@ class TargetCounts:
     """Rows (and sums of a numeric label) by value, fold and class.
 
     ``table`` is float64, indexed by value, its columns (fold, class), or (fold, "sum") and (fold, "count") for a
-    numeric label; ``missing`` is the same row for missing values. Counts are exact to 2**53.
+    numeric label; ``missing`` is the same row for missing values. Counts are exact to 2**53. ``too_large`` says that
+    there would be more than `MAX_CELLS` counts; both are empty then.
     """
 
     table: pd.DataFrame
     missing: pd.DataFrame
+    too_large: bool = False
+
+    @classmethod
+    def nothing(cls) -> "TargetCounts":
+        """Return what stands for counts that are too many."""
+        return cls(pd.DataFrame(), pd.DataFrame(), too_large=True)
 
     @classmethod
     def of(
@@ -31,6 +40,8 @@ class TargetCounts:
         ``label`` and ``labels`` are those of a `PackedBatch`.
         """
         n_codes, n_folds = len(values) + 1, int(folds.max(initial=0)) + 1
+        if n_codes * n_folds * (1 if labels is None else len(labels)) > MAX_CELLS:
+            return cls.nothing()
         index = folds.astype(np.int64) * n_codes + codes
         columns: dict[tuple[int, object], np.ndarray] = {}
         if labels is None:
@@ -48,15 +59,20 @@ class TargetCounts:
     @classmethod
     def merge(cls, parts: Sequence["TargetCounts"]) -> "TargetCounts":
         """Return the counts of all rows of neighbouring parts."""
-        return cls(_add([part.table for part in parts]), _add([part.missing for part in parts]))
+        if any(part.too_large for part in parts):
+            return cls.nothing()
+        merged = cls(_add([part.table for part in parts]), _add([part.missing for part in parts]))
+        return merged if merged.table.size <= MAX_CELLS else cls.nothing()
 
 
-def predictive_power(targets: TargetCounts, label: Moments | None = None) -> float:
+def predictive_power(targets: TargetCounts, label: Moments | None = None) -> float | None:
     """Return how well the column alone predicts the label, each fold by the others: 1 perfectly, 0 like a constant.
 
     For classes it is the share of the constant guess's errors that is avoided (L. Goodman and W. Kruskal's lambda,
-    1954); for a number, whose moments are ``label``, R² of the means of the values.
+    1954); for a number, whose moments are ``label``, R² of the means of the values. None if the counts are too many.
     """
+    if targets.too_large:
+        return None
     table = pd.concat([targets.table.reset_index(drop=True), targets.missing]).fillna(0.0)
     total = table.T.groupby(level="class").sum().T
     if label is not None:

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pipeline import config as cfg
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import DataError
-from pipeline.evaluation import drift
+from pipeline.evaluation import drift, drift_verdict
+from pipeline.notices import Notice
 from pipeline.planning.plan import Plan
 from pipeline.statistics.ledger import Ledger
 from pipeline.statistics.summary import Summary
@@ -28,7 +30,7 @@ def training_ledger(summary: Summary, plan: Plan, classes: pd.Index | None = Non
         No row has a label, there are no rows to train, validate or test on, other shares of them than were asked for,
         or the ledger does not account for every row.
     """
-    path, label = plan.config.data.path, plan.config.data.label
+    path, label = plan.config.data.path_text, plan.config.data.label
     ledger = Ledger.from_summary(summary, classes, plan.sources.quarantined_files).check_balance(
         plan.batches, plan.config.data.max_bad_batches
     )
@@ -47,16 +49,34 @@ def training_ledger(summary: Summary, plan: Plan, classes: pd.Index | None = Non
     return ledger
 
 
-def checked_drift(encoder: Encoder, summary: Summary, config: cfg.Config) -> dict[str, Any]:
-    """Return how far the rows are from the encoder's training data, by column.
+def replaced_text_notices(summary: Summary) -> tuple[Notice, ...]:
+    """Return a notice for each column with texts that were not UTF-8 and were replaced."""
+    return tuple(
+        Notice(
+            f"column {name!r}",
+            f"{count:,} of its texts are not UTF-8; what is none in them is read as \ufffd",
+            "write them as UTF-8 to keep them apart",
+        )
+        for name, count in summary.replaced.items()
+        if count
+    )
+
+
+def checked_drift(encoder: Encoder, summary: Summary, config: cfg.Config, classes: np.ndarray | None) -> dict[str, Any]:
+    """Return how far the rows are from the encoder's training data, by column and for the label.
+
+    Parameters
+    ----------
+    classes
+        Those of the model; None for a number.
 
     Raises
     ------
     DataError
         They are so far that they look like another table, and ``evaluate.on_drift`` is ``"fail"``.
     """
-    by_column = drift.compare(encoder.profile_, encoder.categories_, summary)
-    problem = drift.severe_change(by_column)
+    by_column = drift.compare(encoder.profile_, encoder.categories_, summary, config.data.label, classes)
+    problem = drift_verdict.severe_change(by_column, encoder.columns.of_times)
     if problem and config.evaluate.on_drift == "fail":
         raise DataError(f'{problem}; is it the right table? set evaluate.on_drift = "report" to go on.')
     return by_column
