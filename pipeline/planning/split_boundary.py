@@ -1,5 +1,6 @@
 """The boundary of the split: which batches test, or from which value on rows test."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -100,7 +101,9 @@ def time_boundary(config: cfg.Config, dataset: Dataset, meta: pd.DataFrame) -> T
     test = config.split.test
     tolerance = min(MAX_TIME_DEVIATION, test / 2, (1 - test) / 2) / max(folds, 1)
     located = locate(dataset, column, find, tolerance, config.data.on_bad_batch == "quarantine")
-    found = [_from_number(value, zone) if is_time else value for value in located.values]
+    found: list[object] = [_from_number(value, zone) for value in located.values] if is_time else [*located.values]
+    if pd.api.types.is_integer_dtype(values.dtype):
+        found = [math.ceil(value) for value in located.values]  # the same rows, in the column's own numbers
     return TimeBoundary(
         column,
         found[0] if first_test is None else first_test,
