@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from msgspec import structs
 
 from pipeline import config as cfg
 from pipeline.errors import ConfigError
@@ -66,6 +67,13 @@ class TimeBoundary:
                 )
             )
         return tuple(notices)
+
+
+def without_time_split(config: cfg.Config) -> cfg.Config:
+    """The config for a look at all rows: no boundary is looked for, and the data may have a single time."""
+    if config.split.by != "time":
+        return config
+    return structs.replace(config, split=structs.replace(config.split, by="row", column=None, after=None, folds=None))
 
 
 def time_boundary(config: cfg.Config, dataset: Dataset, meta: pd.DataFrame) -> TimeBoundary | None:

@@ -15,6 +15,7 @@ from pipeline.engine.cluster.session import Session, connect
 from pipeline.errors import ConfigError, DataError
 from pipeline.planning.description import describe_plan
 from pipeline.planning.planner import make_plan
+from pipeline.planning.split_boundary import without_time_split
 from tests.builders import execute, make_config, merge_sections, write_parquet
 
 ROWS = 4_000
@@ -166,6 +167,13 @@ def test_one_time_for_all_rows_is_refused(tmp_path):
     table().assign(t=pd.NaT).astype({"t": "datetime64[us]"}).to_parquet(tmp_path / "a.parquet")
     with pytest.raises(DataError, match="no row has a value of column 't'"):
         make_plan(by_time(tmp_path))
+
+
+def test_all_rows_of_one_time_are_looked_at(tmp_path):
+    table().assign(t=START).to_parquet(tmp_path / "a.parquet")
+    config = by_time(tmp_path, folds=3)
+    assert make_plan(without_time_split(config)).boundary is None
+    assert without_time_split(by_group(tmp_path)) == by_group(tmp_path)
 
 
 def test_filters_of_rows_are_applied_before_the_boundary_is_chosen(tmp_path, threads):
