@@ -104,7 +104,8 @@ class Plan:
         """About how many rows test."""
         if self.config.split.path or self.config.split.by == "batch":
             return sum(b.rows for b in self.batches if b.test)
-        return round(self.rows * self.config.split.test)
+        share = None if self.boundary is None else self.boundary.share
+        return round(self.rows * (self.config.split.test if share is None else share))
 
     @property
     def recipe(self) -> BatchRecipe:
