@@ -105,8 +105,8 @@ def mean_interval(
 ) -> np.ndarray:
     """Return intervals of means, float64 (..., 2), within ``low`` and ``high``.
 
-    Half of the interval is ``half`` wide on a scale without ends (the delta method): the logarithm of the distance to the
-    one end, or the log-odds between two ends. A mean at an end has no interval: NaN.
+    Half of the interval is ``half`` wide on a scale without ends (the delta method): the logarithm of the distance to
+    the one end, or the log-odds between two ends. A mean at an end has no interval: NaN.
     """
     with np.errstate(all="ignore"):
         if np.isinf(low):

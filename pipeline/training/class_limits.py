@@ -5,6 +5,7 @@ All of it is known from the merged statistics, so that it is said before the fir
 
 from pipeline.engine.cluster.session import Session
 from pipeline.errors import DataError
+from pipeline.metrics.intervals import MIN_ROWS
 from pipeline.models.factory import BOOSTED_TREES
 from pipeline.notices import Notice
 from pipeline.planning.checks import is_number
@@ -24,8 +25,6 @@ BYTES_PER_WEIGHT = 2 * 2 * 8
 BYTES_PER_SCORE = 4 * 8
 # Gradient and curvature of each row and class, and the margins, of boosted trees.
 BYTES_PER_GRADIENT = 3 * 4
-# Calibration on fewer validation rows of a class is an accident of these rows.
-MIN_CALIBRATION_ROWS = 10
 
 
 def check_label_values(summary: Summary, plan: Plan) -> None:
@@ -118,12 +117,16 @@ def check_class_rows(summary: Summary, plan: Plan) -> tuple[Notice, ...]:
     if len(train) > MAX_CLASS_INTEGERS and is_number(plan.meta[label].dtype):
         found = f"{len(train):,} different numbers are taken for classes, because of this: {plan.task_reason}"
         notices.append(Notice(f"label {label!r}", found, "name a regressor to predict it as a number"))
+    rare = train[train < MIN_ROWS]
+    if len(train) == 2 and len(rare):
+        found = f"class {str(rare.idxmin())!r} has {rare.min():,} of {train.sum():,} training rows"
+        notices.append(Notice(f"label {label!r}", found, "the model hardly knows it; train on more rows of it"))
     if config.model.calibrate:
         validation = summary.validation_labels.values.reindex(train.index).fillna(0).astype(int)
-        if validation.min() < MIN_CALIBRATION_ROWS:
+        if validation.min() < MIN_ROWS:
             raise DataError(
                 f"model.calibrate: class {str(validation.idxmin())!r} of label {label!r} has {validation.min():,} of "
-                f"the {validation.sum():,} validation rows, and {MIN_CALIBRATION_ROWS} are needed to calibrate; raise "
+                f"the {validation.sum():,} validation rows, and {MIN_ROWS} are needed to calibrate; raise "
                 "train.validation_fraction, or drop it."
             )
     folds = config.split.folds

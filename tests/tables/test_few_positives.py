@@ -50,7 +50,7 @@ def test_figures_of_a_handful_of_positives_have_no_interval_or_a_wide_one(thread
 
 
 def test_figures_of_many_positives_have_intervals_and_nothing_is_told(threads, tmp_path):  # noqa: F811
-    config = train_and_test(tmp_path, table(1_200), table(1_200, seed=1))
+    config = train_and_test(tmp_path, table(2_000), table(2_000, seed=1))
     findings = execute(threads, config).findings
     assert findings.intervals.keys() >= {"roc_auc", "average_precision", "log_loss", "accuracy", "recall"}
     assert findings.notices == ()
