@@ -1,16 +1,17 @@
 """One run in its folder: plan it, train, evaluate, write the results."""
 
+import contextlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline import config as cfg
 from pipeline.engine.cluster.session import Session, open_session
 from pipeline.engine.shuffle_join import shuffle_large_joins
 from pipeline.engine.trace import TASKS, reported, tasks_as_json
-from pipeline.errors import ClusterError, DataError, Interrupted, StorageError
+from pipeline.errors import ClusterError, DataError, Interrupted, PipelineError, StorageError
 from pipeline.io.redact import redact
 from pipeline.io.run_folder import BEGIN_FILE, RunFolder
 from pipeline.model_selection.search import HyperparameterSearch
@@ -85,8 +86,9 @@ def execute(request: RunRequest, monitor: Monitor, on_event: Listener | None) ->
             try:
                 return _run(request, monitor, interrupt)
             except BaseException:
-                if folder.has_checkpoint:
-                    monitor.print(f"checkpoint  kept; continue with: pipeline run --resume {folder}")
+                with contextlib.suppress(PipelineError):  # the storage of the folder may be what failed
+                    if folder.has_checkpoint:
+                        monitor.print(f"checkpoint  kept; continue with: pipeline run --resume {folder}")
                 raise
     except KeyboardInterrupt:
         kept = "a checkpoint" if folder.has_checkpoint else "nothing"
@@ -96,6 +98,8 @@ def execute(request: RunRequest, monitor: Monitor, on_event: Listener | None) ->
 def _run(request: RunRequest, monitor: Monitor, interrupt: Interrupt) -> dict[str, Any]:
     """Plan, train, evaluate, and write the run folder."""
     planned, base_run = _plan(request, monitor)
+    # A table may have moved on when the run is resumed, or repeated from its folder.
+    request = replace(request, settings=cfg.pin_versions(request.settings, planned.sources.versions))
     _record_begin(request, planned, base_run)
     folder, search_result = request.folder, None
     settings = request.settings if request.options.search else without_search(request.settings)
@@ -150,15 +154,14 @@ def _plan(request: RunRequest, monitor: Monitor) -> tuple[Plan, BaseRun | None]:
     folder = request.folder
     begun = json.loads(folder.read(BEGIN_FILE)) if request.resumed else {}
     place = begun.get("from", request.options.base_run)
-    plan = make_plan(request.settings)
     if place is None:
-        return plan, None
-    base_run = load_base_run(place)
+        return make_plan(request.settings), None
+    base_run = load_base_run(place, request.settings.data.storage_for(place))
     if "from" in begun and base_run.fingerprint != begun["fingerprint"]:
         raise DataError(f"{place}: holds another model than when {folder} began; put that back, or start anew.")
     for line in split_warnings(base_run, request.settings):
         monitor.print(line)
-    return check_warm_start(base_run, plan), base_run
+    return check_warm_start(base_run, make_plan(request.settings, types=base_run.types)), base_run
 
 
 def _record_begin(request: RunRequest, plan: Plan, base_run: BaseRun | None) -> None:
@@ -192,7 +195,7 @@ def _emit_start(request: RunRequest, settings: cfg.Config, plan: Plan, rounds: i
     monitor.events.emit(
         "run_started",
         name=str(request.folder).rstrip("/").rpartition("/")[2],
-        data=settings.data.path,
+        data=settings.data.path_text,
         batches=len(plan.batches),
         rows=plan.rows,
         lanes=settings.train.lanes,

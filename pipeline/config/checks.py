@@ -45,10 +45,8 @@ def _check_split(split: SplitConfig) -> None:
         raise ConfigError('split.column: missing, but split.by = "group" needs it; name the column of the groups.')
     if split.by == "time" and not split.column:
         raise ConfigError('split.column: missing, but split.by = "time" needs it; name the column of the time.')
-    if split.by == "time" and split.folds:
-        raise ConfigError(
-            'split.folds: folds of random rows would train on the future of split.by = "time"; remove one of them.'
-        )
+    if split.by == "time" and split.folds and split.path:
+        raise ConfigError('split.folds: with split.by = "time" they need test rows of the data; remove split.path.')
 
 
 def _check_workers(cluster: ClusterConfig) -> None:

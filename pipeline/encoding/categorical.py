@@ -43,8 +43,8 @@ def fit_categories(columns: Columns, summary: Summary, classes: np.ndarray | Non
         if encoding == "hash" or (encoding == "onehot" and limit and len(counts.values) > limit):
             fitted.hashed[name] = options.buckets
             continue
-        part = name.rpartition(".")[2]
         if encoding == "cyclical":
+            part = columns.parts[name].part
             categories = np.arange(1, 13) if part == "month" else np.arange(PERIODS[part])
             fitted.tables[name] = cyclical_table(part, categories)
         else:

@@ -62,7 +62,7 @@ def every_nth_training_row(batch: PackedBatch, step: int) -> PackedBatch:
 def packing_key(columns: Columns) -> Any:
     """Return what two trials must agree in to learn from the same packed batches."""
     buckets = tuple(columns.treatment(name).buckets for name in columns.text)
-    return columns.names, columns.numbers, columns.coded, columns.cross, buckets
+    return columns.names, columns.numbers, columns.in_full, columns.coded, columns.cross, buckets
 
 
 def statistics_key(columns: Columns) -> Any:
@@ -125,8 +125,8 @@ class SharedTrialData:
         check_label_values(first, plan)
         if not first.rows["validation"]:
             raise DataError(
-                f"{plan.config.data.path}: no rows left to score trials on; raise train.validation_fraction or add "
-                "data."
+                f"{plan.config.data.path_text}: no rows left to score trials on; raise train.validation_fraction or "
+                "add data."
             )
         rows = {number: counts["train"] for number, counts in first.batches.items()}
         training_batches = {batch.number for batch in plan.batches if batch.test is not True}

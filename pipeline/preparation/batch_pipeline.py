@@ -147,7 +147,7 @@ def prepare_rows(read: ReadBatch, steps: PreparationSteps) -> tuple[pd.DataFrame
         raise DataError(f"prepare.function returned {-filtered:,} rows more than it got; it must not add rows.")
     dropped = {OUTSIDE: read.rows_read - len(read.frame), **counts.dropped, FILTERED: filtered}
     dropped = {reason: count for reason, count in dropped.items() if count}
-    return frame, RowCounts(read.rows_read, dropped, counts.unmatched)
+    return frame, RowCounts(read.rows_read, dropped, counts.unmatched, read.replaced)
 
 
 def prepare_batch(read: ReadBatch, batch: Batch, recipe: BatchRecipe) -> PreparedBatch:
@@ -188,7 +188,7 @@ def pack_batch(prepared: PreparedBatch, recipe: BatchRecipe) -> PackedBatch:
         label, labels = category_codes(frame[recipe.label])
     slices = {}
     for column in recipe.slices:
-        if column.edges is not None or column.name not in packed.names:
+        if column.edges is not None or column.name not in features.columns.categorical:
             codes, values = slice_codes(frame, column)
             slices[column.name] = pack_codes({column.name: (codes, values)}, len(frame))[:, 0], values
     return PackedBatch(
@@ -199,14 +199,23 @@ def pack_batch(prepared: PreparedBatch, recipe: BatchRecipe) -> PackedBatch:
         role=roles.role,
         fold=roles.fold,
         group=roles.group,
+        period=roles.period,
+        units=roles.units,
         slices=slices,
         counts=prepared.counts,
     )
 
 
 def mask_fold(batch: PackedBatch, fold: int) -> PackedBatch:
-    """The batch as one fold of cross-validation sees it: the fold's training rows test, test rows are unused."""
-    assert batch.fold is not None
-    role = np.where(batch.role == TEST, UNUSED, batch.role)
-    role[np.isin(batch.role, (TRAIN, VALIDATION)) & (batch.fold == fold)] = TEST
+    """The batch as one fold of cross-validation sees it: the fold's training rows test, test rows are unused.
+
+    Of a split by time, later rows are unused, too: no model learns from the future of the rows that it is tested on.
+    """
+    role, trains = np.where(batch.role == TEST, UNUSED, batch.role), np.isin(batch.role, (TRAIN, VALIDATION))
+    if batch.period is not None:
+        role[trains & (batch.period == fold + 1)] = TEST
+        role[trains & (batch.period > fold + 1)] = UNUSED
+    else:
+        assert batch.fold is not None
+        role[trains & (batch.fold == fold)] = TEST
     return replace(batch, role=role.astype(np.int8))

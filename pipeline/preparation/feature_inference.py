@@ -1,19 +1,25 @@
 """Feature inference: which columns the model sees, of which kind each is, how it is transformed, and why."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Literal
 
 import pandas as pd
+from msgspec import structs
 
 from pipeline import config as cfg
 from pipeline.errors import ConfigError
-from pipeline.preparation.columns import CROSS, Columns
+from pipeline.notices import Notice
+from pipeline.preparation.columns import AGE, CROSS, Columns
 
 LearningTask = Literal["classification", "regression"]
 # An integer label of at most so many values is a class.
 MAX_CLASS_INTEGERS = 20
 FEATURE_KINDS = ("numeric", "categorical", "datetime", "text")
+NO_COLUMNS: Mapping[str, str] = MappingProxyType({})
+_EXCLUDED = "left out: features.exclude"
 _NUMERIC_OPTIONS = ("impute", "indicator", "scale", "log1p", "clip", "bins")
 _CATEGORICAL_OPTIONS = ("encode", "scale", "min_frequency", "max_categories", "hash_above", "buckets", "smooth")
 # The keys of a `ColumnTransform` that apply to each kind of column.
@@ -60,55 +66,89 @@ class LabelGuess:
         return "a float that is 0 or 1 in the first rows, but not in all"
 
 
-def choose_features(frame: pd.DataFrame, config: cfg.Config, task: LearningTask) -> FeatureSelection:
+def choose_features(
+    frame: pd.DataFrame, config: cfg.Config, task: LearningTask, left_out: Mapping[str, str] = NO_COLUMNS
+) -> FeatureSelection:
     """The features that the config names; those it does not name are inferred from the dtypes of ``frame``.
 
     Parameters
     ----------
     frame
         A prepared batch; rows are not needed.
+    left_out
+        The columns that are no features unless the config names them, each with the reason. Not all are in ``frame``.
 
     Raises
     ------
     ConfigError
         A named column does not exist, or has a type that does not suit its kind or its options; or no column is left.
     """
-    columns_of, reasons = _columns_by_kind(frame, config)
-    crosses = tuple(tuple(names) for names in config.features.cross)
-    for names in crosses:
-        for name in names:
-            if name.rpartition(".")[0] not in columns_of["datetime"]:
-                _check_named(frame, name, "cross", config.data.label)
-        reasons[CROSS.join(names)] = "named in features.cross"
-    kinds = {name: kind for kind, names in columns_of.items() for name in names}
-    options = _options(config.features, kinds | {CROSS.join(names): "cross" for names in crosses})
+    columns_of, reasons = _columns_by_kind(frame, config, left_out)
+    numeric, categorical, datetime, text = (tuple(columns_of[kind]) for kind in FEATURE_KINDS)
+    columns = Columns(numeric, categorical, datetime, text, tuple(tuple(names) for names in config.features.cross))
+    _check_crosses(frame, columns, config.data.label)
+    kinds = {name: kind for kind, names in columns_of.items() for name in names} | dict.fromkeys(
+        columns.crosses, "cross"
+    )
+    reasons |= dict.fromkeys(columns.crosses, "named in features.cross")
+    options = _options(config.features, kinds)
     for name, own in options.items():
         reasons[name] += "; " + ", ".join(f"{key} {value}" for key, value in own.items())
-    numeric, categorical, datetime, text = (tuple(columns_of[kind]) for kind in FEATURE_KINDS)
-    return FeatureSelection(task, Columns(numeric, categorical, datetime, text, crosses, options), reasons)
+    return FeatureSelection(task, replace(columns, options=options), reasons)
 
 
-def _columns_by_kind(frame: pd.DataFrame, config: cfg.Config) -> tuple[dict[str, list[str]], dict[str, str]]:
+def _check_crosses(frame: pd.DataFrame, columns: Columns, label: str) -> None:
+    for name in (name for names in columns.cross for name in names):
+        part = columns.parts.get(name)
+        if part is None or part.part == AGE:
+            _check_named(frame, name, "cross", label)
+        elif name in frame.columns:  # and no feature: it would have the name, not the part
+            raise ConfigError(
+                f"features.cross: {name!r} is a column, and the {part.part} of {part.column!r}; make the column "
+                "a feature, too, or rename it by prepare.derive."
+            )
+
+
+def renamed_columns(columns: Columns) -> tuple[Notice, ...]:
+    """What is said of parts and crosses that are not named as usual, because a column has the name."""
+    used = {*columns.numbers, *columns.coded}
+    notices = [
+        Notice(f"column {part.column!r}", f"its {part.part} is named {name!r}: {usual!r} is a column of its own")
+        for name, part in columns.parts.items()
+        if name in used and name != (usual := f"{part.column}.{part.part}")
+    ]
+    return tuple(notices) + tuple(
+        Notice(f"cross of {', '.join(members)}", f"is named {name!r}: {usual!r} is a column of its own")
+        for name, members in columns.crosses.items()
+        if name != (usual := CROSS.join(members))
+    )
+
+
+def _columns_by_kind(
+    frame: pd.DataFrame, config: cfg.Config, left_out: Mapping[str, str]
+) -> tuple[dict[str, list[str]], dict[str, str]]:
     """The names of the features of each kind, and by column why it is one or is none."""
     features, label = config.features, config.data.label
     reasons: dict[str, str] = {}
     columns_of: dict[str, list[str]] = {kind: [] for kind in FEATURE_KINDS}
     named = {kind: getattr(features, kind) for kind in FEATURE_KINDS}
+    excluded = set(features.exclude)
     for name in features.exclude:
-        if name not in frame.columns:
+        if name not in frame.columns and name not in left_out:
             raise ConfigError(f"features.exclude: no file has a column {name!r}{cfg.suggest(name, frame.columns)}.")
     if all(names is None for kind, names in named.items() if kind != "text"):
-        for name in frame.columns:
+        for name, dtype in zip(frame.columns, frame.dtypes, strict=True):
             if name == label or (name == config.split.column and config.split.by == "group"):
                 continue
             if name in (features.text or []):
                 _check_named(frame, name, "text", label)
                 kind: str | None = "text"
                 reasons[name] = "named in features.text"
+            elif name in excluded or name in left_out:
+                kind, reasons[name] = None, _EXCLUDED if name in excluded else left_out[name]
             else:
-                kind = None if name in features.exclude else feature_kind(frame[name].dtype)
-                why = "features.exclude" if name in features.exclude else f"{frame[name].dtype} has no treatment"
-                reasons[name] = f"{frame[name].dtype} column" if kind else f"left out: {why}"
+                kind = feature_kind(dtype)
+                reasons[name] = f"{dtype} column" if kind else f"left out: {dtype} has no treatment"
             if kind:
                 columns_of[kind].append(name)
     else:
@@ -117,13 +157,16 @@ def _columns_by_kind(frame: pd.DataFrame, config: cfg.Config) -> tuple[dict[str,
                 _check_named(frame, name, kind, label)
                 columns_of[kind].append(name)
                 reasons[name] = f"named in features.{kind}"
+    for name, reason in left_out.items():
+        reasons.setdefault(name, _EXCLUDED if name in excluded else reason)
     for kind in FEATURE_KINDS:
+        chosen = set(columns_of[kind])
         for name in named[kind] or []:
-            if name not in columns_of[kind]:
+            if name not in chosen:
                 _check_named(frame, name, kind, label)
     all_names = [name for names in columns_of.values() for name in names]
-    repeated = next((name for name in all_names if all_names.count(name) > 1), None)
-    if repeated:
+    if len(set(all_names)) < len(all_names):
+        repeated = Counter(all_names).most_common(1)[0][0]
         raise ConfigError(f"features: column {repeated!r} is named twice; name it once.")
     if not all_names and not features.cross:
         raise ConfigError("features: no column is left to learn from; name some in [features].")
@@ -141,13 +184,11 @@ def _options(features: cfg.FeatureConfig, kinds: Mapping[str, str]) -> dict[str,
             raise ConfigError(
                 f"features.columns.{name}.{useless}: {name!r} is {kinds[name]}, which knows {', '.join(allowed)}."
             )
+    shared = structs.replace(features, columns={}).transform_for("").non_defaults()
     options = {}
     for name, kind in kinds.items():
-        own = {
-            key: value
-            for key, value in features.transform_for(name).non_defaults().items()
-            if key in OPTIONS_BY_KIND[kind]
-        }
+        values = features.transform_for(name).non_defaults() if name in features.columns else shared
+        own = {key: value for key, value in values.items() if key in OPTIONS_BY_KIND[kind]}
         if own:
             options[name] = own
     return options

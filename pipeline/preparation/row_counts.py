@@ -17,3 +17,5 @@ class RowCounts:
     """Rows that are not in the prepared batch, by reason."""
     unmatched: Mapping[str, int] = field(default_factory=dict)
     """Rows without a match, by joined table."""
+    replaced: Mapping[str, int] = field(default_factory=dict)
+    """Texts that were not UTF-8 and were replaced, by column."""

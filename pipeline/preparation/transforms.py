@@ -59,12 +59,14 @@ def apply_steps(frame: pd.DataFrame, steps: PreparationSteps) -> tuple[pd.DataFr
 
     for join in steps.joins:
         frame, matched = apply_join(frame, join, steps.storage)
-        table = PurePosixPath(join.path).name
+        table = PurePosixPath(join.path_text).name
         unmatched[table] = unmatched.get(table, 0) + int((~matched).sum())
         if join.how == "inner":
             frame = keep(frame, matched, f"no match in {table}")
     for name, expression in steps.derive:
-        frame = frame.assign(**{name: eval_expression(frame, expression, f"prepare.derive.{name}")})
+        values = eval_expression(frame, expression, f"prepare.derive.{name}")
+        frame = frame.copy(deep=False)
+        frame[name] = values  # `assign` takes no column of the name "self"
     for name, expression in steps.filter:
         key = f"prepare.filter.{name}"
         frame = keep(frame, row_mask(frame, expression, key), key)

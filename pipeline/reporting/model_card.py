@@ -69,14 +69,21 @@ def _model(report: Report, config: cfg.Config) -> str:
     return "\n".join(facts)
 
 
+def _versions(report: Report) -> str:
+    versions = report["data"].get("versions") or {}
+    return f" ({', '.join(f'{version} of {_text(path)}' for path, version in versions.items())})" if versions else ""
+
+
 def _data(report: Report, config: cfg.Config) -> str:
     rows, split = report["rows"], config.split
     held_out = (
-        f"{_text(split.path)}, a data set of its own" if split.path else f"{split.test:g} of the rows, by {split.by}"
+        f"{_text(split.path_text)}, a data set of its own"
+        if split.path
+        else f"{split.test:g} of the rows, by {split.by}"
     )
     facts = [
-        f"- Rows: {rows['read']:,} read from {_text(report['data']['path'])}, {rows['train']:,} to train on, "
-        f"{rows['test']:,} held out, {rows['rejected']:,} rejected",
+        f"- Rows: {rows['read']:,} read from {_text(report['data']['path'])}{_versions(report)}, "
+        f"{rows['train']:,} to train on, {rows['test']:,} held out, {rows['rejected']:,} rejected",
         f"- Held out: {held_out}",
     ]
     facts += [f"- Rejected: {count:,} {_text(reason)}" for reason, count in rows["rejected_by_reason"].items()]

@@ -33,7 +33,11 @@ def make_report(
     quarantined = ledger.list_quarantined(plan.batches)
     return {
         "task": plan.features.task,
-        "data": {"path": plan.config.data.path, "label": plan.config.data.label},
+        "data": {
+            "path": plan.config.data.path_text,
+            "label": plan.config.data.label,
+            "versions": plan.sources.version_texts,
+        },
         "rows": {
             "read": ledger.read,
             "train": ledger.train,

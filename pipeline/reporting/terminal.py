@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.evaluation.drift_verdict import DRIFTED, SLIGHT, summarise_verdicts
 from pipeline.evaluation.learning_curve import smoothed, sparkline
 from pipeline.notices import Notice
 from pipeline.reporting.formatting import format_difference, format_interval, format_value, shorten
@@ -28,6 +29,7 @@ def show_run(console: Console, report: Report, ledger: str, folder: str) -> None
     facts = {
         **_search_facts(report.get("search")),
         "rows": ledger,
+        **_version_facts(report["data"]),
         **_quarantine_facts(report["batches"]["set_aside"]),
         **_learning_facts(report),
     }
@@ -47,6 +49,7 @@ def show_predictions(console: Console, manifest: Mapping[str, Any], output: str)
     facts = {
         "rows": f"{rows['read']:,} read = {rows['written']:,} written + {rows['rejected']:,} rejected"
         + (f": {reasons}" if reasons else ""),
+        **_version_facts(manifest),
         **_quarantine_facts(manifest["batches"]["set_aside"], "the manifest"),
         **drift_facts(manifest["drift"], max_columns=5),
     }
@@ -55,6 +58,12 @@ def show_predictions(console: Console, manifest: Mapping[str, Any], output: str)
     facts["columns"] = ", ".join(shorten(column["name"]) for column in manifest["schema"])
     facts["files"] = f"{len(manifest['files'])} in {output}"
     show_facts(console, facts)
+
+
+def _version_facts(source: Mapping[str, Any]) -> dict[str, str]:
+    """The versions of Delta and Iceberg tables that were read."""
+    versions = source.get("versions") or {}
+    return {"version": ", ".join(f"{text} of {path}" for path, text in versions.items())} if versions else {}
 
 
 def show_data(console: Console, label: str, checked: Mapping[str, Any]) -> None:
@@ -160,14 +169,32 @@ def _not_computed_facts(reasons: Mapping[str, str]) -> dict[str, str]:
 
 
 def drift_facts(drift: Mapping[str, Mapping[str, Any]], max_columns: int) -> dict[str, str]:
-    """A line for each of the columns that drifted most."""
-    facts = {}
-    for name, change in sorted(drift.items(), key=lambda item: -item[1]["score"])[:max_columns]:
-        before, now = change["missing"]
-        unseen = f", {change['unseen']:.1%} unseen" if change["unseen"] else ""
-        missing = f", missing {before:.1%} in training, {now:.1%} now" if abs(now - before) > 0.001 else ""
-        facts[f"drift {shorten(name)}"] = f"{change['score']:.4f}{unseen}{missing}"
+    """How many columns drifted, and a line for each of those that did most and for a label that did."""
+    facts = {"drift": summarise_verdicts(drift)}
+    changed = {name: change for name, change in drift.items() if change["verdict"] in (DRIFTED, SLIGHT)}
+    for i, (name, change) in enumerate(changed.items()):
+        if i < max_columns or change.get("kind") == "label":
+            facts[f"drift {shorten(name)}"] = f"{change['verdict']}, {change['score']:.4f}{_what_changed(change)}"
+    if len(facts) <= len(changed):
+        facts["drift"] += "; --json has those that are not shown"
     return facts
+
+
+def _what_changed(change: Mapping[str, Any]) -> str:
+    before, now = change["missing"]
+    parts = [f"{change['unseen']:.1%} unseen"] if change["unseen"] > change["expected_unseen"] else []
+    if abs(now - before) > 0.001:
+        parts.append(f"missing {before:.1%} in training, {now:.1%} now")
+    limits = change.get("range")
+    if limits and (limits[1][0] < limits[0][0] or limits[1][1] > limits[0][1]):
+        (low, high), (new_low, new_high) = limits
+        parts.append(f"{low:g} to {high:g} in training, {new_low:g} to {new_high:g} now")
+    if "mean" in change:
+        parts.append("label, mean {:g} in training, {:g} now".format(*change["mean"]))
+    if "shares" in change:
+        value, (then, share) = next(iter(change["shares"].items()))
+        parts.append(f"label, {shorten(value)} {then:.1%} in training, {share:.1%} now")
+    return "".join(f", {part}" for part in parts)
 
 
 def _difference(difference: Mapping[str, Any] | None) -> str:

@@ -11,9 +11,11 @@ from pipeline.preparation.batch_pipeline import BatchRecipe
 from pipeline.preparation.columns import Columns, category_codes, number_values
 from pipeline.preparation.packing import PackedBatch, PackingScale, pack
 from pipeline.preparation.split import REASONS, TEST, TRAIN, VALIDATION
+from pipeline.preparation.split_units import SplitUnits
 from pipeline.statistics.counts import Counts
+from pipeline.statistics.histogram import histogram_codes
 from pipeline.statistics.label_check import check_batch
-from pipeline.statistics.moments import Moments, NumericStats, histogram_codes
+from pipeline.statistics.moments import Moments, NumericStats
 from pipeline.statistics.targets import TargetCounts
 
 
@@ -32,6 +34,8 @@ class Summary:
     test_labels: Counts
     unmatched: Mapping[str, int] = field(default_factory=dict)
     """Rows without a match, by joined table."""
+    replaced: Mapping[str, int] = field(default_factory=dict)
+    """Texts that were not UTF-8 and were replaced, by column."""
     targets: Mapping[str, TargetCounts] = field(default_factory=dict)
     """By column that needs it, how the label depends on its values."""
     slices: Mapping[str, Counts] = field(default_factory=dict)
@@ -41,6 +45,8 @@ class Summary:
     errors: Mapping[int, str] = field(default_factory=dict)
     """Why a batch was quarantined, by its number."""
     validation_labels: Counts = field(default_factory=lambda: Counts(pd.Series(dtype=np.int64)))
+    units: SplitUnits = field(default_factory=SplitUnits)
+    """What the split keeps on one side, of the rows that train or test."""
 
 
 def summarise(
@@ -69,11 +75,13 @@ def summarise(
     folds = batch.fold[rows] if batch.fold is not None else np.zeros(len(rows), dtype=np.int8)
     numeric, categorical, targets = {}, {}, {}
     for j, name in enumerate(columns.numbers):
-        values, options = packed.numbers[:, j], columns.treatment(name)
+        values, options = packed.number(j), columns.treatment(name)
         scale = packing.center[j], packing.unit[j]
         numeric[name] = NumericStats.of(values, rows, *scale, log=options.log1p, with_quantiles=options.needs_quantiles)
         if explore:
-            targets[name] = TargetCounts.of(*histogram_codes(values[rows]), folds, batch.label[rows], batch.labels)
+            targets[name] = TargetCounts.of(
+                *histogram_codes(values[rows], *scale), folds, batch.label[rows], batch.labels
+            )
     for j, (name, vocabulary) in enumerate(zip(packed.names, packed.vocabularies, strict=True)):
         codes = packed.codes[rows, j]
         categorical[name] = Counts.of(codes, vocabulary)
@@ -101,10 +109,12 @@ def summarise(
         test_labels=test_labels,
         validation_labels=validation_labels,
         unmatched=batch.counts.unmatched,
+        replaced=batch.counts.replaced,
         targets=targets,
         slices=sliced,
         batches={batch.number: rows_by_role},
         errors={batch.number: batch.error} if batch.error else {},
+        units=batch.units,
     )
 
 
@@ -158,10 +168,12 @@ def merge_summaries(parts: Sequence[Summary]) -> Summary:
         test_labels=Counts.merge([part.test_labels for part in parts]),
         validation_labels=Counts.merge([part.validation_labels for part in parts]),
         unmatched=_add([part.unmatched for part in parts]),
+        replaced=_add([part.replaced for part in parts]),
         targets={name: TargetCounts.merge([part.targets[name] for part in parts]) for name in first.targets},
         slices={name: Counts.merge([part.slices[name] for part in parts]) for name in first.slices},
         batches={number: rows for part in parts for number, rows in part.batches.items()},
         errors={number: error for part in parts for number, error in part.errors.items()},
+        units=SplitUnits.merge([part.units for part in parts]),
     )
 
 

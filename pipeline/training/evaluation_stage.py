@@ -79,7 +79,8 @@ def _baselines(run: RunContext, evaluator: Evaluator) -> dict[str, Baseline]:
     constant = Constant(target, comparable_metrics(evaluator.metrics, constant=True))
     baselines: dict[str, Baseline] = {"constant": constant}
     if folder is not None:
-        model, metrics = persistence.load(folder), comparable_metrics(evaluator.metrics)
+        storage = plan.config.data.storage_for(folder)
+        model, metrics = persistence.load(folder, storage=storage), comparable_metrics(evaluator.metrics)
         baselines[folder] = load_previous_model(
             model, plan.features.columns, plan.packing_scale, target, metrics, folder
         )

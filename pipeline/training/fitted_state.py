@@ -20,7 +20,8 @@ from pipeline.statistics.ledger import Ledger
 from pipeline.statistics.summary import Summary
 from pipeline.training.class_limits import check_class_rows, check_label_values
 from pipeline.training.label import target_of, target_to_profile
-from pipeline.training.row_checks import training_ledger
+from pipeline.training.row_checks import replaced_text_notices, training_ledger
+from pipeline.training.split_checks import split_notices
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,15 @@ class FittedState:
         """
         check_label_values(summary, plan)
         ledger, target = training_ledger(summary, plan), target_of(summary, plan)
-        notices = check_class_rows(summary, plan)
+        about_classes = check_class_rows(summary, plan)
         columns = plan.features.columns
-        profile = drift_profile.profile(summary, columns) | {"label": target_to_profile(target)}
         encoder = Encoder.for_columns(columns)
-        encoder.fit_statistics(summary, plan.packing_scale, target.classes, folds, profile)
+        encoder.fit_statistics(summary, plan.packing_scale, target.classes, folds)
+        label = target_to_profile(target) | {"rows": ledger.train}
+        profile = drift_profile.profile(summary, columns, encoder.categories_) | {"label": label}
+        encoder = encoder.with_profile(profile | {"types": drift_profile.types_to_profile(plan.columns)})
         slicing, unmatched = slicing_of(summary, plan), dict(summary.unmatched)
+        notices = (*about_classes, *split_notices(summary, plan), *replaced_text_notices(summary))
         return cls(ledger, target, encoder, slicing, unmatched, notices=notices)
 
     def to_dict(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ def target_of(summary: Summary, plan: Plan) -> TargetSpec:
     DataError
         The label has a single value, or more than the two classes that ``evaluate.threshold`` needs.
     """
-    path, label = plan.config.data.path, plan.config.data.label
+    path, label = plan.config.data.path_text, plan.config.data.label
     if plan.features.task == "regression":
         if summary.label.m2 == 0:
             raise DataError(f"{path}: label {label!r} has a single value; nothing can be learned from it.")

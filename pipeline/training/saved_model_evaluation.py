@@ -57,9 +57,9 @@ def _evaluate(run: RunContext, source: BatchSource, model: Pipeline) -> SavedMod
     )
     ledger = ledger.check_balance(plan.batches, config.data.max_bad_batches)
     if not ledger.test:
-        raise DataError(f"{config.data.path}: no rows to evaluate on ({ledger}); give --all.")
+        raise DataError(f"{config.data.path_text}: no rows to evaluate on ({ledger}); give --all.")
     run.emit_row_counts(ledger)
-    drift = checked_drift(encoder, summary, config)
+    drift = checked_drift(encoder, summary, config, classes)
     threshold = config.evaluate.threshold
     has_two_probabilities = classes is not None and len(classes) == 2 and hasattr(estimator, "predict_proba")
     if threshold is not None and not has_two_probabilities:

@@ -88,5 +88,5 @@ def _calibration_curves(
         calibrate = Aggregation("calibrate", calibration_curves, merge_curves, arguments)
         merged: Curves = run.tasks.map_reduce_batches(stage, calibrate, segments, source.futures_for)
     if not len(merged[0].rows):
-        raise DataError(f"{run.plan.config.data.path}: no rows to calibrate on; raise train.validation_fraction.")
+        raise DataError(f"{run.plan.config.data.path_text}: no rows to calibrate on; raise train.validation_fraction.")
     return merged
