@@ -18,11 +18,13 @@ from pipeline.evaluation.permutation_importance import features_of
 from pipeline.io.batching import group_by_row_group
 from pipeline.monitoring.progress import EndColumn, Monitor, how_ended
 from pipeline.planning.plan import Plan
+from pipeline.planning.planner import with_task
 from pipeline.scaling_study.costs import Observation
 from pipeline.scaling_study.graph import Shape
 from pipeline.scaling_study.study_plan import Setting, take_prefix, with_lanes
 from pipeline.training.evaluation_stage import FEATURES_PER_TASK
 from pipeline.training.run_stages import run_stages
+from pipeline.training.statistics_stage import confirm_task
 
 
 def shape_of(plan: Plan, epochs: int, keep: bool, threads: int) -> Shape:
@@ -80,6 +82,7 @@ def measure(
         for workers in others:  # idle clusters cost next to nothing
             cluster = structs.replace(_with_workers(config.cluster, workers), dashboard="127.0.0.1:0")
             sessions[workers] = stack.enter_context(connect(cluster, modules))
+        plans = _with_confirmed_task(plans, sessions[first], monitor)
         probes = {session.workers: probe(session.client) for session in sessions.values()}
         columns = (
             TextColumn("scale      "),
@@ -116,6 +119,13 @@ def measure(
                     seconds=round(observed.seconds, 4),
                 )
     return Measurements(runs, probes, startup)
+
+
+def _with_confirmed_task(plans: Sequence[Plan], session: Session, monitor: Monitor) -> list[Plan]:
+    """The plans, which differ in their batches alone, with the task that all rows show: no run reads twice."""
+    confirmed = confirm_task(plans[0], session, monitor)
+    task, reason = confirmed.features.task, confirmed.task_reason
+    return [plan if plan.label_guess is None else with_task(plan, task, reason) for plan in plans]
 
 
 def _with_workers(cluster: cfg.ClusterConfig, workers: int) -> cfg.ClusterConfig:

@@ -20,7 +20,9 @@ import pytest
 import tomli_w
 from click.testing import CliRunner
 from dask.base import tokenize
+from deltalake import DeltaTable, write_deltalake
 from moto.server import DomainDispatcherApplication, ThreadedMotoServer, create_backend_app
+from pyiceberg.catalog.memory import InMemoryCatalog
 from s3fs import S3FileSystem
 from werkzeug.serving import make_server
 
@@ -407,6 +409,33 @@ def test_requests_that_always_fail_are_one_error(server, faulty):
     with pytest.raises(DataError, match=r"part-00\d\.parquet: cannot be read \(.*InternalError\); try again when"):
         read_all("s3://bucket/data", options)
     assert application.gets("part-000.parquet")[0] >= 4
+
+
+def test_tables_on_s3_are_read_by_their_logs_with_the_same_options(server, tmp_path):
+    store, _, options, _ = server
+    rows = pa.table({"x": [1.0, 2.0, 3.0], "c": ["a b", None, "01"]})
+    write_deltalake(str(tmp_path / "delta"), rows, partition_by=["c"])
+    write_deltalake(str(tmp_path / "delta"), rows.slice(0, 1), mode="append")
+    DeltaTable(str(tmp_path / "delta")).delete("x > 2")
+    catalog = InMemoryCatalog("local", warehouse=f"file://{tmp_path}/warehouse")
+    catalog.create_namespace("n")
+    iceberg = catalog.create_table("n.t", rows.schema)
+    iceberg.append(rows)
+    iceberg.delete("x > 2")
+    store.put(str(tmp_path / "delta"), "bucket/delta", recursive=True)
+    store.put(f"{tmp_path}/warehouse/n/t", "bucket/iceberg", recursive=True)
+    storage = Storage.from_config(options)
+    delta = open_dataset("s3://bucket/delta", storage=storage)
+    assert (delta.version, delta.rows, delta.hive_columns) == ("Delta version 2", 3, ("c",))
+    assert open_dataset("s3://bucket/delta/", storage=storage, version=0).rows == 3
+    assert open_dataset("s3://bucket/iceberg", storage=storage).rows == 2
+    for path, message in (
+        ("delta/c=01", "lies in the Delta"),
+        ("delta/*/*.parquet", "matches files of the Delta"),
+        ("*/data/*", "matches files of the Iceberg"),
+    ):
+        with pytest.raises(DataError, match=message):
+            open_dataset(f"s3://bucket/{path}", storage=storage)
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ""])
