@@ -75,6 +75,8 @@ class Dataset:
     """The same columns in the types that they have in the files."""
     notices: tuple[Notice, ...] = ()
     """What a person should know about the files."""
+    index_columns: tuple[str, ...] = ()
+    """The columns that are the index of a DataFrame in some file."""
 
     @property
     def file_versions(self) -> dict[str, str]:
@@ -142,6 +144,7 @@ def open_dataset(
         storage,
         quarantined,
         pa.schema([*original_schema(footers), *partitions.columns]),
+        index_columns=tuple(dict.fromkeys(name for footer in footers for name in footer.index_columns)),
     )
 
 

@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+import json
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +23,8 @@ from pipeline.io.urls import is_url
 
 # Requests to a storage at once.
 N_THREADS = 8
+# Inside a text of the metadata, the quotes would have a backslash before them.
+INDEX_KEY = re.compile(rb'"index_columns"\s*:')
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,8 @@ class Footer:
     """See `version_of`."""
     digest: str
     """A hash of the footer."""
+    index_columns: tuple[str, ...] = ()
+    """The columns that pandas wrote as the index of its DataFrame."""
 
     @property
     def rows(self) -> int:
@@ -96,7 +102,30 @@ def _read_footer(path: str, storage: Storage) -> Footer:
         _text_bytes(schema, metadata),
         version,
         _digest(metadata),
+        index_columns(schema),
     )
+
+
+def index_columns(schema: pa.Schema) -> tuple[str, ...]:
+    """The columns that pandas' metadata calls the index; one that is a range is in no column.
+
+    Only the list is parsed: the metadata also describes every column, and there may be thousands. Metadata that is not
+    as pandas writes it names none.
+
+    >>> import pandas as pd
+    >>> index_columns(pa.Table.from_pandas(pd.DataFrame({"x": [1]}, index=pd.Index([7], name="id"))).schema)
+    ('id',)
+    """
+    described = (schema.metadata or {}).get(b"pandas", b"")
+    key = INDEX_KEY.search(described)
+    if key is None:
+        return ()
+    try:
+        listed, _ = json.JSONDecoder().raw_decode(described[key.end() :].decode(errors="replace").lstrip())
+    except (ValueError, RecursionError):
+        return ()
+    columns = set(schema.names)
+    return tuple(name for name in listed if isinstance(name, str) and name in columns) if type(listed) is list else ()
 
 
 def _with_old_timestamps(schema: pa.Schema, metadata: pq.FileMetaData) -> pa.Schema:

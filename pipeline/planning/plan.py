@@ -7,6 +7,7 @@ import pyarrow as pa
 from msgspec import structs
 
 from pipeline import config as cfg
+from pipeline.data_quality.finding import Finding
 from pipeline.io.batching import Batch
 from pipeline.io.dataset import Dataset
 from pipeline.io.reader import ReadSpec
@@ -20,9 +21,12 @@ from pipeline.preparation.packing import PackingScale
 from pipeline.preparation.slice_columns import SliceColumn
 from pipeline.preparation.split import SplitSpec
 from pipeline.preparation.transforms import PreparationSteps
+from pipeline.statistics import label_sample
 
 # Folds of target encoding, unless the config asks for another number: as in scikit-learn's TargetEncoder.
 TARGET_FOLDS = 5
+# Who explores the data waits for nothing else: the figures may be as good as a larger sample makes them.
+EXPLORED_SAMPLE_ROWS = 50_000
 
 
 @dataclass(frozen=True)
@@ -48,8 +52,12 @@ class Plan:
     """The columns to slice the evaluation by."""
     notices: tuple[Notice, ...] = ()
     """What is known before a batch is read and a person should know; that about the files is in ``sources``."""
+    findings: tuple[Finding, ...] = ()
+    """What names and first rows show of the features."""
     exploring: bool = False
     """Whether the data is explored, for `pipeline check`, and nothing is trained."""
+    is_new_model: bool = True
+    """Whether the features were chosen for this run, and not with a model that exists."""
 
     @property
     def dataset(self) -> Dataset:
@@ -103,14 +111,24 @@ class Plan:
                 config.split.test,
                 config.train.seed,
                 config.train.validation_fraction if config.needs_validation_rows else 0.0,
-                config.split.folds or (TARGET_FOLDS if self.features.columns.needs_folds or self.exploring else 0),
+                config.split.folds or (TARGET_FOLDS if self.features.columns.needs_folds else 0),
                 self.test_from,
                 bootstrap=bool(config.evaluate.bootstrap) and not self.exploring,
             ),
             explore=self.exploring,
+            sample_rows=self._sample_rows,
             slices=self.slices,
             quarantine=config.data.on_bad_batch == "quarantine",
         )
+
+    @property
+    def _sample_rows(self) -> int:
+        """How many rows of each batch are sampled to relate each column to the label."""
+        if not self.is_new_model:
+            return 0
+        columns = self.features.columns
+        wanted = EXPLORED_SAMPLE_ROWS if self.exploring else label_sample.MAX_ROWS
+        return label_sample.rows_per_batch(len(self.batches), len(columns.numbers) + len(columns.coded), wanted)
 
     def packed_bytes(self) -> int:
         """Estimate the memory of all packed batches.
@@ -120,7 +138,8 @@ class Plan:
         columns = self.features.columns
         codes = len(columns.categorical) + 3 * len(columns.datetime) + len(columns.cross)
         texts = sum(2 * int(self.dataset.mean_text_bytes.get(name, 0.0)) for name in columns.text)
-        return self.rows * (4 * len(columns.numbers) + 2 * codes + texts + 2 * len(self.slices) + 11)
+        values = 8 * len(columns.names) if self.exploring else 0
+        return self.rows * (4 * len(columns.numbers) + 2 * codes + texts + 2 * len(self.slices) + 11 + values)
 
 
 def preparation_steps(config: cfg.Config) -> PreparationSteps:

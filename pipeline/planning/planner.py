@@ -1,6 +1,7 @@
 """Making a plan, step by step: open the data, choose columns, look at the first rows, choose task and features."""
 
 import contextlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,12 +12,14 @@ from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
 
 from pipeline import config as cfg
+from pipeline.data_quality.first_rows import findings_in_first_rows
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.evaluation.drift_profile import check_schema
 from pipeline.io.batching import Batch, form_batches
 from pipeline.io.dataset import Dataset
 from pipeline.io.reader import ReadSpec, empty_frame, read_head
 from pipeline.models import factory
+from pipeline.notices import Notice
 from pipeline.planning.checks import (
     check_label_has_values,
     check_model,
@@ -30,8 +33,15 @@ from pipeline.planning.plan import Plan, preparation_steps
 from pipeline.planning.sources import Sources, open_sources, open_tables, reopen_data
 from pipeline.planning.split_boundary import first_test_value, plan_batches
 from pipeline.preparation.columns import Columns
+from pipeline.preparation.date_formats import with_date_formats
 from pipeline.preparation.expressions import names_in
-from pipeline.preparation.feature_inference import FeatureSelection, LearningTask, choose_features, choose_task
+from pipeline.preparation.feature_inference import (
+    INDEX_REASON,
+    FeatureSelection,
+    LearningTask,
+    choose_features,
+    choose_task,
+)
 from pipeline.preparation.joins import matched_column
 from pipeline.preparation.packing import PackingScale
 from pipeline.preparation.slice_columns import SliceColumn, slice_columns
@@ -39,6 +49,8 @@ from pipeline.preparation.transforms import apply_steps
 
 # An integer label of at most so many values is a class.
 MAX_CLASS_INTEGERS = 20
+# How pandas and Dask name the column of an index without a name.
+UNNAMED_INDEX = re.compile(r"__index_level_\d+__|__null_dask_index__")
 
 
 @dataclass(frozen=True)
@@ -132,11 +144,12 @@ def with_config(plan: Plan, config: cfg.Config) -> Plan:
         The features do not exist, or the model cannot do what is wanted of it.
     """
     check_model(config, plan.features.task, plan.meta[config.data.label].dtype)
-    features = choose_features(plan.meta, config, plan.features.task)
+    features = _choose_features(config, plan.features.task, plan.meta, plan.head, plan.dataset)
     scale = plan.packing_scale
     if features.columns.numbers != plan.features.columns.numbers:
         scale = PackingScale.of(plan.head, features.columns)
-    return replace(plan, config=config, features=features, packing_scale=scale)
+    findings = findings_in_first_rows(plan.head, features.columns, config)
+    return replace(plan, config=config, features=features, packing_scale=scale, findings=findings)
 
 
 def _decide(config: cfg.Config, sources: Sources, trained: TrainedModel | None) -> Plan:
@@ -148,7 +161,7 @@ def _decide(config: cfg.Config, sources: Sources, trained: TrainedModel | None) 
     head = _first_rows(config, data, schema)
     task, reason = _choose_task(config, meta, head)
     check_model(config, task, meta[label].dtype)
-    features = _trained_features(trained, meta) if trained else choose_features(meta, config, task)
+    features = _trained_features(trained, meta) if trained else _choose_features(config, task, meta, head, data)
     for name, dtype in unsupported_columns(data.schema).items():
         if name not in features.reasons:
             features.reasons[name] = f"left out: {dtype} has no treatment; make columns of it in prepare.function"
@@ -166,6 +179,22 @@ def _decide(config: cfg.Config, sources: Sources, trained: TrainedModel | None) 
         packing_scale=trained.packing_scale if trained else PackingScale.of(head, features.columns),
         test_from=first_test_value(config, data, meta),
         slices=slices,
+        findings=() if trained else findings_in_first_rows(head, features.columns, config),
+        notices=() if trained else _index_notices(features, data),
+        is_new_model=trained is None,
+    )
+
+
+def _index_notices(features: FeatureSelection, data: Dataset) -> tuple[Notice, ...]:
+    """The columns that pandas calls an index and that have a name: somebody may miss them."""
+    return tuple(
+        Notice(
+            f"column {name!r}",
+            "is the index of the DataFrame that was written, and no feature",
+            f"[features.columns.{name}] makes it one",
+        )
+        for name in data.index_columns
+        if features.reasons.get(name, "").endswith(INDEX_REASON) and not UNNAMED_INDEX.fullmatch(name)
     )
 
 
@@ -209,6 +238,17 @@ def _is_class_number(label: pd.Series, integer: bool) -> bool:
     # By value, not by dtype: an integer column with a missing value is a float by now.
     values = set(label.dropna().unique().tolist())
     return values <= {0, 1} or (integer and len(values) <= MAX_CLASS_INTEGERS)
+
+
+def _choose_features(
+    config: cfg.Config, task: LearningTask, meta: pd.DataFrame, head: pd.DataFrame, data: Dataset
+) -> FeatureSelection:
+    """The features of a model that is trained, with the formats of dates that are text."""
+    features = choose_features(meta, config, task, data.index_columns)
+    columns, reasons = with_date_formats(features.columns, head)
+    for name, reason in reasons.items():
+        features.reasons[name] += f"; {reason}"
+    return replace(features, columns=columns)
 
 
 def _trained_features(trained: TrainedModel, meta: pd.DataFrame) -> FeatureSelection:

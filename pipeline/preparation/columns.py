@@ -14,6 +14,7 @@ import pandas as pd
 
 from pipeline.config import ColumnTransform
 from pipeline.errors import DataError
+from pipeline.preparation.text_dates import as_dates
 
 CodesAndValues = tuple[np.ndarray, pd.Index]
 """Codes (n,), -1 for missing, and the distinct values that they point to."""
@@ -157,7 +158,9 @@ def datetime_codes(values: pd.Series, parts: Sequence[str]) -> CodedColumns:
 def numeric_columns(frame: pd.DataFrame, columns: Columns) -> Iterator[np.ndarray]:
     """The values of `Columns.numbers`, float64 (n,) each."""
     yield from (number_values(frame[name]) for name in columns.numeric)
-    yield from (age_values(frame[n.removesuffix(".age")]) for n in columns.numbers[len(columns.numeric) :])
+    for name in columns.numbers[len(columns.numeric) :]:
+        column = name.removesuffix(".age")
+        yield age_values(as_dates(frame[column], columns.treatment(column).format))
 
 
 def coded_columns(frame: pd.DataFrame, columns: Columns, coded: CodedColumns | None = None) -> CodedColumns:
@@ -165,7 +168,8 @@ def coded_columns(frame: pd.DataFrame, columns: Columns, coded: CodedColumns | N
     given = coded or {}
     result = {name: given[name] if name in given else category_codes(frame[name]) for name in columns.categorical}
     for name in columns.datetime:
-        result |= datetime_codes(frame[name], columns.treatment(name).parts)
+        treatment = columns.treatment(name)
+        result |= datetime_codes(as_dates(frame[name], treatment.format), treatment.parts)
     for names in columns.cross:
         parts = [result.get(n) or given.get(n) or category_codes(frame[n]) for n in names]
         result[CROSS.join(names)] = _cross_codes(parts)

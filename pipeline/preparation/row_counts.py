@@ -17,3 +17,5 @@ class RowCounts:
     """Rows that are not in the prepared batch, by reason."""
     unmatched: Mapping[str, int] = field(default_factory=dict)
     """Rows without a match, by joined table."""
+    unparsed: Mapping[str, int] = field(default_factory=dict)
+    """Rows whose text is no date of the column's format, by column."""

@@ -1,5 +1,6 @@
 """What the commands print at their end: tables and facts, on the console of the monitor."""
 
+import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -55,31 +56,11 @@ def show_predictions(console: Console, manifest: Mapping[str, Any], output: str)
     show_facts(console, facts)
 
 
-def show_data(console: Console, label: str, checked: Mapping[str, Any]) -> None:
-    """Print what `check` found in each column."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("column", "type", "missing", "values", "predicts", "warning"):
-        table.add_column(heading)
-    for name, column in checked["columns"].items():
-        power = f"{column['predicts']:.3f}"
-        warnings = "; ".join(column["warnings"])
-        table.add_row(name, column["type"], f"{column['missing']:.1%}", column["shown"], power, warnings)
-    rows = checked["rows"]
-    show_facts(
-        console,
-        {
-            "rows": f"{rows['read']:,}, {rows['rejected']:,} of them rejected",
-            "label": f"{label}: {checked['label']}",
-        },
-    )
-    console.print(table)
-
-
-def show_notices(console: Console, notices: Sequence[Mapping[str, str]]) -> None:
-    """Print a notice on each line, and how many more report.json has."""
+def show_notices(console: Console, notices: Sequence[Mapping[str, str]], where: str = "report.json") -> None:
+    """Print a notice on each line, and how many more there are ``where``."""
     lines = [str(Notice.from_dict(notice)) for notice in notices[:MAX_NOTICES]]
     if len(notices) > MAX_NOTICES:
-        lines.append(f"{len(notices) - MAX_NOTICES:,} more in report.json")
+        lines.append(f"{len(notices) - MAX_NOTICES:,} more in {where}")
     if lines:
         show_facts(console, {"notices": "\n".join(lines)})
 
@@ -89,7 +70,24 @@ def show_facts(console: Console, facts: Mapping[str, str]) -> None:
     table = Table.grid(padding=(0, 2))
     for name, text in facts.items():
         table.add_row(name, Text(text))
-    console.print(table)
+    show_table(console, table)
+
+
+def show_table(console: Console, table: Table, width: int | None = None) -> None:
+    """Print a table; into a file or a pipe without the blanks that would fill its lines.
+
+    Parameters
+    ----------
+    width
+        Of a table that is not printed on a terminal, at most; None: as the console's.
+    """
+    if console.is_terminal:
+        console.print(table)
+        return
+    rendered = Console(file=io.StringIO(), width=width or console.width, highlight=False)
+    rendered.print(table)
+    for line in rendered.file.getvalue().splitlines():  # type: ignore[attr-defined]
+        console.print(Text(line.rstrip()), soft_wrap=True)
 
 
 def show_figures(console: Console, report: Report) -> None:
@@ -117,7 +115,7 @@ def show_figures(console: Console, report: Report) -> None:
             row.append(f"{format_value(fold['mean'])} ± {format_value(fold['std'])}" if fold else "")
         row += [_difference(differences.get(name)) for differences in baselines.values()]
         table.add_row(*map(Text, row))
-    console.print(table)
+    show_table(console, table)
     if report["slices"]:
         worse = [each for each in report["worst_slices"] if each["worse"]]
         show_facts(console, {"worst slices": _worst_slices(worse[:MAX_WORST_SLICES])})

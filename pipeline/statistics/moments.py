@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from functools import reduce
 
 import numpy as np
-import pandas as pd
 from numba import njit
 
 from pipeline.statistics.quantiles import Quantiles
@@ -51,14 +50,6 @@ def _moments(
     if not log:
         mean, m2 = center + unit * mean if count else 0.0, m2 * unit * unit
     return count, mean, m2, center + unit * low, center + unit * high
-
-
-def histogram_codes(values: np.ndarray) -> tuple[np.ndarray, pd.Index]:
-    """Return the histogram bin of packed values, float32 (n,), as codes, `N_BINS` for missing; and the bins."""
-    finite = np.isfinite(values)
-    bin_index = np.floor((np.where(finite, values, 0.0) + MAX_PACKED_VALUE) * (N_BINS / (2 * MAX_PACKED_VALUE)))
-    codes = np.where(finite, np.clip(bin_index, 0, N_BINS - 1), N_BINS).astype(np.int64)
-    return codes, pd.RangeIndex(N_BINS)
 
 
 @dataclass(frozen=True)

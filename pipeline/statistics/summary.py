@@ -12,7 +12,10 @@ from pipeline.preparation.columns import Columns, category_codes, number_values
 from pipeline.preparation.packing import PackedBatch, PackingScale, pack
 from pipeline.preparation.split import REASONS, TEST, TRAIN, VALIDATION
 from pipeline.statistics.counts import Counts
-from pipeline.statistics.moments import Moments, NumericStats, histogram_codes
+from pipeline.statistics.exploration import Exploration
+from pipeline.statistics.label_ends import LabelEnds
+from pipeline.statistics.label_sample import LabelSample
+from pipeline.statistics.moments import Moments, NumericStats
 from pipeline.statistics.targets import TargetCounts
 
 
@@ -39,6 +42,13 @@ class Summary:
     """``rows`` of each batch, by its number."""
     errors: Mapping[int, str] = field(default_factory=dict)
     """Why a batch was quarantined, by its number."""
+    label_ends: LabelEnds | None = None
+    sample: LabelSample | None = None
+    """None if none was wanted."""
+    unparsed: Mapping[str, int] = field(default_factory=dict)
+    """Rows whose text is no date of the column's format, by column."""
+    exploration: Exploration | None = None
+    """None unless the data is explored."""
 
 
 def summarise(
@@ -46,8 +56,8 @@ def summarise(
     columns: Columns,
     packing: PackingScale,
     role: int = TRAIN,
-    explore: bool = False,
     slices: Sequence[str] = (),
+    sample_rows: int = 0,
 ) -> Summary:
     """Return the summary of one packed batch.
 
@@ -57,10 +67,10 @@ def summarise(
         The scale that the batch was packed in.
     role
         The role of the rows whose statistics are wanted.
-    explore
-        Whether to count the label's classes by the values of every column.
     slices
         The columns to slice by.
+    sample_rows
+        How many rows to sample, at most, to relate each column to the label.
     """
     packed = batch.features
     rows, test_rows = (np.flatnonzero(batch.role == number) for number in (role, TEST))
@@ -70,12 +80,10 @@ def summarise(
         values, options = packed.numbers[:, j], columns.treatment(name)
         scale = packing.center[j], packing.unit[j]
         numeric[name] = NumericStats.of(values, rows, *scale, log=options.log1p, with_quantiles=options.needs_quantiles)
-        if explore:
-            targets[name] = TargetCounts.of(*histogram_codes(values[rows]), folds, batch.label[rows], batch.labels)
     for j, (name, vocabulary) in enumerate(zip(packed.names, packed.vocabularies, strict=True)):
         codes = packed.codes[rows, j]
         categorical[name] = Counts.of(codes, vocabulary)
-        if columns.encoding(name) == "target" or explore:
+        if columns.encoding(name) == "target":
             targets[name] = TargetCounts.of(codes, vocabulary, folds, batch.label[rows], batch.labels)
     if batch.labels is None:
         label = Moments.of(batch.label[rows])
@@ -100,6 +108,10 @@ def summarise(
         slices=sliced,
         batches={batch.number: rows_by_role},
         errors={batch.number: batch.error} if batch.error else {},
+        label_ends=LabelEnds.of(label, train_labels),
+        sample=LabelSample.of(batch, columns.numbers, rows, sample_rows) if sample_rows else None,
+        unparsed=batch.counts.unparsed,
+        exploration=Exploration.of(batch),
     )
 
 
@@ -114,7 +126,7 @@ def _count_roles(batch: PackedBatch) -> dict[str, int]:
 def summarise_batch(batch: PackedBatch, recipe: BatchRecipe, role: int = TRAIN) -> Summary:
     """Return the summary of a batch that was packed by a recipe."""
     slices = [column.name for column in recipe.slices]
-    return summarise(batch, recipe.features.columns, recipe.packing_scale, role, recipe.explore, slices)
+    return summarise(batch, recipe.features.columns, recipe.packing_scale, role, slices, recipe.sample_rows)
 
 
 def summarise_frame(X: pd.DataFrame, y: Any, columns: Columns) -> tuple[Summary, PackingScale, np.ndarray | None]:
@@ -148,6 +160,10 @@ def merge_summaries(parts: Sequence[Summary]) -> Summary:
         slices={name: Counts.merge([part.slices[name] for part in parts]) for name in first.slices},
         batches={number: rows for part in parts for number, rows in part.batches.items()},
         errors={number: error for part in parts for number, error in part.errors.items()},
+        label_ends=LabelEnds.merge([part.label_ends for part in parts if part.label_ends is not None]),
+        sample=LabelSample.merge([part.sample for part in parts if part.sample is not None]),
+        unparsed=_add([part.unparsed for part in parts]),
+        exploration=Exploration.merge([part.exploration for part in parts if part.exploration is not None]),
     )
 
 

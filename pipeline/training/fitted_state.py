@@ -18,6 +18,7 @@ from pipeline.preparation.slice_columns import keys_of
 from pipeline.statistics.ledger import Ledger
 from pipeline.statistics.summary import Summary
 from pipeline.training.label import target_of, target_to_profile
+from pipeline.training.quality_notices import quality_notices
 from pipeline.training.row_checks import training_ledger
 
 
@@ -50,7 +51,8 @@ class FittedState:
         profile = drift_profile.profile(summary, columns) | {"label": target_to_profile(target)}
         encoder = Encoder.for_columns(columns)
         encoder.fit_statistics(summary, plan.packing_scale, target.classes, folds, profile)
-        return cls(ledger, target, encoder, slicing_of(summary, plan), dict(summary.unmatched))
+        notices = quality_notices(summary, plan)
+        return cls(ledger, target, encoder, slicing_of(summary, plan), dict(summary.unmatched), notices=notices)
 
     def to_dict(self) -> dict[str, Any]:
         """Return values that a checkpoint can hold; `from_dict` restores them."""

@@ -34,6 +34,7 @@ from pipeline.statistics.summary import Summary
 from pipeline.training.fitted_state import FittedState, slicing_of
 from pipeline.training.label import target_of
 from pipeline.training.lane import Lane, new_lane
+from pipeline.training.quality_notices import quality_notices
 from pipeline.training.row_checks import checked_drift, training_ledger
 
 # The rows of a report that add up over the runs of a model.
@@ -178,7 +179,8 @@ def warm_start_state(base_run: BaseRun, summary: Summary, plan: Plan) -> FittedS
     encoder = encoder.with_profile(
         drift_profile.merge_profiles(base_run.encoder.profile_, new_profile) | {"label": label_profile}
     )
-    return FittedState(ledger, target, encoder, slicing_of(summary, plan), dict(summary.unmatched), changes)
+    notices = quality_notices(summary, plan)
+    return FittedState(ledger, target, encoder, slicing_of(summary, plan), dict(summary.unmatched), changes, notices)
 
 
 def _check_classes(base_run: BaseRun, summary: Summary, plan: Plan, classes: np.ndarray) -> None:

@@ -3,7 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
-from pipeline.reporting.terminal import drift_facts, show_data, show_facts, show_figures
+from pipeline.reporting.terminal import drift_facts, show_facts, show_figures
 
 REPORT = {
     "metrics": {"log_loss": 0.5, "roc_auc": 0.75, "roc_auc_error": 0.001, "f1_micro": 0.25},
@@ -53,14 +53,6 @@ def test_worst_slices_are_at_most_three_and_only_those_beyond_chance(console):
 def test_text_from_data_is_not_markup(console):
     show_facts(console, {"files": "[red]part[/red].parquet"})
     assert printed(console) == ["files  [red]part[/red].parquet"]
-
-
-def test_checked_columns_have_a_line_each(console):
-    column = {"type": "numeric", "missing": 0.25, "shown": "0 to 9", "predicts": 0.5, "warnings": ["constant", "late"]}
-    show_data(console, "y", {"rows": {"read": 1_000, "rejected": 2}, "label": {"a": 1.0}, "columns": {"x": column}})
-    lines = printed(console)
-    assert lines[0] == "rows   1,000, 2 of them rejected"
-    assert lines[-1].split() == ["x", "numeric", "25.0%", "0", "to", "9", "0.500", "constant;", "late"]
 
 
 def test_columns_that_drifted_most_come_first():

@@ -1,11 +1,10 @@
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pipeline.statistics.moments import N_BINS, Moments, NumericStats, histogram_codes
+from pipeline.statistics.moments import Moments, NumericStats
 
 
 @given(arrays(np.float64, st.integers(0, 40), elements=st.floats(-1e6, 1e6)), st.integers(0, 40))
@@ -65,12 +64,3 @@ def test_merged_stats_equal_those_of_all_rows(values, i, j):
     np.testing.assert_allclose(merged.moments.mean, whole.moments.mean, rtol=1e-9, atol=1e-9)
     np.testing.assert_array_equal(merged.histogram, whole.histogram)
     np.testing.assert_array_equal(merged.quantiles.points(), whole.quantiles.points())
-
-
-def test_histogram_codes_are_the_bins_of_the_histogram():
-    values = np.array([-9.0, -4.0, 0.0, 3.9, 9.0, np.nan], dtype=np.float32)
-    codes, bins = histogram_codes(values)
-    assert (codes[-1], len(bins)) == (N_BINS, N_BINS)
-    stats = NumericStats.of(values, np.arange(len(values)), 0.0, 1.0)
-    np.testing.assert_array_equal(np.bincount(codes, minlength=N_BINS + 1)[:-1], stats.histogram)
-    assert isinstance(bins, pd.RangeIndex)

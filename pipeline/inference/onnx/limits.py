@@ -39,6 +39,9 @@ def _refuse_columns(encoder: Encoder) -> None:
     columns = encoder.columns
     for name in columns.text:
         raise DataError(f"column {name!r}: is text, whose words are hashed as scikit-learn does it{ADVICE}")
+    for name in columns.datetime:
+        if columns.treatment(name).format:
+            raise DataError(f"column {name!r}: is text that is read as dates{ADVICE}")
     for name in encoder.hashed_:
         raise DataError(f"column {name!r}: is hashed as scikit-learn does it{ADVICE}")
     for names in columns.cross:
