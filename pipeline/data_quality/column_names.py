@@ -1,6 +1,7 @@
 """Column names: what a column's name says of its meaning. A name alone proves nothing; the values must agree."""
 
 import re
+from collections.abc import Iterable
 
 # Separators, and the border of "customerId" and "HTTPCode".
 _BORDER = re.compile(r"[^0-9A-Za-z]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -55,10 +56,10 @@ def is_code_name(name: str) -> bool:
     return bool(words) and words[-1] in _CODES
 
 
-def is_weight_name(name: str, others: frozenset[str]) -> bool:
-    """Whether a column is named like a weight of rows, and not of bodies, by the names of the ``others``."""
+def is_weight_name(name: str, names: Iterable[str]) -> bool:
+    """Whether a column is named like a weight of rows, and not of bodies, by the ``names`` of all columns."""
     plain = "_".join(words_of(name))
     if plain not in _WEIGHTS and name.lower() not in _WEIGHTS:
         return False
     is_plain_weight = plain in ("weight", "weights", "wt", "wgt")
-    return not (is_plain_weight and _BODY_SIZES & {word for other in others for word in words_of(other)})
+    return not (is_plain_weight and any(not _BODY_SIZES.isdisjoint(words_of(other)) for other in names))

@@ -1,6 +1,6 @@
 """What names and first rows show: identifiers that are numbers, weights, codes, dates and numbers written as text."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ import pandas as pd
 from pipeline import config as cfg
 from pipeline.data_quality.column_names import is_code_name, is_identifier_name, is_owner_name, is_weight_name
 from pipeline.data_quality.finding import Finding
-from pipeline.preparation.columns import Columns
+from pipeline.preparation.columns import Columns, number_values
 from pipeline.preparation.date_formats import OFFER_SHARE, distinct_texts, find_date_format
 
 # So many of the first rows are looked at, and fewer of thousands of columns: a plan must not take seconds.
@@ -37,21 +37,24 @@ def findings_in_first_rows(head: pd.DataFrame, columns: Columns, config: cfg.Con
     """What looks wrong with the features, as far as their names and first rows tell."""
     rows = min(MAX_ROWS, max(MAX_VALUES // max(len(columns.names), 1), MIN_ROWS))
     head = head.iloc[:rows]
-    names = frozenset(columns.names)
+    names = columns.names
     found: list[Finding] = []
     for name in columns.numeric:
-        values = head[name].dropna()
-        found += _weight(name, values, names)
-        if columns.treatment(name).bins is None:
-            found += _whole_numbers(name, values, config)
+        numbers = number_values(head[name])
+        found += _weight(name, numbers, names)
+        if columns.treatment(name).bins is None and not pd.api.types.is_bool_dtype(head[name].dtype):
+            found += _whole_numbers(name, numbers, config)
     for name in columns.categorical:
         found += _texts(name, head[name])
     return tuple(found)
 
 
-def _weight(name: str, values: pd.Series, names: frozenset[str]) -> Iterator[Finding]:
+def _weight(name: str, numbers: np.ndarray, names: Sequence[str]) -> Iterator[Finding]:
+    if not is_weight_name(name, names):
+        return
+    present = numbers[~np.isnan(numbers)]
     # Zero is a weight, too: that of a row that was left out.
-    if is_weight_name(name, names - {name}) and len(values) and bool((values >= 0).all()) and (values > 0).mean() > 0.5:
+    if len(present) and present.min() >= 0 and (present > 0).mean() > 0.5:
         yield Finding(
             "weight",
             name,
@@ -60,16 +63,14 @@ def _weight(name: str, values: pd.Series, names: frozenset[str]) -> Iterator[Fin
         )
 
 
-def _whole_numbers(name: str, values: pd.Series, config: cfg.Config) -> Iterator[Finding]:
-    if pd.api.types.is_bool_dtype(values.dtype) or len(values) < MIN_ROWS:
-        return
-    numbers = values.to_numpy(dtype=np.float64)
-    few = numbers[:MIN_ROWS]
-    if not np.array_equal(few, np.floor(few)) or not np.array_equal(numbers, np.floor(numbers)):
+def _whole_numbers(name: str, numbers: np.ndarray, config: cfg.Config) -> Iterator[Finding]:
+    if len(numbers) < MIN_ROWS or not _are_whole(numbers[:MIN_ROWS]):
         return
     numbers = numbers[np.isfinite(numbers)]
+    if len(numbers) < MIN_ROWS or not _are_whole(numbers):
+        return
     distinct, n = len(np.unique(numbers)), len(numbers)
-    if n and distinct > UNIQUE_SHARE * n:
+    if distinct > UNIQUE_SHARE * n:
         span = numbers.max() - numbers.min() + 1
         if is_identifier_name(name) or n >= MANY_ROWS or n * n / (2 * span) >= MIN_EXPECTED_REPETITIONS:
             yield identifier(name)
@@ -84,6 +85,11 @@ def _whole_numbers(name: str, values: pd.Series, config: cfg.Config) -> Iterator
             "are numbers of few values with the names of codes, and are taken as quantities",
             'where the order means nothing, make it a category with features.columns.NAME.encode = "onehot"',
         )
+
+
+def _are_whole(numbers: np.ndarray) -> bool:
+    """Whether all numbers that are there are whole."""
+    return bool((np.isnan(numbers) | (numbers == np.floor(numbers))).all())
 
 
 def _texts(name: str, values: pd.Series) -> Iterator[Finding]:

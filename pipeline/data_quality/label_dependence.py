@@ -21,8 +21,8 @@ MIN_BINS, MAX_BINS, MAX_GROUPED_VALUES, MIN_BIN_ROWS = 4, 50, 200, 20
 N_FOLDS = 4
 # A class of fewer rows says nothing: its AUC would be off by 0.1.
 MIN_CLASS_ROWS = 10
-# Of labels with more classes the most frequent count.
-MAX_CLASSES = 20
+# Of labels with more classes the most frequent count; fewer of them where there are thousands of columns.
+MAX_CLASSES, MAX_TABLES = 20, 20_000
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ def dependences(sample: LabelSample | None, numeric: bool) -> dict[str, Dependen
         return {}
     fold, found = _folds(sample.label), {}
     # Of two classes one says all: the other's AUC is the same.
-    measured = target[:, :1] if target.shape[1] == 2 else target
+    n_columns = max(sample.numbers.shape[1] + sample.codes.shape[1], 1)
+    measured = target[:, : max(MAX_TABLES // n_columns, 1)] if target.shape[1] > 2 else target[:, :1]
     for name, groups, present in _grouped(sample):
         rows, sums = _tables(groups, fold, measured)
         power = _explained_variance(rows, sums) / np.square(target).sum() if numeric else _mean_gini(rows, sums)

@@ -89,7 +89,7 @@ def label_notices(summary: Summary, label: str) -> tuple[Notice, ...]:
         if is_number
         else f"{distance:.0%} of the last batch's rows would need another class to be like the first"
     )
-    advice = "shuffle the rows when you write them, or train longer with train.epochs"
+    advice = "shuffle the rows when you write them, or train in several lanes (train.lanes), which see several parts at once"
     return (Notice(f"label {label!r}", f"the files are sorted by it: {found}", advice),)
 
 
@@ -206,8 +206,8 @@ def _told_by_presence(summary: Summary, present: np.ndarray, classes: np.ndarray
 def powers(columns: Columns, depends: Mapping[str, Dependence]) -> dict[str, float]:
     """By column of the DataFrame and cross, the power of its best packed column: a time has several."""
     best: dict[str, float] = {}
-    crosses = {CROSS.join(names) for names in columns.cross}
+    names = {*columns.names, *(CROSS.join(parts) for parts in columns.cross)}
     for packed, dependence in depends.items():
-        name = packed if packed in columns.names or packed in crosses else packed.rpartition(".")[0]
+        name = packed if packed in names else packed.rpartition(".")[0]
         best[name] = max(best.get(name, 0.0), dependence.power)
     return best

@@ -15,13 +15,13 @@ def format_value(value: float) -> str:
 
 
 def format_cell(value: float) -> str:
-    """Format a number of the data: whole ones as they are, with commas if they are too large for a year.
+    """Format a number of the data with five digits, or whole and with commas if it is too large for a year.
 
-    >>> format_cell(1997), format_cell(57872.0), format_cell(0.123456)
+    >>> format_cell(1997), format_cell(57872.3), format_cell(0.123456)
     ('1997', '57,872', '0.12346')
     """
-    if value == int(value) and abs(value) < 1e9:
-        return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.0f}"
+    if 10_000 <= abs(value) < 1e9:
+        return f"{value:,.0f}"
     return f"{value:.5g}"
 
 

@@ -13,6 +13,8 @@ from pipeline.statistics.moments import Moments
 class LabelEnd:
     """The label of one batch's training rows: the moments of numbers, or the counts of classes."""
 
+    batch: int
+    """Its number: neighbours in a merge are not always neighbours in the data."""
     moments: Moments
     classes: Counts
 
@@ -30,16 +32,22 @@ class LabelEnds:
     last: LabelEnd
 
     @classmethod
-    def of(cls, moments: Moments, classes: Counts) -> "LabelEnds":
-        """Of one batch."""
-        end = LabelEnd(moments, classes)
+    def of(cls, batch: int, moments: Moments, classes: Counts) -> "LabelEnds":
+        """Of one batch, by its number."""
+        end = LabelEnd(batch, moments, classes)
         return cls(end, end)
 
     @classmethod
     def merge(cls, parts: Sequence["LabelEnds"]) -> "LabelEnds | None":
-        """Return the ends of neighbouring parts; None of no part."""
+        """Return the ends of all parts together; None of no part."""
         parts = [part for part in parts if part.first.rows] or list(parts[:1])
-        return cls(parts[0].first, parts[-1].last) if parts else None
+        if not parts:
+            return None
+        first, last = min(part.first.batch for part in parts), max(part.last.batch for part in parts)
+        return cls(
+            next(part.first for part in parts if part.first.batch == first),
+            next(part.last for part in parts if part.last.batch == last),
+        )
 
     def distance(self, label: Moments) -> float:
         """How far the ends are apart: classes by the part of the rows that would have to change, in [0, 1]; numbers by

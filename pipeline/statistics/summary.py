@@ -108,7 +108,7 @@ def summarise(
         slices=sliced,
         batches={batch.number: rows_by_role},
         errors={batch.number: batch.error} if batch.error else {},
-        label_ends=LabelEnds.of(label, train_labels),
+        label_ends=LabelEnds.of(batch.number, label, train_labels),
         sample=LabelSample.of(batch, columns.numbers, rows, sample_rows) if sample_rows else None,
         unparsed=batch.counts.unparsed,
         exploration=Exploration.of(batch),

@@ -61,4 +61,4 @@ def test_a_label_of_many_classes_or_a_number_has_one_line():
     label = {str(i): 0.01 for i in range(20)}
     assert label_text(checked({}, label=label, classes=15_000)).endswith("5 1.0%, 14,994 more classes")
     quantiles = {"mean": 1.0, "std": 1.0, "min": 0.0, "25%": 1.0, "50%": 2.0, "75%": 3.0, "max": 12345.5}
-    assert label_text(checked({}, task="regression", label=quantiles)) == "0 | 1 | 2 | 3 | 12346"
+    assert label_text(checked({}, task="regression", label=quantiles)) == "0 | 1 | 2 | 3 | 12,346"
