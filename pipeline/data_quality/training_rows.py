@@ -89,7 +89,7 @@ def label_notices(summary: Summary, label: str) -> tuple[Notice, ...]:
         if is_number
         else f"{distance:.0%} of the last batch's rows would need another class to be like the first"
     )
-    advice = "shuffle the rows when you write them, or train in several lanes (train.lanes), which see several parts at once"
+    advice = "shuffle the rows when you write them, or train in several lanes (train.lanes), which see several parts"
     return (Notice(f"label {label!r}", f"the files are sorted by it: {found}", advice),)
 
 

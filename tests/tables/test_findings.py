@@ -60,13 +60,11 @@ def test_a_leak_of_a_rare_class_is_seen_though_a_guess_gains_no_accuracy(session
     rng = np.random.default_rng(2)
     frame["y"] = (rng.random(6_000) < 0.045).astype(int)
     # Of no value the rare class is much more than half of the rows.
-    frame["severity"] = np.where(
-        frame["y"] == 1, 4, rng.choice([0, 1, 2, 3, 4], 6_000, p=[0.3, 0.3, 0.2, 0.145, 0.055])
-    )
-    assert frame.groupby("severity")["y"].mean().max() < 0.5
-    share = frame.groupby("severity")["y"].transform("mean")
-    auc = roc_auc_score(frame["y"], share)
-    assert auc > 0.972
+    others = rng.choice([0, 1, 2, 3, 4], 6_000, p=[0.3, 0.3, 0.2, 0.17, 0.03])
+    frame["severity"] = np.where(frame["y"] == 1, 4, others)
+    shares = frame.groupby("severity")["y"].mean()
+    assert shares.max() < 0.65
+    assert roc_auc_score(frame["y"], frame["severity"].map(shares)) > 0.98
     frame["after"] = np.where(frame["y"] == 1, rng.normal(9, 1, 6_000), rng.normal(0, 1, 6_000))
     notices = told(session, frame, tmp_path)
     leaks = [notice for notice in notices if "almost perfectly" in notice]
@@ -150,7 +148,7 @@ def test_codes_constants_tails_and_many_categories_are_told_with_their_keys(sess
         branch_cd=rng.integers(100, 140, rows),
         one="same",
         nothing=np.nan,
-        amount=np.where(np.arange(rows) % 9_999 == 5, 1e7, rng.exponential(10, rows)),
+        amount=np.where(np.arange(rows) % 3_331 == 5, 1e7, rng.exponential(10, rows)),
         sku=[f"s{i}" for i in (rng.pareto(0.4, rows) * 50).astype("int64") % 10_000],
         quantity=rng.integers(100, 10_000, rows).astype(str),
     )
