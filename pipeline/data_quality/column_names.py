@@ -17,9 +17,7 @@ _OWNERS = _set(
     "user customer client patient subject person member account household visitor session device student employee "
     "participant respondent card"
 )
-_CODES = _set(
-    "code codes zip zipcode postcode postal plz cd cde type kind category cat class group region sic naics fips"
-)
+_CODES = _set("code codes zip zipcode postcode postal plz cd cde type kind category region sic naics fips")
 _WEIGHTS = _set(
     "weight weights wt wts wgt wgts sampleweight sample_weight sample_weights case_weight caseweight obs_weight fnlwgt "
     "finalwgt pweight pwgt iweight fweight aweight survey_weight freq_weight frequency_weight row_weight "

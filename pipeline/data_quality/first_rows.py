@@ -20,8 +20,9 @@ UNIQUE_SHARE = 0.98
 # ... and chance would have given at least so many repetitions if the values were drawn from their range: amounts of a
 # million different cents do not repeat in a thousand rows either.
 MIN_EXPECTED_REPETITIONS = 20.0
-# Beyond so many rows even a wide range of whole numbers is filled with repetitions, unless each is given once.
-MANY_ROWS = 5_000
+# In so many rows numbers that do not repeat are given out, too, if they fill their range evenly: the median is in the
+# middle. Amounts and populations are crowded at one end.
+MANY_ROWS, MIDDLE = 5_000, (0.3, 0.7)
 # An owner has so many rows at most, and there are so many owners at least; a group of thousands of rows is a category.
 MAX_ROWS_PER_OWNER, MIN_OWNERS = 50, 50
 # A code has more values than a flag and fewer than an identifier.
@@ -71,11 +72,13 @@ def _whole_numbers(name: str, numbers: np.ndarray, config: cfg.Config) -> Iterat
         return
     distinct, n = len(np.unique(numbers)), len(numbers)
     if distinct > UNIQUE_SHARE * n:
-        span = numbers.max() - numbers.min() + 1
-        if is_identifier_name(name) or n >= MANY_ROWS or n * n / (2 * span) >= MIN_EXPECTED_REPETITIONS:
+        low, span = numbers.min(), np.ptp(numbers) + 1
+        dense = n * n / (2 * span) >= MIN_EXPECTED_REPETITIONS
+        even = n >= MANY_ROWS and MIDDLE[0] < (np.median(numbers) - low) / span < MIDDLE[1]
+        if is_identifier_name(name) or dense or even:
             yield identifier(name)
     elif is_repeated(name, distinct, n):
-        yield repeated_identifier(name, distinct, n, config)
+        yield repeated_identifier(name, distinct, f"the first {n:,}", config)
     elif MIN_CODES <= distinct <= MAX_CODES and is_code_name(name):
         yield Finding(
             "code",
@@ -146,13 +149,13 @@ def identifier(name: str) -> Finding:
     )
 
 
-def repeated_identifier(name: str, distinct: int, rows: int, config: cfg.Config) -> Finding:
+def repeated_identifier(name: str, distinct: int, rows: str, config: cfg.Config) -> Finding:
     """The finding that a column names owners of several rows each."""
     keep = f'keep the rows of one value together with split.by = "group", split.column = "{name}", or '
     return Finding(
         "repeated identifier",
         name,
-        f"looks like an identifier that repeats, with {distinct:,} values in {rows:,} rows: rows of one value are in "
+        f"looks like an identifier that repeats, with {distinct:,} values in {rows} rows: rows of one value are in "
         "training and in test",
         f"{keep if config.split.by != 'group' else ''}{EXCLUDE}",
         "look like identifiers that repeat: rows of one value are in training and in test",

@@ -128,7 +128,7 @@ def _category(name: str, counts: Counts, rows: int, columns: Columns, config: cf
     if distinct > UNIQUE_SHARE * rows or (counts.short and is_identifier_name(name)):
         yield identifier(name)
     elif not counts.short and is_repeated(name, distinct, rows):
-        yield repeated_identifier(name, distinct, rows, config)
+        yield repeated_identifier(name, distinct, f"{rows:,}", config)
     elif (
         distinct > MANY_CATEGORIES
         and (counts.short or distinct * MAX_ROWS_PER_CATEGORY > rows)
