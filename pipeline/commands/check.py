@@ -11,6 +11,7 @@ from pipeline.io.redact import redact
 from pipeline.io.run_folder import RunFolder
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.planner import for_exploration, make_plan
+from pipeline.planning.split_boundary import without_time_split
 from pipeline.reporting.data_description import check_results
 from pipeline.reporting.data_terminal import show_data
 from pipeline.reporting.terminal import show_facts
@@ -42,14 +43,14 @@ def check(
         The data cannot be read, or the ledger does not balance.
     """
     monitor = monitor or Monitor()
-    settings = load_settings(config, overrides, options)
+    settings = without_time_split(load_settings(config, overrides, options))
     folder = RunFolder(out) if out is not None else None
     planned = make_plan(settings)
     with (
         open_session(settings, monitor) as session,
-        shuffle_large_joins(session.client, planned, config) as plan,
+        shuffle_large_joins(session.client, planned, config) as joined,
     ):
-        summary = explore(for_exploration(plan), session, monitor)
+        summary, plan = explore(for_exploration(joined), session, monitor)
     results = redact(check_results(summary, plan))
     if folder is not None:
         from pipeline.reporting.html.render import check_page

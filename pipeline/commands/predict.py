@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import config as cfg
-from pipeline.commands.settings import allow_local_imports, cluster_overrides
+from pipeline.commands.settings import allow_local_imports, cluster_overrides, storage_of
 from pipeline.engine.cluster.session import open_session
 from pipeline.errors import DataError, Interrupted
-from pipeline.evaluation import drift
+from pipeline.evaluation.drift_verdict import severe_change
 from pipeline.inference import staging
 from pipeline.inference.batch_scorer import BatchScorer
 from pipeline.inference.manifest import make_ledger, make_manifest
@@ -54,12 +54,15 @@ def predict(
     """
     monitor = monitor or Monitor()
     allow_local_imports()
-    trained = persistence.load(model)
-    config = config_for(str(model), source, (*overrides, *cluster_overrides(options)))
+    storage = storage_of(str(model), None, overrides, source)
+    trained = persistence.load(model, storage=storage)
+    config = config_for(str(model), source, (*overrides, *cluster_overrides(options)), storage)
+    folder = RunFolder(output, config.data.storage_for(output))
+    if resume:
+        config = cfg.pin_versions(config, staging.begun_versions(folder))
     plan = plan_scoring(config, trained, keep, output)
-    fingerprint = persistence.fingerprint(trained)
-    provenance = staging.Provenance(fingerprint, plan.recipe.kept.names, cfg.dump(config), plan.sources)
-    folder = RunFolder(output, plan.recipe.storage)
+    fingerprint, pinned = persistence.fingerprint(trained), cfg.pin_versions(config, plan.sources.versions)
+    provenance = staging.Provenance(fingerprint, plan.recipe.kept.names, cfg.dump(pinned), plan.sources.file_versions)
     try:
         with monitor.interruptible(), staging.claim(folder, provenance, resume):
             earlier = ScoringState.of(staging.finished_files(folder, plan.batches)) if resume else ScoringState()
@@ -71,7 +74,7 @@ def predict(
             manifest = make_manifest(plan, state, ledger, about_model, len(earlier.files))
             seconds = {"total": time.perf_counter() - monitor.started, **monitor.seconds}
             manifest["seconds"] = {name: round(value, 3) for name, value in seconds.items()}
-            _refuse_drift(manifest["drift"], config, output)
+            _refuse_drift(manifest["drift"], plan.recipe.encoder.columns.of_times, config, output)
             manifest = redact(manifest)
             staging.publish(folder, state.files, manifest)
     except KeyboardInterrupt:
@@ -82,9 +85,9 @@ def predict(
     return manifest
 
 
-def _refuse_drift(changes: dict[str, Any], config: cfg.Config, output: str) -> None:
+def _refuse_drift(changes: dict[str, Any], times: Sequence[str], config: cfg.Config, output: str) -> None:
     """Refuse rows that are nothing like those that the model was trained on."""
-    problem = drift.severe_change(changes)
+    problem = severe_change(changes, times)
     if problem and config.evaluate.on_drift == "fail":
         raise DataError(
             f"{problem}; is it the right table? No prediction is in its place at {output}: to take them as they are, "

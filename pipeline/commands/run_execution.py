@@ -1,16 +1,17 @@
 """One run in its folder: plan it, train, evaluate, write the results."""
 
+import contextlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline import config as cfg
 from pipeline.engine.cluster.session import Session, open_session
 from pipeline.engine.shuffle_join import shuffle_large_joins
 from pipeline.engine.trace import TASKS, reported, tasks_as_json
-from pipeline.errors import ClusterError, DataError, Interrupted, StorageError
+from pipeline.errors import ClusterError, DataError, Interrupted, PipelineError, StorageError
 from pipeline.io.redact import redact
 from pipeline.io.run_folder import BEGIN_FILE, RunFolder
 from pipeline.model_selection.search import HyperparameterSearch
@@ -24,6 +25,7 @@ from pipeline.monitoring.signals import Interrupt
 from pipeline.monitoring.task_timing import work_by_stage
 from pipeline.planning.plan import Plan
 from pipeline.planning.planner import make_plan, with_config
+from pipeline.preparation.feature_inference import LearningTask
 from pipeline.reporting import report
 from pipeline.reporting.terminal import show_run
 from pipeline.scaling_study.critical_path import summarise_scaling
@@ -84,8 +86,9 @@ def execute(request: RunRequest, monitor: Monitor, on_event: Listener | None) ->
             try:
                 return _run(request, monitor, interrupt)
             except BaseException:
-                if folder.has_checkpoint:
-                    monitor.print(f"checkpoint  kept; continue with: pipeline run --resume {folder}")
+                with contextlib.suppress(PipelineError):  # the storage of the folder may be what failed
+                    if folder.has_checkpoint:
+                        monitor.print(f"checkpoint  kept; continue with: pipeline run --resume {folder}")
                 raise
     except KeyboardInterrupt:
         kept = "a checkpoint" if folder.has_checkpoint else "nothing"
@@ -95,10 +98,12 @@ def execute(request: RunRequest, monitor: Monitor, on_event: Listener | None) ->
 def _run(request: RunRequest, monitor: Monitor, interrupt: Interrupt) -> dict[str, Any]:
     """Plan, train, evaluate, and write the run folder."""
     planned, base_run = _plan(request, monitor)
+    # A table may have moved on when the run is resumed, or repeated from its folder.
+    request = replace(request, settings=cfg.pin_versions(request.settings, planned.sources.versions))
     _record_begin(request, planned, base_run)
     folder, search_result = request.folder, None
     settings = request.settings if request.options.search else without_search(request.settings)
-    checkpoints = _open_checkpoints(folder, settings, planned, monitor)
+    checkpoints = _open_checkpoints(folder, settings, monitor)
     progress = checkpoints.load() if request.resumed and not request.options.search else RunProgress()
     resumed_after_rounds = progress.rounds
     try:
@@ -112,8 +117,9 @@ def _run(request: RunRequest, monitor: Monitor, interrupt: Interrupt) -> dict[st
             if request.options.search:
                 search = HyperparameterSearch(plan, session, monitor, folder, interrupt.raise_if_requested)
                 search_result = search.run()
-                settings, plan = search_result.config(settings), with_config(plan, search_result.config(plan.config))
-                checkpoints = _open_checkpoints(folder, settings, plan, monitor)
+                settings = search_result.config(settings)
+                plan = with_config(search.plan, search_result.config(plan.config))
+                checkpoints = _open_checkpoints(folder, settings, monitor)
                 progress = checkpoints.load() if request.resumed else RunProgress()
 
             def on_progress(progress: RunProgress) -> None:
@@ -126,7 +132,7 @@ def _run(request: RunRequest, monitor: Monitor, interrupt: Interrupt) -> dict[st
 
             measured = _measure(stages, plan, session, monitor, request.options.trace)
             monitor.events.emit("run_finished", metrics=measured.outcome.metrics)
-        result = _write_results(request, settings, plan, measured, search_result, monitor, resumed_after_rounds)
+        result = _write_results(request, settings, measured, search_result, monitor, resumed_after_rounds)
     except (KeyboardInterrupt, ClusterError, StorageError):
         try:
             checkpoints.flush()
@@ -148,15 +154,14 @@ def _plan(request: RunRequest, monitor: Monitor) -> tuple[Plan, BaseRun | None]:
     folder = request.folder
     begun = json.loads(folder.read(BEGIN_FILE)) if request.resumed else {}
     place = begun.get("from", request.options.base_run)
-    plan = make_plan(request.settings)
     if place is None:
-        return plan, None
-    base_run = load_base_run(place)
+        return make_plan(request.settings), None
+    base_run = load_base_run(place, request.settings.data.storage_for(place))
     if "from" in begun and base_run.fingerprint != begun["fingerprint"]:
         raise DataError(f"{place}: holds another model than when {folder} began; put that back, or start anew.")
     for line in split_warnings(base_run, request.settings):
         monitor.print(line)
-    return check_warm_start(base_run, plan), base_run
+    return check_warm_start(base_run, make_plan(request.settings, types=base_run.types)), base_run
 
 
 def _record_begin(request: RunRequest, plan: Plan, base_run: BaseRun | None) -> None:
@@ -179,16 +184,18 @@ def _record_begin(request: RunRequest, plan: Plan, base_run: BaseRun | None) -> 
         settings_to_try(plan)
 
 
-def _open_checkpoints(folder: RunFolder, settings: cfg.Config, plan: Plan, monitor: Monitor) -> Checkpoints:
-    estimator = make(settings.model, plan.features.task, settings.train.seed)
-    return Checkpoints(folder, settings.train.checkpoint_seconds, estimator, monitor.print)
+def _open_checkpoints(folder: RunFolder, settings: cfg.Config, monitor: Monitor) -> Checkpoints:
+    def new_estimator(task: LearningTask) -> Any:
+        return make(settings.model, task, settings.train.seed)
+
+    return Checkpoints(folder, settings.train.checkpoint_seconds, new_estimator, monitor.print)
 
 
 def _emit_start(request: RunRequest, settings: cfg.Config, plan: Plan, rounds: int, monitor: Monitor) -> None:
     monitor.events.emit(
         "run_started",
         name=str(request.folder).rstrip("/").rpartition("/")[2],
-        data=settings.data.path,
+        data=settings.data.path_text,
         batches=len(plan.batches),
         rows=plan.rows,
         lanes=settings.train.lanes,
@@ -222,14 +229,13 @@ def _measure(
 def _write_results(
     request: RunRequest,
     settings: cfg.Config,
-    plan: Plan,
     measured: _Measured,
     search_result: SearchResult | None,
     monitor: Monitor,
     resumed_after_rounds: int,
 ) -> dict[str, Any]:
     """Write the files of a finished run and return report.json's content."""
-    outcome, files = measured.outcome, measured.files
+    outcome, files, plan = measured.outcome, measured.files, measured.outcome.plan
     seconds = {"total": time.perf_counter() - monitor.started, **monitor.seconds}
     model = persistence.dumps(outcome.model)
     saved = {"path": request.folder.path(persistence.FILE), "sha256": persistence.digest(model)}
@@ -240,6 +246,6 @@ def _write_results(
     if search_result is not None:
         result["search"] = redact(search_result.report)
         files = files | {TRIALS_FILE: search_result.table()}
-    results = report.render_files(settings, result, model, outcome.ledger.table(plan.batches))
+    results = report.render_files(settings, result, model, outcome.ledger.table(plan.batches, plan.batch_versions))
     request.folder.finish(results | files)
     return result

@@ -12,6 +12,7 @@ from pipeline.datasets import flights
 from pipeline.io.redact import redact
 from pipeline.io.run_folder import RunFolder
 from pipeline.monitoring.progress import Monitor
+from pipeline.planning.plan import Plan
 from pipeline.reporting import report
 from pipeline.reporting.terminal import show_facts
 from pipeline.scaling_study.advice import give_advice
@@ -47,8 +48,9 @@ def scale(
         In one sentence; nothing is written.
     """
     request, monitor = request or StudyRequest(), monitor or Monitor()
-    folder = RunFolder(str(out or report.default_folder(f"scale-{config.stem if config else 'flights'}")))
     settings = load_settings(config or flights.CONFIG, overrides, options)
+    place = str(out or report.default_folder(f"scale-{config.stem if config else 'flights'}"))
+    folder = RunFolder(place, settings.data.storage_for(place))
     if config is None:
         make_demo(settings, monitor)
     begin = time.perf_counter()
@@ -56,10 +58,10 @@ def scale(
     planning = time.perf_counter() - begin
     with folder.lock(False):
         measured = measure(settings, plans, choose_settings(plans, request, settings), request.repeats, monitor)
-        summary = summarise_study(measured.runs, _forecast(measured, settings))
+        summary = summarise_study(measured.runs, _forecast(measured, plans[0]))
         fixed = {"startup": measured.startup, "plan": planning}
         study = {
-            "data": settings.data.path,
+            "data": settings.data.path_text,
             "fixed": {name: round(seconds, 3) for name, seconds in fixed.items()}
             | {"run": summary.pop("fixed_seconds")},
             **summary,
@@ -74,9 +76,10 @@ def scale(
     return study
 
 
-def _forecast(measured: Measurements, settings: cfg.Config) -> Forecast | None:
+def _forecast(measured: Measurements, plan: Plan) -> Forecast | None:
     """A forecast from the costs of each cluster's tasks; None if no run was as its shape says."""
-    max_rows = round(settings.evaluate.exact_rows / settings.split.test)
+    # Of so many rows, those that test are as many as are ranked exactly.
+    max_rows = round(plan.config.evaluate.exact_rows * plan.rows / max(plan.expected_test_rows, 1))
     costs = {}
     for workers, probe in measured.probes.items():
         calibrated = calibrate([run for run in measured.runs if run.workers == workers], probe, max_rows)

@@ -10,6 +10,8 @@ from typing import Any
 from pipeline import config as cfg
 from pipeline.errors import ConfigError
 from pipeline.io.run_folder import BEGIN_FILE, RunFolder
+from pipeline.io.storage import DEFAULT_STORAGE, Storage
+from pipeline.io.urls import is_url
 
 # Keys of the config that may change when a run is resumed.
 CHANGEABLE_KEYS = ("cluster.", "train.checkpoint_seconds")
@@ -34,6 +36,35 @@ def load_settings(config: Path, overrides: tuple[str, ...], options: Mapping[str
     return cfg.load(config, (*overrides, *cluster_overrides(options)))
 
 
+def storage_of(place: str, config: Path | None, overrides: tuple[str, ...], source: str = "") -> Storage:
+    """What opens a run folder or a model whose own config is not read yet.
+
+    Parameters
+    ----------
+    place
+        A local path, or a URL.
+    config, overrides
+        Where ``data.storage_options`` may be given.
+    source
+        The data, if ``config`` does not name it.
+
+    Raises
+    ------
+    ConfigError
+        The options are wrong.
+    """
+    if not is_url(place):
+        return DEFAULT_STORAGE
+    try:
+        text = config.read_text() if config else ""
+    except OSError:
+        text = ""  # whoever needs the config says so
+    data = cfg.section("data", text, tuple(overrides))
+    storage = Storage.from_config(data.get("storage_options", {}))
+    path = data.get("path") or source
+    return storage.for_place(place, path if isinstance(path, str) else str(path[0]))
+
+
 def resumed_settings(
     folder: RunFolder, config: Path | None, overrides: tuple[str, ...], options: Mapping[str, Any] | None
 ) -> tuple[cfg.Config, bool]:
@@ -53,6 +84,7 @@ def resumed_settings(
         settings = cfg.loads(begin["config"], place, (*overrides, *cluster_overrides(options)))
     else:
         settings = load_settings(config, overrides, options)
+    settings = cfg.pin_versions(settings, cfg.TableVersions.of_saved(tomllib.loads(begin["config"])))
     now = cfg.flat(tomllib.loads(cfg.dump(settings)))
     for key in sorted(then.keys() | now.keys()):
         if then.get(key) != now.get(key) and not key.startswith(CHANGEABLE_KEYS):

@@ -1,7 +1,8 @@
 """Configuration: TOML in, frozen values out. Every mistake is one sentence that names the key.
 
 Belongs here: the keys (`schema`), how a file and ``--set`` become values (`loading`, `overrides`), rules that types
-cannot express (`checks`), and how a config is saved (`saving`).
+cannot express (`checks`), how a config is saved
+(`saving`), and which versions of tables it reads (`table_versions`).
 
 May import: `errors`, `io`.
 
@@ -22,11 +23,13 @@ from pipeline.config.schema import (
     FeatureConfig,
     JoinConfig,
     ModelConfig,
+    Paths,
     PrepareConfig,
     SearchConfig,
     SplitConfig,
     TrainConfig,
 )
+from pipeline.config.table_versions import TableVersions, pin_versions
 
 __all__ = [
     "AggregateConfig",
@@ -38,15 +41,18 @@ __all__ = [
     "FeatureConfig",
     "JoinConfig",
     "ModelConfig",
+    "Paths",
     "PrepareConfig",
     "SearchConfig",
     "SplitConfig",
+    "TableVersions",
     "TrainConfig",
     "dump",
     "flat",
     "load",
     "loads",
     "parse",
+    "pin_versions",
     "section",
     "suggest",
 ]

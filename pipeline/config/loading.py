@@ -13,7 +13,7 @@ from pipeline.config.overrides import apply_override
 from pipeline.config.schema import Config
 from pipeline.errors import ConfigError
 from pipeline.io.storage import Storage
-from pipeline.io.urls import without_credentials
+from pipeline.io.urls import map_paths, without_credentials
 
 
 def load(path: str | Path, overrides: tuple[str, ...] = ()) -> Config:
@@ -76,12 +76,13 @@ def parse(raw: dict[str, Any]) -> Config:
 def _move_credentials_to_storage(config: Config) -> Config:
     """The config with URLs without credentials; only its `Storage` can open them with their credentials."""
     data, test_path = config.data, config.split.path
-    urls = [data.path, *(join.path for join in data.join), *([test_path] if test_path else [])]
+    paths = [data.path, *(join.path for join in data.join), *([test_path] if test_path else [])]
+    urls = [url for path in paths for url in ([path] if isinstance(path, str) else path)]
     data = structs.replace(
         data,
-        path=without_credentials(data.path),
-        join=[structs.replace(join, path=without_credentials(join.path)) for join in data.join],
+        path=map_paths(data.path, without_credentials),
+        join=[structs.replace(join, path=map_paths(join.path, without_credentials)) for join in data.join],
         storage_options=data.storage_options.with_urls(urls),
     )
-    split = structs.replace(config.split, path=without_credentials(test_path) if test_path else test_path)
+    split = structs.replace(config.split, path=map_paths(test_path, without_credentials) if test_path else None)
     return structs.replace(config, data=data, split=split)

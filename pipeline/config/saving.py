@@ -8,6 +8,7 @@ import tomli_w
 
 from pipeline.config.schema import Config
 from pipeline.io.storage import Storage
+from pipeline.io.urls import map_paths
 
 
 def dump(config: Config) -> str:
@@ -16,7 +17,7 @@ def dump(config: Config) -> str:
     raw = msgspec.to_builtins(config, enc_hook=Storage.to_config)
     for table in (raw["data"], raw["split"], *raw["data"]["join"]):
         if table["path"]:
-            table["path"] = storage.masked_url(table["path"])
+            table["path"] = map_paths(table["path"], storage.masked_url)
     if not config.search.space:  # not a search
         del raw["search"]
     return tomli_w.dumps(_without_none(raw))

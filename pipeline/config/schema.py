@@ -1,6 +1,6 @@
 """The sections of a config and their keys, as frozen values. The README's table says what each key means."""
 
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -8,34 +8,59 @@ from msgspec import Meta, Struct, field
 from pipeline.config.messages import explain
 from pipeline.errors import ConfigError
 from pipeline.io.storage import Storage
+from pipeline.io.urls import display_path
 
 Positive = Annotated[int, Meta(ge=1)]
 Fraction = Annotated[float, Meta(gt=0, lt=1)]
 Unit = Annotated[float, Meta(ge=0, le=1)]
+Paths = str | Annotated[list[str], Meta(min_length=1)]
+Version = Annotated[int, Meta(ge=0)]
 Operator = Literal["==", "!=", "<", "<=", ">", ">=", "in", "not in"]
 
 
 class JoinConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A table that is joined to every batch where the columns ``on`` are equal."""
 
-    path: str
+    path: Paths
+    version: Version | None = None
     on: list[str]
     columns: list[str]
     prefix: str = ""
     how: Literal["left", "inner"] = "left"
     large: Literal["auto"] | bool = "auto"
 
+    @property
+    def path_text(self) -> str:
+        """The path, or the first paths of a list, for people."""
+        return display_path(self.path)
+
 
 class DataConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    path: str
+    path: Paths
     label: str
+    version: Version | None = None
     batch_rows: Literal["auto", "file"] | Positive = "auto"
     on_bad_batch: Literal["fail", "quarantine"] = "fail"
     max_bad_batches: Annotated[int, Meta(ge=0)] = 10
+    encoding_errors: Literal["strict", "replace"] = "strict"
     keep: Literal["auto", "memory", "reread"] = "auto"
     filters: list[tuple[str, Operator, Any]] = field(default_factory=list)
     join: list[JoinConfig] = field(default_factory=list)
     storage_options: Storage = field(default_factory=Storage)
+
+    def storage_for(self, place: str) -> Storage:
+        """The storage that opens another place than the data, such as a run folder: see `Storage.for_place`."""
+        return self.storage_options.for_place(place, self.paths[0])
+
+    @property
+    def paths(self) -> list[str]:
+        """The path, or all paths of a list."""
+        return [self.path] if isinstance(self.path, str) else self.path
+
+    @property
+    def path_text(self) -> str:
+        """The path, or the first paths of a list, for people."""
+        return display_path(self.path)
 
 
 class PrepareConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -50,8 +75,14 @@ class SplitConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     test: Fraction = 0.2
     column: str | None = None
     after: Any = None
-    path: str | None = None
+    path: Paths | None = None
+    version: Version | None = None
     folds: Annotated[int, Meta(ge=2, le=50)] | None = None
+
+    @property
+    def path_text(self) -> str:
+        """The path of the test set, or the first paths of a list, for people; empty if there is none."""
+        return display_path(self.path or "")
 
 
 class ColumnTransform(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -80,6 +111,14 @@ class ColumnTransform(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         """Whether the encoding of the column needs its quantiles."""
         return self.impute == "median" or self.scale == "robust" or bool(self.clip) or bool(self.bins)
 
+    @property
+    def needs_full_values(self) -> bool:
+        """Whether the encoding tells values apart that lie close together beside the column's spread.
+
+        Standardised they are one number of float32; in order, as logarithms or as they are they are not.
+        """
+        return self.needs_quantiles or self.log1p or self.scale == "none"
+
     def non_defaults(self) -> dict[str, Any]:
         """The keys that differ from their default, with their values."""
         defaults, own = msgspec.to_builtins(ColumnTransform()), msgspec.to_builtins(self)
@@ -104,10 +143,9 @@ class FeatureConfig(ColumnTransform, frozen=True, forbid_unknown_fields=True, kw
         ConfigError
             A value of ``columns`` has the wrong type or range.
         """
-        raw = {**msgspec.to_builtins(self), **self.columns.get(column, {})}
-        keys = get_type_hints(ColumnTransform)
+        keys, own = ColumnTransform.__struct_fields__, self.columns.get(column, {})
         try:
-            return msgspec.convert({key: value for key, value in raw.items() if key in keys}, ColumnTransform)
+            return msgspec.convert({key: own.get(key, getattr(self, key)) for key in keys}, ColumnTransform)
         except msgspec.ValidationError as error:
             key, message = explain(error, ColumnTransform)
             name = f"features.columns.{column}" + f".{key}" * bool(key)
@@ -138,6 +176,7 @@ class EvaluateConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     slice_rows: Positive = 100
     bootstrap: Annotated[int, Meta(ge=0, le=10_000)] = 500
     threshold: Fraction | None = None
+    positive: str | int | float | bool | None = None
     baseline: str | None = None
     importance_rows: Annotated[int, Meta(ge=0)] = 8_000
     metrics: list[str] = field(default_factory=list)

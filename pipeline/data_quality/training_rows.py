@@ -18,7 +18,7 @@ from pipeline.data_quality.first_rows import (
 )
 from pipeline.data_quality.label_dependence import Dependence, measured_classes
 from pipeline.notices import Notice
-from pipeline.preparation.columns import CROSS, Columns
+from pipeline.preparation.columns import Columns
 from pipeline.statistics.counts import MAX_EXACT_VALUES, Counts
 from pipeline.statistics.moments import NumericStats
 from pipeline.statistics.summary import Summary
@@ -206,8 +206,7 @@ def _told_by_presence(summary: Summary, present: np.ndarray, classes: np.ndarray
 def powers(columns: Columns, depends: Mapping[str, Dependence]) -> dict[str, float]:
     """By column of the DataFrame and cross, the power of its best packed column: a time has several."""
     best: dict[str, float] = {}
-    names = {*columns.names, *(CROSS.join(parts) for parts in columns.cross)}
     for packed, dependence in depends.items():
-        name = packed if packed in names else packed.rpartition(".")[0]
+        name = columns.parts[packed].column if packed in columns.parts else packed
         best[name] = max(best.get(name, 0.0), dependence.power)
     return best

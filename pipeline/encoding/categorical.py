@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.config import ColumnTransform
+from pipeline.errors import DataError
 from pipeline.preparation.columns import Columns
 from pipeline.statistics.counts import Counts
 from pipeline.statistics.summary import Summary
@@ -42,8 +43,8 @@ def fit_categories(columns: Columns, summary: Summary, classes: np.ndarray | Non
         if encoding == "hash" or (encoding == "onehot" and limit and len(counts.values) > limit):
             fitted.hashed[name] = options.buckets
             continue
-        part = name.rpartition(".")[2]
         if encoding == "cyclical":
+            part = columns.parts[name].part
             categories = np.arange(1, 13) if part == "month" else np.arange(PERIODS[part])
             fitted.tables[name] = cyclical_table(part, categories)
         else:
@@ -51,6 +52,11 @@ def fit_categories(columns: Columns, summary: Summary, classes: np.ndarray | Non
             if encoding == "ordinal":
                 fitted.tables[name] = ordinal_table(counts, categories, options)
             elif encoding == "target":
+                if summary.targets[name].too_large:
+                    raise DataError(
+                        f'features.columns.{name}.encode: "target" has a column for each class of the label, and there '
+                        f"are {0 if classes is None else len(classes):,} of them; encode {name!r} as onehot or hash."
+                    )
                 fitted.tables[name] = target_table(summary.targets[name], categories, classes, folds, options)
         fitted.categories[name] = categories
         fitted.has_missing[name] = bool(counts.missing)

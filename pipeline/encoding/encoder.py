@@ -12,10 +12,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from pipeline.encoding.categorical import fit_categories
 from pipeline.encoding.category_lookup import CategoryTables, OneHotBlock
-from pipeline.encoding.kernel import BatchTables, EncoderTables, encode_rows
-from pipeline.encoding.numeric import NumericTransform, binned_numbers, fit_numbers, scaled_numbers
+from pipeline.encoding.kernel import BatchTables, EncoderTables, NumberTables, encode_rows
+from pipeline.encoding.numeric import NumericTransform, binned_numbers, fit_numbers, indicators, scaled_numbers
 from pipeline.encoding.one_hot_matrix import Matrix, OneHotMatrix
-from pipeline.encoding.output_names import bin_names, bucket_names, category_names, table_names
+from pipeline.encoding.output_names import bin_names, bucket_names, category_names, distinct_names, table_names
+from pipeline.encoding.profile_text import profile_from_text, profile_to_text
 from pipeline.encoding.row_packer import MAX_ROWS, RowPacker
 from pipeline.errors import DataError
 from pipeline.preparation.columns import Columns
@@ -46,8 +47,8 @@ class Encoder(TransformerMixin, BaseEstimator):
         Names of the encoded columns; the first ``dense_`` of them are dense, the others one-hot.
     starts_ : dict of int
         By column, where its one-hot block begins.
-    center_, unit_ : ndarray, shape (d,)
-        The scale that the numbers of a batch are packed in.
+    center_, unit_, full_ : ndarray, shape (d,)
+        The scale that the numbers of a batch are packed in, and which are kept in full.
     scaled_ : list of str
         Numbers that are scaled, s of them; ``low_``, ``high_``, ``mean_``, ``scale_`` and ``fill_`` are float64 (s,),
         as in `numeric.NumericTransform`.
@@ -107,7 +108,9 @@ class Encoder(TransformerMixin, BaseEstimator):
     @property
     def packing(self) -> PackingScale:
         """The scale that the numbers of a batch must be packed in."""
-        return PackingScale(self.center_, self.unit_)
+        # Models of older versions have no number in full.
+        full = getattr(self, "full_", np.zeros(len(self.center_), dtype=np.bool_))
+        return PackingScale(self.center_, self.unit_, full)
 
     def fit(self, X: pd.DataFrame, y: Any = None) -> "Encoder":
         """Learn from one DataFrame that fits in memory; `fit_statistics` does it for many batches.
@@ -141,9 +144,9 @@ class Encoder(TransformerMixin, BaseEstimator):
             What the model is to remember of its training data.
         """
         columns = self.columns
-        self.center_, self.unit_, self.folds_ = packing.center, packing.unit, folds
+        self.center_, self.unit_, self.full_, self.folds_ = packing.center, packing.unit, packing.full, folds
         self.profile_ = dict(profile or {})
-        numbers = fit_numbers(columns, summary)
+        numbers = fit_numbers(columns, summary, packing)
         transforms = numbers.transforms
         self.scaled_, self.indicated_ = numbers.scaled, numbers.indicated
         self.low_, self.high_, self.mean_ = transforms.low, transforms.high, transforms.center
@@ -174,7 +177,7 @@ class Encoder(TransformerMixin, BaseEstimator):
             self.starts_[name] = len(names)
             names += block
         self.width_ = len(names)
-        self.names_ = np.array(names, dtype=object)
+        self.names_ = np.array(distinct_names(names), dtype=object)
         for name in vars(self).keys() - self.__getstate__().keys():
             delattr(self, name)
 
@@ -191,6 +194,19 @@ class Encoder(TransformerMixin, BaseEstimator):
         encoder.has_missing_ = {**self.has_missing_, **has_missing}
         encoder._set_output_columns()
         return encoder
+
+    def positions_in(self, extended: "Encoder") -> np.ndarray:
+        """Where the output columns are among those of `with_categories`, which adds categories after the known ones."""
+        positions = np.arange(self.width_)
+        for (name, start), stop in zip(self.starts_.items(), [*self.starts_.values(), self.width_][1:], strict=True):
+            new = extended.starts_[name]
+            positions[start:stop] += new - start
+            if name in self.categories_ and name not in self.tables_:
+                known = len(self.categories_[name])
+                positions[start + known : stop] += len(extended.categories_[name]) - known
+                if extended.has_missing_[name] and not self.has_missing_[name]:
+                    positions[start + known : stop] += 1
+        return positions
 
     def transform(self, X: pd.DataFrame | list[dict[str, Any]]) -> Matrix:
         """Encode: float32 of shape (n, width), CSR if there are one-hot columns, else dense.
@@ -259,7 +275,16 @@ class Encoder(TransformerMixin, BaseEstimator):
 
     def __getstate__(self) -> dict[str, Any]:
         state = vars(self).copy()  # another thread may derive something meanwhile
-        return {k: v for k, v in state.items() if not isinstance(getattr(type(self), k, None), cached_property)}
+        state = {k: v for k, v in state.items() if not isinstance(getattr(type(self), k, None), cached_property)}
+        if "profile_" in state:
+            state["profile_"] = profile_to_text(state["profile_"])
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        profile = state.get("profile_")
+        if isinstance(profile, str):  # models of older versions have it as it is
+            state = state | {"profile_": profile_from_text(profile)}
+        super().__setstate__(state)
 
     @cached_property
     def _row_packer(self) -> RowPacker | None:
@@ -287,8 +312,9 @@ class Encoder(TransformerMixin, BaseEstimator):
     @cached_property
     def _encoder_tables(self) -> EncoderTables:
         columns, packing = self.columns, self.packing
+        position = {name: j for j, name in enumerate(columns.numbers)}
         scaled, indicated, binned = (
-            np.array([columns.numbers.index(name) for name in names], dtype=np.int64)
+            np.array([position[name] for name in names], dtype=np.int64)
             for names in (self.scaled_, self.indicated_, self.edges_)
         )
         logged = np.array([columns.treatment(name).log1p for name in self.scaled_], dtype=np.bool_)
@@ -297,10 +323,15 @@ class Encoder(TransformerMixin, BaseEstimator):
         for j, (name, edges) in enumerate(self.edges_.items()):
             start = self.starts_[name]
             output_index[j] = start, start + len(edges) + 1 if self.bin_missing_[name] else self.width_
+        plain, *transformed = scaled_numbers(scaled, transforms, logged, packing)
+        indicator_tables = indicators(indicated, len(scaled), packing)
+        bin_tables = binned_numbers(binned, list(self.edges_.values()), output_index, packing)
+        packed, full = map(NumberTables, transformed, indicator_tables, bin_tables)
         return EncoderTables(
-            *scaled_numbers(scaled, transforms, logged, packing),
-            indicators=indicated,
-            binned=binned_numbers(binned, list(self.edges_.values()), output_index, packing),
+            scaled=plain,
+            packed=packed,
+            full=full,
+            tabulated_start=len(scaled) + len(indicated),
             text_starts=tuple(self.starts_[name] for name in columns.text),
             n_dense=self.dense_,
             width=self.width_,

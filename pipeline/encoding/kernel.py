@@ -7,7 +7,7 @@ import numpy as np
 from numba import njit
 
 from pipeline.encoding.one_hot_matrix import OneHotMatrix, one_hot_dtype
-from pipeline.preparation.packing import PackedFeatures
+from pipeline.preparation.packing import MAX_FLOAT32, MAX_FLOAT64, PackedFeatures
 from pipeline.preparation.text_hashing import spread
 
 
@@ -21,15 +21,15 @@ class ScaledNumbers(NamedTuple):
 
 
 class TransformedNumbers(NamedTuple):
-    """The t scaled numbers that are clipped, logged, or imputed by another value than the mean."""
+    """The t scaled numbers that are in full, or clipped, logged, or imputed by another value than the mean."""
 
     column_index: np.ndarray
-    """Columns of the packed numbers, int64 (t,)."""
+    """Columns of the packed numbers, or of those in full, int64 (t,)."""
     output_index: np.ndarray
     bounds: np.ndarray
     """Smallest and greatest packed value, float64 (t, 2)."""
     packing: np.ndarray
-    """Center and unit of the packed values, float64 (t, 2)."""
+    """Center and unit of the packed values, float64 (t, 2): 0 and 1 in full."""
     logged: np.ndarray
     """Whether log(1 + value) is encoded, bool (t,)."""
     center: np.ndarray
@@ -42,14 +42,30 @@ class BinnedNumbers(NamedTuple):
     """The b binned numbers."""
 
     column_index: np.ndarray
-    """Columns of the packed numbers, int64 (b,)."""
+    """Columns of the packed numbers, or of those in full, int64 (b,)."""
     packing: np.ndarray
-    """Center and unit of the packed values, float64 (b, 2)."""
+    """Center and unit of the packed values, float64 (b, 2): 0 and 1 in full."""
     offsets: np.ndarray
     edges: np.ndarray
     """The inner edges of column j are ``edges[offsets[j] : offsets[j + 1]]``."""
     output_index: np.ndarray
     """Output columns of the first bin and of missing values, int64 (b, 2)."""
+
+
+class Indicators(NamedTuple):
+    """The numbers with an indicator of missing values."""
+
+    column_index: np.ndarray
+    """Columns of the packed numbers, or of those in full, int64."""
+    output_index: np.ndarray
+
+
+class NumberTables(NamedTuple):
+    """What is done with the packed numbers, or with those in full, beyond scaling."""
+
+    transformed: TransformedNumbers
+    indicators: Indicators
+    binned: BinnedNumbers
 
 
 class OneHotCodes(NamedTuple):
@@ -77,10 +93,11 @@ class EncoderTables(NamedTuple):
     """What an encoder does with every batch."""
 
     scaled: ScaledNumbers
-    transformed: TransformedNumbers
-    indicators: np.ndarray
-    """Columns of the packed numbers with an indicator of missing values, int64."""
-    binned: BinnedNumbers
+    """Of the packed numbers; their output columns are the first ones."""
+    packed: NumberTables
+    full: NumberTables
+    tabulated_start: int
+    """The first output column of tabulated codes."""
     text_starts: tuple[int, ...]
     """The first output column of each text column."""
     n_dense: int
@@ -98,22 +115,29 @@ def encode_rows(
     encoder: EncoderTables, batch: BatchTables, packed: PackedFeatures, rows: np.ndarray, folds: np.ndarray
 ) -> OneHotMatrix:
     """Encode ``rows`` of a packed batch, int (n,), in their order; ``folds``, int8 (n,), choose tabulated values."""
-    n_scaled, n_one_hot = len(encoder.scaled.column_index), len(batch.one_hot.column_index)
+    n_one_hot = len(batch.one_hot.column_index)
     lengths = [text.longest(rows) for text in packed.texts]
-    first = n_one_hot + len(encoder.binned.column_index)
+    first = n_one_hot + len(encoder.packed.binned.column_index) + len(encoder.full.binned.column_index)
     dense = np.empty((len(rows), encoder.n_dense), dtype=np.float32)
     one_hot = np.empty((len(rows), first + sum(lengths)), dtype=one_hot_dtype(encoder.width))
     numbers = _take_columns(packed.numbers, encoder.scaled.column_index)
     codes = _take_columns(packed.codes, batch.one_hot.column_index)
     _encode_plain(numbers, codes, rows, encoder.scaled, batch.one_hot, dense, one_hot)
-    if len(encoder.transformed.column_index):
-        _encode_transformed(packed.numbers, rows, encoder.transformed, dense)
-    if len(encoder.indicators):
-        _encode_indicators(packed.numbers, rows, encoder.indicators, n_scaled, dense)
+    if packed.extremes:
+        _encode_extremes(numbers, rows, encoder.scaled, dense)
     if len(batch.tabulated.column_index):
-        _encode_tabulated(packed.codes, rows, folds, batch.tabulated, n_scaled + len(encoder.indicators), dense)
-    if len(encoder.binned.column_index):
-        _encode_binned(packed.numbers, rows, encoder.binned, n_one_hot, one_hot)
+        _encode_tabulated(packed.codes, rows, folds, batch.tabulated, encoder.tabulated_start, dense)
+    binned_start = n_one_hot
+    for values, tables in ((packed.numbers, encoder.packed), (packed.full, encoder.full)):
+        if values is None:
+            continue
+        if len(tables.transformed.column_index):
+            _encode_transformed(values, rows, tables.transformed, dense)
+        if len(tables.indicators.column_index):
+            _encode_indicators(values, rows, tables.indicators, dense)
+        if len(tables.binned.column_index):
+            _encode_binned(values, rows, tables.binned, binned_start, one_hot)
+            binned_start += len(tables.binned.column_index)
     for start, text, length in zip(encoder.text_starts, packed.texts, lengths, strict=True):
         block = one_hot[:, first : first + length]
         spread(text.codes, text.indptr, text.buckets, rows, start, encoder.width, block)
@@ -139,9 +163,27 @@ def _encode_plain(numbers, codes, rows, scaled, one_hot_codes, dense, one_hot): 
         row = rows[i]
         for j in range(numbers.shape[1]):
             x = (numbers[row, j] - scaled.center[j]) * scaled.factor[j]
-            dense[i, j] = x if x == x else 0.0
+            dense[i, j] = x if abs(x) <= MAX_FLOAT32 else 0.0
         for j in range(codes.shape[1]):
             one_hot[i, j] = one_hot_codes.output_index[one_hot_codes.offsets[j] + codes[row, j]]
+
+
+@njit(nogil=True, cache=True)
+def _encode_extremes(numbers, rows, scaled, dense):  # type: ignore[no-untyped-def]
+    """Write the numbers again, with those that are too large for float32: `_encode_plain` wrote zeros for them."""
+    for i in range(len(rows)):
+        for j in range(numbers.shape[1]):
+            number = numbers[rows[i], j]
+            x = (number - scaled.center[j]) * scaled.factor[j]
+            dense[i, j] = x if abs(x) <= MAX_FLOAT32 else _limited(number, x, 0.0)
+
+
+@njit(nogil=True, cache=True)
+def _limited(number: float, x: float, fill: float) -> float:
+    """Return what a number is encoded as whose scaled value x is no float32: ``fill`` if the number is missing."""
+    if not np.isfinite(number) or x != x:
+        return fill
+    return MAX_FLOAT32 if x > 0 else -MAX_FLOAT32
 
 
 @njit(nogil=True, cache=True)
@@ -149,7 +191,8 @@ def _encode_transformed(numbers, rows, transformed, dense):  # type: ignore[no-u
     """Encode the transformed numbers, over what `_encode_plain` wrote."""
     for i in range(len(rows)):
         for j in range(len(transformed.column_index)):
-            x = float(numbers[rows[i], transformed.column_index[j]])
+            number = float(numbers[rows[i], transformed.column_index[j]])
+            x = number
             if x < transformed.bounds[j, 0]:
                 x = transformed.bounds[j, 0]
             elif x > transformed.bounds[j, 1]:
@@ -158,15 +201,19 @@ def _encode_transformed(numbers, rows, transformed, dense):  # type: ignore[no-u
                 x = transformed.packing[j, 0] + transformed.packing[j, 1] * x
                 x = np.log1p(x) if x > -1 else np.nan
             x = (x - transformed.center[j]) * transformed.factor[j]
-            dense[i, transformed.output_index[j]] = x if x == x else transformed.fill[j]
+            if abs(x) <= MAX_FLOAT32 and abs(number) <= MAX_FLOAT64:
+                dense[i, transformed.output_index[j]] = x
+            else:
+                dense[i, transformed.output_index[j]] = _limited(number, x, transformed.fill[j])
 
 
 @njit(nogil=True, cache=True)
-def _encode_indicators(numbers, rows, indicators, first, dense):  # type: ignore[no-untyped-def]
-    """Write 1 where a number is missing, else 0, from column ``first`` of ``dense`` on."""
+def _encode_indicators(numbers, rows, indicators, dense):  # type: ignore[no-untyped-def]
+    """Write 1 where a number is missing or infinite, else 0."""
     for i in range(len(rows)):
-        for j in range(len(indicators)):
-            dense[i, first + j] = 1.0 if np.isnan(numbers[rows[i], indicators[j]]) else 0.0
+        for j in range(len(indicators.column_index)):
+            finite = np.isfinite(numbers[rows[i], indicators.column_index[j]])
+            dense[i, indicators.output_index[j]] = 0.0 if finite else 1.0
 
 
 @njit(nogil=True, cache=True)
@@ -184,7 +231,7 @@ def _encode_binned(numbers, rows, binned, first, one_hot):  # type: ignore[no-un
     for i in range(len(rows)):
         for j in range(len(binned.column_index)):
             x = float(numbers[rows[i], binned.column_index[j]])
-            if np.isnan(x):
+            if not np.isfinite(x):
                 one_hot[i, first + j] = binned.output_index[j, 1]
             else:
                 x = binned.packing[j, 0] + binned.packing[j, 1] * x

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipeline.config import ColumnTransform
-from pipeline.encoding.kernel import BinnedNumbers, ScaledNumbers, TransformedNumbers, join_tables
+from pipeline.encoding.kernel import BinnedNumbers, Indicators, ScaledNumbers, TransformedNumbers, join_tables
 from pipeline.preparation.columns import Columns
 from pipeline.preparation.packing import PackingScale
-from pipeline.statistics.moments import NumericStats
+from pipeline.statistics.moments import NumericStats, mean_and_std
 from pipeline.statistics.summary import Summary
 
 FloatOrArray = Any  # float, or float64 (s,)
@@ -39,7 +39,7 @@ class FittedNumbers(NamedTuple):
     """What is learned of the numeric columns."""
 
     scaled: list[str]
-    """The s scaled columns."""
+    """The s scaled columns: those that are packed, then those in full."""
     transforms: NumericTransform
     """Of the scaled columns, its fields float64 (s,)."""
     indicated: list[str]
@@ -50,10 +50,12 @@ class FittedNumbers(NamedTuple):
     """Whether missing values of a binned column have a column of their own."""
 
 
-def fit_numbers(columns: Columns, summary: Summary) -> FittedNumbers:
+def fit_numbers(columns: Columns, summary: Summary, packing: PackingScale) -> FittedNumbers:
     """Learn all numeric columns."""
     transforms, indicated, edges, bin_missing = {}, [], {}, {}
-    for name, stats in summary.numeric.items():
+    in_full = dict(zip(columns.numbers, packing.full.tolist(), strict=True))
+    for name in sorted(summary.numeric, key=in_full.__getitem__):
+        stats = summary.numeric[name]
         options = columns.treatment(name)
         if options.indicator and stats.missing:
             indicated.append(name)
@@ -75,15 +77,17 @@ def fit_numeric_transform(stats: NumericStats, transform: ColumnTransform) -> Nu
     low, high = -np.inf, np.inf
     points = stats.quantiles.points() if stats.quantiles is not None else np.empty(0)
     if transform.clip and len(points):
-        low, high = np.quantile(points, transform.clip)
+        with np.errstate(over="ignore"):
+            low, high = np.quantile(points, transform.clip)
     values = _log1p_if(np.clip(points, low, high), transform.log1p)
     values = values[np.isfinite(values)]
     mean, std = stats.moments.mean, stats.moments.std
     if transform.clip and len(values):
-        mean, std = float(values.mean()), float(values.std())
-    center, scale = mean, std if std > 1e-12 * abs(mean) else 1.0
+        mean, std = mean_and_std(values)
+    center, scale = mean, std if std > 1e-12 * abs(mean) else max(std, 1.0)
     if transform.scale == "robust" and len(values):
-        first, center, third = (float(q) for q in np.quantile(values, (0.25, 0.5, 0.75)))
+        with np.errstate(over="ignore"):
+            first, center, third = (float(q) for q in np.quantile(values, (0.25, 0.5, 0.75)))
         scale = third - first if third > first else 1.0
     elif transform.scale == "none":
         center, scale = 0.0, 1.0
@@ -114,28 +118,70 @@ def _log1p_if(values: np.ndarray, log: bool) -> np.ndarray:
 
 def scaled_numbers(
     column_index: np.ndarray, transforms: NumericTransform, logged: np.ndarray, packing: PackingScale
-) -> tuple[ScaledNumbers, TransformedNumbers]:
-    """Return the kernel's tables for s columns of packed numbers."""
-    packed_center, unit = packing.center[column_index], packing.unit[column_index]
+) -> tuple[ScaledNumbers, TransformedNumbers, TransformedNumbers]:
+    """Return the kernel's tables for s scaled columns: of all that are packed, of some of them, and of those in full.
+
+    Parameters
+    ----------
+    column_index
+        Their positions among all numbers, int (s,); those in full come last.
+    """
+    places = _places(packing)[column_index]
+    packed_center, unit = _units(column_index, packing)
     center = np.where(logged, transforms.center, (transforms.center - packed_center) / unit)
     factor = np.where(logged, 1.0, unit) / transforms.scale
-    bounds = np.column_stack([(transforms.low - packed_center) / unit, (transforms.high - packed_center) / unit])
-    special = np.flatnonzero(np.isfinite(bounds).any(axis=1) | logged | (transforms.fill != 0))
-    return ScaledNumbers(column_index, center, factor), TransformedNumbers(
-        column_index=column_index[special],
-        output_index=special,
-        bounds=bounds[special],
-        packing=np.column_stack([packed_center, unit])[special],
-        logged=logged[special],
-        center=center[special],
-        factor=factor[special],
-        fill=transforms.fill[special],
+    with np.errstate(over="ignore"):
+        bounds = np.column_stack([(transforms.low - packed_center) / unit, (transforms.high - packed_center) / unit])
+    special = np.isfinite(bounds).any(axis=1) | logged | (transforms.fill != 0)
+
+    def transformed(chosen: np.ndarray, column_index: np.ndarray) -> TransformedNumbers:
+        return TransformedNumbers(
+            column_index=column_index[chosen],
+            output_index=chosen,
+            bounds=bounds[chosen],
+            packing=np.column_stack([packed_center, unit])[chosen],
+            logged=logged[chosen],
+            center=center[chosen],
+            factor=factor[chosen],
+            fill=transforms.fill[chosen],
+        )
+
+    n_packed = int(np.count_nonzero(places >= 0))
+    in_full = np.arange(n_packed, len(places))
+    return (
+        ScaledNumbers(places[:n_packed], center[:n_packed], factor[:n_packed]),
+        transformed(np.flatnonzero(special[:n_packed]), places),
+        transformed(in_full, ~places),
     )
 
 
 def binned_numbers(
     column_index: np.ndarray, edges: Sequence[np.ndarray], output_index: np.ndarray, packing: PackingScale
-) -> BinnedNumbers:
-    """Return the kernel's tables for columns of packed numbers, by their inner edges."""
-    packed = np.column_stack([packing.center[column_index], packing.unit[column_index]])
-    return BinnedNumbers(column_index, packed, *join_tables(edges, np.float64), output_index)
+) -> tuple[BinnedNumbers, BinnedNumbers]:
+    """Return the kernel's tables for binned columns, those that are packed and those in full, by their inner edges."""
+    places = _places(packing)[column_index]
+    units = np.column_stack(_units(column_index, packing))
+
+    def binned(chosen: np.ndarray, column_index: np.ndarray) -> BinnedNumbers:
+        tables = join_tables([edges[j] for j in chosen], np.float64)
+        return BinnedNumbers(column_index[chosen], units[chosen], *tables, output_index[chosen])
+
+    return binned(np.flatnonzero(places >= 0), places), binned(np.flatnonzero(places < 0), ~places)
+
+
+def indicators(column_index: np.ndarray, first: int, packing: PackingScale) -> tuple[Indicators, Indicators]:
+    """Return the kernel's tables for indicators of numbers that are packed and in full, from column ``first`` on."""
+    places, output_index = _places(packing)[column_index], first + np.arange(len(column_index))
+    packed = places >= 0
+    return Indicators(places[packed], output_index[packed]), Indicators(~places[~packed], output_index[~packed])
+
+
+def _places(packing: PackingScale) -> np.ndarray:
+    places = packing.places
+    return np.arange(len(packing.full)) if places is None else places
+
+
+def _units(column_index: np.ndarray, packing: PackingScale) -> tuple[np.ndarray, np.ndarray]:
+    """Center and unit of the values as they are kept: 0 and 1 of those in full."""
+    full = packing.full[column_index]
+    return np.where(full, 0.0, packing.center[column_index]), np.where(full, 1.0, packing.unit[column_index])

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.preparation.columns import CROSS, Columns, escaped
-from pipeline.preparation.packing import PackedFeatures, PackingScale
+from pipeline.preparation.packing import LARGEST_ORDINARY, MAX_FLOAT32, PackedFeatures, PackingScale
 
 # Batches of more rows are packed by columns.
 MAX_ROWS = 8
@@ -69,10 +69,15 @@ class RowPacker:
             for j, (read, index, n) in enumerate(self._coded):
                 value = read(row)
                 codes[i, j] = n if value is None else index.get(value, n + 1)
+        packing = self._packing
         with np.errstate(over="ignore", invalid="ignore"):
-            packed = ((numbers - self._packing.center) / self._packing.unit).astype(np.float32)
-        packed[~np.isfinite(packed)] = np.nan
-        return PackedFeatures(packed, codes, (), ())
+            packed = (numbers - packing.center) * (1.0 / packing.unit)
+        packed = np.where(np.isfinite(numbers), np.clip(packed, -MAX_FLOAT32, MAX_FLOAT32), numbers)
+        full, places = None, packing.places
+        if places is not None:
+            packed, full = packed[:, ~packing.full], numbers[:, packing.full]
+        extremes = bool((np.abs(packed) > LARGEST_ORDINARY).any())
+        return PackedFeatures(packed.astype(np.float32), codes, (), (), (), full, places, extremes)
 
 
 def _rows_of(X: pd.DataFrame) -> list[dict[str, Any]]:
@@ -95,18 +100,17 @@ def _number(value: Any) -> float:
 
 def _reader(name: str, columns: Columns, categories: Mapping[str, np.ndarray]) -> Callable[[Row], Any]:
     """Return the function that takes the value of a coded column from a row, None for missing."""
-    crossed = next((names for names in columns.cross if CROSS.join(names) == name), None)
-    if crossed is not None:
-        readers = [_reader(part, columns, categories) for part in crossed]
+    if name in columns.crosses:
+        readers = [_reader(member, columns, categories) for member in columns.crosses[name]]
 
         def read_combination(row: Row) -> Any:
             values = [read(row) for read in readers]
             return None if None in values else CROSS.join(escaped(str(value)) for value in values)
 
         return read_combination
-    column, _, part = name.rpartition(".")
-    if name not in columns.categorical and column in columns.datetime:
-        return lambda row: _datetime_part(row[column], _DATETIME_PARTS[part])
+    if name in columns.parts:
+        column, part = columns.parts[name].column, _DATETIME_PARTS[columns.parts[name].part]
+        return lambda row: _datetime_part(row[column], part)
     boolean = name in categories and all(isinstance(value, bool | np.bool_) for value in categories[name])
     return lambda row: _category(row[name], boolean)
 

@@ -62,10 +62,10 @@ def shuffle_large_joins(
     data, split = plan.config.data, plan.config.split
     try:
         rows = _write_joined(client, plan, joins, plan.data_batches, folder / "data")
-        data = structs.replace(data, path=str(folder / "data"), filters=[])
+        data = structs.replace(data, path=str(folder / "data"), version=None, filters=[])
         if split.path:
             rows += _write_joined(client, plan, joins, plan.test_set_batches, folder / "test")
-            split = structs.replace(split, path=str(folder / "test"))
+            split = structs.replace(split, path=str(folder / "test"), version=None)
         config = structs.replace(plan.config, data=data, split=split)
         yield with_joined_data(plan, config, plan.rows - rows, trained)
     finally:
@@ -80,7 +80,7 @@ def _write_joined(
     with dask.config.set({"dataframe.convert-string": False}):
         rows = _dask_frame(batches, plan.recipe.read_spec, with_position=True)
         for join in joins:
-            dataset = open_dataset(join.path, storage=plan.config.data.storage_options)
+            dataset = open_dataset(join.path, storage=plan.config.data.storage_options, version=join.version)
             schema = pa.schema([dataset.schema.field(name) for name in [*join.on, *join.columns]])
             spec = ReadSpec.of(dataset, schema)
             table = _dask_frame(form_batches(dataset, "auto", schema), spec, with_position=False)

@@ -13,7 +13,10 @@ from pipeline.metrics.prediction import GroupIndex, Prediction
 from pipeline.metrics.registry import Metric
 from pipeline.models.target import TargetSpec
 from pipeline.preparation.columns import Columns
-from pipeline.preparation.packing import PackedBatch, PackedFeatures, PackingScale
+from pipeline.preparation.packing import PackedBatch, PackedFeatures, PackingScale, empty_numbers, pack_numbers
+
+# Classes that an error names.
+MAX_CLASSES = 10
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,8 @@ class Constant:
         proba = np.broadcast_to(target.shares, (len(y), n_classes))
         class_number = int(np.argmax(target.shares))
         if threshold is not None and n_classes == 2:
-            class_number = int(target.shares[1] >= threshold)
+            is_positive = target.shares[target.positive] >= threshold
+            class_number = target.positive if is_positive else 1 - target.positive
         scores = proba[:, 1] if n_classes == 2 else proba
         return Prediction(y, np.full(len(y), class_number), proba, scores, n_classes, group_index)
 
@@ -103,11 +107,12 @@ def load_previous_model(
     classes = getattr(estimator, "classes_", None)
     ours, theirs = ([] if values is None else [str(v) for v in values] for values in (target.classes, classes))
     if ours != theirs:
-        kind = f"the classes {theirs}" if theirs else "a number"
+        others = f" and {len(theirs) - MAX_CLASSES:,} more" if len(theirs) > MAX_CLASSES else ""
+        kind = f"the classes {theirs[:MAX_CLASSES]}{others}" if theirs else "a number"
         raise DataError(f"evaluate.baseline: the model of {folder} predicts {kind}, not what this run does; drop it.")
-    packed = {*columns.numbers, *columns.coded, *columns.text}
+    packed = {columns.origin(name) for name in (*columns.numbers, *columns.coded, *columns.text)}
     needed = encoder.columns
-    lacking = [name for name in (*needed.numbers, *needed.coded, *needed.text) if name not in packed]
+    lacking = [name for name in (*needed.numbers, *needed.coded, *needed.text) if needed.origin(name) not in packed]
     lacking += [
         name
         for name in needed.text
@@ -128,17 +133,20 @@ def repack(packed: PackedFeatures, columns: Columns, packing_scale: PackingScale
 
     Numbers are rounded once more, to seven digits of their column's spread.
     """
-    needed = encoder.columns
-    numbers = np.empty((len(packed), len(needed.numbers)), dtype=np.float32)
-    for j, name in enumerate(needed.numbers):
-        i = columns.numbers.index(name)
-        center, unit = (packing_scale.center[i], packing_scale.unit[i])
-        if (center, unit) == (encoder.center_[j], encoder.unit_[j]):
-            numbers[:, j] = packed.numbers[:, i]
-        else:
-            raw = packed.numbers[:, i].astype(np.float64) * unit + center
-            numbers[:, j] = (raw - encoder.center_[j]) / encoder.unit_[j]
-    coded = [packed.names.index(name) for name in needed.coded]
+    needed, scale = encoder.columns, encoder.packing
+    numbers, full = empty_numbers(len(packed), scale)
+    repacked = replace(packed, numbers=numbers, full=full, places=scale.places)
+    position = {columns.origin(name): i for i, name in enumerate(columns.numbers)}
+
+    def in_full(name: str) -> np.ndarray:
+        i = position[needed.origin(name)]
+        values = packed.number(i).astype(np.float64)
+        return values if packing_scale.full[i] else values * packing_scale.unit[i] + packing_scale.center[i]
+
+    repacked = pack_numbers(map(in_full, needed.numbers), scale, repacked)
+    positions = {columns.origin(name): i for i, name in enumerate(columns.coded)}
+    coded = [positions[needed.origin(name)] for name in needed.coded]
     vocabularies = tuple(packed.vocabularies[i] for i in coded)
     texts = tuple(packed.texts[columns.text.index(name)] for name in needed.text)
-    return PackedFeatures(numbers, np.ascontiguousarray(packed.codes[:, coded]), needed.coded, vocabularies, texts)
+    codes = np.ascontiguousarray(packed.codes[:, coded])
+    return replace(repacked, codes=codes, names=needed.coded, vocabularies=vocabularies, texts=texts)

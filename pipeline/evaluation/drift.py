@@ -8,19 +8,22 @@ import numpy as np
 import pandas as pd
 
 from pipeline.encoding.encoder import Encoder
-from pipeline.evaluation.drift_profile import missing_rate
+from pipeline.evaluation.column_change import code_change, label_change, number_change
+from pipeline.evaluation.drift_verdict import with_verdicts
 from pipeline.preparation.packing import PackedFeatures
 from pipeline.statistics.counts import Counts
+from pipeline.statistics.histogram import N_BINS
 from pipeline.statistics.moments import Moments, NumericStats
 from pipeline.statistics.summary import Summary
 
-# Ranges of a number that the stability index is computed over, of about as many training rows each.
-N_RANGES = 10
-# If more than half of the rows are new, or newly missing, it is another table and not a drift.
-MAX_CHANGED = 0.5
 
-
-def compare(profile: Mapping[str, Any], categories: Mapping[str, np.ndarray], summary: Summary) -> dict[str, Any]:
+def compare(
+    profile: Mapping[str, Any],
+    categories: Mapping[str, np.ndarray],
+    summary: Summary,
+    label: str = "",
+    classes: np.ndarray | None = None,
+) -> dict[str, Any]:
     """Return for every column how the data of a summary differs from a profile.
 
     Parameters
@@ -29,31 +32,27 @@ def compare(profile: Mapping[str, Any], categories: Mapping[str, np.ndarray], su
         See `drift_profile.profile`.
     categories
         The values that the encoder tells apart, by column.
+    label, classes
+        The label's name, if it is to be compared too, and its classes; None for a number.
 
     Returns
     -------
     dict
-        For each column: ``score``, the population stability index, which is the sum of (p - q) ln(p / q) over groups
-        of values (below 0.1 is called stable, above 0.25 changed); ``missing``, the rates in training and now;
-        ``unseen``, the fraction of rows with a value that training did not have (a number: in a part of the histogram
-        that was empty); for a number ``range``, lowest and highest value in training and now.
+        For each column, those first that drifted most: ``verdict``, see `drift_verdict.with_verdicts`; ``score``, the
+        population stability index, ``chance``, the score that chance alone gives, and ``p_value``, how likely chance
+        is, see `two_samples.Difference`; ``rows`` and ``missing``, the rows and the rate of missing values in training
+        and now; ``unseen``, the fraction of the values that training did not have (a number: below or above all of
+        its histogram), and ``expected_unseen``, that of training rows if each had to do without itself; for a number
+        ``range``, lowest and highest value in training and now. The label's ``kind`` is "label"; it has the ``shares``
+        of its classes, or its ``mean``, in training and now.
     """
-    changes = {name: _number_change(profile["numbers"][name], number) for name, number in summary.numeric.items()}
+    changes = {name: number_change(profile["numbers"][name], number) for name, number in summary.numeric.items()}
     for name, counts in summary.categorical.items():
         known = KnownValues.of(profile["codes"][name]["values"], categories.get(name))
-        changes[name] = _code_change(profile["codes"][name], known.count(counts))
-    return changes
-
-
-def severe_change(drift: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with the most changed column if the data is of another table, else None."""
-    for name, change in sorted(drift.items(), key=lambda item: -item[1]["unseen"]):
-        if change["unseen"] > MAX_CHANGED:
-            return f"column {name!r}: {change['unseen']:.0%} of the rows have values that training never saw"
-        if change["missing"][1] - change["missing"][0] > MAX_CHANGED:
-            before, now = change["missing"]
-            return f"column {name!r}: missing in {now:.0%} of the rows, in training in {before:.0%}"
-    return None
+        changes[name] = known.count(counts).change(profile["codes"][name])
+    if label and "rows" in profile["label"]:  # an earlier version does not remember how many
+        changes[label] = label_change(profile["label"], classes, summary.train_labels, summary.label)
+    return with_verdicts(changes)
 
 
 @dataclass(frozen=True)
@@ -80,6 +79,10 @@ class ValueCounts:
             self.unseen + other.unseen,
             self.missing + other.missing,
         )
+
+    def change(self, profiled: Mapping[str, Any]) -> dict[str, Any]:
+        """Return how the column differs from its profile."""
+        return code_change(profiled, self.profiled, self.total, self.unseen, self.missing)
 
 
 @dataclass(frozen=True)
@@ -173,9 +176,8 @@ class DriftState:
         slots
             See `Encoder.slots_of`.
         """
-        chosen, all_rows = packed.numbers[rows], np.arange(len(rows))
         numbers = {
-            name: NumericStats.of(chosen[:, j], all_rows, encoder.center_[j], encoder.unit_[j])
+            name: NumericStats.of(packed.number(j), rows, encoder.center_[j], encoder.unit_[j])
             for j, name in enumerate(encoder.columns.numbers)
         }
         codes = {}
@@ -199,60 +201,36 @@ class DriftState:
 
     def result(self, profile: Mapping[str, Any]) -> dict[str, Any]:
         """Return for every column how it differs from the profile, as `compare` does."""
-        numbers = {name: _number_change(profile["numbers"][name], number) for name, number in self.numbers.items()}
-        return numbers | {name: _code_change(profile["codes"][name], counts) for name, counts in self.codes.items()}
+        changes = {name: number_change(profile["numbers"][name], number) for name, number in self.numbers.items()}
+        return with_verdicts(
+            changes | {name: counts.change(profile["codes"][name]) for name, counts in self.codes.items()}
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the state as plain values; `from_dict` takes them back."""
-        numbers = {n: [v.missing, v.low, v.high, v.histogram.tolist()] for n, v in self.numbers.items()}
+        numbers = {n: [v.missing, v.low, v.high, v.histogram.tolist(), v.infinite] for n, v in self.numbers.items()}
         codes = {n: [v.profiled.tolist(), v.total, v.unseen, v.missing] for n, v in self.codes.items()}
         return {"rows": self.rows, "numbers": numbers, "codes": codes}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "DriftState":
-        """Return the state that `to_dict` was called on, without the moments of its numbers."""
+        """Return the state that `to_dict` was called on, without the moments of its numbers.
+
+        Raises
+        ------
+        ValueError
+            It is of an earlier version, whose histograms had other ranges.
+        """
+        if any(len(histogram) != N_BINS for *_, histogram in values["numbers"].values()):
+            raise ValueError("histograms of other ranges")
         numbers = {
-            name: NumericStats(Moments(), missing, low, high, np.array(histogram, dtype=np.int64))
-            for name, (missing, low, high, histogram) in values["numbers"].items()
+            name: NumericStats(
+                Moments(), missing, low, high, np.array(histogram, dtype=np.int64), infinite=sum(infinite)
+            )
+            for name, (missing, low, high, histogram, *infinite) in values["numbers"].items()
         }
         codes = {
             name: ValueCounts(np.array(profiled, dtype=np.int64), *rest)
             for name, (profiled, *rest) in values["codes"].items()
         }
         return cls(values["rows"], numbers, codes)
-
-
-def _number_change(profiled: Mapping[str, Any], number: NumericStats) -> dict[str, Any]:
-    old = np.array(profiled["histogram"], dtype=float)
-    new = number.histogram.astype(float)
-    range_of_bin = np.minimum((np.cumsum(old) - old) * N_RANGES // max(old.sum(), 1), N_RANGES - 1).astype(int)
-    present = int(new.sum())
-    filled = np.flatnonzero(old)
-    outside = new[: filled[0]].sum() + new[filled[-1] + 1 :].sum() if len(filled) else new.sum()
-    return {
-        "score": _stability_index(np.bincount(range_of_bin, old, N_RANGES), np.bincount(range_of_bin, new, N_RANGES)),
-        "missing": [profiled["missing"], missing_rate(number.missing, present)],
-        "unseen": float(outside) / present if present else 0.0,
-        "range": [[profiled["low"], profiled["high"]], [float(number.low), float(number.high)]] if present else None,
-    }
-
-
-def _code_change(profiled: Mapping[str, Any], counts: ValueCounts) -> dict[str, Any]:
-    old = np.append(np.array(profiled["counts"], dtype=float), profiled["rest"])
-    new = counts.profiled.astype(float)
-    return {
-        "score": _stability_index(old, np.append(new, counts.total - new.sum())),
-        "missing": [profiled["missing"], missing_rate(counts.missing, counts.total)],
-        "unseen": counts.unseen / counts.total if counts.total else 0.0,
-    }
-
-
-def _stability_index(old: np.ndarray, new: np.ndarray) -> float:
-    """The population stability index of two histograms; 0 if one has no row.
-
-    Half a row is added to each group, so that an empty one has a logarithm.
-    """
-    if not new.sum() or not old.sum():
-        return 0.0
-    p, q = ((side + 0.5) / (side.sum() + 0.5 * len(side)) for side in (old, new))
-    return float(((p - q) * np.log(p / q)).sum())

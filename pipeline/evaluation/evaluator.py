@@ -108,13 +108,14 @@ def evaluate_batch(batch: PackedBatch, evaluator: Evaluator, role: int = TEST) -
             rows={batch.number: 0},
         )
     groups = evaluator.group_index(batch, rows.row_index)
-    prediction = predict(evaluator.model, rows.X, rows.y, target, groups, evaluator.threshold)
+    prediction = predict(evaluator.model, rows.X, rows.y, target, groups, evaluator.threshold, names=rows.names)
+    prediction = prediction.with_positive(target.positive)
     # A baseline has intervals, but no slices.
     without_slices = None if groups is None else groups.without_slices()
     baselines = {}
     for name, baseline in evaluator.baselines.items():
         predicted = baseline.predict(batch, rows.row_index, rows.y, without_slices, evaluator.threshold)
-        baselines[name] = metric_states(baseline.metrics, predicted)
+        baselines[name] = metric_states(baseline.metrics, predicted.with_positive(target.positive))
     chosen = np.linspace(0, len(rows) - 1, math.ceil(evaluator.importance_fraction * len(rows))).astype(np.int64)
     # Few rows of many batches are put together: without `compact` the batches' vocabularies would be most of the work.
     sample = Sample(batch.features.take(rows.row_index[chosen]).compact(), rows.y[chosen]) if len(chosen) else None

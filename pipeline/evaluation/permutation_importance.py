@@ -7,7 +7,7 @@ import numpy as np
 
 from pipeline.metrics.log_loss import LogLoss
 from pipeline.metrics.prediction import Prediction
-from pipeline.preparation.columns import CROSS, DATETIME_PARTS, Columns
+from pipeline.preparation.columns import Columns
 from pipeline.preparation.packing import PackedFeatures, concat_packed
 
 
@@ -32,8 +32,7 @@ def features_of(columns: Columns) -> tuple[str, ...]:
 
     A datetime column is one, with all parts made of it; a cross of two columns is a column of its own.
     """
-    crosses = (CROSS.join(names) for names in columns.cross)
-    return (*columns.numeric, *columns.categorical, *columns.datetime, *columns.text, *crosses)
+    return (*columns.numeric, *columns.categorical, *columns.datetime, *columns.text, *columns.crosses)
 
 
 def permutation_importances(
@@ -76,13 +75,17 @@ def row_loss(prediction: Prediction) -> np.ndarray:
 
 def _permuted(sample: PackedFeatures, columns: Columns, name: str, order: np.ndarray) -> PackedFeatures:
     """The sample with everything that was made of one column in another order."""
-    numbers, codes, texts = sample.numbers.copy(), sample.codes.copy(), list(sample.texts)
-    made_of_it = {f"{name}.{part}" for part in (*DATETIME_PARTS, "age")} if name in columns.datetime else {name}
-    for column_names, values in ((columns.numbers, numbers), (columns.coded, codes)):
-        for j, column in enumerate(column_names):
-            if column in made_of_it:
-                values[:, j] = values[order, j]
+    full = None if sample.full is None else sample.full.copy()
+    permuted = replace(sample, numbers=sample.numbers.copy(), codes=sample.codes.copy(), full=full)
+    made_of_it = {name, *(part for part, origin in columns.parts.items() if origin.column == name)}
+    for j, column in enumerate(columns.numbers):
+        if column in made_of_it:
+            permuted.number(j)[:] = sample.number(j)[order]
+    for j, column in enumerate(columns.coded):
+        if column in made_of_it:
+            permuted.codes[:, j] = sample.codes[order, j]
     if name in columns.text:
-        j = columns.text.index(name)
+        j, texts = columns.text.index(name), list(sample.texts)
         texts[j] = replace(texts[j], codes=texts[j].codes[order])
-    return replace(sample, numbers=numbers, codes=codes, texts=tuple(texts))
+        permuted = replace(permuted, texts=tuple(texts))
+    return permuted

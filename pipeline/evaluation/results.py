@@ -8,11 +8,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipeline.evaluation.evaluator import EvaluationState, Evaluator
+from pipeline.evaluation.figure_intervals import FigureIntervals, class_rows, few_rows_notices
+from pipeline.evaluation.not_computed import reasons
 from pipeline.metrics.accuracy import Accuracy
-from pipeline.metrics.bootstrap import NORMAL_QUANTILE, interval, poisson_weights
+from pipeline.metrics.bootstrap import poisson_weights
+from pipeline.metrics.intervals import NORMAL_QUANTILE
 from pipeline.metrics.precision_recall import SCORES, PrecisionRecall
 from pipeline.metrics.squared_and_absolute_error import SquaredAndAbsoluteError
 from pipeline.metrics.states import MetricStates, call_user_metric, metric_values
+from pipeline.models.target import TargetSpec
+from pipeline.notices import Notice
 from pipeline.preparation.columns import CROSS
 
 MAX_WORST_SLICES = 10
@@ -43,6 +48,10 @@ class EvaluationResults:
     """The results of an evaluation; each field is a part of report.json."""
 
     metrics: Figures
+    metrics_not_computed: dict[str, str] = field(default_factory=dict)
+    """Why a figure is not among the metrics."""
+    positive: str | None = None
+    """The positive one of two classes."""
     intervals: dict[str, Interval] = field(default_factory=dict)
     baselines: dict[str, dict[str, Any]] = field(default_factory=dict)
     classes: dict[str, Figures] = field(default_factory=dict)
@@ -51,10 +60,11 @@ class EvaluationResults:
     importance: dict[str, Any] = field(default_factory=dict)
     weights: list[dict[str, Any]] = field(default_factory=list)
     curves: dict[str, Any] = field(default_factory=dict)
+    notices: tuple[Notice, ...] = ()
 
 
 def summarize_evaluation(
-    state: EvaluationState, evaluator: Evaluator, replicates: int, seed: int, min_rows: int
+    state: EvaluationState, evaluator: Evaluator, replicates: int, seed: int, min_rows: int, label: str = ""
 ) -> EvaluationResults:
     """Return the results of a merged state; ``importance`` is added later, see `summarize_importances`.
 
@@ -64,45 +74,51 @@ def summarize_evaluation(
         Resamples of the bootstrap; 0 for no intervals.
     min_rows : int
         A slice with fewer rows is not among the worst slices.
+    label : str
+        The name of the label, for what is told of it.
 
     Raises
     ------
     DataError
         A user's metric failed.
     """
-    figures = metric_values(state.metrics)
+    figures, target = metric_values(state.metrics), evaluator.target
     weights = poisson_weights(replicates, seed) if replicates else None
-    resampled = _resampled(state.metrics, figures, weights)
-    baselines = {}
+    rows = class_rows(state.metrics, evaluator)
+    resampled = FigureIntervals(state.metrics, figures, weights, rows)
+    intervals, baselines = resampled.intervals(), {}
     for name, states in state.baselines.items():
-        baseline_figures = metric_values(states)
-        differences = {}
-        for metric, values in _resampled(states, baseline_figures, weights).items():
-            if metric in resampled and (bounds := interval(resampled[metric] - values)):
-                differences[metric] = {"value": figures[metric] - baseline_figures[metric], "interval": bounds}
-        baselines[name] = {"metrics": baseline_figures, "difference": differences}
+        of_baseline = metric_values(states)
+        differences = resampled.differences(FigureIntervals(states, of_baseline, weights, rows))
+        baselines[name] = {"metrics": of_baseline, "difference": differences}
     slices = _slices(state.metrics, evaluator)
+    is_binary = target.classes is not None and len(target.classes) == 2
     return EvaluationResults(
         figures,
-        {name: bounds for name in figures if name in resampled and (bounds := interval(resampled[name]))},
+        reasons(figures, evaluator, rows),
+        str(target.ordered_classes[1]) if is_binary else None,
+        intervals,
         baselines,
         _classes(state.metrics, evaluator),
         slices,
         worst_slices(slices, figures, min_rows),
         weights=_largest_weights(evaluator),
-        curves={name: curve for metric in state.metrics for name, curve in getattr(metric, "curves", dict)().items()},
+        curves=_curves(state.metrics, target),
+        notices=tuple(few_rows_notices(label, resampled.few(), intervals, rows if replicates else {})),
     )
 
 
-def _resampled(states: MetricStates, figures: Figures, weights: np.ndarray | None) -> dict[str, np.ndarray]:
-    """The figures of every resample, (b,), of those that are defined for all rows."""
-    resampled: dict[str, np.ndarray] = {}
-    if weights is not None:
-        for state in states:
-            if hasattr(state, "resampled"):
-                values = call_user_metric(type(state), "figures", state.resampled, weights)
-                resampled |= {name: replicates for name, replicates in values.items() if name in figures}
-    return resampled
+def _curves(states: MetricStates, target: TargetSpec) -> dict[str, Any]:
+    """The curves, by the names of classes, in sorted order, in place of their numbers."""
+    curves = {name: curve for metric in states for name, curve in getattr(metric, "curves", dict)().items()}
+    if target.classes is None:
+        return curves
+    names = [str(label) for label in target.ordered_classes]
+    if "ranking" in curves:
+        curves["ranking"] = [{**curve, "class": names[curve["class"]]} for curve in curves["ranking"]]
+    if "confusion_matrix" in curves and names != [str(label) for label in target.classes]:
+        curves["confusion_matrix"] = [row[::-1] for row in curves["confusion_matrix"][::-1]]
+    return curves
 
 
 def _classes(states: MetricStates, evaluator: Evaluator) -> dict[str, Figures]:
@@ -112,10 +128,10 @@ def _classes(states: MetricStates, evaluator: Evaluator) -> dict[str, Figures]:
     by_class = counts.by_class()
     if not by_class:
         return {}
-    names = ("rows", *SCORES)
+    number = {str(label): k for k, label in enumerate(evaluator.target.ordered_classes)}
     return {
-        str(label): {name: float(by_class[name][k]) for name in names}
-        for k, label in enumerate(evaluator.target.classes)
+        str(label): {name: float(by_class[name][number[str(label)]]) for name in ("rows", *SCORES)}
+        for label in evaluator.target.classes
     }
 
 
@@ -124,14 +140,14 @@ def _slices(states: MetricStates, evaluator: Evaluator) -> Slices:
     if not evaluator.slicing.keys:
         return {}
     figures: dict[str, np.ndarray] = {}
-    errors: dict[str, np.ndarray] = {}
+    intervals: dict[str, np.ndarray] = {}
     rows = None
     for state in states:
         if not hasattr(state, "sliced"):
             continue
-        slice_figures, slice_errors = call_user_metric(type(state), "figures", state.sliced)
-        figures |= slice_figures
-        errors |= slice_errors
+        of_slices, bounds_of_slices = call_user_metric(type(state), "figures", state.sliced)
+        figures |= of_slices
+        intervals |= bounds_of_slices
         if isinstance(state, Accuracy | SquaredAndAbsoluteError) and state.sums is not None:
             rows = state.sums[state.bootstrap_groups :, 0]  # both count each row once; one of them is always there
     if rows is None:
@@ -145,9 +161,9 @@ def _slices(states: MetricStates, evaluator: Evaluator) -> Slices:
                 entry: dict[str, Any] = {"rows": int(rows[i])}
                 entry |= {n: float(values[i]) for n, values in figures.items() if np.isfinite(values[i])}
                 entry["intervals"] = {
-                    n: (entry[n] - NORMAL_QUANTILE * float(values[i]), entry[n] + NORMAL_QUANTILE * float(values[i]))
-                    for n, values in errors.items()
-                    if n in entry and np.isfinite(values[i])
+                    n: (float(bounds[i, 0]), float(bounds[i, 1]))
+                    for n, bounds in intervals.items()
+                    if n in entry and np.isfinite(bounds[i]).all()
                 }
                 slices[key][name] = entry
         start += len(names)
@@ -198,8 +214,9 @@ def worst_slices(slices: Mapping[str, Mapping[str, Any]], figures: Figures, min_
                 continue
             gap = bounds[0] - figures[name] if more_is_worse else figures[name] - bounds[1]
             excess = entry[name] - figures[name] if more_is_worse else figures[name] - entry[name]
-            standard_error = max((bounds[1] - bounds[0]) / (2 * NORMAL_QUANTILE), 1e-300)
-            ranked.append(_RankedSlice(gap, excess / standard_error, key, value, entry))
+            # On the side of the figure of all rows: an interval is wider on the side with more room.
+            near = entry[name] - bounds[0] if more_is_worse else bounds[1] - entry[name]
+            ranked.append(_RankedSlice(gap, NORMAL_QUANTILE * excess / max(near, 1e-300), key, value, entry))
     ranked.sort(key=lambda item: (-item.gap, CROSS in item.key, item.key, item.value))
     # Of so many slices, one is this far off by chance in at most 5 of 100 evaluations (Bonferroni).
     max_deviations = NormalDist().inv_cdf(1 - 0.025 / max(len(ranked), 1))

@@ -82,8 +82,15 @@ class Slicing:
                 names = [f"{a}{CROSS}{b}" for a in first for b in second]
             else:
                 (names,) = by_column
-            named.append((key[0] if len(key) == 1 else CROSS.join(map(escaped, key)), names))
+            named.append((key[0] if len(key) == 1 else self._pair_name(key), names))
         return named
+
+    def _pair_name(self, key: tuple[str, ...]) -> str:
+        """The name of a pair, ``a:b``; ``a:b (pair)`` where a column of this name is sliced, too."""
+        name = CROSS.join(map(escaped, key))
+        while (name,) in self.keys:
+            name += " (pair)"
+        return name
 
 
 def _slice_names(values: list[str]) -> list[str]:

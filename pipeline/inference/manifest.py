@@ -45,7 +45,8 @@ def make_manifest(
         Files that an earlier attempt finished.
     """
     return {
-        "input": plan.config.data.path,
+        "input": plan.config.data.path_text,
+        "versions": plan.sources.version_texts,
         "rows": {
             "read": ledger.read,
             "written": ledger.test,

@@ -23,7 +23,7 @@ from pipeline.io.run_folder import RunFolder
 from pipeline.io.storage import DEFAULT_STORAGE, Storage
 from pipeline.models.target import TargetSpec
 from pipeline.preparation.batch_pipeline import map_batches, prepare_rows
-from pipeline.preparation.packing import PackingScale, pack
+from pipeline.preparation.packing import pack
 from pipeline.preparation.row_counts import QUARANTINED
 from pipeline.preparation.transforms import PreparationSteps
 
@@ -115,7 +115,7 @@ def score(read: ReadBatch, batch: Batch, recipe: ScoringRecipe) -> tuple[pa.Tabl
     ]
     if absent:
         raise DataError(f"column {absent[0]!r}: left out by prepare.function; the model was trained with it.")
-    packed = pack(frame, encoder.columns, PackingScale(encoder.center_, encoder.unit_), read.dictionary_columns)
+    packed = pack(frame, encoder.columns, encoder.packing, read.dictionary_columns)
     indexes = encoder.category_indexes(packed.names, packed.vocabularies)
     all_rows = np.arange(len(frame))
     columns += _predict(encoder.encode(packed, all_rows, category_indexes=indexes), recipe) if len(frame) else []
@@ -159,7 +159,7 @@ def _predict(X: Any, recipe: ScoringRecipe) -> list[pa.Array]:
     """The columns of `prediction_schema`."""
     target, types = recipe.target, prediction_schema(recipe.estimator, recipe.target).types
     labels = np.zeros(len(X), dtype=np.float64 if target.classes is None else np.int64)
-    prediction = predict(recipe.estimator, X, labels, target, threshold=recipe.threshold)
+    prediction = predict(recipe.estimator, X, labels, target, threshold=recipe.threshold, names=recipe.encoder.names_)
     if target.classes is None:
         return [pa.array(prediction.predicted)]
     values = pa.DictionaryArray.from_arrays(pa.array(prediction.predicted), pa.array(target.classes.tolist()))

@@ -71,6 +71,13 @@ def claim(folder: RunFolder, provenance: Provenance, resume: bool) -> Iterator[N
             raise
 
 
+def begun_versions(folder: RunFolder) -> cfg.TableVersions:
+    """The versions of tables that unfinished predictions were made from; of none if there are no such predictions."""
+    if not folder.exists(BEGAN):
+        return cfg.TableVersions()
+    return cfg.TableVersions.of_saved(tomllib.loads(json.loads(folder.read(BEGAN))["config"]))
+
+
 def _check_folder(folder: RunFolder, provenance: Provenance, resume: bool) -> None:
     """Check that nothing is in the way, and write what the predictions depend on."""
     names = [name for name in folder.names() if name != LOCK]

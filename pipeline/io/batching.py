@@ -28,11 +28,11 @@ BatchRows = Literal["auto", "file"] | int
 
 @dataclass(frozen=True, slots=True)
 class RowGroupRange:
-    """Row groups of one file, in order, and the values that the names of its folders give."""
+    """Row groups of one file, in order, and the columns and values that the names of its folders give."""
 
     path: str
     groups: tuple[int, ...]
-    values: tuple[object, ...] = ()
+    constants: tuple[tuple[str, object], ...] = ()
     version: str = ""
     """The version of the file when its footer was read."""
 
@@ -140,7 +140,12 @@ def _batches(dataset: Dataset, groups: Sequence[_RowGroup], stops: Sequence[int]
             last += 1
         inside = groups[first : last + 1]
         row_groups = tuple(
-            RowGroupRange(file.path, tuple(g.index for g in file_groups), file.values, file.version)
+            RowGroupRange(
+                file.path,
+                tuple(g.index for g in file_groups),
+                tuple(zip(dataset.hive_columns, file.values, strict=True)),
+                file.version,
+            )
             for file, file_groups in ((dataset.files[n], list(gs)) for n, gs in groupby(inside, key=lambda g: g.file))
         )
         if first != previous_first or inside[0].stop - inside[0].start <= batch_rows:

@@ -1,21 +1,26 @@
 """Dataset: the files, columns and row groups of a data set, known before any row is read."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NamedTuple
 
+import pandas as pd
 import pyarrow as pa
 
 from pipeline.errors import DataError
-from pipeline.io.column_types import value_bytes
-from pipeline.io.common_schema import common_schema, original_schema, split_by_schema
+from pipeline.io.column_types import family, type_as_read, value_bytes
+from pipeline.io.common_schema import absent_column_notices, common_schema, deviating_files, group_by_schema
 from pipeline.io.file_listing import list_files
-from pipeline.io.hive_partitions import HivePartitions, parse_hive_folders, partition_expression
-from pipeline.io.parquet_footers import N_THREADS, Footer, read_footers
+from pipeline.io.hive_partitions import HivePartitions, null_word_notices, parse_hive_folders, partition_expression
+from pipeline.io.listed_files import FileListing, TableVersion
+from pipeline.io.parquet_footers import N_THREADS, Footer, read_footers, time_range
 from pipeline.io.retry import as_os_error
 from pipeline.io.row_filters import Filter, matching_row_groups, to_arrow_filter
 from pipeline.io.storage import DEFAULT_STORAGE, Storage
+from pipeline.io.table_formats.table_columns import with_table_columns
+from pipeline.io.urls import display_path
 from pipeline.notices import Notice
 
 
@@ -59,13 +64,13 @@ class Dataset:
 
     path: str
     schema: pa.Schema
-    """The columns in the types as which they are read; Hive columns come last."""
+    """The columns in the types as which they are read; those of the folders' names alone come last."""
     hive_columns: tuple[str, ...]
-    """The columns that are not in the files but in the names of their folders."""
+    """The columns in the names of the files' folders."""
     files: tuple[DataFile, ...]
     """Those in which the filters leave a row group."""
     mean_text_bytes: dict[str, float]
-    """Of a value of each text column."""
+    """Of a value of each column of texts, bytes or nested values."""
     filters: tuple[Filter, ...] = ()
     pruned: int = 0
     """Rows of the files and row groups that the filters exclude: they are never read."""
@@ -73,10 +78,19 @@ class Dataset:
     quarantined: tuple[QuarantinedFile, ...] = ()
     original_schema: pa.Schema = field(default_factory=lambda: pa.schema([]))
     """The same columns in the types that they have in the files."""
+    conflicts: Mapping[str, str] = field(default_factory=dict)
+    """Columns that nothing uses and that have no common type, each with the sentence that says why: in no schema."""
     notices: tuple[Notice, ...] = ()
     """What a person should know about the files."""
     index_columns: tuple[str, ...] = ()
     """The columns that are the index of a DataFrame in some file."""
+    table: TableVersion | None = None
+    """What was read of a table with a log, Delta or Iceberg."""
+
+    @property
+    def version(self) -> str:
+        """The version of a table with a log, for people; empty for files alone."""
+        return self.table.text if self.table else ""
 
     @property
     def file_versions(self) -> dict[str, str]:
@@ -89,7 +103,7 @@ class Dataset:
         return sum(file.rows for file in self.files)
 
     def row_bytes(self, columns: pa.Schema) -> int:
-        """Bytes of a row of these columns, at least 1, from their types and the mean size of long texts.
+        """Bytes of a row of these columns, at least 1, from their types and the mean size of long texts and lists.
 
         Sizes of texts are rounded, so this hardly depends on how the rows are divided into files, and neither do the
         batches.
@@ -98,9 +112,18 @@ class Dataset:
 
 
 def open_dataset(
-    path: str, filters: Sequence[Filter] = (), storage: Storage = DEFAULT_STORAGE, quarantine: bool = False
+    path: str | Sequence[str],
+    filters: Sequence[Filter] = (),
+    storage: Storage = DEFAULT_STORAGE,
+    quarantine: bool = False,
+    version: int | None = None,
+    types: Mapping[str, pa.DataType] | None = None,
+    is_used: Callable[[str], bool] = lambda name: True,
 ) -> Dataset:
-    """List the Parquet files of ``path`` (file, folder, glob or URL) and read their footers.
+    """List the Parquet files of ``path`` (file, folder, glob, URL or a list of them; table) and read their footers.
+
+    The columns are those of all files. A file that lacks one has missing values there, and a file without rows or
+    columns says nothing.
 
     Parameters
     ----------
@@ -108,7 +131,13 @@ def open_dataset(
         (column, operator, value), all of which must hold. Files and row groups are left out if folder names or the
         statistics in footers show that none of their rows can pass.
     quarantine
-        Quarantine files that cannot be read or whose schema is not the most frequent one, instead of raising.
+        Quarantine files that cannot be read or whose columns cannot be read as those of most files, instead of raising.
+    version
+        Of a Delta or Iceberg table; None: the newest.
+    types
+        The types that columns had in training, by which the values in the names of folders are read.
+    is_used
+        Whether a column matters. The types of others may disagree.
 
     Raises
     ------
@@ -118,17 +147,27 @@ def open_dataset(
     ConfigError
         A filter names a missing column.
     """
-    listing = list_files(path, storage)
-    footers, quarantined = _usable_footers(listing.files, storage, quarantine)
-    schema = common_schema(footers)
-    partitions = parse_hive_folders([footer.path for footer in footers], listing.root)
-    duplicate = next((name for name in partitions.columns.names if name in schema.names), None)
-    if duplicate:
-        raise DataError(f"{path}: column {duplicate!r} is in the files and in the folders' names; keep one of them.")
-    schema = pa.schema([*schema, *partitions.columns])
+    listing = list_files(path, storage, version)
+    path = display_path(path)
+    footers, quarantined = _usable_footers(listing, storage, quarantine)
+    footers = [footer for footer in footers if footer.rows and len(footer.schema)] or footers[:1]
+    groups = group_by_schema(footers)
+    deviating = deviating_files(groups, is_used)
+    if deviating:
+        if not quarantine:
+            raise deviating[0][1]
+        bad = {footer.path for footer, _ in deviating}
+        quarantined += tuple(QuarantinedFile(f.path, f.rows, str(error)) for f, error in deviating)
+        footers = [footer for footer in footers if footer.path not in bad]
+        groups = group_by_schema(footers)
+    common = common_schema(groups, partial(_times_fit_nanoseconds, storage=storage))
+    paths = [footer.path for footer in footers]
+    in_files = dict(zip(common.as_read.names, common.as_read.types, strict=True))
+    partitions = listing.partitions_of(paths) or parse_hive_folders(paths, listing.root, types, in_files)
+    schema = _with_partitions(common.as_read, partitions, type_as_read)
     all_files = _data_files(footers, partitions)
     rows = sum(file.rows for file in all_files)
-    files = _prune(all_files, schema, partitions.columns, filters, storage) if filters else all_files
+    files = _prune(all_files, schema, common.original, partitions, filters, storage) if filters else all_files
     files = tuple(file for file in files if file.rows)
     if not files:
         reason = "data.filters leave no row group of it" if rows else "the Parquet files hold no rows"
@@ -143,25 +182,46 @@ def open_dataset(
         rows - sum(file.rows for file in files),
         storage,
         quarantined,
-        pa.schema([*original_schema(footers), *partitions.columns]),
+        _with_partitions(common.original, partitions),
+        common.conflicts,
+        (
+            *listing.notices,
+            *(null_word_notices(paths, listing.root) if listing.partitions is None else ()),
+            *absent_column_notices(groups, lambda name: is_used(name) and name not in partitions.columns.names),
+        ),
+        table=listing.table,
         index_columns=tuple(dict.fromkeys(name for footer in footers for name in footer.index_columns)),
     )
 
 
 def _usable_footers(
-    paths: Sequence[str], storage: Storage, quarantine: bool
+    listing: FileListing, storage: Storage, quarantine: bool
 ) -> tuple[list[Footer], tuple[QuarantinedFile, ...]]:
-    """The footers of the files to use, and the other files."""
-    results = read_footers(paths, storage)
-    footers = [result for result in results if isinstance(result, Footer)]
-    errors = {path: result for path, result in zip(paths, results, strict=True) if isinstance(result, DataError)}
+    """The footers of the files that can be read, and the other files."""
+    results = read_footers(listing.files, storage)
+    footers = [with_table_columns(result, listing) for result in results if isinstance(result, Footer)]
+    errors = {p: result for p, result in zip(listing.files, results, strict=True) if isinstance(result, DataError)}
     if errors and not (quarantine and footers):
         raise next(iter(errors.values()))
-    if not quarantine:
-        return footers, ()
-    footers, deviating = split_by_schema(footers)
-    unreadable = [QuarantinedFile(path, 0, str(error)) for path, error in errors.items()]
-    return footers, (*unreadable, *(QuarantinedFile(f.path, f.rows, str(error)) for f, error in deviating))
+    return footers, tuple(QuarantinedFile(path, 0, str(error)) for path, error in errors.items())
+
+
+def _times_fit_nanoseconds(column: str, footers: Sequence[Footer], storage: Storage) -> bool:
+    ranges = (time_range(footer.path, storage, column) for footer in footers)
+    return all(times is not None and times[0] >= pd.Timestamp.min and times[1] <= pd.Timestamp.max for times in ranges)
+
+
+def _with_partitions(
+    schema: pa.Schema,
+    partitions: HivePartitions,
+    convert: Callable[[pa.DataType], pa.DataType] = lambda dtype: dtype,
+) -> pa.Schema:
+    """The columns of the files, then those of the folders' names; one that is both has the type of the files."""
+    columns = {field.name: field.type for field in schema}
+    for column in partitions.columns:
+        if column.name not in columns or family(columns[column.name]) == "null":
+            columns[column.name] = convert(column.type)
+    return pa.schema(list(columns.items()))
 
 
 def _data_files(footers: Sequence[Footer], partitions: HivePartitions) -> tuple[DataFile, ...]:
@@ -178,21 +238,46 @@ def _data_files(footers: Sequence[Footer], partitions: HivePartitions) -> tuple[
 
 
 def _prune(
-    files: Sequence[DataFile], schema: pa.Schema, hive_columns: pa.Schema, filters: Sequence[Filter], storage: Storage
+    files: Sequence[DataFile],
+    schema: pa.Schema,
+    original: pa.Schema,
+    partitions: HivePartitions,
+    filters: Sequence[Filter],
+    storage: Storage,
 ) -> tuple[DataFile, ...]:
     """The files without the row groups in which no row can pass the filters."""
-    expression = to_arrow_filter(filters, schema)
+    to_arrow_filter(filters, schema)  # refuses those that can never be applied
+    names = set(original.names)
+    comparable = [
+        condition for condition in filters if condition[0] not in names or _has_ranges(original, condition[0])
+    ]
+    if not comparable:
+        return tuple(files)
+    expression = to_arrow_filter(comparable, schema)
+    hive_columns = pa.schema([schema.field(name) for name in partitions.columns.names])
 
     def prune(file: DataFile) -> DataFile:
         partition = partition_expression(hive_columns, file.values)
-        matching = matching_row_groups(file.path, storage, expression, schema, partition)
+        try:
+            matching = matching_row_groups(file.path, storage, expression, schema, partition)
+        except pa.ArrowException:  # a type of this file does not compare: each row is looked at when it is read
+            return file
         return replace(file, row_groups=tuple(group for group in file.row_groups if group.number in matching))
 
     with as_os_error(), ThreadPoolExecutor(N_THREADS) as pool:
         return tuple(pool.map(prune, files))
 
 
+def _has_ranges(original: pa.Schema, name: str) -> bool:
+    """Whether the statistics of a column are ranges of the values that are read, and not of how they are stored."""
+    dtype = original.field(name).type
+    return not isinstance(dtype, pa.BaseExtensionType) and family(dtype) not in ("duration", "time of day")
+
+
 def _mean_text_bytes(footers: Sequence[Footer]) -> dict[str, float]:
     rows = max(sum(footer.rows for footer in footers), 1)
-    names = dict.fromkeys(name for footer in footers for name in footer.text_bytes)
-    return {name: sum(footer.text_bytes.get(name, 0) for footer in footers) / rows for name in names}
+    total: dict[str, int] = {}
+    for footer in footers:
+        for name, size in footer.variable_bytes.items():
+            total[name] = total.get(name, 0) + size
+    return {name: size / rows for name, size in total.items()}

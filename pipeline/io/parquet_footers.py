@@ -1,22 +1,27 @@
 """Parquet footers: what each file says about itself, before any row is read."""
 
+import contextlib
 import hashlib
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import DataError
-from pipeline.io.column_types import is_text
+from pipeline.io.column_types import has_fixed_width
+from pipeline.io.file_kinds import PARQUET, PROBE_BYTES, UNKNOWN, FileKind, kind_of, not_parquet
 from pipeline.io.retry import StorageUnreachable
 from pipeline.io.storage import Storage
 from pipeline.io.urls import is_url
@@ -25,6 +30,8 @@ from pipeline.io.urls import is_url
 N_THREADS = 8
 # Inside a text of the metadata, the quotes would have a backslash before them.
 INDEX_KEY = re.compile(rb'"index_columns"\s*:')
+# Decimals of at most so many digits are integers of 64 bits.
+_MAX_INTEGER_DIGITS = 18
 
 
 @dataclass(frozen=True)
@@ -35,12 +42,14 @@ class Footer:
     schema: pa.Schema
     group_rows: tuple[int, ...]
     """Rows of each row group."""
-    text_bytes: dict[str, int]
-    """Bytes of each text column, uncompressed; empty if the file has nested columns."""
+    variable_bytes: dict[str, int]
+    """Bytes of each column of texts, bytes or nested values, uncompressed."""
     version: str
     """See `version_of`."""
     digest: str
     """A hash of the footer."""
+    big_decimals: frozenset[str] = frozenset()
+    """Decimal columns without a fraction that have values beyond 64-bit integers, by the statistics."""
     index_columns: tuple[str, ...] = ()
     """The columns that pandas wrote as the index of its DataFrame."""
 
@@ -84,39 +93,46 @@ def _read_footer(path: str, storage: Storage) -> Footer:
     try:
         with storage.opened(path, footer=True) as handle:
             metadata, version = pq.read_metadata(handle), version_of(handle)
-        schema = metadata.schema.to_arrow_schema()
+        schema = metadata.schema.to_arrow_schema().remove_metadata()
     except StorageUnreachable as error:
         raise DataError(f"{path}: cannot be read ({error}); {error.advice}.") from None
+    except FileNotFoundError:
+        raise DataError(
+            f"{path}: was listed, but is not there; find out what removed it (VACUUM removes old versions of a table)."
+        ) from None
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        if (kind := _kind(path, storage)) not in (PARQUET, UNKNOWN):
+            raise DataError(not_parquet(path, kind)) from None
         reason = str(error).splitlines()[0].rstrip(".")
         raise DataError(
             f"{path}: not a readable Parquet file ({reason}); it may be truncated: write it again or remove it."
         ) from None
-    duplicate = next((name for name in schema.names if schema.names.count(name) > 1), None)
-    if duplicate is not None:
+    names = schema.names
+    if len(set(names)) < len(names):
+        duplicate = Counter(names).most_common(1)[0][0]
         raise DataError(f"{path}: has two columns {duplicate!r}; give each its own name.")
+    leaves = leaf_positions(schema)
     return Footer(
         path,
         _with_old_timestamps(schema, metadata),
         _group_rows(path, metadata),
-        _text_bytes(schema, metadata),
+        _variable_bytes(schema, leaves, metadata),
         version,
         _digest(metadata),
-        index_columns(schema),
+        _big_decimals(schema, leaves, metadata),
+        index_columns((metadata.metadata or {}).get(b"pandas", b""), names),
     )
 
 
-def index_columns(schema: pa.Schema) -> tuple[str, ...]:
-    """The columns that pandas' metadata calls the index; one that is a range is in no column.
+def index_columns(described: bytes, names: Sequence[str]) -> tuple[str, ...]:
+    """The columns among ``names`` that pandas' metadata calls the index; one that is a range is in no column.
 
     Only the list is parsed: the metadata also describes every column, and there may be thousands. Metadata that is not
     as pandas writes it names none.
 
-    >>> import pandas as pd
-    >>> index_columns(pa.Table.from_pandas(pd.DataFrame({"x": [1]}, index=pd.Index([7], name="id"))).schema)
+    >>> index_columns(b'{"index_columns": ["id"], "columns": []}', ["x", "id"])
     ('id',)
     """
-    described = (schema.metadata or {}).get(b"pandas", b"")
     key = INDEX_KEY.search(described)
     if key is None:
         return ()
@@ -124,8 +140,43 @@ def index_columns(schema: pa.Schema) -> tuple[str, ...]:
         listed, _ = json.JSONDecoder().raw_decode(described[key.end() :].decode(errors="replace").lstrip())
     except (ValueError, RecursionError):
         return ()
-    columns = set(schema.names)
+    columns = set(names)
     return tuple(name for name in listed if isinstance(name, str) and name in columns) if type(listed) is list else ()
+
+
+def leaf_positions(schema: pa.Schema) -> list[int]:
+    """The position of each column among the leaves of a Parquet file, and their number: a nested column has several."""
+    return list(accumulate((_count_leaves(dtype) for dtype in schema.types), initial=0))
+
+
+def _count_leaves(dtype: pa.DataType) -> int:
+    storage = dtype.storage_type if isinstance(dtype, pa.BaseExtensionType) else dtype
+    if not pa.types.is_nested(storage) or pa.types.is_dictionary(storage):
+        return 1
+    return sum(_count_leaves(storage.field(i).type) for i in range(storage.num_fields))
+
+
+def time_range(path: str, storage: Storage, column: str) -> tuple[pd.Timestamp, pd.Timestamp] | None:
+    """The earliest and the latest time in a column of a file, or None if not every row group has its range."""
+    with storage.opened(path, footer=True) as handle:
+        metadata = pq.read_metadata(handle)
+    schema = metadata.schema.to_arrow_schema()
+    leaf = leaf_positions(schema)[schema.get_field_index(column)]
+    ranges = [metadata.row_group(i).column(leaf).statistics for i in range(metadata.num_row_groups)]
+    if any(values is None or not values.has_min_max for values in ranges):
+        return None
+    times = [pd.Timestamp(time).tz_localize(None) for values in ranges for time in (values.min, values.max)]
+    return (min(times), max(times)) if times else None
+
+
+def _kind(path: str, storage: Storage) -> FileKind:
+    """What a file is that could not be read; Parquet if that cannot be found out."""
+    with contextlib.suppress(OSError), storage.opened(path, footer=True) as handle:
+        if isinstance(handle, str):
+            with Path(handle).open("rb") as file:
+                return kind_of(file.read(PROBE_BYTES))
+        return kind_of(handle.read(PROBE_BYTES))
+    return PARQUET
 
 
 def _with_old_timestamps(schema: pa.Schema, metadata: pq.FileMetaData) -> pa.Schema:
@@ -147,15 +198,26 @@ def _group_rows(path: str, metadata: pq.FileMetaData) -> tuple[int, ...]:
     return counts
 
 
-def _text_bytes(schema: pa.Schema, metadata: pq.FileMetaData) -> dict[str, int]:
-    if any(pa.types.is_nested(field.type) for field in schema):  # a nested column has several leaves
-        return {}
-    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+def _variable_bytes(schema: pa.Schema, leaves: Sequence[int], metadata: pq.FileMetaData) -> dict[str, int]:
+    columns = [i for i, dtype in enumerate(schema.types) if not has_fixed_width(dtype)]
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)] if columns else []
     return {
-        field.name: sum(group.column(i).total_uncompressed_size for group in groups)
-        for i, field in enumerate(schema)
-        if is_text(field.type)
+        schema.field(i).name: sum(
+            group.column(leaf).total_uncompressed_size for group in groups for leaf in range(leaves[i], leaves[i + 1])
+        )
+        for i in columns
     }
+
+
+def _big_decimals(schema: pa.Schema, leaves: Sequence[int], metadata: pq.FileMetaData) -> frozenset[str]:
+    return frozenset(
+        schema.field(i).name
+        for i, dtype in enumerate(schema.types)
+        if pa.types.is_decimal(dtype) and dtype.scale <= 0 and dtype.precision > _MAX_INTEGER_DIGITS
+        for statistics in (metadata.row_group(g).column(leaves[i]).statistics for g in range(metadata.num_row_groups))
+        if statistics is not None and statistics.has_min_max
+        if statistics.min < -(2**63) or statistics.max >= 2**63
+    )
 
 
 def _digest(metadata: pq.FileMetaData) -> str:

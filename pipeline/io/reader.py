@@ -1,7 +1,7 @@
 """Reading: batches as DataFrames from their Parquet files."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,7 +14,9 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import DataError
 from pipeline.io.batching import Batch, RowGroupRange
+from pipeline.io.column_casts import DICTIONARY_OF_STRINGS, EncodingErrors
 from pipeline.io.dataset import Dataset
+from pipeline.io.file_columns import DecodedTable, FileColumns
 from pipeline.io.parquet_footers import version_of
 from pipeline.io.retry import StorageUnreachable
 from pipeline.io.row_filters import Filter, to_arrow_filter
@@ -33,8 +35,6 @@ class ReadSpec:
 
     schema: pa.Schema
     """The columns to read."""
-    hive_columns: tuple[str, ...] = ()
-    """All columns that are not in the files but in the names of their folders, in order."""
     filters: tuple[Filter, ...] = ()
     filter_schema: pa.Schema = field(default_factory=lambda: pa.schema([]))
     """The columns that the filters compare."""
@@ -43,13 +43,15 @@ class ReadSpec:
     """Columns that are also given as a table, with the types that they have in the files."""
     dictionary_columns: frozenset[str] = frozenset()
     """Columns of strings that are given as codes and values, and not in the DataFrame."""
+    encoding_errors: EncodingErrors = "strict"
+    """What is done with strings that are not UTF-8."""
 
     @classmethod
-    def of(cls, dataset: Dataset, schema: pa.Schema) -> "ReadSpec":
+    def of(cls, dataset: Dataset, schema: pa.Schema, encoding_errors: EncodingErrors = "strict") -> "ReadSpec":
         """For some columns of a data set, with its filters."""
         compared = {column for column, _, _ in dataset.filters}
         filter_schema = pa.schema([f for f in dataset.schema if f.name in compared])
-        return cls(schema, dataset.hive_columns, dataset.filters, filter_schema, dataset.storage)
+        return cls(schema, dataset.filters, filter_schema, dataset.storage, encoding_errors=encoding_errors)
 
     @property
     def schema_with_filters(self) -> pa.Schema:
@@ -63,7 +65,8 @@ class ReadSpec:
 
 
 def _merge_schemas(first: pa.Schema, second: pa.Schema) -> pa.Schema:
-    return pa.schema([*first, *(f for f in second if f.name not in first.names)])
+    names = set(first.names)
+    return pa.schema([*first, *(f for f in second if f.name not in names)])
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,8 @@ class ReadBatch:
     frame: pd.DataFrame
     rows_read: int
     """Rows before the filters."""
+    replaced: Mapping[str, int] = field(default_factory=dict)
+    """By column, texts that were not UTF-8 and were replaced."""
     dictionary_columns: dict[str, DictionaryColumn] = field(default_factory=dict)
     passthrough: pa.Table = field(default_factory=lambda: pa.table({}))
 
@@ -86,32 +91,30 @@ def read_batches(batches: Sequence[Batch], spec: ReadSpec) -> Iterator[ReadBatch
     Raises
     ------
     DataError
-        The file cannot be decoded, or its number of rows is not the one in its footer.
+        The file cannot be decoded, a value has no place in the type of its column, or the number of rows is not the one
+        in the footer.
     """
     uncut = len(batches) == 1 and not batches[0].skip_rows and not batches[0].remaining_rows
     tables = _decoded_tables(_merge_row_groups(batches), spec, None if uncut else STREAM_ROWS)
-    pending: list[pa.Table] = []
-    pending_passthrough: list[pa.Table] = []
+    pending: list[DecodedTable] = []
     n_pending, skip_rows = 0, batches[0].skip_rows
     for batch in batches:
         while n_pending < batch.rows and (table := next(tables, None)) is not None:
-            table, skip_rows = table.slice(min(skip_rows, len(table))), max(skip_rows - len(table), 0)
-            pending.append(table)
-            pending_passthrough.append(table.select(spec.passthrough.names).cast(spec.passthrough))
-            n_pending += len(table)
+            skipped, skip_rows = min(skip_rows, len(table)), max(skip_rows - len(table), 0)
+            pending.append(table.slice(skipped))
+            n_pending += len(pending[-1])
         if n_pending < batch.rows or (uncut and n_pending > batch.rows):
             raise DataError(f"{batch}: {n_pending} rows, but its footer said {batch.rows}; was it replaced meanwhile?")
         try:
-            decoded = _concatenate(pending, spec.schema_with_filters)
-            passthrough = pa.concat_tables(pending_passthrough)
-            read = _to_read_batch(decoded.slice(0, batch.rows), passthrough.slice(0, batch.rows), spec)
+            decoded = DecodedTable.concatenate(pending)
+            read = _to_read_batch(decoded.slice(0, batch.rows), spec)
         except MemoryError:
             raise
         except (pa.ArrowException, ValueError, OverflowError) as error:  # all of them can come from damaged data
             reason = str(error).partition("\n")[0].rstrip(".")
             raise DataError(f"{batch}: cannot be decoded ({reason}); write it again or remove it.") from None
         yield read
-        pending, pending_passthrough = [decoded.slice(batch.rows)], [passthrough.slice(batch.rows)]
+        pending = [decoded.slice(batch.rows)]
         n_pending -= batch.rows
 
 
@@ -128,7 +131,7 @@ def read_head(batch: Batch, spec: ReadSpec, rows: int = 50_000) -> pd.DataFrame:
 
 def empty_frame(schema: pa.Schema) -> pd.DataFrame:
     """A DataFrame without rows, with the dtypes that `read_batch` gives."""
-    return _to_pandas(_concatenate([schema.empty_table()], schema))
+    return _to_pandas(_decoded_schema(schema).empty_table())
 
 
 def without_categories(frame: pd.DataFrame) -> pd.DataFrame:
@@ -150,23 +153,21 @@ def _merge_row_groups(batches: Sequence[Batch]) -> list[RowGroupRange]:
     return merged
 
 
-def _decoded_tables(row_groups: Sequence[RowGroupRange], spec: ReadSpec, max_rows: int | None) -> Iterator[pa.Table]:
+def _decoded_tables(
+    row_groups: Sequence[RowGroupRange], spec: ReadSpec, max_rows: int | None
+) -> Iterator[DecodedTable]:
     """Tables of at most ``max_rows`` rows, or for None of all row groups of a file; files are open only meanwhile."""
-    schema = spec.full_schema
     for of_file in row_groups:
-        hive_values = dict(zip(spec.hive_columns, of_file.values, strict=True))
-        columns, groups = [name for name in schema.names if name not in hive_values], list(of_file.groups)
         with _open(of_file, spec) as file:
+            columns = FileColumns(of_file.path, file.schema_arrow, dict(of_file.constants), spec.encoding_errors)
+            names, groups = columns.names_of(spec.full_schema), list(of_file.groups)
             if max_rows is None:
-                tables = iter([file.read_row_groups(groups, columns=columns, use_threads=False)])
+                tables = iter([file.read_row_groups(groups, columns=names, use_threads=False)])
             else:
-                parts = file.iter_batches(max_rows, row_groups=groups, columns=columns, use_threads=False)
+                parts = file.iter_batches(max_rows, row_groups=groups, columns=names, use_threads=False)
                 tables = (pa.Table.from_batches([part]) for part in parts)
             for table in tables:
-                for f in (f for f in schema if f.name in hive_values):
-                    constant = pa.repeat(pa.scalar(hive_values[f.name], f.type), len(table))
-                    table = table.append_column(f, constant)
-                yield table
+                yield columns.decode(table, _decoded_schema(spec.schema_with_filters), spec.passthrough)
 
 
 @contextlib.contextmanager
@@ -190,16 +191,13 @@ def _unchanged(row_groups: RowGroupRange, handle: Any) -> Iterator[None]:
 def _open(row_groups: RowGroupRange, spec: ReadSpec) -> Iterator[pq.ParquetFile]:
     """The opened file of some row groups; an error inside the block becomes a `DataError` that names the file."""
     path = row_groups.path
-    in_files = (f for f in spec.schema_with_filters if f.name not in spec.hive_columns)
-    strings = [f.name for f in in_files if pa.types.is_string(f.type)]
-    # As microseconds, none of the 96-bit timestamps of old Spark versions overflows.
-    options = {"memory_map": True, "coerce_int96_timestamp_unit": "us", "page_checksum_verification": True}
+    in_folders = {name for name, _ in row_groups.constants}
+    strings = [f.name for f in spec.schema_with_filters if pa.types.is_string(f.type) and f.name not in in_folders]
     try:
         with (
             spec.storage.opened(path) as handle,
             _unchanged(row_groups, handle),
-            # Remote storage is slow for each request: fetch all columns of the row groups with as few as possible.
-            pq.ParquetFile(handle, read_dictionary=strings, pre_buffer=not isinstance(handle, str), **options) as file,
+            _parquet_file(handle, strings) as file,
         ):
             yield file
     except StorageUnreachable as error:
@@ -211,25 +209,41 @@ def _open(row_groups: RowGroupRange, spec: ReadSpec) -> Iterator[pq.ParquetFile]
         raise DataError(f"{path}: cannot be decoded ({reason}); write it again or remove it.") from None
 
 
-def _concatenate(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:
-    target = pa.schema(
-        [(f.name, pa.dictionary(pa.int32(), pa.string()) if pa.types.is_string(f.type) else f.type) for f in schema]
+def _parquet_file(handle: Any, strings: Sequence[str]) -> pq.ParquetFile:
+    """The file, to be read with those columns of strings as dictionaries that are such columns in it."""
+    # As microseconds, none of the 96-bit timestamps of old Spark versions overflows. Remote storage is slow for each
+    # request: fetch all columns of the row groups with as few as possible.
+    options = {
+        "memory_map": True,
+        "pre_buffer": not isinstance(handle, str),
+        "coerce_int96_timestamp_unit": "us",
+        "page_checksum_verification": True,
+    }
+    with contextlib.suppress(KeyError):  # it lacks one of them
+        file = pq.ParquetFile(handle, read_dictionary=strings, **options)
+        schema = file.schema_arrow
+        if all(_is_plain_string(schema.field(name).type) for name in strings):
+            return file
+    schema = pq.read_schema(handle, memory_map=True)
+    wanted = set(strings)
+    return pq.ParquetFile(
+        handle, read_dictionary=[f.name for f in schema if f.name in wanted and _is_plain_string(f.type)], **options
     )
-    return pa.concat_tables([_cast(table.select(schema.names), target) for table in tables]).unify_dictionaries()
 
 
-def _cast(table: pa.Table, target: pa.Schema) -> pa.Table:
-    for i, f in enumerate(table.schema):
-        if pa.types.is_duration(f.type) or pa.types.is_time(f.type):
-            per_second = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}[f.type.unit]
-            counts = table.column(i).cast(pa.int32() if pa.types.is_time32(f.type) else pa.int64())
-            table = table.set_column(i, f.name, pc.divide(counts.cast(pa.float64()), per_second))
-    return table.cast(target)
+def _is_plain_string(dtype: pa.DataType) -> bool:
+    values = dtype.value_type if pa.types.is_dictionary(dtype) else dtype
+    return bool(pa.types.is_string(values) or pa.types.is_large_string(values))
 
 
-def _to_read_batch(table: pa.Table, passthrough: pa.Table, spec: ReadSpec) -> ReadBatch:
+def _decoded_schema(schema: pa.Schema) -> pa.Schema:
+    """The columns as they are decoded: strings as dictionaries."""
+    return pa.schema([(f.name, DICTIONARY_OF_STRINGS if pa.types.is_string(f.type) else f.type) for f in schema])
+
+
+def _to_read_batch(decoded: DecodedTable, spec: ReadSpec) -> ReadBatch:
     """What is left of a batch's rows by the filters."""
-    rows_read = len(table)
+    table, passthrough, rows_read = decoded.table, decoded.passthrough, len(decoded)
     if spec.filters:
         condition = to_arrow_filter(spec.filters, spec.schema_with_filters)
         if passthrough.num_columns:
@@ -239,7 +253,7 @@ def _to_read_batch(table: pa.Table, passthrough: pa.Table, spec: ReadSpec) -> Re
             table = table.filter(condition)
     frame = _to_pandas(table.select([name for name in spec.schema.names if name not in spec.dictionary_columns]))
     dictionaries = {name: _dictionary_column(table.column(name)) for name in spec.dictionary_columns}
-    return ReadBatch(frame, rows_read, dictionaries, passthrough)
+    return ReadBatch(frame, rows_read, decoded.replaced, dictionaries, passthrough)
 
 
 def _dictionary_column(column: pa.ChunkedArray) -> DictionaryColumn:
@@ -252,8 +266,7 @@ def _to_pandas(table: pa.Table) -> pd.DataFrame:
     # Booleans are nullable in every batch; otherwise a batch with a missing value would have Python objects.
     types = {pa.bool_(): pd.BooleanDtype()}.get
     frame = table.to_pandas(split_blocks=True, use_threads=False, types_mapper=types, ignore_metadata=True)
-    for f in table.schema:
-        column = table.column(f.name)
+    for f, column in zip(table.schema, table.columns, strict=True):
         if f.type in (pa.int64(), pa.uint64()) and column.null_count:
             extremes = pc.min_max(column)
             if max(abs(extremes[k].as_py() or 0) for k in ("min", "max")) > MAX_EXACT_INTEGER:

@@ -18,9 +18,13 @@ PERMANENT_ERRNOS = {errno.EINVAL, errno.EACCES, errno.EPERM, errno.ENOENT, errno
 
 
 class StorageUnreachable(OSError):
-    """A storage failed for good; ``refused``: it denied access, so that another try is of no use."""
+    """A storage failed for good.
+
+    ``refused``: it denied access, so that another try is of no use. ``unknown``: there are no credentials at all.
+    """
 
     refused = False
+    unknown = False
 
     @classmethod
     def from_error(cls, error: Exception) -> "StorageUnreachable":
@@ -28,11 +32,15 @@ class StorageUnreachable(OSError):
         reason = redact(str(error)).partition("\n")[0].rstrip(".")
         unreachable = cls(reason if isinstance(error, OSError) and reason else f"{type(error).__name__}: {reason}")
         unreachable.refused = isinstance(error, PermissionError) or getattr(error, "status", 0) in (401, 403)
+        # Each service has its own class: NoCredentialsError, DefaultCredentialsError, CredentialUnavailableError.
+        unreachable.unknown = "Credential" in type(error).__name__
         return unreachable
 
     @property
     def advice(self) -> str:
         """What to do, as the end of an error sentence."""
+        if self.unknown:
+            return "give credentials in data.storage_options or in the environment"
         return "renew the credentials or ask for the right" if self.refused else "try again when the storage answers"
 
 
@@ -97,4 +105,4 @@ def as_os_error() -> Iterator[None]:
         raise
     except Exception as error:
         unreachable = StorageUnreachable.from_error(error)
-        raise (unreachable if unreachable.refused else OSError(str(unreachable))) from None
+        raise (unreachable if unreachable.refused or unreachable.unknown else OSError(str(unreachable))) from None

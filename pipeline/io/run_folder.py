@@ -9,17 +9,21 @@ import json
 import os
 import socket
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.errors import ConfigError, DataError, StorageError
+from pipeline.errors import ConfigError, DataError, PipelineError, StorageError
 from pipeline.io.atomic_write import is_draft, write_atomically
 from pipeline.io.lock_file import hold_lock_file
+from pipeline.io.retry import StorageUnreachable, as_os_error, with_retries
 from pipeline.io.storage import DEFAULT_STORAGE, Storage
 from pipeline.io.urls import absolute_path, is_url
+
+T = TypeVar("T")
 
 CHECKPOINT_FOLDER = "checkpoint"
 # The config that a run began with, and the versions of the files it reads.
@@ -36,9 +40,10 @@ class RunFolder:
         self.location = location
         self.is_local = not is_url(location)
         try:
-            self._fs, self._root = storage.url_to_fs(absolute_path(location))
-        except (ImportError, ValueError) as error:
-            raise ConfigError(f"--out {location}: no place to write to ({error}); name another.") from None
+            with as_os_error():
+                self._fs, self._root = storage.url_to_fs(absolute_path(location))
+        except OSError as error:
+            raise ConfigError(f"{location}: cannot be opened ({error}); name another folder.") from None
         self._token = uuid.uuid4().hex
 
     def __str__(self) -> str:
@@ -54,11 +59,13 @@ class RunFolder:
         return self._path(name) if self.is_local else f"{self.location}/{name}"
 
     def exists(self, name: str) -> bool:
-        return bool(self._fs.exists(self._path(name)))
+        with self._named_error():
+            return bool(self._call(lambda: self._fs.exists(self._path(name))))
 
     def names(self, prefix: str = "") -> list[str]:
         """The files whose names begin with ``prefix``, in order."""
-        paths = sorted(self._fs.find(self._root)) if self._fs.exists(self._root) else []
+        with self._named_error():
+            paths = sorted(self._call(lambda: self._fs.find(self._root) if self._fs.exists(self._root) else []))
         return [name for path in paths if (name := path[len(self._root) + 1 :]).startswith(prefix)]
 
     def read(self, name: str) -> bytes:
@@ -70,9 +77,10 @@ class RunFolder:
             It cannot be read.
         """
         try:
-            return bytes(self._fs.cat_file(self._path(name)))
+            return bytes(self._call(lambda: self._fs.cat_file(self._path(name))))
         except OSError as error:
-            raise DataError(f"{self}/{name}: cannot be read ({_reason(error)}); give another run folder.") from None
+            advice = _advice(error, "give another run folder")
+            raise DataError(f"{self}/{name}: cannot be read ({_reason(error)}); {advice}.") from None
 
     def write(self, name: str, content: bytes, durable: bool = True) -> None:
         """Write a file, atomically: a reader, or a crash at any moment, finds the old file or the new one.
@@ -91,11 +99,9 @@ class RunFolder:
             if self.is_local:
                 write_atomically(Path(self._path(name)), content, durable)
             else:  # an object store shows complete objects only
-                self._fs.pipe_file(self._path(name), content)
+                self._call(lambda: self._fs.pipe_file(self._path(name), content))
         except OSError as error:
-            raise StorageError(
-                f"{self}/{name}: cannot be written ({_reason(error)}); free some room there or name another folder."
-            ) from None
+            raise self._not_written(name, error) from None
 
     def rename(self, name: str, new: str) -> None:
         """Rename a file, in place of the file that had the new name.
@@ -109,9 +115,9 @@ class RunFolder:
             if self.is_local:
                 Path(self._path(name)).replace(self._path(new))
             else:
-                self._fs.mv(self._path(name), self._path(new))
+                self._call(lambda: self._fs.mv(self._path(name), self._path(new)))
         except OSError as error:
-            raise StorageError(f"{self}/{new}: cannot be written ({_reason(error)}); free some room there.") from None
+            raise self._not_written(new, error) from None
 
     def parquet_bytes_and_rows(self, name: str) -> tuple[int, int] | None:
         """Bytes and rows of a Parquet file; None if it cannot be read."""
@@ -125,12 +131,12 @@ class RunFolder:
     def remove(self, name: str) -> None:
         """Remove a file, if it exists."""
         with contextlib.suppress(OSError):
-            self._fs.rm_file(self._path(name))
+            self._call(lambda: self._fs.rm_file(self._path(name)))
 
     def remove_folder(self, name: str) -> None:
         """Remove a folder with everything in it, if it exists."""
         with contextlib.suppress(OSError):
-            self._fs.rm(self._path(name), recursive=True)
+            self._call(lambda: self._fs.rm(self._path(name), recursive=True))
 
     @property
     def has_checkpoint(self) -> bool:
@@ -180,9 +186,10 @@ class RunFolder:
             try:
                 yield
             except BaseException:
-                if not (resume or self.has_checkpoint):
-                    for name in self.names():
-                        self.remove(name)
+                with contextlib.suppress(PipelineError):  # the storage may be what failed
+                    if not (resume or self.has_checkpoint):
+                        for name in self.names():
+                            self.remove(name)
                 raise
 
     @contextlib.contextmanager
@@ -213,6 +220,23 @@ class RunFolder:
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"
 
+    def _call(self, call: Callable[[], T]) -> T:
+        """The result of a call of the file system, which a storage gets several times if it fails for a while."""
+        return call() if self.is_local else with_retries(call)
+
+    @contextlib.contextmanager
+    def _named_error(self) -> Iterator[None]:
+        """Turn an error of the storage inside into a `DataError` that names this folder."""
+        try:
+            yield
+        except OSError as error:
+            advice = _advice(error, "give another folder")
+            raise DataError(f"{self}: cannot be opened ({_reason(error)}); {advice}.") from None
+
+    def _not_written(self, name: str, error: OSError) -> StorageError:
+        advice = _advice(error, "free some room there or name another folder")
+        return StorageError(f"{self}/{name}: cannot be written ({_reason(error)}); {advice}.")
+
     def _check_empty(self, names: list[str]) -> None:
         """Raise a `ConfigError` if a new run would overwrite one of the files that were there before its lock."""
         if _has_unfinished_run(names) and REPORT_FILE not in names:
@@ -241,7 +265,10 @@ class RunFolder:
                 yield
             return
         owner = {"host": socket.gethostname(), "process": os.getpid(), "token": self._token}
-        self._fs.pipe_file(self._path(LOCK_FILE), json.dumps(owner).encode())
+        try:
+            self._call(lambda: self._fs.pipe_file(self._path(LOCK_FILE), json.dumps(owner).encode()))
+        except OSError as error:
+            raise self._not_written(LOCK_FILE, error) from None
         try:
             yield
         finally:
@@ -251,7 +278,7 @@ class RunFolder:
         """Raise a `DataError` if another process has taken over the run: an object store has no locks against it."""
         if self.is_local or not self.exists(LOCK_FILE):
             return
-        owner = json.loads(self._fs.cat_file(self._path(LOCK_FILE)))
+        owner = json.loads(self.read(LOCK_FILE))
         if owner["token"] != self._token:
             raise DataError(
                 f"{self}: process {owner['process']} on {owner['host']} has resumed this run; nothing was written, "
@@ -265,3 +292,10 @@ def _has_unfinished_run(names: list[str]) -> bool:
 
 def _reason(error: OSError) -> str:
     return error.strerror or str(error).partition("\n")[0] or type(error).__name__
+
+
+def _advice(error: OSError, otherwise: str) -> str:
+    """What to do: an answer of the storage itself says more than a command can."""
+    if isinstance(error, StorageUnreachable) and (error.refused or error.unknown):
+        return error.advice
+    return otherwise

@@ -84,6 +84,14 @@ class Storage:
                 raise ConfigError(f"{clean}: given with different logins or queries; give it once.")
         return Storage(self._config_options, self._options, credential_urls)
 
+    def for_place(self, place: str, data: str) -> "Storage":
+        """The storage that opens another ``place`` than the ``data``: this one, unless they are of different kinds.
+
+        Options are those of one service. A service that is not the data's finds credentials its own way.
+        """
+        same_kind = place.partition("://")[0] == data.partition("://")[0]
+        return self if same_kind or not is_url(data) else DEFAULT_STORAGE
+
     def to_config(self) -> dict[str, Any]:
         """The options for a saved config: variables by their names, other texts masked."""
         return _map_texts(self._config_options, lambda text, _: MASK if VARIABLE.sub("", text) else text)

@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -17,6 +17,22 @@ ORIGIN = re.compile(r".*://[^/]*")
 def is_url(path: str) -> bool:
     """Whether a path is a URL, not a local path."""
     return "://" in path
+
+
+def map_paths(path: str | Sequence[str], change: Callable[[str], str]) -> str | list[str]:
+    """A path, or each path of a list, after ``change``."""
+    return change(path) if isinstance(path, str) else [change(one) for one in path]
+
+
+def display_path(path: str | Sequence[str], most: int = 3) -> str:
+    """A path, or the first of a list of paths, for people.
+
+    >>> display_path("a"), display_path(["a", "b", "c", "d", "e"])
+    ('a', 'a, b, c and 2 more')
+    """
+    if isinstance(path, str):
+        return path
+    return ", ".join(path[:most]) + (f" and {len(path) - most:,} more" if len(path) > most else "")
 
 
 def absolute_path(path: str) -> str:

@@ -1,13 +1,19 @@
 """Accuracy."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import numpy as np
 
-from pipeline.metrics.additive import Additive, mean, mean_error
+from pipeline.metrics.additive import Additive, mean
+from pipeline.metrics.intervals import Mean
 from pipeline.metrics.prediction import Prediction
 
 
 class Accuracy(Additive):
     """`sklearn.metrics.accuracy_score`."""
+
+    means: ClassVar[Mapping[str, Mean]] = {"accuracy": Mean(1, 1)}  # the square of 0 or 1 is itself
 
     @classmethod
     def terms(cls, prediction: Prediction) -> list[np.ndarray]:
@@ -16,7 +22,3 @@ class Accuracy(Additive):
     @staticmethod
     def figures(sums: np.ndarray) -> dict[str, np.ndarray]:
         return {"accuracy": mean(sums, 1)}
-
-    @staticmethod
-    def standard_errors(sums: np.ndarray) -> dict[str, np.ndarray]:
-        return {"accuracy": mean_error(sums, 1, 1)}  # the square of 0 or 1 is itself

@@ -1,11 +1,13 @@
 """Metrics that are functions of sums over rows: one state has the figures of all rows, resamples and slices."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numba import njit
 
+from pipeline.metrics.intervals import Mean, Support
 from pipeline.metrics.prediction import Prediction
 
 # A metric with more counts than this (three for each of 50 classes) has them for all rows alone, not by group.
@@ -44,6 +46,8 @@ class Additive:
 
     sums: np.ndarray | None = None
     bootstrap_groups: int = 1
+    means: ClassVar[Mapping[str, Mean]] = {}
+    """Those of the figures that are means over rows: they have intervals in slices, too."""
     overall_only: ClassVar[bool] = False
     """Whether the metric has sums of all rows alone, hence neither intervals nor slices."""
 
@@ -81,11 +85,6 @@ class Additive:
         """Return the figures by name, (...), from sums (..., m); NaN where a figure is undefined."""
         raise NotImplementedError
 
-    @staticmethod
-    def standard_errors(sums: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the standard errors, (...), of those figures that are means over rows."""
-        return {}
-
     def merge(self, other: Self) -> Self:
         if self.sums is None or other.sums is None:
             return other if self.sums is None else self
@@ -113,13 +112,25 @@ class Additive:
             return _checked(self.figures(sums), len(weights))
 
     def sliced(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Return the figures of each slice, (slices,), and the standard errors of those that are means."""
+        """Return the figures of each slice, (slices,), and the 95% intervals of those that are means, (slices, 2)."""
         if self.sums is None or len(self.sums) == self.bootstrap_groups:
             return {}, {}
         with np.errstate(all="ignore"):
             slices = self.sums[self.bootstrap_groups :]
-            figures, errors = self.figures(slices), self.standard_errors(slices)
-            return _checked(figures, len(slices)), _checked(errors, len(slices))
+            figures = _checked(self.figures(slices), len(slices))
+            return figures, {name: self.means[name].intervals(slices) for name in figures if name in self.means}
+
+    def support(self) -> dict[str, Support]:
+        """Return what each of the ``means`` rests on: the rows that make it up."""
+        if self.sums is None:
+            return {}
+        sums, rested = self.sums[: self.bootstrap_groups].sum(axis=0), {}
+        for name, mean in self.means.items():
+            if mean.is_proportion and mean.term < len(sums):
+                rested[name] = Support(float(sums[0]), float(sums[mean.term]))
+            elif not mean.is_proportion:
+                rested[name] = Support(float(mean.effective_rows(sums)))
+        return rested
 
 
 def _checked(figures: dict[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
@@ -139,17 +150,6 @@ def finite(figures: dict[str, Any]) -> dict[str, float]:
 def mean(sums: np.ndarray, term: int) -> np.ndarray:
     """Return the mean of a term, (...), from sums (..., m) of which the first counts rows; NaN without a row."""
     return np.divide(sums[..., term], sums[..., 0], out=np.full(sums.shape[:-1], np.nan), where=sums[..., 0] > 0)
-
-
-def mean_error(sums: np.ndarray, term: int, square: int) -> np.ndarray:
-    """Return the standard error of a term's mean, (...); NaN for fewer than two rows.
-
-    ``square`` is the number of the term that holds the squares. Sums of squares merge by adding; they are good to seven
-    digits for a loss that is about as large as its spread.
-    """
-    rows = sums[..., 0]
-    variance = np.maximum(mean(sums, square) - mean(sums, term) ** 2, 0.0)
-    return np.sqrt(np.divide(variance, rows - 1, out=np.full(rows.shape, np.nan), where=rows > 1))
 
 
 @njit(nogil=True, cache=True)

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from pipeline.metrics.additive import finite
+from pipeline.metrics.intervals import Support
 from pipeline.metrics.prediction import Prediction
-from pipeline.metrics.ranking_areas import ranking_areas, resampled_areas
-from pipeline.metrics.ranking_curve import LIFT, MAX_CURVES, N_POINTS, lift, ranking_curve
+from pipeline.metrics.ranking_areas import ranking_areas, ranking_support, resampled_areas
+from pipeline.metrics.ranking_curve import LIFT, N_POINTS, curve_classes, lift, ranking_curve
 from pipeline.metrics.score_histogram import ScoreHistogram
 
 N_BINS = 1 << 14
@@ -71,6 +72,13 @@ class BinnedRanking:
             return {}
         return resampled_areas([counts[:, k] for k in range(counts.shape[1])], weights, self.result())
 
+    def support(self) -> dict[str, Support]:
+        """What each figure rests on, as in `ranking_support`."""
+        if self.positives is None or self.negatives is None:
+            return {}
+        own, others = (counts.sum(axis=1).tolist() for counts in (self.positives, self.negatives))
+        return ranking_support([own[0], others[0]] if len(own) == 1 else own, self.result())
+
     def result(self) -> dict[str, float]:
         if self.positives is None or self.negatives is None:
             return {}
@@ -81,16 +89,18 @@ class BinnedRanking:
         return finite(figures)
 
     def curves(self) -> dict[str, Any]:
-        """Return ``ranking``: a `ranking_curve` for each of up to `MAX_CURVES` classes."""
+        """Return ``ranking``: a `ranking_curve` for each of up to `MAX_CURVES` classes, with the class's number."""
         if self.positives is None or self.negatives is None:
             return {}
         curves = []
-        for own, others in zip(self.positives[:MAX_CURVES], self.negatives[:MAX_CURVES], strict=True):
+        if not (self.positives.any(axis=1) & self.negatives.any(axis=1)).all():
+            return {"ranking": []}
+        for k in curve_classes(self.positives.sum(axis=1).tolist()):
+            own, others = self.positives[k], self.negatives[k]
             hits, alarms = np.cumsum(own[::-1]), np.cumsum(others[::-1])
-            if not (hits[-1] and alarms[-1]):
-                return {"ranking": []}
             rows = hits + alarms
             points = np.searchsorted(rows, np.linspace(0, rows[-1], N_POINTS + 1)[1:], "left")
             points = np.unique(np.minimum(points, len(rows) - 1))
-            curves.append(ranking_curve(hits[points], alarms[points], hits[-1], alarms[-1]))
+            curve = ranking_curve(hits[points], alarms[points], hits[-1], alarms[-1])
+            curves.append({"class": k if len(self.positives) > 1 else 1, **curve})
         return {"ranking": curves}

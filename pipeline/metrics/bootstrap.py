@@ -9,11 +9,8 @@ sums vary as much. Rows of one group of ``split.by = "group"`` have one hash and
 
 import numpy as np
 
+from pipeline.metrics.intervals import LEVEL
 from pipeline.preparation.split import N_BOOTSTRAP_GROUPS
-
-LEVEL = 0.95
-# Within this many standard errors of a mean lie 95% of the means of samples.
-NORMAL_QUANTILE = 1.959964
 
 
 def poisson_weights(replicates: int, seed: int) -> np.ndarray:

@@ -3,7 +3,9 @@
 import numpy as np
 
 from pipeline.metrics.additive import Additive
+from pipeline.metrics.intervals import Support
 from pipeline.metrics.prediction import Prediction
+from pipeline.metrics.ranking_areas import ranking_support
 from pipeline.metrics.ranking_curve import LIFT
 
 
@@ -13,6 +15,12 @@ class ConstantRanking(Additive):
     @classmethod
     def count_index(cls, prediction: Prediction) -> tuple[np.ndarray, int]:
         return prediction.y[:, None], prediction.n_classes
+
+    def support(self) -> dict[str, Support]:
+        """What each figure rests on, as in `ranking_support`."""
+        if self.sums is None:
+            return {}
+        return ranking_support(self.sums[: self.bootstrap_groups].sum(axis=0).astype(int).tolist(), self.result())
 
     @staticmethod
     def figures(sums: np.ndarray) -> dict[str, np.ndarray]:

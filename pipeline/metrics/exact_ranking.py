@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from pipeline.metrics.additive import finite
+from pipeline.metrics.intervals import Support
 from pipeline.metrics.prediction import Prediction
-from pipeline.metrics.ranking_areas import resampled_areas
-from pipeline.metrics.ranking_curve import LIFT, MAX_CURVES, N_POINTS, lift, ranking_curve
+from pipeline.metrics.ranking_areas import ranking_support, resampled_areas
+from pipeline.metrics.ranking_curve import LIFT, N_POINTS, curve_classes, lift, ranking_curve
 
 # Bins that resamples are ranked by, of equal numbers of rows.
 RESAMPLE_BINS = 256
@@ -75,6 +76,11 @@ class ExactRanking:
             return {}
         return resampled_areas(self._counts_by_class(weights.shape[1]), weights, self.result())
 
+    def support(self) -> dict[str, Support]:
+        """What each figure rests on, as in `ranking_support`."""
+        counts = [[sum(map(len, side)) for side in zip(*runs, strict=True)] for runs in self.runs]
+        return ranking_support(counts[0] if len(counts) == 1 else [own for own, _ in counts], self.result())
+
     def _counts_by_class(self, n_groups: int) -> Iterator[np.ndarray]:
         """For each class, one at a time, the rows by group, truth (the class first) and bin: (n_groups, 2, bins)."""
         for runs, groups in zip(self.runs, self.groups, strict=True):
@@ -93,7 +99,8 @@ class ExactRanking:
         """The figures, and the curves of up to `MAX_CURVES` classes: each run is merged once for both."""
         figures: list[tuple[float, float]] = []
         curves: list[dict[str, Any]] = []
-        for runs in self.runs:
+        drawn = curve_classes([sum(len(own) for own, _ in runs) for runs in self.runs])
+        for k, runs in enumerate(self.runs):
             # Stable sorting is Timsort: it finds the sorted runs and merges them.
             own, others = (np.sort(np.concatenate(side), kind="stable") for side in zip(*runs, strict=True))
             if not (len(own) and len(others)):
@@ -103,8 +110,9 @@ class ExactRanking:
             hits = len(own) - np.searchsorted(own, own, "left")
             precision = float((hits / (hits + len(others) - not_below)).mean())
             figures.append((float(area), precision))
-            if len(curves) < MAX_CURVES:
-                curves.append(ranking_curve(*_counts_at_thresholds(own, others), len(own), len(others)))
+            if k in drawn:
+                curve = ranking_curve(*_counts_at_thresholds(own, others), len(own), len(others))
+                curves.append({"class": k if len(self.runs) > 1 else 1, **curve})
         if not figures:
             return {}, {}
         roc_auc, precision = np.mean(figures, axis=0)
@@ -117,7 +125,7 @@ class ExactRanking:
         return self._summary[0]
 
     def curves(self) -> dict[str, Any]:
-        """Return ``ranking``: a `ranking_curve` for each class."""
+        """Return ``ranking``: a `ranking_curve` for each of up to `MAX_CURVES` classes, with the class's number."""
         return self._summary[1]
 
 

@@ -1,13 +1,19 @@
 """Log-loss."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import numpy as np
 
-from pipeline.metrics.additive import Additive, mean, mean_error
+from pipeline.metrics.additive import Additive, mean
+from pipeline.metrics.intervals import Mean
 from pipeline.metrics.prediction import Prediction
 
 
 class LogLoss(Additive):
     """`sklearn.metrics.log_loss`, of any number of classes; nothing for a model without probabilities."""
+
+    means: ClassVar[Mapping[str, Mean]] = {"log_loss": Mean(1, 2)}
 
     @classmethod
     def terms(cls, prediction: Prediction) -> list[np.ndarray] | None:
@@ -21,7 +27,3 @@ class LogLoss(Additive):
     @staticmethod
     def figures(sums: np.ndarray) -> dict[str, np.ndarray]:
         return {"log_loss": mean(sums, 1)}
-
-    @staticmethod
-    def standard_errors(sums: np.ndarray) -> dict[str, np.ndarray]:
-        return {"log_loss": mean_error(sums, 1, 2)}

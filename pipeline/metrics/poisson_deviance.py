@@ -1,13 +1,19 @@
 """Poisson deviance."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import numpy as np
 
-from pipeline.metrics.additive import Additive, mean, mean_error
+from pipeline.metrics.additive import Additive, mean
+from pipeline.metrics.intervals import Mean
 from pipeline.metrics.prediction import Prediction
 
 
 class PoissonDeviance(Additive):
     """`sklearn.metrics.mean_poisson_deviance`; undefined if a target is negative or a prediction not positive."""
+
+    means: ClassVar[Mapping[str, Mean]] = {"mean_poisson_deviance": Mean(1, 2)}
 
     @classmethod
     def terms(cls, prediction: Prediction) -> list[np.ndarray]:
@@ -20,7 +26,3 @@ class PoissonDeviance(Additive):
     @staticmethod
     def figures(sums: np.ndarray) -> dict[str, np.ndarray]:
         return {"mean_poisson_deviance": mean(sums, 1)}
-
-    @staticmethod
-    def standard_errors(sums: np.ndarray) -> dict[str, np.ndarray]:
-        return {"mean_poisson_deviance": mean_error(sums, 1, 2)}

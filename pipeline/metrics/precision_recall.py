@@ -3,6 +3,7 @@
 import numpy as np
 
 from pipeline.metrics.additive import Additive
+from pipeline.metrics.intervals import Support
 from pipeline.metrics.prediction import Prediction
 
 SCORES = ("precision", "recall", "f1")
@@ -11,9 +12,9 @@ SCORES = ("precision", "recall", "f1")
 class PrecisionRecall(Additive):
     """`precision_score`, `recall_score`, `f1_score` and `balanced_accuracy_score` of `sklearn.metrics`.
 
-    For two classes they are those of the second; for more, averages: ``_macro``, ``_micro``, ``_weighted``. The
-    counts are, for each class in turn, of the rows of the class, the rows predicted to be of it, and the rows that are
-    both.
+    For two classes they are those of the second, and there is no recall without a row of it; for more, averages:
+    ``_macro``, ``_micro``, ``_weighted``. The counts are, for each class in turn, of the rows of the class, the rows
+    predicted to be of it, and the rows that are both.
     """
 
     @classmethod
@@ -31,7 +32,8 @@ class PrecisionRecall(Additive):
         figures = {"balanced_accuracy": balanced}
         if sums.shape[-1] == 6:
             has_rows = sums.sum(axis=-1) > 0
-            return {name: np.where(has_rows, by_class[name][..., 1], np.nan) for name in SCORES} | figures
+            scores = {name: np.where(has_rows, by_class[name][..., 1], np.nan) for name in SCORES} | figures
+            return scores | {"recall": np.where(present[..., 1], scores["recall"], np.nan)}
         seen = present | (by_class["predicted"] > 0)
         total = by_class["rows"].sum(axis=-1)
         averages = {}
@@ -41,6 +43,20 @@ class PrecisionRecall(Additive):
                 averages[f"{name}_weighted"] = (by_class[name] * by_class["rows"]).sum(axis=-1) / total
                 averages[f"{name}_micro"] = by_class["hit"].sum(axis=-1) / total
         return averages | figures
+
+    def support(self) -> dict[str, Support]:
+        """As `Additive.support`: of averages over classes, the rows of the rarest class."""
+        by_class = self.by_class()
+        if not by_class:
+            return {}
+        rows, predicted, hit = (by_class[name] for name in ("rows", "predicted", "hit"))
+        rarest = Support(float(rows.min()))
+        if len(rows) == 2:
+            precision, recall = (Support(float(count[1]), float(hit[1])) for count in (predicted, rows))
+            return {"precision": precision, "recall": recall, "f1": rarest, "balanced_accuracy": rarest}
+        averages = {f"{name}_macro": rarest for name in SCORES} | {"balanced_accuracy": rarest}
+        of_rows = (f"{name}_{average}" for name in SCORES for average in ("weighted", "micro"))
+        return averages | dict.fromkeys(of_rows, Support(float(rows.sum())))
 
     def by_class(self) -> dict[str, np.ndarray]:
         """Return rows, precision, recall and F1 of each class, (n_classes,) each."""

@@ -1,6 +1,6 @@
 """Predictions beside the truth: the input of every metric."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -62,6 +62,18 @@ class Prediction:
     group_index: GroupIndex | None = None
     target_mean: float = 0.0
     target_std: float = 1.0
+
+    def with_positive(self, positive: int) -> "Prediction":
+        """Return the prediction with this one of two classes as the second, which is what metrics call positive."""
+        if self.n_classes != 2 or positive == 1:
+            return self
+        proba, scores = self.proba, self.scores
+        if proba is not None:
+            proba = proba[:, ::-1]
+            scores = proba[:, 1]
+        elif scores is not None:
+            scores = -scores
+        return replace(self, y=1 - self.y, predicted=1 - self.predicted, proba=proba, scores=scores)
 
     @cached_property
     def log_odds(self) -> np.ndarray | None:

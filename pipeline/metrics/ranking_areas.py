@@ -1,8 +1,10 @@
 """ROC AUC and average precision from counts of positives and negatives by bin of the score."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+
+from pipeline.metrics.intervals import Support
 
 
 def ranking_areas(positives: np.ndarray, negatives: np.ndarray, bounds: bool = True) -> dict[str, np.ndarray]:
@@ -45,6 +47,24 @@ def ranking_areas(positives: np.ndarray, negatives: np.ndarray, bounds: bool = T
         "roc_auc_error": auc_error,
         "average_precision_error": error,
     }
+
+
+def ranking_support(rows: Sequence[int], figures: Mapping[str, float]) -> dict[str, Support]:
+    """Return what the figures of a ranking rest on: the rows of the rarest class.
+
+    The variance of ROC AUC is at most that of a proportion of as many rows as the rarer of two classes has (Z. W.
+    Birnbaum and O. M. Klose, *Bounds for the variance of the Mann-Whitney statistic*, 1957).
+
+    Parameters
+    ----------
+    rows
+        Of the class and of all others if one class is ranked, else of each class.
+    """
+    rarest = float(min(rows, default=0))
+    support = dict.fromkeys(figures, Support(rarest))
+    if len(rows) == 2 and "roc_auc" in figures:
+        support["roc_auc"] = Support(rarest, figures["roc_auc"] * rarest)
+    return support
 
 
 def resampled_areas(

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 N_POINTS = 200
-# Curves of more classes than this cannot be told apart.
+# Curves of more classes than this cannot be told apart: those of the classes with the most rows are drawn.
 MAX_CURVES = 10
 # The lift is that of this fraction of the rows, those of the highest scores.
 LIFT_FRACTION = 0.1
@@ -26,6 +26,15 @@ def ranking_curve(hits: np.ndarray, alarms: np.ndarray, n_positives: int, n_nega
         "false_positive_rate": [0.0, *(alarms / n_negatives).tolist()],
         "positives": n_positives / (n_positives + n_negatives),
     }
+
+
+def curve_classes(rows: Sequence[int]) -> list[int]:
+    """Return the numbers of the classes that have curves, in order, by the rows of each class.
+
+    >>> curve_classes([5] * 9 + [1, 7, 5])
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 10]
+    """
+    return sorted(sorted(range(len(rows)), key=lambda k: -rows[k])[:MAX_CURVES])
 
 
 def lift(curve: dict[str, Any]) -> float:

@@ -40,21 +40,29 @@ class Metric(Protocol):
 PICTURES = (ReliabilityCurve, ConfusionMatrix, Residuals, SliceRanking)
 
 
-def metrics_for(task: str, rows: int, exact_rows: int) -> tuple[type[Metric], ...]:
+# Rankings of more classes, one against the rest, would take more memory than the rows.
+MAX_RANKED_CLASSES = 1_000
+# So many classes count as one for ``exact_rows``: each has its own scores.
+CLASSES_OF_A_ROW = 10
+
+
+def metrics_for(task: str, rows: int, exact_rows: int, classes: int = 2) -> tuple[type[Metric], ...]:
     """Return the metrics of a task.
 
     Parameters
     ----------
     rows, exact_rows : int
         Expected test rows, and how many of them may keep their scores; for more rows, scores are counted by bin.
+    classes : int
+        Of the label; of very many, ranks are not computed.
     """
     if task == "regression":
         return (SquaredAndAbsoluteError, PoissonDeviance, Residuals)
-    ranking = ExactRanking if rows <= exact_rows else BinnedRanking
-    return (
-        *(LogLoss, ranking, Accuracy, BrierScore, PrecisionRecall, TopKAccuracy),
-        *(ReliabilityCurve, ConfusionMatrix, SliceRanking),
-    )
+    metrics = (Accuracy, BrierScore, PrecisionRecall, TopKAccuracy, ReliabilityCurve, ConfusionMatrix)
+    if classes > MAX_RANKED_CLASSES:
+        return (LogLoss, *metrics)
+    is_exact = rows * max(classes / CLASSES_OF_A_ROW, 1) <= exact_rows
+    return (LogLoss, ExactRanking if is_exact else BinnedRanking, *metrics, SliceRanking)
 
 
 def comparable_metrics(metrics: Sequence[type[Metric]], constant: bool = False) -> tuple[type[Metric], ...]:

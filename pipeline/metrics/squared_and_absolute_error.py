@@ -1,8 +1,12 @@
 """Squared and absolute error, their roots and quantile losses, and the explained part of the variance."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import numpy as np
 
-from pipeline.metrics.additive import Additive, mean, mean_error
+from pipeline.metrics.additive import Additive, mean
+from pipeline.metrics.intervals import Mean, Support
 from pipeline.metrics.prediction import Prediction
 
 PINBALL_QUANTILES = (0.1, 0.9)
@@ -11,11 +15,26 @@ PINBALL_QUANTILES = (0.1, 0.9)
 class SquaredAndAbsoluteError(Additive):
     """`mean_squared_error`, `root_mean_squared_error`, `mean_absolute_error`, `mean_pinball_loss` and `r2_score`."""
 
+    means: ClassVar[Mapping[str, Mean]] = {
+        "mean_squared_error": Mean(1, 2),
+        "root_mean_squared_error": Mean(1, 2, root=True),
+        "mean_absolute_error": Mean(3, 1),
+    }
+
     @classmethod
     def terms(cls, prediction: Prediction) -> list[np.ndarray]:
         error, centered = prediction.y - prediction.predicted, prediction.y - prediction.target_mean
         square = error**2
         return [np.ones(len(error)), square, square**2, np.abs(error), np.maximum(error, 0), centered, centered**2]
+
+    def support(self) -> dict[str, Support]:
+        """As `Additive.support`; the other figures rest on as few rows as the error that they are made of."""
+        support = super().support()
+        if support:
+            support["r2"] = support["mean_squared_error"]
+            pinball = (f"mean_pinball_loss_{q:g}" for q in PINBALL_QUANTILES)
+            support |= dict.fromkeys(pinball, support["mean_absolute_error"])
+        return support
 
     @staticmethod
     def figures(sums: np.ndarray) -> dict[str, np.ndarray]:
@@ -31,15 +50,4 @@ class SquaredAndAbsoluteError(Additive):
             "mean_absolute_error": absolute,
             "r2": 1 - unexplained,
             **pinball,
-        }
-
-    @staticmethod
-    def standard_errors(sums: np.ndarray) -> dict[str, np.ndarray]:
-        squared = mean_error(sums, 1, 2)
-        with np.errstate(all="ignore"):
-            root = squared / (2 * np.sqrt(mean(sums, 1)))  # the delta method
-        return {
-            "mean_squared_error": squared,
-            "root_mean_squared_error": root,
-            "mean_absolute_error": mean_error(sums, 3, 1),
         }

@@ -1,8 +1,12 @@
 """Top-k accuracy."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import numpy as np
 
-from pipeline.metrics.additive import Additive, mean, mean_error
+from pipeline.metrics.additive import Additive, mean
+from pipeline.metrics.intervals import Mean
 from pipeline.metrics.prediction import Prediction
 
 TOP_K = (3, 5)
@@ -10,6 +14,8 @@ TOP_K = (3, 5)
 
 class TopKAccuracy(Additive):
     """`sklearn.metrics.top_k_accuracy_score`, for each k of `TOP_K` that is less than the number of classes."""
+
+    means: ClassVar[Mapping[str, Mean]] = {f"top_{k}_accuracy": Mean(i + 1, i + 1) for i, k in enumerate(TOP_K)}
 
     @classmethod
     def terms(cls, prediction: Prediction) -> list[np.ndarray] | None:
@@ -26,8 +32,3 @@ class TopKAccuracy(Additive):
     @staticmethod
     def figures(sums: np.ndarray) -> dict[str, np.ndarray]:
         return {f"top_{k}_accuracy": mean(sums, i + 1) for i, k in enumerate(TOP_K[: sums.shape[-1] - 1])}
-
-    @staticmethod
-    def standard_errors(sums: np.ndarray) -> dict[str, np.ndarray]:
-        ks = TOP_K[: sums.shape[-1] - 1]
-        return {f"top_{k}_accuracy": mean_error(sums, i + 1, i + 1) for i, k in enumerate(ks)}

@@ -28,6 +28,7 @@ from pipeline.model_selection.trial_settings import TrialSetting, brackets_of, s
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.plan import Plan
 from pipeline.training.run_context import RunContext
+from pipeline.training.statistics_stage import with_revised_task
 
 
 class HyperparameterSearch:
@@ -40,7 +41,9 @@ class HyperparameterSearch:
     """
 
     def __init__(self, plan: Plan, session: Session, monitor: Monitor, folder: RunFolder, on_rung: Callable[[], None]):
-        self._context, self._on_rung = RunContext.of(plan, session, monitor), on_rung
+        self._session, self._monitor, self._on_rung = session, monitor, on_rung
+        self.plan = plan
+        """That of the search; after it, for the task that all rows have shown."""
         self._checkpoint = SearchCheckpoint(folder, plan.config.train.checkpoint_seconds)
 
     def run(self) -> SearchResult:
@@ -52,14 +55,14 @@ class HyperparameterSearch:
             No setting could be trained, or there are too few rows.
         """
         try:
-            return self._run()
+            return with_revised_task(self.plan, self._monitor, self._run)
         except (KeyboardInterrupt, ClusterError):
             with contextlib.suppress(StorageError):  # the end of the run will report it
                 self._checkpoint.flush()
             raise
 
-    def _run(self) -> SearchResult:
-        context, plan = self._context, self._context.plan
+    def _run(self, plan: Plan) -> SearchResult:
+        context, self.plan = RunContext.of(plan, self._session, self._monitor), plan
         settings = settings_to_try(plan)
         brackets = brackets_of(plan, len(settings))
         epochs = max(setting.plan.config.train.epochs for setting in settings)
@@ -109,7 +112,7 @@ def _open_trials(context: RunContext, settings: Sequence[TrialSetting], stage: S
             source = open_source(plans[0], recipe, session, keep, monitor.events.run)
             stack.enter_context(diagnose_failures(source, plans[0].batches, session, monitor))
             columns = [plan.features.columns for plan in plans]
-            data[key] = SharedTrialData.collect(plans[0], recipe, source, context.tasks, columns, stage)
+            data[key] = SharedTrialData.collect(plans[0], recipe, source, context.tasks, columns, stage, session)
         yield [
             Trial(number, setting.values, setting.plan, data[packing_key(setting.plan.features.columns)])
             for number, setting in enumerate(settings)

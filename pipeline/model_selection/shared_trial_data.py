@@ -15,6 +15,7 @@ from pipeline import config as cfg
 from pipeline.encoding.encoder import Encoder
 from pipeline.engine.batch_schedule import batch_order, chunks, restrict_to, segments_of
 from pipeline.engine.batch_source import BatchSource
+from pipeline.engine.cluster.session import Session
 from pipeline.engine.stage import Stage
 from pipeline.engine.task_graph import Aggregation
 from pipeline.engine.task_handle import TaskHandle
@@ -26,7 +27,9 @@ from pipeline.preparation.batch_pipeline import BatchRecipe
 from pipeline.preparation.columns import Columns
 from pipeline.preparation.packing import PackedBatch
 from pipeline.preparation.split import TRAIN
+from pipeline.statistics.label_check import check_counts
 from pipeline.statistics.summary import Summary, merge_summaries, summarise_batch
+from pipeline.training.class_limits import check_label_values, check_model_size
 from pipeline.training.label import target_of
 
 # With fewer batches than this, a subsample leaves out rows rather than batches.
@@ -59,7 +62,7 @@ def every_nth_training_row(batch: PackedBatch, step: int) -> PackedBatch:
 def packing_key(columns: Columns) -> Any:
     """Return what two trials must agree in to learn from the same packed batches."""
     buckets = tuple(columns.treatment(name).buckets for name in columns.text)
-    return columns.names, columns.numbers, columns.coded, columns.cross, buckets
+    return columns.names, columns.numbers, columns.in_full, columns.coded, columns.cross, buckets
 
 
 def statistics_key(columns: Columns) -> Any:
@@ -83,6 +86,7 @@ class SharedTrialData:
     """The merged statistics, by `statistics_key`."""
     rows: Mapping[int, int]
     """The training rows of each batch, by number."""
+    session: Session
 
     @classmethod
     def collect(
@@ -93,6 +97,7 @@ class SharedTrialData:
         tasks: TaskRunner,
         columns_of_trials: Sequence[Columns],
         stage: Stage,
+        session: Session,
     ) -> "SharedTrialData":
         """Collect the statistics that trials with these columns need, each once.
 
@@ -105,6 +110,8 @@ class SharedTrialData:
         ------
         DataError
             There are no rows to score trials on.
+        GuessRefutedError
+            The label is no class, as its first rows suggested.
         """
         segments, summaries = segments_of(plan.batches, plan.config.train), dict[Any, Summary]()
         by_key = {statistics_key(columns): columns for columns in columns_of_trials}
@@ -113,14 +120,17 @@ class SharedTrialData:
             aggregation = Aggregation(f"statistics-{i}", summarise_batch, merge_summaries, [sent])
             summaries[key] = tasks.map_reduce_batches(stage, aggregation, segments, source.futures_for, counted=False)
         first = next(iter(summaries.values()))
+        if recipe.label_guess is not None:
+            check_counts(recipe.label_guess, (first.train_labels, first.validation_labels, first.test_labels))
+        check_label_values(first, plan)
         if not first.rows["validation"]:
             raise DataError(
-                f"{plan.config.data.path}: no rows left to score trials on; raise train.validation_fraction or add "
-                "data."
+                f"{plan.config.data.path_text}: no rows left to score trials on; raise train.validation_fraction or "
+                "add data."
             )
         rows = {number: counts["train"] for number, counts in first.batches.items()}
         training_batches = {batch.number for batch in plan.batches if batch.test is not True}
-        return cls(plan, recipe, source, restrict_to(segments, training_batches), summaries, rows)
+        return cls(plan, recipe, source, restrict_to(segments, training_batches), summaries, rows, session)
 
     @property
     def numbers(self) -> list[int]:
@@ -133,7 +143,10 @@ class SharedTrialData:
         summary = self.summaries[statistics_key(columns)]
         target = target_of(summary, plan)
         folds = self.recipe.split.folds if columns.needs_folds else 1
-        return Encoder.for_columns(columns).fit_statistics(summary, plan.packing_scale, target.classes, folds), target
+        encoder = Encoder.for_columns(columns).fit_statistics(summary, plan.packing_scale, target.classes, folds)
+        if target.classes is not None:
+            check_model_size(len(target.classes), encoder.width_, plan, self.session)
+        return encoder, target
 
     def subsample(self, share: float) -> Subsample:
         """Return about a ``share`` of the training rows."""

@@ -11,6 +11,7 @@ from sklearn.pipeline import Pipeline
 
 from pipeline.errors import DataError
 from pipeline.io.run_folder import REPORT_FILE, RunFolder
+from pipeline.io.storage import DEFAULT_STORAGE, Storage
 
 FILE = "model.skops"
 # Our classes in the file; skops itself knows those of scikit-learn.
@@ -120,7 +121,7 @@ def _check_nodes(left: np.ndarray, right: np.ndarray, feature: np.ndarray, width
         raise ValueError("a tree looks up a column that does not exist")
 
 
-def load(path: str | Path, trusted: tuple[str, ...] = ()) -> Pipeline:
+def load(path: str | Path, trusted: tuple[str, ...] = (), storage: Storage = DEFAULT_STORAGE) -> Pipeline:
     """Return the trained Pipeline of a run folder or of a ``.skops`` file; it predicts on a plain DataFrame.
 
     Parameters
@@ -129,6 +130,8 @@ def load(path: str | Path, trusted: tuple[str, ...] = ()) -> Pipeline:
         A run folder or a ``.skops`` file, local or a URL.
     trusted
         Names of further classes that may be built, for an estimator from outside scikit-learn.
+    storage
+        What opens a URL.
 
     Raises
     ------
@@ -137,7 +140,7 @@ def load(path: str | Path, trusted: tuple[str, ...] = ()) -> Pipeline:
         trusted; no code of it was run.
     """
     parent, _, file = str(path).rpartition("/") if str(path).endswith(".skops") else (str(path), "", FILE)
-    folder = RunFolder(parent or ".")
+    folder = RunFolder(parent or ".", storage)
     if not folder.exists(file):
         raise DataError(f"{folder}/{file}: no model there; give a run folder or its {FILE}.")
     content = folder.read(file)

@@ -24,6 +24,8 @@ class TargetSpec:
         How frequent each class is in the training rows.
     mean, std : float
         Of a regression's target, in the training rows.
+    positive : int
+        Which of two classes is the positive one in an evaluation, by its number. What is trained does not depend on it.
     """
 
     classes: np.ndarray | None = None
@@ -32,6 +34,13 @@ class TargetSpec:
     shares: np.ndarray | None = None
     mean: float = 0.0
     std: float = 1.0
+    positive: int = 1
+
+    @property
+    def ordered_classes(self) -> np.ndarray:
+        """The classes in the order of their numbers in a prediction that is evaluated: the positive one of two last."""
+        assert self.classes is not None
+        return self.classes[::-1] if len(self.classes) == 2 and self.positive == 0 else self.classes
 
     def unscaled(self, estimator: BaseEstimator) -> BaseEstimator:
         """Return the fitted estimator in the label's own unit; ``estimator`` itself does not change."""

@@ -5,59 +5,79 @@ import pyarrow as pa
 
 from pipeline import config as cfg
 from pipeline.errors import ConfigError
+from pipeline.io.column_types import family, is_uuid, type_name
+from pipeline.io.dataset import Dataset
 from pipeline.metrics.registry import user_metrics
 from pipeline.models import factory
 from pipeline.models.merging import delta_class
+from pipeline.planning.column_use import ColumnUse
 from pipeline.preparation.feature_inference import FEATURE_KINDS, LearningTask
 
 
 def is_unsupported(dtype: pa.DataType) -> bool:
     """Whether nothing but a function of the user's can make columns of a type."""
-    return bool(
-        pa.types.is_nested(dtype)
-        or pa.types.is_binary(dtype)
-        or pa.types.is_large_binary(dtype)
-        or pa.types.is_fixed_size_binary(dtype)
-        or pa.types.is_interval(dtype)
-    )
+    return family(dtype) == "other"
 
 
-def unsupported_columns(schema: pa.Schema) -> dict[str, str]:
-    """The type of each column that is left out, by name."""
-    return {field.name: str(field.type) for field in schema if is_unsupported(field.type)}
+INDEX_REASON = "left out: pandas' index"
 
 
-def check_named_columns(config: cfg.Config, schema: pa.Schema) -> None:
+def columns_left_out(config: cfg.Config, dataset: Dataset) -> dict[str, str]:
+    """The columns that are no features unless the config names them, each with the reason."""
+    named = {name for kind in FEATURE_KINDS for name in getattr(config.features, kind) or []}
+    reasons = dict.fromkeys(dataset.conflicts, "left out: its types disagree")
+    reasons |= dict.fromkeys(set(dataset.index_columns) - ColumnUse.of(config).named, INDEX_REASON)
+    for field, original in zip(dataset.schema, dataset.original_schema, strict=True):
+        if is_unsupported(field.type):
+            treatment = "has no treatment; make columns of it in prepare.function"
+            reasons[field.name] = f"left out: {type_name(original.type)} {treatment}"
+        elif pa.types.is_null(field.type):
+            reasons[field.name] = "left out: no file has a value in it"
+        elif is_uuid(original.type) and field.name not in named:
+            reasons[field.name] = "left out: a UUID tells rows apart; name it in features.categorical to learn from it"
+    return reasons
+
+
+def check_named_columns(config: cfg.Config, dataset: Dataset) -> None:
     """Check that the columns that the config names have types that can be used.
 
     Raises
     ------
     ConfigError
-        The label or a feature is of a type that nothing can be made of, or the label has no type.
+        The label, a feature or the column of the split is of a type that nothing can be made of or that has no values,
+        or a label or a group is of integers that are too large to be told apart.
     """
     if config.prepare.function:
         return
-    unsupported = unsupported_columns(schema)
-    named = {f"features.{kind}": getattr(config.features, kind) or [] for kind in FEATURE_KINDS}
-    for key, names in {**named, "data.label": [config.data.label]}.items():
-        for name in names:
-            if name in unsupported:
-                raise ConfigError(
-                    f"{key}: column {name!r} is {unsupported[name]}; make columns of it in prepare.function."
-                )
+    types = {
+        read.name: (read.type, original.type)
+        for read, original in zip(dataset.schema, dataset.original_schema, strict=True)
+    }
+    named = [(f"features.{kind}", name) for kind in FEATURE_KINDS for name in getattr(config.features, kind) or []]
+    named += [("features.cross", name) for names in config.features.cross for name in names]
+    whole = [("data.label", config.data.label)]
+    if config.split.column is not None:
+        whole.append(("split.column", config.split.column))
+    whole += [("features.categorical", name) for name in config.features.categorical or []]
+    for key, name in (*named, *whole):
+        dtype, original = types.get(name, (None, None))
+        if dtype is None:
+            continue
+        if is_unsupported(dtype):
+            raise ConfigError(
+                f"{key}: column {name!r} is {type_name(original)}; make columns of it in prepare.function."
+            )
+        if pa.types.is_null(dtype):
+            raise ConfigError(f"{key}: {name!r} has no value in any file; name a column that has.")
+        if (key, name) in whole and pa.types.is_floating(dtype) and _is_whole_decimal(original):
+            raise ConfigError(
+                f"{key}: column {name!r} is {original} and has values beyond 64-bit integers, which would not be told "
+                "apart; write it as text."
+            )
 
 
-def check_label_has_values(config: cfg.Config, schema: pa.Schema) -> None:
-    """Check that the label is not null in every file.
-
-    Raises
-    ------
-    ConfigError
-        It is.
-    """
-    label = config.data.label
-    if label in schema.names and not config.prepare.function and pa.types.is_null(schema.field(label).type):
-        raise ConfigError(f"data.label: {label!r} has no value in any file; name a column that has.")
+def _is_whole_decimal(dtype: pa.DataType) -> bool:
+    return bool(pa.types.is_decimal(dtype) and dtype.scale <= 0)
 
 
 def check_prepared_columns(config: cfg.Config, meta: pd.DataFrame) -> None:
@@ -70,10 +90,10 @@ def check_prepared_columns(config: cfg.Config, meta: pd.DataFrame) -> None:
     """
     label = config.data.label
     if label not in meta.columns:
-        raise ConfigError(f"data.label: no file has a column {label!r}{cfg.suggest(label, meta.columns)}.")
+        raise ConfigError(f"data.label: no file has a column {label!r}{cfg.suggest(label, meta.columns)}")
     if config.split.by in ("group", "time") and config.split.column not in meta.columns:
         column = config.split.column or ""
-        raise ConfigError(f"split.column: no file has a column {column!r}{cfg.suggest(column, meta.columns)}.")
+        raise ConfigError(f"split.column: no file has a column {column!r}{cfg.suggest(column, meta.columns)}")
     dtype = meta[label].dtype
     is_category = isinstance(dtype, pd.CategoricalDtype | pd.StringDtype) or pd.api.types.is_bool_dtype(dtype)
     if not is_category and not pd.api.types.is_numeric_dtype(dtype):
@@ -95,6 +115,10 @@ def check_model(config: cfg.Config, task: LearningTask, label_dtype: object) -> 
     user_metrics(config.evaluate.metrics)
     if config.model.calibrate and task == "regression":
         raise ConfigError(f"model.calibrate: probabilities are of classes, and {label!r} is a number; drop it.")
+    if config.evaluate.positive is not None and task == "regression":
+        raise ConfigError(
+            f"evaluate.positive: {config.evaluate.positive!r} is for two classes, and {label!r} is a number; drop it."
+        )
     has_proba = hasattr(estimator, "predict_proba")
     if config.model.calibrate and not (has_proba or hasattr(estimator, "decision_function")):
         raise ConfigError(f"model.calibrate: {type(estimator).__name__} has no scores to calibrate; drop it.")

@@ -11,12 +11,13 @@ from pipeline.data_quality.finding import Finding
 from pipeline.io.batching import Batch
 from pipeline.io.dataset import Dataset
 from pipeline.io.reader import ReadSpec
-from pipeline.io.urls import absolute_path
+from pipeline.io.urls import absolute_path, map_paths
 from pipeline.notices import Notice
 from pipeline.planning.sources import Sources
+from pipeline.planning.split_boundary import TimeBoundary
 from pipeline.preparation.batch_pipeline import BatchRecipe
 from pipeline.preparation.columns import unique
-from pipeline.preparation.feature_inference import FeatureSelection
+from pipeline.preparation.feature_inference import FeatureSelection, LabelGuess
 from pipeline.preparation.packing import PackingScale
 from pipeline.preparation.slice_columns import SliceColumn
 from pipeline.preparation.split import SplitSpec
@@ -46,16 +47,20 @@ class Plan:
     features: FeatureSelection
     task_reason: str
     packing_scale: PackingScale
-    test_from: tuple[str, object] | None = None
-    """Column and value from which on rows test, where the split goes by time."""
+    boundary: TimeBoundary | None = None
+    """From which value on rows test, where the split goes by time."""
     slices: tuple[SliceColumn, ...] = ()
     """The columns to slice the evaluation by."""
+    label_guess: LabelGuess | None = None
+    """What the first rows suggest of a numeric label, for all rows to confirm; None if nothing was guessed."""
     notices: tuple[Notice, ...] = ()
     """What is known before a batch is read and a person should know; that about the files is in ``sources``."""
     findings: tuple[Finding, ...] = ()
     """What names and first rows show of the features."""
     exploring: bool = False
     """Whether the data is explored, for `pipeline check`, and nothing is trained."""
+    is_part: bool = False
+    """Whether the batches are a part of the data, so that the share of test rows may be any."""
     is_new_model: bool = True
     """Whether the features were chosen for this run, and not with a model that exists."""
 
@@ -75,6 +80,17 @@ class Plan:
         return tuple(batch for batch in self.batches if batch.test is True) if self.sources.test else ()
 
     @property
+    def test_from(self) -> tuple[str, object] | None:
+        """Column and value from which on rows test, where the split goes by time."""
+        return None if self.boundary is None else (self.boundary.column, self.boundary.first_test)
+
+    @property
+    def batch_versions(self) -> tuple[str, ...]:
+        """For each batch the version of the Delta or Iceberg table that it is of, or an empty text."""
+        data, test = self.sources.data, self.sources.test
+        return tuple((test if test is not None and batch.test else data).version for batch in self.batches)
+
+    @property
     def rows(self) -> int:
         """Rows of all batches, as the footers state them."""
         return sum(batch.rows for batch in self.batches)
@@ -85,6 +101,10 @@ class Plan:
         if self.config.split.by == "group":
             assert self.config.split.column is not None
             return [self.config.split.column]
+        return self._row_columns
+
+    @property
+    def _row_columns(self) -> list[str]:
         return unique([*self.features.columns.names, self.config.data.label])
 
     @property
@@ -92,7 +112,8 @@ class Plan:
         """About how many rows test."""
         if self.config.split.path or self.config.split.by == "batch":
             return sum(b.rows for b in self.batches if b.test)
-        return round(self.rows * self.config.split.test)
+        share = None if self.boundary is None else self.boundary.share
+        return round(self.rows * (self.config.split.test if share is None else share))
 
     @property
     def recipe(self) -> BatchRecipe:
@@ -100,7 +121,7 @@ class Plan:
         config = self.config
         extra = [column.name for column in self.slices] + ([] if self.test_from is None else [self.test_from[0]])
         return BatchRecipe(
-            read_spec=ReadSpec.of(self.dataset, self.columns),
+            read_spec=ReadSpec.of(self.dataset, self.columns, config.data.encoding_errors),
             steps=preparation_steps(config),
             columns=tuple(unique([*self.identity, *self.features.columns.names, config.data.label, *extra])),
             label=config.data.label,
@@ -111,10 +132,13 @@ class Plan:
                 config.split.test,
                 config.train.seed,
                 config.train.validation_fraction if config.needs_validation_rows else 0.0,
-                config.split.folds or (TARGET_FOLDS if self.features.columns.needs_folds else 0),
+                self._hash_folds,
                 self.test_from,
                 bootstrap=bool(config.evaluate.bootstrap) and not self.exploring,
+                row_columns=tuple(self._row_columns) if config.split.by == "group" else (),
+                fold_starts=() if self.boundary is None else self.boundary.fold_starts,
             ),
+            label_guess=self.label_guess,
             explore=self.exploring,
             sample_rows=self._sample_rows,
             slices=self.slices,
@@ -130,22 +154,35 @@ class Plan:
         wanted = EXPLORED_SAMPLE_ROWS if self.exploring else label_sample.MAX_ROWS
         return label_sample.rows_per_batch(len(self.batches), len(columns.numbers) + len(columns.coded), wanted)
 
+    @property
+    def _hash_folds(self) -> int:
+        """Folds that a hash divides the rows into, for target encoding and, unless times divide them, validation."""
+        by_hash = self.config.split.folds if self.config.split.by != "time" else None
+        return by_hash or (TARGET_FOLDS if self.features.columns.needs_folds else 0)
+
     def packed_bytes(self) -> int:
         """Estimate the memory of all packed batches.
 
-        A number takes 4 bytes; a category or a slice 2; label, role and group together 11.
+        A number takes 4 bytes, in full 8; a category or a slice 2; label, role and group together 11.
         """
         columns = self.features.columns
         codes = len(columns.categorical) + 3 * len(columns.datetime) + len(columns.cross)
         texts = sum(2 * int(self.dataset.mean_text_bytes.get(name, 0.0)) for name in columns.text)
-        values = 8 * len(columns.names) if self.exploring else 0
-        return self.rows * (4 * len(columns.numbers) + 2 * codes + texts + 2 * len(self.slices) + 11 + values)
+        return self.rows * (
+            4 * len(columns.numbers)
+            + 4 * int(self.packing_scale.full.sum())
+            + 2 * codes
+            + texts
+            + 2 * len(self.slices)
+            + 11
+            + (8 * len(columns.names) if self.exploring else 0)
+        )
 
 
 def preparation_steps(config: cfg.Config) -> PreparationSteps:
     """The joins, derived columns, filters and function that a config asks for."""
     return PreparationSteps(
-        tuple(structs.replace(join, path=absolute_path(join.path)) for join in config.data.join),
+        tuple(structs.replace(join, path=map_paths(join.path, absolute_path)) for join in config.data.join),
         tuple(config.prepare.derive.items()),
         tuple(config.prepare.filter.items()),
         config.prepare.function,

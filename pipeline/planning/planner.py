@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,41 +14,42 @@ from sklearn.pipeline import Pipeline
 from pipeline import config as cfg
 from pipeline.data_quality.first_rows import findings_in_first_rows
 from pipeline.errors import ConfigError, DataError, PipelineError
-from pipeline.evaluation.drift_profile import check_schema
+from pipeline.evaluation.drift_profile import check_schema, types_from_profile
 from pipeline.io.batching import Batch, form_batches
 from pipeline.io.dataset import Dataset
 from pipeline.io.reader import ReadSpec, empty_frame, read_head
 from pipeline.models import factory
 from pipeline.notices import Notice
 from pipeline.planning.checks import (
-    check_label_has_values,
+    INDEX_REASON,
     check_model,
     check_named_columns,
     check_prepared_columns,
+    columns_left_out,
     is_number,
     is_unsupported,
-    unsupported_columns,
 )
+from pipeline.planning.column_use import ColumnUse
 from pipeline.planning.plan import Plan, preparation_steps
 from pipeline.planning.sources import Sources, open_sources, open_tables, reopen_data
-from pipeline.planning.split_boundary import first_test_value, plan_batches
+from pipeline.planning.split_boundary import columns_of_both, plan_batches, split_notices, time_boundary
 from pipeline.preparation.columns import Columns
 from pipeline.preparation.date_formats import with_date_formats
 from pipeline.preparation.expressions import names_in
 from pipeline.preparation.feature_inference import (
-    INDEX_REASON,
+    MAX_CLASS_INTEGERS,
     FeatureSelection,
+    LabelGuess,
     LearningTask,
     choose_features,
     choose_task,
+    renamed_columns,
 )
 from pipeline.preparation.joins import matched_column
 from pipeline.preparation.packing import PackingScale
 from pipeline.preparation.slice_columns import SliceColumn, slice_columns
 from pipeline.preparation.transforms import apply_steps
 
-# An integer label of at most so many values is a class.
-MAX_CLASS_INTEGERS = 20
 # How pandas and Dask name the column of an index without a name.
 UNNAMED_INDEX = re.compile(r"__index_level_\d+__|__null_dask_index__")
 
@@ -76,27 +77,30 @@ class TrainedModel:
         if "label" not in getattr(encoder, "profile_", {}):
             raise DataError("the model does not remember its training data; train it again with `pipeline run`.")
         task: LearningTask = "classification" if is_classifier(estimator) else "regression"
-        return cls(task, encoder.columns, encoder.profile_, PackingScale(encoder.center_, encoder.unit_))
+        return cls(task, encoder.columns, encoder.profile_, encoder.packing)
 
 
-def make_plan(config: cfg.Config, trained: TrainedModel | None = None) -> Plan:
+def make_plan(
+    config: cfg.Config, trained: TrainedModel | None = None, types: Mapping[str, pa.DataType] | None = None
+) -> Plan:
     """Read the footers and the first rows, and decide everything.
 
     Parameters
     ----------
     trained
         A model that is evaluated; None: one is trained.
+    types
+        The types that columns had when a model was trained which is trained further now.
 
     Raises
     ------
     PipelineError
         Anything that can be known to be wrong before the work begins.
     """
-    sources = open_sources(config)
-    check_named_columns(config, sources.data.schema)
-    schema = _readable_columns(config, sources.data.schema)
-    check_label_has_values(config, schema)
-    config, sources = open_tables(config, sources, schema.names)
+    use = ColumnUse.of(config, trained.columns if trained else None)
+    sources = open_sources(config, use, types_from_profile(trained.profile) if trained else types)
+    check_named_columns(config, sources.data)
+    config, sources = open_tables(config, sources, _readable_columns(config, sources.data).names)
     return _decide(config, sources, trained)
 
 
@@ -119,20 +123,20 @@ def with_joined_data(plan: Plan, config: cfg.Config, dropped: int, trained: Trai
     PipelineError
         As `make_plan`: the values of joined columns are known only now.
     """
-    sources = reopen_data(config, plan.sources)
-    data = replace(sources.data, pruned=plan.dataset.pruned + dropped)
+    sources = reopen_data(config, plan.sources, ColumnUse.of(config, trained.columns if trained else None))
+    data = replace(sources.data, pruned=plan.dataset.pruned + dropped, table=plan.dataset.table)
     return _decide(config, replace(sources, data=data), trained)
 
 
 def with_all_rows_tested(plan: Plan) -> Plan:
     """The plan of an evaluation on all rows: whatever the split says, every row tests."""
-    return replace(plan, test_from=None, batches=tuple(replace(batch, test=True) for batch in plan.batches))
+    return replace(plan, boundary=None, batches=tuple(replace(batch, test=True) for batch in plan.batches))
 
 
 def for_exploration(plan: Plan) -> Plan:
     """The plan of a look at all rows: none tests, and statistics also tell how each column predicts the label."""
     batches = tuple(replace(batch, test=False) for batch in plan.batches)
-    return replace(plan, test_from=None, batches=batches, exploring=True)
+    return replace(plan, boundary=None, batches=batches, exploring=True)
 
 
 def with_config(plan: Plan, config: cfg.Config) -> Plan:
@@ -146,41 +150,92 @@ def with_config(plan: Plan, config: cfg.Config) -> Plan:
     check_model(config, plan.features.task, plan.meta[config.data.label].dtype)
     features = _choose_features(config, plan.features.task, plan.meta, plan.head, plan.dataset)
     scale = plan.packing_scale
-    if features.columns.numbers != plan.features.columns.numbers:
+    before, after = plan.features.columns, features.columns
+    if (after.numbers, after.in_full) != (before.numbers, before.in_full):
         scale = PackingScale.of(plan.head, features.columns)
     findings = findings_in_first_rows(plan.head, features.columns, config)
     return replace(plan, config=config, features=features, packing_scale=scale, findings=findings)
 
 
+def with_task(plan: Plan, task: LearningTask, reason: str) -> Plan:
+    """The plan for another task than the label's first rows suggested; no file is read.
+
+    Raises
+    ------
+    ConfigError
+        The config asks for what only the other task has.
+    """
+    check_model(plan.config, task, plan.meta[plan.config.data.label].dtype)
+    return replace(plan, features=replace(plan.features, task=task), task_reason=reason, label_guess=None)
+
+
+def as_regression(plan: Plan) -> Plan:
+    """The plan after all rows have refuted that the label is classes, as its first rows looked.
+
+    Raises
+    ------
+    ConfigError
+        The config asks for what only classes have; the message says what the label is.
+    """
+    assert plan.label_guess is not None
+    label, found = plan.config.data.label, plan.label_guess.refutation
+    try:
+        revised = with_task(plan, "regression", f"the label is {found}")
+    except ConfigError as error:
+        raise ConfigError(
+            f"data.label: {label!r} is {found}, so it is a number to predict ({str(error).rstrip('.')}); if they are "
+            'classes, set model.task = "classification".'
+        ) from error
+    notice = Notice(
+        f"label {label!r}", f"{found}: a number to predict", 'if they are classes, set model.task = "classification"'
+    )
+    return replace(revised, notices=(*plan.notices, notice))
+
+
 def _decide(config: cfg.Config, sources: Sources, trained: TrainedModel | None) -> Plan:
     """The plan for opened data."""
     data, label = sources.data, config.data.label
-    schema = _readable_columns(config, data.schema)
-    meta, _ = apply_steps(empty_frame(schema), preparation_steps(config))
+    readable = _readable_columns(config, data)
+    meta, _ = apply_steps(empty_frame(readable), preparation_steps(config))
     check_prepared_columns(config, meta)
-    head = _first_rows(config, data, schema)
-    task, reason = _choose_task(config, meta, head)
+    use = ColumnUse.of(config, trained.columns if trained else None)
+    joined = {matched_column(join) for join in config.data.join}
+    wanted = pa.schema([field for field in readable if field.name in use or field.name in joined])
+    head = _first_rows(config, data, wanted)
+    few_values = is_number(meta[label].dtype) and _guess(config, meta).holds_for(head[label].dropna().unique().tolist())
+    kind = factory.kind(config.model)
+    task, reason = choose_task(meta[label].dtype, config, kind, few_values)
+    if trained:
+        task, reason = trained.task, "the model was trained for it"
     check_model(config, task, meta[label].dtype)
+    is_guess = few_values and not trained and kind is None and config.model.task == "auto"
     features = _trained_features(trained, meta) if trained else _choose_features(config, task, meta, head, data)
-    for name, dtype in unsupported_columns(data.schema).items():
-        if name not in features.reasons:
-            features.reasons[name] = f"left out: {dtype} has no treatment; make columns of it in prepare.function"
     slices = slice_columns(config.evaluate.slices, label, head)
-    schema = _used_columns(config, schema, features.columns, slices)
+    schema = _used_columns(config, readable, features.columns, slices)
+    if sources.test is not None:
+        schema = columns_of_both(data, sources.test, schema, label)
+    batches, boundary = plan_batches(config, data, sources.test, schema), time_boundary(config, data, meta)
+    about_label = () if trained or kind or config.model.task != "auto" else _label_notices(config, meta, head)
     return Plan(
         config=config,
         sources=sources,
-        batches=plan_batches(config, data, sources.test, schema),
+        batches=batches,
         columns=schema,
         meta=meta,
         head=head,
         features=features,
         task_reason=reason,
         packing_scale=trained.packing_scale if trained else PackingScale.of(head, features.columns),
-        test_from=first_test_value(config, data, meta),
+        boundary=boundary,
         slices=slices,
+        label_guess=_guess(config, meta) if is_guess else None,
         findings=() if trained else findings_in_first_rows(head, features.columns, config),
-        notices=() if trained else _index_notices(features, data),
+        notices=(
+            *about_label,
+            *(() if trained else _index_notices(features, data)),
+            *renamed_columns(features.columns),
+            *split_notices(config, batches, boundary),
+        ),
         is_new_model=trained is None,
     )
 
@@ -194,23 +249,26 @@ def _index_notices(features: FeatureSelection, data: Dataset) -> tuple[Notice, .
             f"[features.columns.{name}] makes it one",
         )
         for name in data.index_columns
-        if features.reasons.get(name, "").endswith(INDEX_REASON) and not UNNAMED_INDEX.fullmatch(name)
+        if features.reasons.get(name, "") == INDEX_REASON and not UNNAMED_INDEX.fullmatch(name)
     )
 
 
-def _readable_columns(config: cfg.Config, schema: pa.Schema) -> pa.Schema:
+def _readable_columns(config: cfg.Config, data: Dataset) -> pa.Schema:
     """The columns of the files that preparation gets: all whose types can be used, or those that the config names."""
+    schema = data.schema
     if config.prepare.columns is None:
         return pa.schema([field for field in schema if not is_unsupported(field.type)])
+    names = set(schema.names)
     for column in config.prepare.columns:
-        if column not in schema.names:
-            raise ConfigError(f"prepare.columns: no file has a column {column!r}{cfg.suggest(column, schema.names)}.")
+        if column not in names:
+            raise ConfigError(f"prepare.columns: no file has a column {column!r}{cfg.suggest(column, schema.names)}")
     return pa.schema([schema.field(column) for column in config.prepare.columns])
 
 
 def _first_rows(config: cfg.Config, data: Dataset, schema: pa.Schema) -> pd.DataFrame:
     """The first rows of the first batch that can be read, prepared; a batch that cannot be is quarantined later."""
-    batches, selection = form_batches(data, config.data.batch_rows, schema), ReadSpec.of(data, schema)
+    batches = form_batches(data, config.data.batch_rows, schema)
+    selection = ReadSpec.of(data, schema, config.data.encoding_errors)
 
     def prepared_head(batch: Batch) -> pd.DataFrame:
         return apply_steps(read_head(batch, selection), preparation_steps(config))[0]
@@ -226,25 +284,28 @@ def _first_rows(config: cfg.Config, data: Dataset, schema: pa.Schema) -> pd.Data
         raise DataError(f"batch {batch.number} ({batch}): {error}") from error
 
 
-def _choose_task(config: cfg.Config, meta: pd.DataFrame, head: pd.DataFrame) -> tuple[LearningTask, str]:
-    label = config.data.label
-    dtype = meta[label].dtype
-    few_values = is_number(dtype) and _is_class_number(head[label], pd.api.types.is_integer_dtype(dtype))
-    return choose_task(dtype, config, factory.kind(config.model), few_values)
+def _guess(config: cfg.Config, meta: pd.DataFrame) -> LabelGuess:
+    return LabelGuess(pd.api.types.is_integer_dtype(meta[config.data.label].dtype))
 
 
-def _is_class_number(label: pd.Series, integer: bool) -> bool:
-    """Whether the label of the first rows looks like a class: integers of few values, or floats 0 and 1 alone."""
-    # By value, not by dtype: an integer column with a missing value is a float by now.
-    values = set(label.dropna().unique().tolist())
-    return values <= {0, 1} or (integer and len(values) <= MAX_CLASS_INTEGERS)
+def _label_notices(config: cfg.Config, meta: pd.DataFrame, head: pd.DataFrame) -> tuple[Notice, ...]:
+    """What to tell of a float label that may be classes: whole numbers, and few of them."""
+    name = config.data.label
+    if not pd.api.types.is_float_dtype(meta[name].dtype):
+        return ()
+    values = head[name].dropna().unique()
+    few_whole = 1 < len(values) <= MAX_CLASS_INTEGERS and (values == values.round()).all()
+    if not few_whole or set(values.tolist()) <= {0, 1}:
+        return ()
+    found = f"is a float, taken as a number to predict, with {len(values)} values in the first rows, all whole"
+    return (Notice(f"label {name!r}", found, 'if they are classes, set model.task = "classification"'),)
 
 
 def _choose_features(
     config: cfg.Config, task: LearningTask, meta: pd.DataFrame, head: pd.DataFrame, data: Dataset
 ) -> FeatureSelection:
     """The features of a model that is trained, with the formats of dates that are text."""
-    features = choose_features(meta, config, task, data.index_columns)
+    features = choose_features(meta, config, task, columns_left_out(config, data))
     columns, reasons = with_date_formats(features.columns, head)
     for name, reason in reasons.items():
         features.reasons[name] += f"; {reason}"

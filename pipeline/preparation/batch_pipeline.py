@@ -23,7 +23,7 @@ from pipeline.io.batching import Batch, group_by_row_group
 from pipeline.io.reader import ReadBatch, ReadSpec, empty_frame, read_batches
 from pipeline.preparation.columns import category_codes, number_values
 from pipeline.preparation.date_formats import dates_of_frame
-from pipeline.preparation.feature_inference import FeatureSelection
+from pipeline.preparation.feature_inference import FeatureSelection, LabelGuess
 from pipeline.preparation.packing import BatchValues, PackedBatch, PackingScale, pack, pack_codes
 from pipeline.preparation.row_counts import FILTERED, OUTSIDE, QUARANTINED, RowCounts
 from pipeline.preparation.slice_columns import SliceColumn, slice_codes
@@ -45,6 +45,8 @@ class BatchRecipe:
     features: FeatureSelection
     packing_scale: PackingScale
     split: SplitSpec
+    label_guess: LabelGuess | None = None
+    """That a numeric label is classes, as its first rows look; every batch is checked."""
     explore: bool = False
     """Whether packed batches carry their values as they were, to be counted."""
     sample_rows: int = 0
@@ -148,7 +150,7 @@ def prepare_rows(read: ReadBatch, steps: PreparationSteps) -> tuple[pd.DataFrame
         raise DataError(f"prepare.function returned {-filtered:,} rows more than it got; it must not add rows.")
     dropped = {OUTSIDE: read.rows_read - len(read.frame), **counts.dropped, FILTERED: filtered}
     dropped = {reason: count for reason, count in dropped.items() if count}
-    return frame, RowCounts(read.rows_read, dropped, counts.unmatched)
+    return frame, RowCounts(read.rows_read, dropped, counts.unmatched, read.replaced)
 
 
 def prepare_batch(read: ReadBatch, batch: Batch, recipe: BatchRecipe) -> PreparedBatch:
@@ -190,7 +192,7 @@ def pack_batch(prepared: PreparedBatch, recipe: BatchRecipe) -> PackedBatch:
         label, labels = category_codes(frame[recipe.label])
     slices = {}
     for column in recipe.slices:
-        if column.edges is not None or column.name not in packed.names:
+        if column.edges is not None or column.name not in features.columns.categorical:
             codes, values = slice_codes(frame, column)
             slices[column.name] = pack_codes({column.name: (codes, values)}, len(frame))[:, 0], values
     return PackedBatch(
@@ -201,6 +203,8 @@ def pack_batch(prepared: PreparedBatch, recipe: BatchRecipe) -> PackedBatch:
         role=roles.role,
         fold=roles.fold,
         group=roles.group,
+        period=roles.period,
+        units=roles.units,
         slices=slices,
         counts=replace(prepared.counts, unparsed=unparsed) if unparsed else prepared.counts,
         values=BatchValues.of(frame, features.columns) if recipe.explore else None,
@@ -208,8 +212,15 @@ def pack_batch(prepared: PreparedBatch, recipe: BatchRecipe) -> PackedBatch:
 
 
 def mask_fold(batch: PackedBatch, fold: int) -> PackedBatch:
-    """The batch as one fold of cross-validation sees it: the fold's training rows test, test rows are unused."""
-    assert batch.fold is not None
-    role = np.where(batch.role == TEST, UNUSED, batch.role)
-    role[np.isin(batch.role, (TRAIN, VALIDATION)) & (batch.fold == fold)] = TEST
+    """The batch as one fold of cross-validation sees it: the fold's training rows test, test rows are unused.
+
+    Of a split by time, later rows are unused, too: no model learns from the future of the rows that it is tested on.
+    """
+    role, trains = np.where(batch.role == TEST, UNUSED, batch.role), np.isin(batch.role, (TRAIN, VALIDATION))
+    if batch.period is not None:
+        role[trains & (batch.period == fold + 1)] = TEST
+        role[trains & (batch.period > fold + 1)] = UNUSED
+    else:
+        assert batch.fold is not None
+        role[trains & (batch.fold == fold)] = TEST
     return replace(batch, role=role.astype(np.int8))

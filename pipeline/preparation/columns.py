@@ -6,6 +6,7 @@ integers that became floats because of a missing value.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ CodesAndValues = tuple[np.ndarray, pd.Index]
 """Codes (n,), -1 for missing, and the distinct values that they point to."""
 CodedColumns = dict[str, CodesAndValues]
 CROSS = ":"
+AGE = "age"
 DATETIME_PARTS = {"hour": pd.Index(range(24)), "weekday": pd.Index(range(7)), "month": pd.Index(range(1, 13))}
 _DEFAULT = ColumnTransform()
 # Days are decomposed once each, and not once per row, if they span at most this many days more than there are rows.
@@ -27,8 +29,20 @@ _MAX_EXTRA_DAYS = 100_000
 
 
 @dataclass(frozen=True)
+class DatetimePart:
+    """What is made of a datetime column: an hour, a weekday, a month or an age."""
+
+    column: str
+    part: str
+
+
+@dataclass(frozen=True)
 class Columns:
-    """The names of columns by kind, in a fixed order, and the options of their transformation."""
+    """The names of columns by kind, in a fixed order, and the options of their transformation.
+
+    A part of a datetime column is named ``time.hour`` and a cross ``a:b``; where a column has this name already, they
+    are ``hour(time)`` and ``cross(a, b)``. All names are distinct.
+    """
 
     numeric: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
@@ -39,45 +53,93 @@ class Columns:
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """By column, the keys of its `ColumnTransform` that differ from the default."""
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """All columns of the DataFrame."""
-        crossed = [name for names in self.cross for name in names if not self._is_part(name)]
+        crossed = [name for names in self.cross for name in names if name not in self.parts]
         return tuple(dict.fromkeys([*self.numeric, *self.categorical, *self.datetime, *self.text, *crossed]))
 
-    @property
+    @cached_property
+    def parts(self) -> dict[str, DatetimePart]:
+        """By its name, everything that can be made of a datetime column, used or not."""
+        taken = {*self.numeric, *self.categorical, *self.datetime, *self.text}
+        every = [DatetimePart(column, part) for column in self.datetime for part in (*DATETIME_PARTS, AGE)]
+        return {_free_name(f"{p.column}.{p.part}", f"{p.part}({p.column})", taken): p for p in every}
+
+    @cached_property
+    def crosses(self) -> dict[str, tuple[str, ...]]:
+        """By its name, the columns and parts that each cross combines."""
+        taken = {*self.names, *self.parts}
+        distinct = dict.fromkeys(self.cross)
+        return {_free_name(CROSS.join(names), f"cross({', '.join(names)})", taken): names for names in distinct}
+
+    @cached_property
     def numbers(self) -> tuple[str, ...]:
         """The numeric columns of a packed batch: those of the DataFrame, then the ages of datetime columns."""
-        ages = [f"{name}.age" for name in self.datetime if "age" in self.treatment(name).parts]
+        ages = [self._part_names[name, AGE] for name in self.datetime if AGE in self.treatment(name).parts]
         return (*self.numeric, *ages)
 
-    @property
+    @cached_property
     def coded(self) -> tuple[str, ...]:
         """The coded columns of a packed batch: categorical ones, parts of datetimes, crosses."""
-        parts = [f"{name}.{part}" for name in self.datetime for part in self.treatment(name).parts if part != "age"]
-        return (*self.categorical, *parts, *(CROSS.join(names) for names in self.cross))
+        return (
+            *self.categorical,
+            *(name for column in self.datetime for name in self.coded_parts(column)),
+            *self.crosses,
+        )
+
+    def coded_parts(self, column: str) -> list[str]:
+        """The names of the coded parts of a datetime column."""
+        return [self._part_names[column, part] for part in self.treatment(column).parts if part != AGE]
+
+    def origin(self, name: str) -> object:
+        """What a packed column is made of, the same for every choice of other columns.
+
+        It is a column's name, a `DatetimePart`, or a tuple of these.
+        """
+        if name in self.crosses:
+            return tuple(map(self.origin, self.crosses[name]))
+        return self.parts.get(name, name)
+
+    @property
+    def of_times(self) -> tuple[str, ...]:
+        """The numbers and coded columns that are parts of datetime ones, or their ages."""
+        return tuple(name for name in (*self.numbers, *self.coded) if name in self.parts)
 
     def treatment(self, name: str) -> ColumnTransform:
         """How a column, a part of a datetime column or a cross is transformed."""
         options = self.options.get(name)
-        if options is None and self._is_part(name):
-            options = self.options.get(name.rpartition(".")[0])
+        if options is None and name in self.parts:
+            options = self.options.get(self.parts[name].column)
         return msgspec.convert(options, ColumnTransform) if options else _DEFAULT
+
+    @property
+    def in_full(self) -> tuple[bool, ...]:
+        """Whether each of ``numbers`` must be kept in full, as its treatment needs it."""
+        return tuple(self.treatment(name).needs_full_values for name in self.numbers)
 
     def encoding(self, name: str) -> str:
         """How a coded column (categorical, part of a datetime, cross) is encoded: "onehot", "target", ..."""
-        if self._is_part(name):
+        if name in self.parts:
             return "cyclical" if self.treatment(name).cyclical else "onehot"
         return self.treatment(name).encode
 
     @property
     def needs_folds(self) -> bool:
         """Whether a column has target encoding, which needs the folds of the rows."""
-        crosses = [CROSS.join(names) for names in self.cross]
-        return any(self.treatment(name).encode == "target" for name in (*self.categorical, *crosses))
+        return any(self.treatment(name).encode == "target" for name in (*self.categorical, *self.crosses))
 
-    def _is_part(self, name: str) -> bool:
-        return name not in self.categorical and name.rpartition(".")[0] in self.datetime
+    @cached_property
+    def _part_names(self) -> dict[tuple[str, str], str]:
+        return {(part.column, part.part): name for name, part in self.parts.items()}
+
+
+def _free_name(name: str, other: str, taken: set[str]) -> str:
+    """The name if it is not taken, else another one; it is taken then."""
+    while name in taken:
+        name, other = other, f"{other}'"
+    taken.add(name)
+    return name
 
 
 def number_values(values: pd.Series) -> np.ndarray:
@@ -133,7 +195,7 @@ def age_values(values: pd.Series) -> np.ndarray:
 
 
 def datetime_codes(values: pd.Series, parts: Sequence[str]) -> CodedColumns:
-    """Hour, weekday (Monday is 0) and month of a datetime column, named ``column.part``, coded as `DATETIME_PARTS`."""
+    """Hour, weekday (Monday is 0) and month of a datetime column, by part, coded as `DATETIME_PARTS`."""
     ticks, missing, hour = _ticks(values)
     days = ticks // (24 * hour)
     first, last = (int(days.min()), int(days.max())) if len(days) else (0, 0)
@@ -151,7 +213,7 @@ def datetime_codes(values: pd.Series, parts: Sequence[str]) -> CodedColumns:
             numbers = (calendar.view("M8[D]").astype("M8[M]").view(np.int64) % 12)[day_index]
         else:
             continue  # an age is a number
-        coded[f"{values.name}.{part}"] = np.where(missing, -1, numbers).astype(np.int8), DATETIME_PARTS[part]
+        coded[part] = np.where(missing, -1, numbers).astype(np.int8), DATETIME_PARTS[part]
     return coded
 
 
@@ -159,7 +221,7 @@ def numeric_columns(frame: pd.DataFrame, columns: Columns) -> Iterator[np.ndarra
     """The values of `Columns.numbers`, float64 (n,) each."""
     yield from (number_values(frame[name]) for name in columns.numeric)
     for name in columns.numbers[len(columns.numeric) :]:
-        column = name.removesuffix(".age")
+        column = columns.parts[name].column
         yield age_values(as_dates(frame[column], columns.treatment(column).format))
 
 
@@ -169,11 +231,21 @@ def coded_columns(frame: pd.DataFrame, columns: Columns, coded: CodedColumns | N
     result = {name: given[name] if name in given else category_codes(frame[name]) for name in columns.categorical}
     for name in columns.datetime:
         treatment = columns.treatment(name)
-        result |= datetime_codes(as_dates(frame[name], treatment.format), treatment.parts)
-    for names in columns.cross:
-        parts = [result.get(n) or given.get(n) or category_codes(frame[n]) for n in names]
-        result[CROSS.join(names)] = _cross_codes(parts)
+        codes = datetime_codes(as_dates(frame[name], treatment.format), treatment.parts).values()
+        result |= dict(zip(columns.coded_parts(name), codes, strict=True))
+    for name, members in columns.crosses.items():
+        result[name] = _cross_codes(
+            [result.get(n) or given.get(n) or _member_codes(frame, columns, n) for n in members]
+        )
     return result
+
+
+def _member_codes(frame: pd.DataFrame, columns: Columns, name: str) -> CodesAndValues:
+    """What a cross combines and is no feature by itself: a column, or a part of a datetime column."""
+    if name not in columns.parts:
+        return category_codes(frame[name])
+    part = columns.parts[name]
+    return datetime_codes(frame[part.column], [part.part])[part.part]
 
 
 def _cross_codes(parts: Sequence[CodesAndValues]) -> CodesAndValues:

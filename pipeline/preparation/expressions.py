@@ -22,7 +22,7 @@ import pandas as pd
 
 from pipeline.config import suggest
 from pipeline.errors import ConfigError, DataError, PipelineError
-from pipeline.preparation.expression_parser import Expression, parse, quoted, shortened
+from pipeline.preparation.expression_parser import Expression, as_written, parse, quoted, shortened
 
 MAX_QUANTIFIERS = 3  # in a regular expression
 MAX_DECIMALS = 100
@@ -139,8 +139,8 @@ class _Evaluation:
         match node:
             case ast.Name(id=name):
                 if name not in self._frame.columns:
-                    suggestion = suggest(name, self._frame.columns)
-                    raise ConfigError(f"{self._expression.key}: no column {quoted(name)}{suggestion}.")
+                    suggestion = suggest(name, [as_written(str(column)) for column in self._frame.columns])
+                    raise ConfigError(f"{self._expression.key}: no column {quoted(name)}{suggestion}")
                 return _nullable(self._frame[name])
             case ast.Constant(value=bool() | int() | float() | str() | None as constant):
                 return constant
@@ -224,6 +224,9 @@ class _Evaluation:
             raise self._refusal(node, f"a pattern with groups or more than {MAX_QUANTIFIERS} repetitions")
 
     def _refusal(self, node: ast.expr, *why_and_advice: str) -> ConfigError:
+        text = self._expression.text_of(node)
+        if isinstance(node, ast.Attribute) and text in self._frame.columns:
+            return self._expression.refusal(text, "which is a column with a point", f"write {as_written(text)}")
         return self._expression.refusal(self._expression.text_of(node), *why_and_advice)
 
 

@@ -1,19 +1,25 @@
 """Feature inference: which columns the model sees, of which kind each is, how it is transformed, and why."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Literal
 
 import pandas as pd
+from msgspec import structs
 
 from pipeline import config as cfg
 from pipeline.errors import ConfigError
-from pipeline.preparation.columns import CROSS, Columns
-from pipeline.preparation.expressions import names_in
+from pipeline.notices import Notice
+from pipeline.preparation.columns import AGE, CROSS, Columns
 
 LearningTask = Literal["classification", "regression"]
+# An integer label of at most so many values is a class.
+MAX_CLASS_INTEGERS = 20
 FEATURE_KINDS = ("numeric", "categorical", "datetime", "text")
-INDEX_REASON = "pandas' index"
+NO_COLUMNS: Mapping[str, str] = MappingProxyType({})
+_EXCLUDED = "left out: features.exclude"
 _NUMERIC_OPTIONS = ("impute", "indicator", "scale", "log1p", "clip", "bins")
 _CATEGORICAL_OPTIONS = ("encode", "scale", "min_frequency", "max_categories", "hash_above", "buckets", "smooth")
 # The keys of a `ColumnTransform` that apply to each kind of column.
@@ -35,8 +41,33 @@ class FeatureSelection:
     reasons: dict[str, str] = field(default_factory=dict, compare=False)
 
 
+@dataclass(frozen=True)
+class LabelGuess:
+    """A numeric label was taken for classes by its first rows; the statistics of all rows confirm or refute it."""
+
+    integer: bool
+    """Whether the label is an integer."""
+
+    def holds_for(self, values: Iterable[Any]) -> bool:
+        """Whether values of the label can be classes: integers of few values, or floats 0 and 1 alone.
+
+        >>> LabelGuess(integer=True).holds_for([1, 2, 3]), LabelGuess(integer=False).holds_for([0.0, 1.0, 0.5])
+        (True, False)
+        """
+        # By value, not by dtype: an integer column with a missing value may be a float by now.
+        distinct = set(values)
+        return distinct <= {0, 1} or (self.integer and len(distinct) <= MAX_CLASS_INTEGERS)
+
+    @property
+    def refutation(self) -> str:
+        """What was found if it does not hold; the same whichever batch showed it first."""
+        if self.integer:
+            return f"an integer of few values in the first rows, but of more than {MAX_CLASS_INTEGERS} in all"
+        return "a float that is 0 or 1 in the first rows, but not in all"
+
+
 def choose_features(
-    frame: pd.DataFrame, config: cfg.Config, task: LearningTask, index_columns: Collection[str] = ()
+    frame: pd.DataFrame, config: cfg.Config, task: LearningTask, left_out: Mapping[str, str] = NO_COLUMNS
 ) -> FeatureSelection:
     """The features that the config names; those it does not name are inferred from the dtypes of ``frame``.
 
@@ -44,67 +75,81 @@ def choose_features(
     ----------
     frame
         A prepared batch; rows are not needed.
-    index_columns
-        What pandas wrote as the index of a DataFrame: row numbers, or names of rows. They are features only if the
-        config names them, under whatever key.
+    left_out
+        The columns that are no features unless the config names them, each with the reason. Not all are in ``frame``.
 
     Raises
     ------
     ConfigError
         A named column does not exist, or has a type that does not suit its kind or its options; or no column is left.
     """
-    columns_of, reasons = _columns_by_kind(frame, config, set(index_columns) - columns_named_in(config))
-    crosses = tuple(tuple(names) for names in config.features.cross)
-    for names in crosses:
-        for name in names:
-            if name.rpartition(".")[0] not in columns_of["datetime"]:
-                _check_named(frame, name, "cross", config.data.label)
-        reasons[CROSS.join(names)] = "named in features.cross"
-    kinds = {name: kind for kind, names in columns_of.items() for name in names}
-    options = _options(config.features, kinds | {CROSS.join(names): "cross" for names in crosses})
+    columns_of, reasons = _columns_by_kind(frame, config, left_out)
+    numeric, categorical, datetime, text = (tuple(columns_of[kind]) for kind in FEATURE_KINDS)
+    columns = Columns(numeric, categorical, datetime, text, tuple(tuple(names) for names in config.features.cross))
+    _check_crosses(frame, columns, config.data.label)
+    kinds = {name: kind for kind, names in columns_of.items() for name in names} | dict.fromkeys(
+        columns.crosses, "cross"
+    )
+    reasons |= dict.fromkeys(columns.crosses, "named in features.cross")
+    options = _options(config.features, kinds)
     for name, own in options.items():
         reasons[name] += "; " + ", ".join(f"{key} {value}" for key, value in own.items())
-    numeric, categorical, datetime, text = (tuple(columns_of[kind]) for kind in FEATURE_KINDS)
-    return FeatureSelection(task, Columns(numeric, categorical, datetime, text, crosses, options), reasons)
+    return FeatureSelection(task, replace(columns, options=options), reasons)
 
 
-def columns_named_in(config: cfg.Config) -> set[str]:
-    """The columns that some key of the config names, for whatever purpose; of a slice's pair both."""
-    features, split = config.features, config.split
-    named = {config.data.label, split.column or "", *features.exclude, *features.columns}
-    named |= {name for kind in FEATURE_KINDS for name in getattr(features, kind) or []}
-    named |= {name for names in features.cross for name in names}
-    named |= {name for join in config.data.join for name in join.on}
-    named |= {name for key in config.evaluate.slices for name in ([key] if isinstance(key, str) else key)}
-    return named.union(*map(names_in, (*config.prepare.derive.values(), *config.prepare.filter.values())))
+def _check_crosses(frame: pd.DataFrame, columns: Columns, label: str) -> None:
+    for name in (name for names in columns.cross for name in names):
+        part = columns.parts.get(name)
+        if part is None or part.part == AGE:
+            _check_named(frame, name, "cross", label)
+        elif name in frame.columns:  # and no feature: it would have the name, not the part
+            raise ConfigError(
+                f"features.cross: {name!r} is a column, and the {part.part} of {part.column!r}; make the column "
+                "a feature, too, or rename it by prepare.derive."
+            )
+
+
+def renamed_columns(columns: Columns) -> tuple[Notice, ...]:
+    """What is said of parts and crosses that are not named as usual, because a column has the name."""
+    used = {*columns.numbers, *columns.coded}
+    notices = [
+        Notice(f"column {part.column!r}", f"its {part.part} is named {name!r}: {usual!r} is a column of its own")
+        for name, part in columns.parts.items()
+        if name in used and name != (usual := f"{part.column}.{part.part}")
+    ]
+    return tuple(notices) + tuple(
+        Notice(f"cross of {', '.join(members)}", f"is named {name!r}: {usual!r} is a column of its own")
+        for name, members in columns.crosses.items()
+        if name != (usual := CROSS.join(members))
+    )
 
 
 def _columns_by_kind(
-    frame: pd.DataFrame, config: cfg.Config, index_columns: Collection[str]
+    frame: pd.DataFrame, config: cfg.Config, left_out: Mapping[str, str]
 ) -> tuple[dict[str, list[str]], dict[str, str]]:
     """The names of the features of each kind, and by column why it is one or is none."""
     features, label = config.features, config.data.label
     reasons: dict[str, str] = {}
     columns_of: dict[str, list[str]] = {kind: [] for kind in FEATURE_KINDS}
     named = {kind: getattr(features, kind) for kind in FEATURE_KINDS}
+    excluded = set(features.exclude)
     for name in features.exclude:
-        if name not in frame.columns:
-            raise ConfigError(f"features.exclude: no file has a column {name!r}{cfg.suggest(name, frame.columns)}.")
+        if name not in frame.columns and name not in left_out:
+            raise ConfigError(f"features.exclude: no file has a column {name!r}{cfg.suggest(name, frame.columns)}")
     # Times and texts are named because their types do not tell; that alone does not leave out all other columns.
     if named["numeric"] is None and named["categorical"] is None:
-        for name in frame.columns:
+        for name, dtype in zip(frame.columns, frame.dtypes, strict=True):
             if name == label or (name == config.split.column and config.split.by == "group"):
                 continue
             kind: str | None = next((kind for kind in ("datetime", "text") if name in (named[kind] or [])), None)
             if kind:
                 _check_named(frame, name, kind, label)
                 reasons[name] = f"named in features.{kind}"
+            elif name in excluded or name in left_out:
+                kind, reasons[name] = None, _EXCLUDED if name in excluded else left_out[name]
             else:
-                kind = _implied_kind(frame[name].dtype, features.columns.get(name, {}))
-                why = f"{frame[name].dtype} has no treatment"
-                if name in features.exclude or name in index_columns:
-                    kind, why = None, "features.exclude" if name in features.exclude else INDEX_REASON
-                reasons[name] = f"{frame[name].dtype} column" if kind else f"left out: {why}"
+                kind = _implied_kind(dtype, features.columns.get(name, {}))
+                reasons[name] = f"{dtype} column" if kind else f"left out: {dtype} has no treatment"
             if kind:
                 columns_of[kind].append(name)
     else:
@@ -113,13 +158,16 @@ def _columns_by_kind(
                 _check_named(frame, name, kind, label)
                 columns_of[kind].append(name)
                 reasons[name] = f"named in features.{kind}"
+    for name, reason in left_out.items():
+        reasons.setdefault(name, _EXCLUDED if name in excluded else reason)
     for kind in FEATURE_KINDS:
+        chosen = set(columns_of[kind])
         for name in named[kind] or []:
-            if name not in columns_of[kind]:
+            if name not in chosen:
                 _check_named(frame, name, kind, label)
     all_names = [name for names in columns_of.values() for name in names]
-    all_named = [name for names in named.values() for name in names or []]
-    repeated = next((name for name in all_named if all_named.count(name) > 1), None)
+    all_named = Counter(name for names in named.values() for name in names or [])
+    repeated = next((name for name, count in all_named.items() if count > 1), None)
     if repeated:
         raise ConfigError(f"features: column {repeated!r} is named twice; name it once.")
     if not all_names and not features.cross:
@@ -142,20 +190,18 @@ def _options(features: cfg.FeatureConfig, kinds: Mapping[str, str]) -> dict[str,
     """By column and cross, the keys of its `ColumnTransform` that apply to its kind and are not the default."""
     for name, own in features.columns.items():
         if name not in kinds:
-            raise ConfigError(f"features.columns.{name}: no feature has this name{cfg.suggest(name, kinds)}.")
+            raise ConfigError(f"features.columns.{name}: no feature has this name{cfg.suggest(name, kinds)}")
         allowed = OPTIONS_BY_KIND[kinds[name]]
         useless = next((key for key in own if key not in allowed), None)
         if useless:
             raise ConfigError(
                 f"features.columns.{name}.{useless}: {name!r} is {kinds[name]}, which knows {', '.join(allowed)}."
             )
+    shared = structs.replace(features, columns={}).transform_for("").non_defaults()
     options = {}
     for name, kind in kinds.items():
-        own = {
-            key: value
-            for key, value in features.transform_for(name).non_defaults().items()
-            if key in OPTIONS_BY_KIND[kind]
-        }
+        values = features.transform_for(name).non_defaults() if name in features.columns else shared
+        own = {key: value for key, value in values.items() if key in OPTIONS_BY_KIND[kind]}
         if own:
             options[name] = own
     return options
@@ -175,10 +221,12 @@ def choose_task(
     if estimator_kind == "regressor":
         return "regression", f"{config.model.estimator} is a regressor"
     if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype):
-        kind = "an integer" if pd.api.types.is_integer_dtype(dtype) else "a float"
+        is_integer = pd.api.types.is_integer_dtype(dtype)
+        kind = "an integer" if is_integer else "a float"
         if few_values:
-            return "classification", f"the label is {kind} of few values"
-        return "regression", f"the label is {kind} of many values"
+            of = "of few values" if is_integer else "that is 0 or 1"
+            return "classification", f"the label is {kind} {of} in the first rows; all rows are checked"
+        return "regression", f"the label is {kind} of {'many values' if is_integer else 'other values than 0 and 1'}"
     return "classification", f"the label is {dtype}"
 
 
@@ -199,7 +247,7 @@ def _is_complex(dtype: object) -> bool:
 
 def _check_named(frame: pd.DataFrame, name: str, kind: str, label: str) -> None:
     if name not in frame.columns:
-        raise ConfigError(f"features.{kind}: no file has a column {name!r}{cfg.suggest(name, frame.columns)}.")
+        raise ConfigError(f"features.{kind}: no file has a column {name!r}{cfg.suggest(name, frame.columns)}")
     if name == label:
         raise ConfigError(f"features.{kind}: {name!r} is the label; a feature must not be.")
     dtype = frame[name].dtype

@@ -29,7 +29,10 @@ def apply_join(frame: pd.DataFrame, join: JoinConfig, storage: Storage) -> tuple
     name = matched_column(join)
     if name in frame.columns:  # joined by a shuffle
         return frame.drop(columns=name), frame[name].fillna(False).astype(bool)
-    table = small_table(join.path, tuple(join.on), tuple(join.columns), join.prefix, join.large is True, storage)
+    path = join.path if isinstance(join.path, str) else tuple(join.path)
+    table = small_table(
+        path, tuple(join.on), tuple(join.columns), join.prefix, join.large is True, storage, join.version
+    )
     return join_table(frame, table, join.on)
 
 
@@ -56,18 +59,19 @@ def _key(values: pd.Series, dtype: object) -> pd.Series:
 
 @lru_cache(maxsize=16)
 def small_table(
-    path: str,
+    path: str | tuple[str, ...],
     on: tuple[str, ...],
     columns: tuple[str, ...],
     prefix: str,
     empty: bool = False,
     storage: Storage = DEFAULT_STORAGE,
+    version: int | None = None,
 ) -> pd.DataFrame:
     """The table of a join, indexed by its key; read once in each worker, and not sent with each task.
 
     With ``empty`` it has no rows: what the plan needs of a large table.
     """
-    dataset = open_dataset(path, storage=storage)
+    dataset = open_dataset(path, storage=storage, version=version)
     spec = ReadSpec.of(dataset, pa.schema([dataset.schema.field(c) for c in [*on, *columns]]))
     parts = [empty_frame(spec.schema)]
     if not empty:
@@ -76,7 +80,7 @@ def small_table(
     table = table.dropna(subset=list(on)).set_index(list(on)).add_prefix(prefix)
     if not table.index.is_unique:
         repeated = table.index[table.index.duplicated()][0]
-        raise DataError(f"{path}: the key {', '.join(on)} = {repeated} occurs twice; a join needs unique keys.")
+        raise DataError(f"{dataset.path}: the key {', '.join(on)} = {repeated} occurs twice; a join needs unique keys.")
     return table
 
 
@@ -88,12 +92,12 @@ def check_join(join: JoinConfig, columns: Sequence[str], storage: Storage = DEFA
     ConfigError
         A column is not there.
     """
-    table = open_dataset(join.path, storage=storage)
+    table = open_dataset(join.path, storage=storage, version=join.version)
     names = table.schema.names
     for column in [*join.on, *join.columns]:
         if column not in names:
-            raise ConfigError(f"data.join: {join.path} has no column {column!r}{suggest(column, names)}.")
+            raise ConfigError(f"data.join: {table.path} has no column {column!r}{suggest(column, names)}")
     for column in join.on:
         if column not in columns:
-            raise ConfigError(f"data.join.on: the data has no column {column!r}{suggest(column, columns)}.")
+            raise ConfigError(f"data.join.on: the data has no column {column!r}{suggest(column, columns)}")
     return table

@@ -1,13 +1,17 @@
 """Packing: a prepared batch in the compact form that is kept between the stages.
 
 Numbers become float32, relative to a center and a unit that are the same for every batch. A float32 then holds a value
-with seven digits of the column's spread; without a center it would hold 1,700,000,000 seconds to two minutes only.
-Categories become 16-bit codes into the batch's own vocabulary. A packed row takes 4 bytes for a number and 2 for a
-category, a fifth of the DataFrame, and has everything that the later stages need.
+with seven digits of its distance from the center; without a center it would hold 1,700,000,000 seconds to two minutes
+only. That is all that a standardised number has. A column whose treatment looks closer (quantiles, logarithms, no
+scale) is kept in full, as float64. Categories become 16-bit codes into the batch's own vocabulary. A packed row takes
+4 bytes for a number, 8 for one in full and 2 for a category, a fifth of the DataFrame, and has everything that the
+later stages need.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,39 +28,83 @@ from pipeline.preparation.columns import (
     numeric_columns,
 )
 from pipeline.preparation.row_counts import RowCounts
+from pipeline.preparation.split_units import SplitUnits
 from pipeline.preparation.text_hashing import Tokens, concat_tokens, tokenise
+
+MAX_FLOAT32, MAX_FLOAT64 = float(np.finfo(np.float32).max), float(np.finfo(np.float64).max)
+# Packed values up to here stay far within float32 when they are scaled.
+LARGEST_ORDINARY = 1e30
+# Units are powers of two within these exponents: their inverses are numbers, too.
+_MAX_EXPONENT = 1000
+# Center and unit are learned from at most so many rows.
+_MAX_SCALE_ROWS = 10_000
+# The interquartile range of a normal distribution, in standard deviations.
+_NORMAL_IQR = 1.349
 
 
 @dataclass(frozen=True)
 class PackingScale:
-    """How the d numbers of a row are packed: ``(value - center) / unit`` as float32."""
+    """How the d numbers of a row are packed: ``(value - center) / unit`` as float32, or in full."""
 
     center: np.ndarray
     """float64 (d,)"""
     unit: np.ndarray
     """float64 (d,)"""
+    full: np.ndarray
+    """Which are kept in full, bool (d,)."""
 
     @classmethod
     def of(cls, frame: pd.DataFrame, columns: Columns) -> "PackingScale":
-        """Means and standard deviations of some rows; the choice of rows matters for rounding only."""
-        center, unit = np.zeros(len(columns.numbers)), np.ones(len(columns.numbers))
+        """Learn center and unit from some rows, by quartiles: a few extreme values among them change nothing.
+
+        A column without a value in these rows is kept in full: there is nothing to pack it by.
+        """
+        in_full = np.array(columns.in_full, dtype=np.bool_)
+        # At random, for values may come in turns.
+        rows = np.sort(np.random.default_rng(0).permutation(len(frame))[:_MAX_SCALE_ROWS])
+        center, unit = np.zeros(len(in_full)), np.ones(len(in_full))
         for j, values in enumerate(numeric_columns(frame, columns)):
+            values = values[rows]
             values = values[np.isfinite(values)]
             if len(values):
-                center[j], spread = _moments(values)
-                # A smaller spread comes from rounding: the column is constant.
-                unit[j] = spread if spread > 1e-12 * abs(center[j]) else 1.0
-        return cls(center, unit)
+                center[j], unit[j] = _center_and_unit(values)
+            else:
+                in_full[j] = True
+        return cls(center, unit, in_full)
+
+    @property
+    def places(self) -> np.ndarray | None:
+        """Where each number is packed, as `PackedFeatures.places`."""
+        if not self.full.any():
+            return None
+        return np.where(self.full, -np.cumsum(self.full), np.cumsum(~self.full) - 1)
 
 
-def _moments(values: np.ndarray) -> tuple[float, float]:
-    """Mean and standard deviation, also if the sum or the squares of the values overflow."""
+def _center_and_unit(values: np.ndarray) -> tuple[float, float]:
+    """Median and robust standard deviation of finite values, rounded so that packing loses no digit by them.
+
+    If more than half of the values are equal, the spread is that of the others about them.
+    """
+    first, middle, third = _order_statistics(values, (0.25, 0.5, 0.75))
     with np.errstate(over="ignore"):
-        mean, spread = values.mean(), values.std()
-    if np.isfinite(mean) and np.isfinite(spread):
-        return mean, spread
-    largest = np.abs(values).max()
-    return (values / largest).mean() * largest, (values / largest).std() * largest
+        spread = (third - first) / _NORMAL_IQR
+        if not spread:
+            others = values[values != middle]
+            [spread] = _order_statistics(np.abs(others - middle), (0.5,)) if len(others) else [0.0]
+    spread = min(spread, MAX_FLOAT64)
+    if spread <= 1e-12 * abs(middle):  # a spread that comes from rounding: the column is constant
+        return middle, 1.0
+    unit = 2.0 ** min(max(round(math.log2(spread)), -_MAX_EXPONENT), _MAX_EXPONENT)
+    # An eighth of the unit, or of 1: the center of integers is one, and they are packed without loss.
+    step = unit / 8
+    center = round(middle / step) * step if abs(middle) < 2.0**50 * step else middle
+    return center, unit
+
+
+def _order_statistics(values: np.ndarray, shares: Sequence[float]) -> list[float]:
+    """The values below which the given shares of all values lie; unlike quantiles, they are not interpolated."""
+    positions = [int(share * len(values)) for share in shares]
+    return np.partition(values, positions)[positions].tolist()
 
 
 @dataclass(frozen=True)
@@ -64,7 +112,7 @@ class PackedFeatures:
     """The features of n rows: d numbers, k columns of codes, and texts."""
 
     numbers: np.ndarray
-    """float32 (n, d), NaN for missing and non-finite."""
+    """float32 (n, d): NaN for missing; a finite number beyond float32 is the greatest that there is."""
     codes: np.ndarray
     """uint16 or uint32 (n, k): positions in ``vocabularies``, the length of the vocabulary for missing."""
     names: tuple[str, ...]
@@ -73,14 +121,30 @@ class PackedFeatures:
     """The distinct values of each of the k columns."""
     texts: tuple[Tokens, ...] = ()
     """The hashed tokens of each text column."""
+    full: np.ndarray | None = None
+    """The numbers that are kept in full, float64 (n, e); None if there are none."""
+    places: np.ndarray | None = None
+    """Where each number is, int (d,): column p of ``numbers`` or, if p < 0, ~p of ``full``; None: all in order."""
+
+    extremes: bool = False
+    """Whether one of ``numbers`` may be infinite or beyond `LARGEST_ORDINARY`."""
 
     def __len__(self) -> int:
         return len(self.numbers)
 
+    def number(self, j: int) -> np.ndarray:
+        """Number j of each row, (n,): packed as float32, or in full as float64."""
+        place = j if self.places is None else int(self.places[j])
+        if place >= 0:
+            return self.numbers[:, place]
+        assert self.full is not None
+        return self.full[:, ~place]
+
     def take(self, rows: np.ndarray) -> "PackedFeatures":
         """The rows at the positions ``rows``, in that order."""
         texts = tuple(replace(text, codes=text.codes[rows]) for text in self.texts)
-        return replace(self, numbers=self.numbers[rows], codes=self.codes[rows], texts=texts)
+        full = None if self.full is None else self.full[rows]
+        return replace(self, numbers=self.numbers[rows], codes=self.codes[rows], texts=texts, full=full)
 
     def compact(self) -> "PackedFeatures":
         """The same rows, with vocabularies that have only the values of these rows."""
@@ -107,9 +171,11 @@ def concat_packed(parts: Sequence[PackedFeatures]) -> PackedFeatures:
     rows = sum(map(len, parts))
     texts = tuple(concat_tokens([part.texts[j] for part in parts]) for j in range(len(first.texts)))
     numbers = np.concatenate([part.numbers for part in parts])
-    return PackedFeatures(
-        numbers, pack_codes(coded, rows), first.names, tuple(values for _, values in coded.values()), texts
-    )
+    full = None if first.full is None else np.concatenate([part.full for part in parts if part.full is not None])
+    vocabularies = tuple(values for _, values in coded.values())
+    codes_of_rows = pack_codes(coded, rows)
+    extremes = any(part.extremes for part in parts)
+    return PackedFeatures(numbers, codes_of_rows, first.names, vocabularies, texts, full, first.places, extremes)
 
 
 @dataclass(frozen=True)
@@ -157,6 +223,10 @@ class PackedBatch:
     """Why the batch was quarantined: it has no rows then."""
     values: BatchValues | None = None
     """None unless the data is explored."""
+    period: np.ndarray | None = None
+    """The number of the fold by time that tests each row, from 1, int8 (n,); None without folds by time."""
+    units: SplitUnits = field(default_factory=SplitUnits)
+    """What the split keeps on one side."""
 
     def coded(self, name: str) -> CodesAndValues:
         """A column to slice by: codes (n,), the number of values for missing, and the values."""
@@ -168,14 +238,33 @@ class PackedBatch:
     def take(self, rows: np.ndarray) -> "PackedBatch":
         """The rows at the positions ``rows``, in that order."""
         slices = {name: (codes[rows], values) for name, (codes, values) in self.slices.items()}
-        fold, group = (None if values is None else values[rows] for values in (self.fold, self.group))
-        features, label, role = self.features.take(rows), self.label[rows], self.role[rows]
-        return replace(self, features=features, label=label, role=role, fold=fold, group=group, slices=slices)
+        optional = (self.fold, self.group, self.period)
+        fold, group, period = (None if values is None else values[rows] for values in optional)
+        return replace(
+            self,
+            features=self.features.take(rows),
+            label=self.label[rows],
+            role=self.role[rows],
+            fold=fold,
+            group=group,
+            period=period,
+            slices=slices,
+        )
 
     def __sizeof__(self) -> int:
         """The bytes of the batch: Dask compares them with the wait for its worker, to decide whether to move it."""
         features = self.features
-        arrays = [features.numbers, features.codes, *features.texts, self.label, self.role, self.fold, self.group]
+        arrays: list[Any] = [
+            features.numbers,
+            features.full,
+            features.codes,
+            *features.texts,
+            self.label,
+            self.role,
+            self.fold,
+            self.group,
+            self.period,
+        ]
         arrays += [codes for codes, _ in self.slices.values()]
         indexes = [*features.vocabularies, *(values for _, values in self.slices.values())]
         size = sum(array.nbytes for array in arrays if array is not None)
@@ -186,13 +275,31 @@ def pack(
     frame: pd.DataFrame, columns: Columns, reference: PackingScale, coded: CodedColumns | None = None
 ) -> PackedFeatures:
     """The features of a DataFrame in packed form; ``coded`` has the categorical columns that are coded already."""
-    numbers = np.empty((len(frame), len(columns.numbers)), dtype=np.float32)
-    for j, values in enumerate(numeric_columns(frame, columns)):
-        _pack_numbers(values, reference.center[j], reference.unit[j], numbers[:, j])
     coded = coded_columns(frame, columns, coded)
     vocabularies = tuple(values for _, values in coded.values())
     texts = tuple(tokenise(frame[name], columns.treatment(name).buckets) for name in columns.text)
-    return PackedFeatures(numbers, pack_codes(coded, len(frame)), tuple(coded), vocabularies, texts)
+    numbers, full = empty_numbers(len(frame), reference)
+    codes, places = pack_codes(coded, len(frame)), reference.places
+    packed = PackedFeatures(numbers, codes, tuple(coded), vocabularies, texts, full, places)
+    return pack_numbers(numeric_columns(frame, columns), reference, packed)
+
+
+def pack_numbers(columns: Iterable[np.ndarray], scale: PackingScale, into: PackedFeatures) -> PackedFeatures:
+    """Write all numbers of each row, d columns of float64 (n,), to where they are packed."""
+    extremes = False
+    for j, values in enumerate(columns):
+        if scale.full[j]:
+            into.number(j)[:] = values
+        else:
+            extremes |= _pack_numbers(values, scale.center[j], scale.unit[j], into.number(j))
+    return replace(into, extremes=extremes)
+
+
+def empty_numbers(rows: int, scale: PackingScale) -> tuple[np.ndarray, np.ndarray | None]:
+    """Arrays for the numbers of so many rows: those that are packed, and those in full."""
+    in_full = int(np.count_nonzero(scale.full))
+    numbers = np.empty((rows, len(scale.full) - in_full), dtype=np.float32)
+    return numbers, np.empty((rows, in_full)) if in_full else None
 
 
 def pack_codes(coded: CodedColumns, rows: int) -> np.ndarray:
@@ -205,7 +312,14 @@ def pack_codes(coded: CodedColumns, rows: int) -> np.ndarray:
 
 
 @njit(nogil=True, cache=True)
-def _pack_numbers(values: np.ndarray, center: float, unit: float, out: np.ndarray) -> None:
+def _pack_numbers(values: np.ndarray, center: float, unit: float, out: np.ndarray) -> bool:
+    inverse, extremes = 1.0 / unit, 0
     for i in range(len(values)):
-        x = np.float32((values[i] - center) / unit)
-        out[i] = x if np.isfinite(x) else np.nan
+        x = np.float32((values[i] - center) * inverse)
+        out[i] = x
+        extremes += int(abs(x) > LARGEST_ORDINARY)
+    if extremes:
+        for i in range(len(values)):
+            if np.isinf(out[i]) and np.isfinite(values[i]):
+                out[i] = MAX_FLOAT32 if values[i] > center else -MAX_FLOAT32
+    return extremes > 0

@@ -23,9 +23,9 @@ def name_runs(runs: Sequence[FinishedRun]) -> dict[str, FinishedRun]:
     ConfigError
         A run is named twice.
     """
-    names = [run.folder.resolve().name for run in runs]
+    names = [run.name for run in runs]
     if len(set(names)) < len(names):
-        names = [str(run.folder) for run in runs]
+        names = [run.folder for run in runs]
     if len(set(names)) < len(names):
         raise ConfigError(f"report: {next(n for n in names if names.count(n) > 1)} is named twice; name each run once.")
     return dict(zip(names, runs, strict=True))

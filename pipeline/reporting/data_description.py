@@ -12,7 +12,6 @@ from pipeline.data_quality.label_dependence import dependences
 from pipeline.data_quality.training_rows import findings_in_statistics, label_notices, powers
 from pipeline.notices import unique_notices
 from pipeline.planning.plan import Plan
-from pipeline.preparation.columns import CROSS
 from pipeline.preparation.feature_inference import FEATURE_KINDS
 from pipeline.statistics.counts import MAX_EXACT_VALUES, Counts
 from pipeline.statistics.exploration import MAX_DISTINCT_NUMBERS, Exploration, NumberValues
@@ -23,8 +22,8 @@ QUANTILES = {"min": 0.0, "25%": 0.25, "50%": 0.5, "75%": 0.75, "max": 1.0}
 MAX_TOP_VALUES = 5
 # A value of a smaller share is not worth a mention.
 MIN_TOP_SHARE = 0.001
-# Classes of the label that are listed.
-MAX_CLASSES = 20
+# Of a label with more classes, the shares of the most frequent ones are given.
+MAX_LABEL_VALUES = 1_000
 N_BINS = 24
 # The histogram goes from this quantile to that; what lies beyond is in the bins at the ends.
 HISTOGRAM_ENDS = (0.005, 0.995)
@@ -60,9 +59,7 @@ def check_results(summary: Summary, plan: Plan) -> dict[str, Any]:
         for kind in FEATURE_KINDS
         for name in getattr(features.columns, kind)
     }
-    columns |= {
-        name: _crossed(summary.categorical[name], power.get(name)) for name in map(CROSS.join, features.columns.cross)
-    }
+    columns |= {name: _crossed(summary.categorical[name], power.get(name)) for name in features.columns.crosses}
     order = {name: i for i, name in enumerate(plan.meta.columns)}
     label_order = label_notices(summary, plan.config.data.label)
     notices = unique_notices((*plan.sources.notices, *plan.notices, *label_order, *to_notices(found)))
@@ -72,6 +69,7 @@ def check_results(summary: Summary, plan: Plan) -> dict[str, Any]:
         "task": features.task,
         "label": _label(summary, explored),
         "classes": len(summary.train_labels.values),
+        "single": int((summary.train_labels.values == 1).sum()),
         "columns": dict(sorted(columns.items(), key=lambda item: order.get(item[0], len(order)))),
         "left_out": {n: why.removeprefix("left out: ") for n, why in features.reasons.items() if n not in columns},
         "notices": [notice.to_dict() for notice in notices],
@@ -94,7 +92,7 @@ def _label(summary: Summary, explored: Exploration) -> dict[str, float]:
         moments = explored.label.moments
         return {"mean": moments.mean, "std": moments.std} | _quantiles(explored.label)
     counts = summary.train_labels.values
-    top = counts.sort_index().sort_values(ascending=False, kind="stable").head(MAX_CLASSES)
+    top = counts.sort_index().sort_values(ascending=False, kind="stable").head(MAX_LABEL_VALUES)
     return {str(value): round(int(n) / summary.train_labels.count, 6) for value, n in top.items()}
 
 

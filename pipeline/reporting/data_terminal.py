@@ -37,7 +37,7 @@ def show_data(console: Console, checked: Mapping[str, Any], where: str) -> None:
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in rows["rejected_by_reason"].items())
     facts = {
         "rows": f"{rows['read']:,}, {rows['rejected']:,} of them rejected" + (f": {reasons}" if reasons else ""),
-        "label": f"{label}: {checked['task']}, {label_text(checked)}",
+        "label": f"{label}: {label_text(checked)}",
     }
     left_out = [f"{shorten(name)} ({why})" for name, why in checked["left_out"].items()]
     if left_out:
@@ -67,10 +67,13 @@ def label_text(checked: Mapping[str, Any]) -> str:
     """The label's classes with their shares, the most frequent first, or its quantiles."""
     label = checked["label"]
     if checked["task"] == "regression":
-        return " | ".join(format_cell(label[key]) for key in ("min", "25%", "50%", "75%", "max") if key in label)
+        return "a number, " + " | ".join(
+            format_cell(label[key]) for key in ("min", "25%", "50%", "75%", "max") if key in label
+        )
     shown = [f"{shorten(value, MAX_VALUE)} {_share(share)}" for value, share in list(label.items())[:MAX_CLASSES]]
-    more = checked["classes"] - len(shown)
-    return ", ".join(shown) + (f", {more:,} more classes" if more > 0 else "")
+    more, single = checked["classes"] - len(shown), checked["single"]
+    alone = f"{single:,} of them of one row each, as an identifier has: " if single > checked["classes"] / 2 else ""
+    return f"{checked['classes']:,} classes: {alone}" + ", ".join(shown) + (f", {more:,} more" if more > 0 else "")
 
 
 def values_text(column: Mapping[str, Any]) -> str:

@@ -69,7 +69,7 @@ def describe_run(run: FinishedRun) -> TrackedRun:
     points += [(name, value, round(rows)) for name, value in flatten_figures(report).items()]
     config = flat(tomllib.loads(run.config))
     return TrackedRun(
-        run.folder.resolve().name,
+        run.name,
         {key[:MAX_NAME_CHARS]: shorten(str(value), MAX_VALUE_CHARS) for key, value in config.items()},
         [(_metric_name(name), float(value), step) for name, value, step in points],
         {
@@ -78,7 +78,9 @@ def describe_run(run: FinishedRun) -> TrackedRun:
             "label": shorten(report["data"]["label"], MAX_VALUE_CHARS),
             "fingerprint": report["model"]["fingerprint"],
         },
-        sorted(p for p in run.folder.iterdir() if p.is_file() and p.name[0] != "." and p.name != persistence.FILE),
+        sorted(
+            p for p in Path(run.folder).iterdir() if p.is_file() and p.name[0] != "." and p.name != persistence.FILE
+        ),
     )
 
 

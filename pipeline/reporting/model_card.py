@@ -11,6 +11,8 @@ from pipeline import config as cfg
 from pipeline.reporting.formatting import format_difference, format_interval, format_value, shorten
 
 FILE = "model-card.md"
+# Classes whose figures are given.
+MAX_CLASSES = 20
 # Columns whose importance is given.
 MAX_COLUMNS = 10
 # With fewer test rows, the card warns that figures are rough.
@@ -58,21 +60,30 @@ def _model(report: Report, config: cfg.Config) -> str:
     if model.calibrate:
         facts.insert(2, f"- Probabilities: calibrated ({model.calibrate}) on rows that were kept out of training")
     if config.evaluate.threshold is not None:
-        facts.insert(2, f"- Threshold: {config.evaluate.threshold:g} for the second class")
+        facts.insert(2, f"- Threshold: {config.evaluate.threshold:g} for the positive class")
+    if report["positive"] is not None:
+        facts.insert(2, f"- Positive class: {_text(report['positive'])}")
     if "continued" in report:
         earlier = report["continued"]
         facts.append(f"- Trained on from {_text(earlier['from'])} ({earlier['fingerprint'][:16]}); see Data")
     return "\n".join(facts)
 
 
+def _versions(report: Report) -> str:
+    versions = report["data"].get("versions") or {}
+    return f" ({', '.join(f'{version} of {_text(path)}' for path, version in versions.items())})" if versions else ""
+
+
 def _data(report: Report, config: cfg.Config) -> str:
     rows, split = report["rows"], config.split
     held_out = (
-        f"{_text(split.path)}, a data set of its own" if split.path else f"{split.test:g} of the rows, by {split.by}"
+        f"{_text(split.path_text)}, a data set of its own"
+        if split.path
+        else f"{split.test:g} of the rows, by {split.by}"
     )
     facts = [
-        f"- Rows: {rows['read']:,} read from {_text(report['data']['path'])}, {rows['train']:,} to train on, "
-        f"{rows['test']:,} held out, {rows['rejected']:,} rejected",
+        f"- Rows: {rows['read']:,} read from {_text(report['data']['path'])}{_versions(report)}, "
+        f"{rows['train']:,} to train on, {rows['test']:,} held out, {rows['rejected']:,} rejected",
         f"- Held out: {held_out}",
     ]
     facts += [f"- Rejected: {count:,} {_text(reason)}" for reason, count in rows["rejected_by_reason"].items()]
@@ -95,11 +106,15 @@ def _figures(report: Report) -> str:
     figures = _table(["metric", "value", "95% interval", "against a constant"], lines)
     classes = [
         [_text(name), f"{each['rows']:,.0f}", *(format_value(each[figure]) for figure in ("precision", "recall", "f1"))]
-        for name, each in report["classes"].items()
+        for name, each in list(report["classes"].items())[:MAX_CLASSES]
     ]
-    return "\n\n".join(
-        part for part in (figures, _table(["class", "rows", "precision", "recall", "f1"], classes)) if part
-    )
+    table = _table(["class", "rows", "precision", "recall", "f1"], classes)
+    more = len(report["classes"]) - MAX_CLASSES
+    notes = [f"{more:,} more classes are in report.json."] if more > 0 else []
+    notes += [
+        f"{_text(name)} was not computed: {_text(reason)}." for name, reason in report["metrics_not_computed"].items()
+    ]
+    return "\n\n".join(part for part in (figures, table, *notes) if part)
 
 
 def _slices(report: Report, config: cfg.Config) -> str:

@@ -33,7 +33,11 @@ def make_report(
     quarantined = ledger.list_quarantined(plan.batches)
     return {
         "task": plan.features.task,
-        "data": {"path": plan.config.data.path, "label": plan.config.data.label},
+        "data": {
+            "path": plan.config.data.path_text,
+            "label": plan.config.data.label,
+            "versions": plan.sources.version_texts,
+        },
         "rows": {
             "read": ledger.read,
             "train": ledger.train,
@@ -68,7 +72,7 @@ def _over_folds(folds: list[dict[str, float]]) -> dict[str, Any]:
     if not folds:
         return {}
     metrics = {}
-    for name in folds[0]:
+    for name in dict.fromkeys(name for fold in folds for name in fold):
         values = [fold[name] for fold in folds if name in fold]
         spread = statistics.stdev(values) if len(values) > 1 else 0.0
         metrics[name] = {"mean": statistics.mean(values), "std": spread, "values": values}

@@ -9,11 +9,14 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.evaluation.drift_verdict import DRIFTED, SLIGHT, summarise_verdicts
 from pipeline.evaluation.learning_curve import smoothed, sparkline
 from pipeline.notices import Notice
 from pipeline.reporting.formatting import format_difference, format_interval, format_value, shorten
 
 MAX_WORST_SLICES = 3
+# Classes in a line.
+MAX_CLASSES = 10
 # Notices in the terminal; report.json has all.
 MAX_NOTICES = 12
 # Averages over classes that stand on the page and in report.json beside the macro ones.
@@ -27,6 +30,7 @@ def show_run(console: Console, report: Report, ledger: str, folder: str) -> None
     facts = {
         **_search_facts(report.get("search")),
         "rows": ledger,
+        **_version_facts(report["data"]),
         **_quarantine_facts(report["batches"]["set_aside"]),
         **_learning_facts(report),
     }
@@ -46,6 +50,7 @@ def show_predictions(console: Console, manifest: Mapping[str, Any], output: str)
     facts = {
         "rows": f"{rows['read']:,} read = {rows['written']:,} written + {rows['rejected']:,} rejected"
         + (f": {reasons}" if reasons else ""),
+        **_version_facts(manifest),
         **_quarantine_facts(manifest["batches"]["set_aside"], "the manifest"),
         **drift_facts(manifest["drift"], max_columns=5),
     }
@@ -54,6 +59,12 @@ def show_predictions(console: Console, manifest: Mapping[str, Any], output: str)
     facts["columns"] = ", ".join(shorten(column["name"]) for column in manifest["schema"])
     facts["files"] = f"{len(manifest['files'])} in {output}"
     show_facts(console, facts)
+
+
+def _version_facts(source: Mapping[str, Any]) -> dict[str, str]:
+    """The versions of Delta and Iceberg tables that were read."""
+    versions = source.get("versions") or {}
+    return {"version": ", ".join(f"{text} of {path}" for path, text in versions.items())} if versions else {}
 
 
 def show_notices(console: Console, notices: Sequence[Mapping[str, str]], where: str = "report.json") -> None:
@@ -116,20 +127,59 @@ def show_figures(console: Console, report: Report) -> None:
         row += [_difference(differences.get(name)) for differences in baselines.values()]
         table.add_row(*map(Text, row))
     show_table(console, table)
+    facts = _positive_facts(report) | _not_computed_facts(report.get("metrics_not_computed", {}))
+    if facts:
+        show_facts(console, facts)
     if report["slices"]:
         worse = [each for each in report["worst_slices"] if each["worse"]]
         show_facts(console, {"worst slices": _worst_slices(worse[:MAX_WORST_SLICES])})
 
 
+def _positive_facts(report: Report) -> dict[str, str]:
+    if report.get("positive") is None:
+        return {}
+    rows = {name: f"{each['rows']:,.0f}" for name, each in report["classes"].items()}
+    other = next((name for name in rows if name != report["positive"]), "")
+    positive = f"{shorten(report['positive'])}, in {rows.get(report['positive'], '0')} test rows"
+    return {"positive": f"{positive}; {shorten(other)} in {rows.get(other, '0')}"}
+
+
+def _not_computed_facts(reasons: Mapping[str, str]) -> dict[str, str]:
+    """A line for each reason why figures are not there."""
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        by_reason.setdefault(reason, []).append(name)
+    lines = [f"{', '.join(names)}: {reason}" for reason, names in by_reason.items()]
+    return {"not computed": "\n".join(lines)} if lines else {}
+
+
 def drift_facts(drift: Mapping[str, Mapping[str, Any]], max_columns: int) -> dict[str, str]:
-    """A line for each of the columns that drifted most."""
-    facts = {}
-    for name, change in sorted(drift.items(), key=lambda item: -item[1]["score"])[:max_columns]:
-        before, now = change["missing"]
-        unseen = f", {change['unseen']:.1%} unseen" if change["unseen"] else ""
-        missing = f", missing {before:.1%} in training, {now:.1%} now" if abs(now - before) > 0.001 else ""
-        facts[f"drift {shorten(name)}"] = f"{change['score']:.4f}{unseen}{missing}"
+    """How many columns drifted, and a line for each of those that did most and for a label that did."""
+    facts = {"drift": summarise_verdicts(drift)}
+    changed = {name: change for name, change in drift.items() if change["verdict"] in (DRIFTED, SLIGHT)}
+    for i, (name, change) in enumerate(changed.items()):
+        if i < max_columns or change.get("kind") == "label":
+            facts[f"drift {shorten(name)}"] = f"{change['verdict']}, {change['score']:.4f}{_what_changed(change)}"
+    if len(facts) <= len(changed):
+        facts["drift"] += "; --json has those that are not shown"
     return facts
+
+
+def _what_changed(change: Mapping[str, Any]) -> str:
+    before, now = change["missing"]
+    parts = [f"{change['unseen']:.1%} unseen"] if change["unseen"] > change["expected_unseen"] else []
+    if abs(now - before) > 0.001:
+        parts.append(f"missing {before:.1%} in training, {now:.1%} now")
+    limits = change.get("range")
+    if limits and (limits[1][0] < limits[0][0] or limits[1][1] > limits[0][1]):
+        (low, high), (new_low, new_high) = limits
+        parts.append(f"{low:g} to {high:g} in training, {new_low:g} to {new_high:g} now")
+    if "mean" in change:
+        parts.append("label, mean {:g} in training, {:g} now".format(*change["mean"]))
+    if "shares" in change:
+        value, (then, share) = next(iter(change["shares"].items()))
+        parts.append(f"label, {shorten(value)} {then:.1%} in training, {share:.1%} now")
+    return "".join(f", {part}" for part in parts)
 
 
 def _difference(difference: Mapping[str, Any] | None) -> str:

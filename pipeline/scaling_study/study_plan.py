@@ -65,8 +65,8 @@ def make_plans(config: cfg.Config, request: StudyRequest) -> list[Plan]:
     for join in plans[0].config.data.join:
         if join.large is True:
             raise ConfigError(
-                f"data.join: {join.path} is so large that it is shuffled before a run, which a study does not measure; "
-                "join the tables beforehand, or set large = false."
+                f"data.join: {join.path_text} is so large that it is shuffled before a run, which a study does not "
+                "measure; join the tables beforehand, or set large = false."
             )
     return plans
 
@@ -96,7 +96,9 @@ def choose_settings(plans: Sequence[Plan], request: StudyRequest, config: cfg.Co
     else:
         most = usual_workers if isinstance(usual_workers, int) and usual_workers else os.cpu_count() or 1
         workers = sorted({1, most})
-    batches = sorted(set(request.batches)) or sorted({max(total // 16, 2), max(total // 4, 2), total} - {1})
+    batches = sorted(set(request.batches)) or sorted(
+        {min(max(part, 2), total) for part in (total // 16, total // 4, total)}
+    )
     for count in batches:
         take_prefix(usual_plan, count)  # refuses what cannot be had before the first run
     lanes = list(dict.fromkeys(request.lanes)) or [config.train.lanes]
@@ -111,9 +113,11 @@ def choose_settings(plans: Sequence[Plan], request: StudyRequest, config: cfg.Co
 
 
 def take_prefix(plan: Plan, count: int) -> Plan:
-    """Plan a run of ``count`` batches; of train and test batches, if whole batches are one or the other.
+    """Plan a run of ``count`` batches.
 
-    If rows are split by time, the batches are spread over all of it. Otherwise they are the first ones.
+    If rows are split by time, the batches are spread over all of it. Otherwise they are the first ones; of train and
+    test batches, in the proportion that all have, if whole batches are one or the other: with ``split.path`` those of
+    the data and those of its test set.
 
     Raises
     ------
@@ -132,15 +136,16 @@ def take_prefix(plan: Plan, count: int) -> Plan:
         sides: dict[bool | None, list[Batch]] = {}
         for batch in batches:
             sides.setdefault(batch.test, []).append(batch)
-        left = count
-        for i, side in enumerate(sides.values()):
-            share = left if i + 1 == len(sides) else max(round(count * len(side) / len(batches)), 1)
-            if not 0 < share <= len(side):
-                raise ConfigError(f"--batches {count}: too few for both sides of the split; give more.")
+        if count < len(sides):
+            raise ConfigError(f"--batches {count}: too few for both sides of the split; give more.")
+        left, remaining = count, len(batches)
+        for i, side in enumerate(sides.values(), 1):
+            others = len(sides) - i  # each needs a batch, and has not more than there are
+            share = min(max(round(left * len(side) / remaining), 1, left - (remaining - len(side))), left - others)
             chosen += side[:share]
-            left -= share
+            left, remaining = left - share, remaining - len(side)
     chosen.sort(key=lambda batch: batch.number)
-    return replace(plan, batches=tuple(_renumber(chosen)))
+    return replace(plan, batches=tuple(_renumber(chosen)), is_part=count < len(batches))
 
 
 def _renumber(batches: Sequence[Batch]) -> Iterator[Batch]:

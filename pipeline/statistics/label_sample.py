@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline.preparation.packing import PackedBatch
+from pipeline.preparation.packing import PackedBatch, PackedFeatures
 
 # Rows of all batches together. ROC AUC is then good to 0.01, and to 0.03 for a class that has a hundred of them.
 MAX_ROWS = 5_000
@@ -48,7 +48,7 @@ class LabelSample:
         """
         rng, features = np.random.default_rng(batch.number), batch.features
         rows = rows[_choose(batch.label[rows], None if batch.labels is None else len(batch.labels), quota, rng)]
-        numbers = features.numbers[rows]
+        numbers = features.numbers[rows] if features.full is None else _numbers_in_full(features, number_names, rows)
         if batch.values is not None:
             number_names = tuple(batch.values.numbers)
             columns = [values[rows].astype(np.float64) for values in batch.values.numbers.values()]
@@ -72,6 +72,11 @@ class LabelSample:
             parts[0].number_names,
             parts[0].code_names,
         )
+
+
+def _numbers_in_full(features: PackedFeatures, names: Sequence[str], rows: np.ndarray) -> np.ndarray:
+    columns = [features.number(j)[rows] for j in range(len(names))]
+    return np.column_stack(columns) if columns else np.empty((len(rows), 0))
 
 
 def rows_per_batch(n_batches: int, n_columns: int, max_rows: int = MAX_ROWS) -> int:

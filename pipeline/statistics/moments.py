@@ -8,28 +8,31 @@ from functools import reduce
 import numpy as np
 from numba import njit
 
+from pipeline.statistics.histogram import N_BINS, bin_of
 from pipeline.statistics.quantiles import Quantiles
-
-# The histogram counts packed values, which lie about zero with a spread of one.
-N_BINS = 64
-MAX_PACKED_VALUE = 4.0
 
 
 @njit(nogil=True, cache=True)
 def _moments(
-    values: np.ndarray, rows: np.ndarray, center: float, unit: float, log: bool, histogram: np.ndarray
+    values: np.ndarray,
+    rows: np.ndarray,
+    center: float,
+    unit: float,
+    log: bool,
+    origin: float,
+    per_unit: float,
+    histogram: np.ndarray,
 ) -> tuple[int, float, float, float, float]:
-    """Return count, mean, sum of squared deviations, minimum and maximum of finite ``center + unit * values[rows]``.
+    """Return what `NumericStats.of` needs of the finite ones of x = ``values[rows]``.
 
-    With ``log``, count, mean and deviations are those of log(1 + value), for values above -1. Adds to ``histogram``.
+    This is count, mean and sum of squared deviations of x, or with ``log`` of log(1 + center + unit * x) where there
+    is one; minimum and maximum of x. Adds (x - origin) * per_unit to ``histogram``.
     """
     count, total, low, high = 0, 0.0, np.inf, -np.inf
-    last = len(histogram) - 1
     for i in rows:
         x = float(values[i])
         if np.isfinite(x):
-            bin_index = (x + MAX_PACKED_VALUE) * (len(histogram) / (2 * MAX_PACKED_VALUE))
-            histogram[0 if bin_index < 0 else last if bin_index > last else int(bin_index)] += 1
+            histogram[bin_of((x - origin) * per_unit)] += 1
             low, high = min(low, x), max(high, x)
             if log:
                 x = np.log1p(center + unit * x) if center + unit * x > -1 else np.nan
@@ -47,24 +50,32 @@ def _moments(
                 if np.isnan(x):
                     continue
             m2 += (x - mean) * (x - mean)
-    if not log:
-        mean, m2 = center + unit * mean if count else 0.0, m2 * unit * unit
-    return count, mean, m2, center + unit * low, center + unit * high
+    return count, mean, m2, low, high
+
+
+def mean_and_std(values: np.ndarray) -> tuple[float, float]:
+    """Return the mean and standard deviation of finite values, (n,), though their sum or squares may overflow."""
+    largest = float(np.abs(values).max(initial=0.0))
+    if not largest:
+        return 0.0, 0.0
+    ratios = values / largest
+    return float(ratios.mean()) * largest, float(ratios.std()) * largest
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Count, mean and sum of squared deviations of one column's finite values."""
+    """Count, mean and standard deviation of one column's finite values; none of them overflows."""
 
     count: int = 0
     mean: float = 0.0
-    m2: float = 0.0
+    std: float = 0.0
+    """That of the population, 0 if there are no values."""
 
     @classmethod
     def of(cls, values: np.ndarray) -> "Moments":
         """Return the moments of a float64 array (n,), without NaN and infinities."""
-        histogram = np.zeros(N_BINS, dtype=np.int64)
-        return cls(*_moments(values, np.arange(len(values)), 0.0, 1.0, False, histogram)[:3])
+        stats = NumericStats.of(values.astype(np.float64, copy=False), np.arange(len(values)), 0.0, 1.0)
+        return stats.moments
 
     @classmethod
     def merge(cls, parts: Sequence["Moments"]) -> "Moments":
@@ -72,17 +83,21 @@ class Moments:
         return reduce(_merge_moments, parts)
 
     @property
-    def std(self) -> float:
-        """The population standard deviation, 0 if there are no values."""
-        return float(np.sqrt(self.m2 / self.count)) if self.count else 0.0
+    def m2(self) -> float:
+        """The sum of squared deviations from the mean."""
+        return self.count * self.std * self.std
 
 
 def _merge_moments(a: Moments, b: Moments) -> Moments:
-    """Pairwise update of T. Chan, G. Golub and R. LeVeque, *Updating Formulae* (1979), eq. 2.1."""
+    """Pairwise update of T. Chan, G. Golub and R. LeVeque, *Updating Formulae* (1979), eq. 2.1, of roots of squares."""
     if not a.count or not b.count:
         return a if a.count else b
-    count, delta = a.count + b.count, b.mean - a.mean
-    return Moments(count, a.mean + delta * b.count / count, a.m2 + b.m2 + delta * delta * a.count * b.count / count)
+    count = a.count + b.count
+    p, q = a.count / count, b.count / count
+    half_delta = b.mean / 2 - a.mean / 2
+    mean = a.mean + half_delta * q + half_delta * q
+    std = math.hypot(math.sqrt(p) * a.std, math.sqrt(q) * b.std, 2 * math.sqrt(p * q) * half_delta)
+    return Moments(count, mean, std)
 
 
 @dataclass(frozen=True)
@@ -92,13 +107,16 @@ class NumericStats:
     moments: Moments
     """Of log(1 + value) if the column is encoded so; everything else is of the values."""
     missing: int = 0
+    """The values that count as missing: infinite ones, too."""
     low: float = np.inf
-    """The minimum, as exact as packed values are."""
+    """The minimum of the finite values, as exact as packed values are."""
     high: float = -np.inf
     histogram: np.ndarray = field(default_factory=lambda: np.zeros(N_BINS, dtype=np.int64))
     """int64 (`N_BINS`,)."""
     quantiles: Quantiles | None = None
     """None if the encoding needs none."""
+    infinite: int = 0
+    """How many of ``missing`` are infinite."""
 
     @classmethod
     def of(
@@ -110,18 +128,30 @@ class NumericStats:
         log: bool = False,
         with_quantiles: bool = False,
     ) -> "NumericStats":
-        """Return the statistics of ``center + unit * values[rows]``, the values packed, float32 (n,)."""
-        histogram = np.zeros(N_BINS, dtype=np.int64)
-        count, mean, m2, low, high = _moments(values, rows, center, unit, log, histogram)
+        """Return the statistics of ``values[rows]``: float32 (n,), packed by center and unit, or float64, in full."""
+        full, histogram = values.dtype == np.float64, np.zeros(N_BINS, dtype=np.int64)
+        origin, per_unit = 0.0, 1.0
+        if full:  # the histogram is of packed values, everything else of the values as they are
+            origin, per_unit, center, unit = center, 1.0 / unit, 0.0, 1.0
+        count, mean, m2, low, high = _moments(values, rows, center, unit, log, origin, per_unit, histogram)
+        std = math.sqrt(m2 / count) if count else 0.0
+        if not np.isfinite(mean) or not np.isfinite(std):
+            selected = values[rows]
+            mean, std = mean_and_std(selected[np.isfinite(selected)].astype(np.float64))
         quantiles = None
         if with_quantiles:
             selected = values[rows].astype(np.float64)
-            quantiles = Quantiles.of(center + unit * selected[np.isfinite(selected)])
+            selected = selected[np.isfinite(selected)]
+            quantiles = Quantiles.of(center + unit * selected)
         n_finite = int(histogram.sum())
-        low, high = (
-            (round(end, 5 - math.floor(math.log10(unit))) for end in (low, high)) if n_finite else (np.inf, -np.inf)
-        )
-        return cls(Moments(count, mean, m2), len(rows) - n_finite, low, high, histogram, quantiles)
+        if count and not log:
+            mean, std = center + unit * mean, unit * std
+        if n_finite and not full:
+            digits = 5 - math.floor(math.log10(unit))
+            low, high = round(center + unit * low, digits), round(center + unit * high, digits)
+        n_missing = len(rows) - n_finite
+        infinite = int(np.isinf(values[rows]).sum()) if n_missing else 0
+        return cls(Moments(count, mean, std), n_missing, low, high, histogram, quantiles, infinite)
 
     @classmethod
     def merge(cls, parts: Sequence["NumericStats"]) -> "NumericStats":
@@ -134,4 +164,5 @@ class NumericStats:
             high=max(part.high for part in parts),
             histogram=np.sum([part.histogram for part in parts], axis=0),
             quantiles=Quantiles.merge(quantiles) if quantiles else None,
+            infinite=sum(part.infinite for part in parts),
         )

@@ -11,8 +11,10 @@ from pipeline.preparation.batch_pipeline import BatchRecipe
 from pipeline.preparation.columns import Columns, category_codes, number_values
 from pipeline.preparation.packing import PackedBatch, PackingScale, pack
 from pipeline.preparation.split import REASONS, TEST, TRAIN, VALIDATION
+from pipeline.preparation.split_units import SplitUnits
 from pipeline.statistics.counts import Counts
 from pipeline.statistics.exploration import Exploration
+from pipeline.statistics.label_check import check_batch
 from pipeline.statistics.label_ends import LabelEnds
 from pipeline.statistics.label_sample import LabelSample
 from pipeline.statistics.moments import Moments, NumericStats
@@ -34,6 +36,8 @@ class Summary:
     test_labels: Counts
     unmatched: Mapping[str, int] = field(default_factory=dict)
     """Rows without a match, by joined table."""
+    replaced: Mapping[str, int] = field(default_factory=dict)
+    """Texts that were not UTF-8 and were replaced, by column."""
     targets: Mapping[str, TargetCounts] = field(default_factory=dict)
     """By column that needs it, how the label depends on its values."""
     slices: Mapping[str, Counts] = field(default_factory=dict)
@@ -42,6 +46,9 @@ class Summary:
     """``rows`` of each batch, by its number."""
     errors: Mapping[int, str] = field(default_factory=dict)
     """Why a batch was quarantined, by its number."""
+    validation_labels: Counts = field(default_factory=lambda: Counts(pd.Series(dtype=np.int64)))
+    units: SplitUnits = field(default_factory=SplitUnits)
+    """What the split keeps on one side, of the rows that train or test."""
     label_ends: LabelEnds | None = None
     sample: LabelSample | None = None
     """None if none was wanted."""
@@ -73,11 +80,11 @@ def summarise(
         How many rows to sample, at most, to relate each column to the label.
     """
     packed = batch.features
-    rows, test_rows = (np.flatnonzero(batch.role == number) for number in (role, TEST))
+    rows, test_rows, validation_rows = (np.flatnonzero(batch.role == number) for number in (role, TEST, VALIDATION))
     folds = batch.fold[rows] if batch.fold is not None else np.zeros(len(rows), dtype=np.int8)
     numeric, categorical, targets = {}, {}, {}
     for j, name in enumerate(columns.numbers):
-        values, options = packed.numbers[:, j], columns.treatment(name)
+        values, options = packed.number(j), columns.treatment(name)
         scale = packing.center[j], packing.unit[j]
         numeric[name] = NumericStats.of(values, rows, *scale, log=options.log1p, with_quantiles=options.needs_quantiles)
     for j, (name, vocabulary) in enumerate(zip(packed.names, packed.vocabularies, strict=True)):
@@ -87,10 +94,12 @@ def summarise(
             targets[name] = TargetCounts.of(codes, vocabulary, folds, batch.label[rows], batch.labels)
     if batch.labels is None:
         label = Moments.of(batch.label[rows])
-        train_labels = test_labels = Counts(pd.Series(dtype=np.int64))
+        train_labels = test_labels = validation_labels = Counts(pd.Series(dtype=np.int64))
     else:
         label, codes = Moments(), np.where(batch.label < 0, len(batch.labels), batch.label)
-        train_labels, test_labels = (Counts.of(codes[index], batch.labels) for index in (rows, test_rows))
+        train_labels, test_labels, validation_labels = (
+            Counts.of(codes[index], batch.labels) for index in (rows, test_rows, validation_rows)
+        )
     sliced = {}
     for name in slices:
         codes, vocabulary = batch.coded(name)
@@ -103,11 +112,14 @@ def summarise(
         label=label,
         train_labels=train_labels,
         test_labels=test_labels,
+        validation_labels=validation_labels,
         unmatched=batch.counts.unmatched,
+        replaced=batch.counts.replaced,
         targets=targets,
         slices=sliced,
         batches={batch.number: rows_by_role},
         errors={batch.number: batch.error} if batch.error else {},
+        units=batch.units,
         label_ends=LabelEnds.of(batch.number, label, train_labels),
         sample=LabelSample.of(batch, columns.numbers, rows, sample_rows) if sample_rows else None,
         unparsed=batch.counts.unparsed,
@@ -124,7 +136,15 @@ def _count_roles(batch: PackedBatch) -> dict[str, int]:
 
 
 def summarise_batch(batch: PackedBatch, recipe: BatchRecipe, role: int = TRAIN) -> Summary:
-    """Return the summary of a batch that was packed by a recipe."""
+    """Return the summary of a batch that was packed by a recipe.
+
+    Raises
+    ------
+    GuessRefutedError
+        The label of a recipe that takes it for classes is none.
+    """
+    if recipe.label_guess is not None:
+        check_batch(recipe.label_guess, batch)
     slices = [column.name for column in recipe.slices]
     return summarise(batch, recipe.features.columns, recipe.packing_scale, role, slices, recipe.sample_rows)
 
@@ -155,11 +175,14 @@ def merge_summaries(parts: Sequence[Summary]) -> Summary:
         label=Moments.merge([part.label for part in parts]),
         train_labels=Counts.merge([part.train_labels for part in parts]),
         test_labels=Counts.merge([part.test_labels for part in parts]),
+        validation_labels=Counts.merge([part.validation_labels for part in parts]),
         unmatched=_add([part.unmatched for part in parts]),
+        replaced=_add([part.replaced for part in parts]),
         targets={name: TargetCounts.merge([part.targets[name] for part in parts]) for name in first.targets},
         slices={name: Counts.merge([part.slices[name] for part in parts]) for name in first.slices},
         batches={number: rows for part in parts for number, rows in part.batches.items()},
         errors={number: error for part in parts for number, error in part.errors.items()},
+        units=SplitUnits.merge([part.units for part in parts]),
         label_ends=LabelEnds.merge([part.label_ends for part in parts if part.label_ends is not None]),
         sample=LabelSample.merge([part.sample for part in parts if part.sample is not None]),
         unparsed=_add([part.unparsed for part in parts]),

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 
 SUM, COUNT = "sum", "count"
+# Larger tables, of values by folds and classes, are not kept: they would be most of the memory.
+MAX_CELLS = 1 << 25
 
 
 @dataclass(frozen=True)
@@ -14,11 +16,18 @@ class TargetCounts:
     """Rows (and sums of a numeric label) by value, fold and class.
 
     ``table`` is float64, indexed by value, its columns (fold, class), or (fold, "sum") and (fold, "count") for a
-    numeric label; ``missing`` is the same row for missing values. Counts are exact to 2**53.
+    numeric label; ``missing`` is the same row for missing values. Counts are exact to 2**53. ``too_large`` says that
+    there would be more than `MAX_CELLS` counts; both are empty then.
     """
 
     table: pd.DataFrame
     missing: pd.DataFrame
+    too_large: bool = False
+
+    @classmethod
+    def nothing(cls) -> "TargetCounts":
+        """Return what stands for counts that are too many."""
+        return cls(pd.DataFrame(), pd.DataFrame(), too_large=True)
 
     @classmethod
     def of(
@@ -29,6 +38,8 @@ class TargetCounts:
         ``label`` and ``labels`` are those of a `PackedBatch`.
         """
         n_codes, n_folds = len(values) + 1, int(folds.max(initial=0)) + 1
+        if n_codes * n_folds * (1 if labels is None else len(labels)) > MAX_CELLS:
+            return cls.nothing()
         index = folds.astype(np.int64) * n_codes + codes
         columns: dict[tuple[int, object], np.ndarray] = {}
         if labels is None:
@@ -46,7 +57,10 @@ class TargetCounts:
     @classmethod
     def merge(cls, parts: Sequence["TargetCounts"]) -> "TargetCounts":
         """Return the counts of all rows of neighbouring parts."""
-        return cls(_add([part.table for part in parts]), _add([part.missing for part in parts]))
+        if any(part.too_large for part in parts):
+            return cls.nothing()
+        merged = cls(_add([part.table for part in parts]), _add([part.missing for part in parts]))
+        return merged if merged.table.size <= MAX_CELLS else cls.nothing()
 
 
 def _add(tables: list[pd.DataFrame]) -> pd.DataFrame:

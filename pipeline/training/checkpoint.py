@@ -13,6 +13,7 @@ from pipeline.engine.cluster.version_check import NUMERIC_PACKAGES
 from pipeline.errors import DataError
 from pipeline.io.run_folder import CHECKPOINT_FOLDER, RunFolder
 from pipeline.models import persistence
+from pipeline.preparation.feature_inference import LearningTask
 from pipeline.training.fitted_state import FittedState
 from pipeline.training.lane import Lane, new_lane
 from pipeline.training.trainer import Training
@@ -50,12 +51,18 @@ class Checkpoints:
 
     Parameters
     ----------
-    estimator
-        An untrained model as the run makes it. A checkpoint may hold its type.
+    new_estimator
+        Returns an untrained model for a task, as the run makes it. A checkpoint may hold its type.
     """
 
-    def __init__(self, folder: RunFolder, seconds: float, estimator: Any, say: Callable[[str], None]):
-        self._folder, self._seconds, self._estimator, self._say = folder, seconds, estimator, say
+    def __init__(
+        self,
+        folder: RunFolder,
+        seconds: float,
+        new_estimator: Callable[[LearningTask], Any],
+        say: Callable[[str], None],
+    ):
+        self._folder, self._seconds, self._new_estimator, self._say = folder, seconds, new_estimator, say
         self._written = time.monotonic()
         self._written_state: FittedState | None = None
         self._unwritten: RunProgress | None = None
@@ -115,10 +122,11 @@ class Checkpoints:
         if progress.fitted_state is None:
             self._say("resuming    from the beginning: no checkpoint had been written")
             return progress
+        estimator = self._new_estimator(progress.fitted_state.task)
         for name in reversed(self._names(TRAINING_PREFIX)):
-            values = self._read(name)
+            values = self._read(name, _trusted_types(estimator))
             if values is not None:
-                progress.training = _training_from_dict(values["training"], self._estimator)
+                progress.training = _training_from_dict(values["training"], estimator)
                 progress.folds = values["folds"]
                 break
         training = progress.training
@@ -133,13 +141,13 @@ class Checkpoints:
         content = persistence.dumps(values)
         self._folder.write(f"{CHECKPOINT_FOLDER}/{name}-{_digest(content)}.skops", content)
 
-    def _read(self, name: str) -> dict[str, Any] | None:
+    def _read(self, name: str, trusted: tuple[str, ...] = ()) -> dict[str, Any] | None:
         """Return the values of a file; None, after a line that says so, if it is not what was written."""
         content = self._folder.read(name)
         if _digest(content) != name.rpartition("-")[2].removesuffix(".skops"):
             self._say(f"damaged     {self._folder}/{name} is not as it was written; continuing from the one before")
             return None
-        values: dict[str, Any] = persistence.loads(content, f"{self._folder}/{name}", _trusted_types(self._estimator))
+        values: dict[str, Any] = persistence.loads(content, f"{self._folder}/{name}", trusted)
         return values
 
     def _say_versions(self, then: dict[str, str]) -> None:

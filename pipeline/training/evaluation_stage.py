@@ -48,7 +48,12 @@ def evaluate_model(
         started = _start_importances(run, evaluated.sample, evaluator.batch_encoder.encoder.columns, sent)
         # While the workers compute the importances.
         findings = summarize_evaluation(
-            evaluated, evaluator, config.bootstrap, run.plan.config.train.seed, config.slice_rows
+            evaluated,
+            evaluator,
+            config.bootstrap,
+            run.plan.config.train.seed,
+            config.slice_rows,
+            run.plan.config.data.label,
         )
         stage.wait(started)
         importances = {name: values for part in run.tasks.gather(started) for name, values in part.items()}
@@ -74,7 +79,8 @@ def _baselines(run: RunContext, evaluator: Evaluator) -> dict[str, Baseline]:
     constant = Constant(target, comparable_metrics(evaluator.metrics, constant=True))
     baselines: dict[str, Baseline] = {"constant": constant}
     if folder is not None:
-        model, metrics = persistence.load(folder), comparable_metrics(evaluator.metrics)
+        storage = plan.config.data.storage_for(folder)
+        model, metrics = persistence.load(folder, storage=storage), comparable_metrics(evaluator.metrics)
         baselines[folder] = load_previous_model(
             model, plan.features.columns, plan.packing_scale, target, metrics, folder
         )

@@ -14,12 +14,16 @@ from pipeline.evaluation.slices import Slicing
 from pipeline.models.target import TargetSpec
 from pipeline.notices import Notice
 from pipeline.planning.plan import Plan
+from pipeline.preparation.feature_inference import LearningTask
 from pipeline.preparation.slice_columns import keys_of
 from pipeline.statistics.ledger import Ledger
 from pipeline.statistics.summary import Summary
+from pipeline.training.class_limits import check_class_rows, check_label_values
 from pipeline.training.label import target_of, target_to_profile
+from pipeline.training.number_notices import number_notices
 from pipeline.training.quality_notices import quality_notices
-from pipeline.training.row_checks import training_ledger
+from pipeline.training.row_checks import replaced_text_notices, training_ledger
+from pipeline.training.split_checks import split_notices
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,11 @@ class FittedState:
     notices: tuple[Notice, ...] = ()
     """What the statistics show and a person should know."""
 
+    @property
+    def task(self) -> LearningTask:
+        """What the label turned out to be."""
+        return "regression" if self.target.classes is None else "classification"
+
     @classmethod
     def of(cls, summary: Summary, plan: Plan, folds: int) -> "FittedState":
         """Fit to the merged statistics of all batches; ``folds`` are those that target encoding is learned across.
@@ -46,13 +55,19 @@ class FittedState:
         DataError
             The data cannot be trained on, or the ledger does not balance.
         """
+        check_label_values(summary, plan)
         ledger, target = training_ledger(summary, plan), target_of(summary, plan)
+        about_classes = check_class_rows(summary, plan)
         columns = plan.features.columns
-        profile = drift_profile.profile(summary, columns) | {"label": target_to_profile(target)}
         encoder = Encoder.for_columns(columns)
-        encoder.fit_statistics(summary, plan.packing_scale, target.classes, folds, profile)
-        notices = quality_notices(summary, plan)
-        return cls(ledger, target, encoder, slicing_of(summary, plan), dict(summary.unmatched), notices=notices)
+        encoder.fit_statistics(summary, plan.packing_scale, target.classes, folds)
+        label = target_to_profile(target) | {"rows": ledger.train}
+        profile = drift_profile.profile(summary, columns, encoder.categories_) | {"label": label}
+        encoder = encoder.with_profile(profile | {"types": drift_profile.types_to_profile(plan.columns)})
+        slicing, unmatched = slicing_of(summary, plan), dict(summary.unmatched)
+        notices = (*about_classes, *split_notices(summary, plan), *replaced_text_notices(summary))
+        notices += (*number_notices(summary, plan), *quality_notices(summary, plan))
+        return cls(ledger, target, encoder, slicing, unmatched, notices=notices)
 
     def to_dict(self) -> dict[str, Any]:
         """Return values that a checkpoint can hold; `from_dict` restores them."""

@@ -12,6 +12,7 @@ from pipeline.engine.memory_policy import should_keep_batches, should_read_batch
 from pipeline.engine.task_runner import TaskRunner
 from pipeline.metrics.registry import Metric, metrics_for, user_metrics
 from pipeline.models.factory import make, needs_full_batches
+from pipeline.models.target import TargetSpec
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.plan import Plan
 from pipeline.preparation.batch_pipeline import BatchRecipe
@@ -63,11 +64,11 @@ class RunContext:
         """The numbers of the batches that may have test rows."""
         return [batch.number for batch in self.plan.batches if batch.test is not False]
 
-    @property
-    def metrics(self) -> tuple[type[Metric], ...]:
-        """The metrics of the final evaluation: those of the task and the user's own."""
-        evaluate = self.plan.config.evaluate
-        task_metrics = metrics_for(self.plan.features.task, self.plan.expected_test_rows, evaluate.exact_rows)
+    def metrics(self, target: TargetSpec) -> tuple[type[Metric], ...]:
+        """Return the metrics of the final evaluation: those of the task and the user's own."""
+        evaluate, rows = self.plan.config.evaluate, self.plan.expected_test_rows
+        classes = 0 if target.classes is None else len(target.classes)
+        task_metrics = metrics_for(self.plan.features.task, rows, evaluate.exact_rows, classes)
         return task_metrics + user_metrics(evaluate.metrics)
 
     def new_estimator(self) -> Any:

@@ -13,14 +13,16 @@ from pipeline.models.factory import training_note
 from pipeline.monitoring.progress import Monitor
 from pipeline.notices import Notice, unique_notices
 from pipeline.planning.plan import Plan
+from pipeline.planning.planner import as_regression
 from pipeline.statistics.ledger import Ledger
 from pipeline.training.checkpoint import RunProgress
-from pipeline.training.cross_validation import cross_validate
+from pipeline.training.class_limits import check_model_size
+from pipeline.training.cross_validation import cross_validate, fold_notices
 from pipeline.training.evaluation_stage import evaluate_model
 from pipeline.training.fitted_state import FittedState
 from pipeline.training.lane import new_lane
 from pipeline.training.run_context import RunContext
-from pipeline.training.statistics_stage import collect_statistics
+from pipeline.training.statistics_stage import collect_statistics, with_revised_task
 from pipeline.training.trainer import Training, TrainingEventEmitter
 from pipeline.training.training_stage import make_evaluator, train_model
 from pipeline.training.warm_start import BaseRun, lineage_report, warm_start_lane, warm_start_state
@@ -30,6 +32,8 @@ from pipeline.training.warm_start import BaseRun, lineage_report, warm_start_lan
 class RunOutcome:
     """The trained model, its figures, and the count of all rows."""
 
+    plan: Plan
+    """What was done: for a label that is no class though its first rows look like it, not what was planned."""
     ledger: Ledger
     findings: EvaluationResults
     training: Training
@@ -79,7 +83,28 @@ def run_stages(
     ClusterError
         A batch needs more memory than the workers have.
     """
-    run, progress = RunContext.of(plan, session, monitor), progress or RunProgress()
+    progress = progress or RunProgress()
+    if progress.fitted_state is not None:
+        plan = _as_begun(plan, progress.fitted_state)
+    return with_revised_task(
+        plan, monitor, lambda plan: _run_as_planned(plan, session, monitor, progress, on_progress, base_run)
+    )
+
+
+def _as_begun(plan: Plan, fitted_state: FittedState) -> Plan:
+    """The plan with the task that the statistics of an earlier process decided."""
+    return as_regression(plan) if plan.label_guess is not None and fitted_state.task == "regression" else plan
+
+
+def _run_as_planned(
+    plan: Plan,
+    session: Session,
+    monitor: Monitor,
+    progress: RunProgress,
+    on_progress: Callable[[RunProgress], None],
+    base_run: BaseRun | None,
+) -> RunOutcome:
+    run = RunContext.of(plan, session, monitor)
     with run.open_source() as source:
         if progress.fitted_state is None:
             summary = collect_statistics(run, source)
@@ -90,6 +115,8 @@ def run_stages(
             )
             on_progress(progress)
         fitted_state = progress.fitted_state
+        if fitted_state.target.classes is not None:
+            check_model_size(len(fitted_state.target.classes), fitted_state.encoder.width_, plan, session)
         ledger, target = fitted_state.ledger, fitted_state.target
         run.emit_row_counts(ledger)
         if progress.training is None:
@@ -110,7 +137,9 @@ def run_stages(
         evaluator = make_evaluator(run, source, training.lane, batch_encoder, target)
         evaluated, findings = evaluate_model(run, source, evaluator, fitted_state.slicing, ledger)
         cross_validate(run, source, progress.folds, lambda: on_progress(progress))
+    told_of_folds = fold_notices(progress.folds, plan.config.data.label)
     return RunOutcome(
+        plan=plan,
         ledger=ledger.with_evaluated_rows(evaluated.rows, plan.batches),
         findings=findings,
         training=training,
@@ -120,5 +149,7 @@ def run_stages(
         unmatched=dict(fitted_state.unmatched),
         folds=progress.folds,
         continued=lineage_report(base_run, fitted_state, plan) if base_run else {},
-        notices=unique_notices((*plan.sources.notices, *plan.notices, *fitted_state.notices)),
+        notices=unique_notices(
+            (*plan.sources.notices, *plan.notices, *fitted_state.notices, *findings.notices, *told_of_folds)
+        ),
     )

@@ -1,7 +1,7 @@
 """The evaluation of a model that exists, on other data: what ``pipeline evaluate`` does."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -19,7 +19,7 @@ from pipeline.preparation.split import TEST
 from pipeline.statistics.ledger import Ledger
 from pipeline.training.evaluation_stage import evaluate_model
 from pipeline.training.fitted_state import slicing_of
-from pipeline.training.label import target_from_profile
+from pipeline.training.label import positive_class, target_from_profile
 from pipeline.training.row_checks import checked_drift
 from pipeline.training.run_context import RunContext
 from pipeline.training.statistics_stage import collect_statistics
@@ -57,15 +57,16 @@ def _evaluate(run: RunContext, source: BatchSource, model: Pipeline) -> SavedMod
     )
     ledger = ledger.check_balance(plan.batches, config.data.max_bad_batches)
     if not ledger.test:
-        raise DataError(f"{config.data.path}: no rows to evaluate on ({ledger}); give --all.")
+        raise DataError(f"{config.data.path_text}: no rows to evaluate on ({ledger}); give --all.")
     run.emit_row_counts(ledger)
-    drift = checked_drift(encoder, summary, config)
+    drift = checked_drift(encoder, summary, config, classes)
     threshold = config.evaluate.threshold
     has_two_probabilities = classes is not None and len(classes) == 2 and hasattr(estimator, "predict_proba")
     if threshold is not None and not has_two_probabilities:
         raise DataError("evaluate.threshold: the model has no probabilities of two classes; drop it.")
     batch_encoder = BatchEncoder(encoder, classes, config.train.seed)
     target = target_from_profile(encoder.profile_["label"], classes)
-    evaluator = Evaluator(estimator, batch_encoder, target, run.metrics, threshold)
+    target = replace(target, positive=positive_class(classes, config))
+    evaluator = Evaluator(estimator, batch_encoder, target, run.metrics(target), threshold)
     evaluated, findings = evaluate_model(run, source, evaluator, slicing_of(summary, plan), ledger)
     return SavedModelEvaluation(ledger.with_evaluated_rows(evaluated.rows, plan.batches), findings, drift)

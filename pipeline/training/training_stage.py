@@ -75,7 +75,7 @@ def make_evaluator(
     if config.model.calibrate:
         curves = _calibration_curves(run, source, model, batch_encoder)
         model = CalibratedModel(model, config.model.calibrate).fit_curves(curves)
-    return Evaluator(model, batch_encoder, target, run.metrics, config.evaluate.threshold)
+    return Evaluator(model, batch_encoder, target, run.metrics(target), config.evaluate.threshold)
 
 
 def _calibration_curves(
@@ -88,5 +88,5 @@ def _calibration_curves(
         calibrate = Aggregation("calibrate", calibration_curves, merge_curves, arguments)
         merged: Curves = run.tasks.map_reduce_batches(stage, calibrate, segments, source.futures_for)
     if not len(merged[0].rows):
-        raise DataError(f"{run.plan.config.data.path}: no rows to calibrate on; raise train.validation_fraction.")
+        raise DataError(f"{run.plan.config.data.path_text}: no rows to calibrate on; raise train.validation_fraction.")
     return merged

@@ -14,29 +14,37 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from sklearn.pipeline import Pipeline
 
 from pipeline import config as cfg
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation import drift_profile
+from pipeline.evaluation.drift_verdict import DRIFTED
 from pipeline.io.run_folder import REPORT_FILE, RunFolder
+from pipeline.io.storage import DEFAULT_STORAGE, Storage
 from pipeline.models import persistence
 from pipeline.models.calibration import CalibratedModel
 from pipeline.models.factory import make
 from pipeline.models.target import TargetSpec
+from pipeline.notices import Notice
 from pipeline.planning.plan import Plan
+from pipeline.planning.planner import with_task
 from pipeline.preparation.columns import Columns
 from pipeline.preparation.feature_inference import FEATURE_KINDS
-from pipeline.preparation.packing import PackingScale
 from pipeline.statistics.counts import Counts
 from pipeline.statistics.summary import Summary
 from pipeline.training.fitted_state import FittedState, slicing_of
-from pipeline.training.label import target_of
+from pipeline.training.label import positive_class, target_of
 from pipeline.training.lane import Lane, new_lane
+from pipeline.training.number_notices import number_notices
 from pipeline.training.quality_notices import quality_notices
-from pipeline.training.row_checks import checked_drift, training_ledger
+from pipeline.training.row_checks import checked_drift, replaced_text_notices, training_ledger
+from pipeline.training.split_checks import split_notices
 
+# Columns that a notice names.
+MAX_NAMES = 5
 # The rows of a report that add up over the runs of a model.
 ROW_ROLES = ("read", "train", "test", "rejected")
 
@@ -51,6 +59,13 @@ class BaseRun:
     """Without its calibration, which is learned anew."""
     report: Mapping[str, Any]
     fingerprint: str
+    config: str = ""
+    """The text of its config; empty if it has none."""
+
+    @property
+    def types(self) -> dict[str, pa.DataType]:
+        """The types as which columns were read when the model was trained."""
+        return drift_profile.types_from_profile(self.encoder.profile_)
 
     @property
     def runs(self) -> list[dict[str, Any]]:
@@ -60,30 +75,30 @@ class BaseRun:
         return [*earlier, {"data": self.report["data"]["path"], "rows": rows, "fingerprint": self.fingerprint}]
 
 
-def load_base_run(folder: str) -> BaseRun:
-    """Read the model and the report of a run folder.
+def load_base_run(folder: str, storage: Storage = DEFAULT_STORAGE) -> BaseRun:
+    """Read the model and the report of a run folder, a URL by ``storage``.
 
     Raises
     ------
     DataError
         The folder holds no finished run.
     """
-    run_folder = RunFolder(folder)
+    run_folder = RunFolder(folder, storage)
     if not run_folder.exists(REPORT_FILE):
         raise DataError(f"--from {folder}: no finished run is there; give the folder of one.")
-    model: Pipeline = persistence.load(folder)
+    model: Pipeline = persistence.load(folder, storage=storage)
     estimator = model.named_steps["model"]
     estimator = estimator.estimator if isinstance(estimator, CalibratedModel) else estimator
     report = json.loads(run_folder.read(REPORT_FILE))
-    return BaseRun(folder, model.named_steps["preprocess"], estimator, report, persistence.fingerprint(model))
+    config = run_folder.read("config.toml").decode() if run_folder.exists("config.toml") else ""
+    return BaseRun(folder, model.named_steps["preprocess"], estimator, report, persistence.fingerprint(model), config)
 
 
 def split_warnings(base_run: BaseRun, config: cfg.Config) -> list[str]:
     """Return a line for each key of the split that differs from the base run: its training rows may test now."""
-    folder, now = RunFolder(base_run.folder), cfg.flat(tomllib.loads(cfg.dump(config)))
-    if not folder.exists("config.toml"):
+    if not base_run.config:
         return []
-    then = cfg.flat(tomllib.loads(folder.read("config.toml").decode()))
+    then, now = (cfg.flat(tomllib.loads(text)) for text in (base_run.config, cfg.dump(config)))
     return [
         f"split       {key}: {then.get(key, 'none')} in {base_run.folder}, {now.get(key, 'none')} in this run: rows "
         "that the model was trained on, if they are in this data too, may be test rows"
@@ -101,6 +116,8 @@ def check_warm_start(base_run: BaseRun, plan: Plan) -> Plan:
         Features, label, task or model differ; the key or column is named.
     """
     config, folder, report = plan.config, base_run.folder, base_run.report
+    if plan.label_guess is not None and report["task"] == "regression":
+        plan = with_task(plan, "regression", f"the model of {folder} is for it")
     if plan.features.task != report["task"]:
         raise ConfigError(f"model.task: {plan.features.task}, but the model of {folder} is for {report['task']}.")
     label = report["data"]["label"]
@@ -111,7 +128,7 @@ def check_warm_start(base_run: BaseRun, plan: Plan) -> Plan:
     _check_columns(base_run, plan.features.columns)
     drift_profile.check_schema(base_run.encoder.profile_, base_run.encoder.columns, plan.meta)
     _check_estimator(base_run, plan)
-    return replace(plan, packing_scale=PackingScale(base_run.encoder.center_, base_run.encoder.unit_))
+    return replace(plan, packing_scale=base_run.encoder.packing)
 
 
 def _check_columns(base_run: BaseRun, columns: Columns) -> None:
@@ -162,7 +179,7 @@ def warm_start_state(base_run: BaseRun, summary: Summary, plan: Plan) -> FittedS
     classes = getattr(base_run.estimator, "classes_", None)
     if classes is not None:
         _check_classes(base_run, summary, plan, classes)
-    changes = checked_drift(base_run.encoder, summary, plan.config)
+    changes = checked_drift(base_run.encoder, summary, plan.config, classes)
     label_profile = base_run.encoder.profile_["label"]
     if classes is None:
         ledger, target = training_ledger(summary, plan), target_of(summary, plan)
@@ -172,31 +189,50 @@ def warm_start_state(base_run: BaseRun, summary: Summary, plan: Plan) -> FittedS
     else:
         ledger = training_ledger(summary, plan, pd.Index(classes))
         shares = _class_shares(base_run, summary, classes)
-        target, label_profile = TargetSpec(classes, shares=shares), {"shares": shares.tolist()}
+        target = TargetSpec(classes, shares=shares, positive=positive_class(classes, plan.config))
+        label_profile = {"shares": shares.tolist()}
     grow = plan.config.features.grow
     encoder = extend_vocabulary(base_run.encoder, summary) if grow else base_run.encoder
-    new_profile = drift_profile.profile(summary, encoder.columns)
+    new_profile = drift_profile.profile(summary, encoder.columns, encoder.categories_)
+    label_profile = label_profile | {"rows": _rows_before(base_run) + ledger.train}
     encoder = encoder.with_profile(
         drift_profile.merge_profiles(base_run.encoder.profile_, new_profile) | {"label": label_profile}
     )
-    notices = quality_notices(summary, plan)
+    notices = (*split_notices(summary, plan), *replaced_text_notices(summary), *drift_notices(changes))
+    notices += (*number_notices(summary, plan), *quality_notices(summary, plan))
     return FittedState(ledger, target, encoder, slicing_of(summary, plan), dict(summary.unmatched), changes, notices)
+
+
+def drift_notices(changes: Mapping[str, Any]) -> tuple[Notice, ...]:
+    """Return the notice that the new rows are not like the earlier ones, if some columns have drifted."""
+    drifted = [name for name, change in changes.items() if change["verdict"] == DRIFTED]
+    if not drifted:
+        return ()
+    names = ", ".join(map(repr, drifted[:MAX_NAMES])) + (", …" if len(drifted) > MAX_NAMES else "")
+    message = f"{names} drifted from the rows that the model was trained on before"
+    return (
+        Notice("new rows", message, "see continued.drift in report.json; a model of these rows alone may be better"),
+    )
+
+
+def _rows_before(base_run: BaseRun) -> int:
+    """Return the training rows of all earlier runs."""
+    return int(sum(run["rows"]["train"] for run in base_run.runs))
 
 
 def _check_classes(base_run: BaseRun, summary: Summary, plan: Plan, classes: np.ndarray) -> None:
     unknown = [value for value in summary.train_labels.values.index if value not in classes.tolist()]
     if unknown:
         raise DataError(
-            f"{plan.config.data.path}: label {plan.config.data.label!r} has the class {unknown[0]}, which the model of "
-            f"{base_run.folder} does not know; train a new one."
+            f"{plan.config.data.path_text}: label {plan.config.data.label!r} has the class {unknown[0]}, which the "
+            f"model of {base_run.folder} does not know; train a new one."
         )
 
 
 def _class_shares(base_run: BaseRun, summary: Summary, classes: np.ndarray) -> np.ndarray:
     """Return how often each class occurs in the training rows of all runs, float64 (classes,)."""
-    earlier_rows = base_run.report["rows"]["train"] + sum(run["rows"]["train"] for run in base_run.runs[:-1])
     counts = summary.train_labels.values.reindex(pd.Index(classes)).fillna(0).to_numpy(dtype=float)
-    weighted = np.array(base_run.encoder.profile_["label"]["shares"]) * earlier_rows + counts
+    weighted = np.array(base_run.encoder.profile_["label"]["shares"]) * _rows_before(base_run) + counts
     return weighted / weighted.sum()
 
 
@@ -206,10 +242,9 @@ def warm_start_lane(base_run: BaseRun, fitted_state: FittedState, plan: Plan) ->
     if target.classes is None and (target.centre, target.scale) != (0.0, 1.0):
         estimator.coef_ = estimator.coef_ / target.scale
         estimator.intercept_ = (estimator.intercept_ - target.centre) / target.scale
-    then, now = base_run.encoder.names_.tolist(), fitted_state.encoder.names_.tolist()
-    if then != now:
-        column_index = {name: j for j, name in enumerate(now)}
-        estimator = estimator.with_added_columns(np.array([column_index[name] for name in then]), len(now))
+    then, now = base_run.encoder, fitted_state.encoder
+    if then.width_ != now.width_:
+        estimator = estimator.with_added_columns(then.positions_in(now), now.width_)
     lane = new_lane(make(plan.config.model, plan.features.task, plan.config.train.seed))
     lane.model.estimator_ = estimator
     return lane
@@ -244,13 +279,14 @@ def lineage_report(base_run: BaseRun, fitted_state: FittedState, plan: Plan) -> 
     """Return what report.json says about the runs that the model was trained in."""
     ledger, runs = fitted_state.ledger, base_run.runs
     now = {"read": ledger.read, "train": ledger.train, "test": ledger.test, "rejected": ledger.rejected}
-    earlier_columns = set(base_run.encoder.names_.tolist())
+    encoder = fitted_state.encoder
+    new_columns = np.delete(encoder.names_, base_run.encoder.positions_in(encoder))
     return {
         "from": base_run.folder,
         "fingerprint": base_run.fingerprint,
         "runs": runs,
         "rows": {role: sum(run["rows"][role] for run in runs) + now[role] for role in ROW_ROLES},
         "new_values": "columns" if plan.config.features.grow else "zeros, or other",
-        "new_columns": [name for name in fitted_state.encoder.names_.tolist() if name not in earlier_columns],
+        "new_columns": new_columns.tolist(),
         "drift": dict(fitted_state.drift),
     }

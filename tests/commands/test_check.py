@@ -59,7 +59,7 @@ def test_a_number_to_predict_has_quantiles_and_many_classes_are_cut(tmp_path):
     assert found["label"]["std"] == pytest.approx(table["amount"].std(ddof=0))
     classes = table[["x", "c"]].assign(y=[f"class {i % 300}" for i in range(1_500)])
     found = check(made(tmp_path / "many", classes), monitor=Monitor(quiet=True))
-    assert (len(found["label"]), found["classes"]) == (20, 300)
+    assert (len(found["label"]), found["classes"], found["single"]) == (300, 300, 0)
 
 
 @pytest.mark.cluster

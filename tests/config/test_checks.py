@@ -17,9 +17,13 @@ from tests.builders import make_config
         ({"evaluate": {"bootstrap": 10}}, "evaluate.bootstrap: 10 resamples are too few for a 95% interval"),
         ({"split": {"by": "group"}}, "split.column: missing"),
         ({"split": {"by": "time"}}, "split.column: missing"),
-        ({"split": {"by": "time", "column": "t", "folds": 3}}, "split.folds: folds of random rows would train on the"),
+        (
+            {"split": {"by": "time", "column": "t", "folds": 3, "path": "x"}},
+            'split.folds: with split.by = "time" they need test rows',
+        ),
         ({"cluster": {"workers": [5, 2]}}, "cluster.workers: [5, 2] is no range"),
         ({"cluster": {"workers": -1}}, "cluster.workers: -1 is negative"),
+        ({"split": {"version": 3}}, "split.version: 3 is that of a test set of its own, but split.path is missing"),
         ({"cluster": {"workers": 0, "scheduler": "tcp://h:1"}}, "cluster.workers: 0 means no cluster, but"),
     ],
 )

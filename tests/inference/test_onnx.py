@@ -19,7 +19,7 @@ from pipeline.models.adaptive.classifier import AdaptiveClassifier
 from pipeline.models.adaptive.regressor import AdaptiveRegressor
 from pipeline.models.calibration import CalibratedModel
 from pipeline.models.persistence import dumps
-from pipeline.preparation.packing import PackedBatch, PackingScale, pack
+from pipeline.preparation.packing import PackedBatch, pack
 from pipeline.preparation.split import TRAIN
 from pipeline.statistics.summary import summarise
 from tests.builders import make_table
@@ -38,7 +38,7 @@ def rows(count, seed=0):
 def trained(encoder, estimator, label="y"):
     frame = rows(1_200)
     encoder.fit(frame, frame["y"])
-    reference = PackingScale(encoder.center_, encoder.unit_)
+    reference = encoder.packing
     packed = pack(frame, encoder.columns, reference)
     batch = PackedBatch(0, packed, np.zeros(len(frame)), None, np.full(len(frame), TRAIN))
     encoder = encoder.with_profile(drift_profile.profile(summarise(batch, encoder.columns, reference), encoder.columns))

@@ -89,7 +89,7 @@ def test_unpredicted_rows_are_counted_and_others_keep_their_columns(model, tmp_p
     near = frame["n"] < 45
     assert sum(r["outside data.filters"] for r in reasons) == (~near).sum()
     assert sum(r["no match in j.parquet"] for r in reasons) == (near & (frame["key"] >= 5)).sum()
-    assert sum(r["prepare.filter.large"] for r in reasons) == (near & (frame["key"] < 5) & (frame["n"] <= 3)).sum()
+    assert sum(r["large"] for r in reasons) == (near & (frame["key"] < 5) & (frame["n"] <= 3)).sum()
     assert all(file.rows + sum(file.rejected.values()) == file.read for file in result.files)
 
 
@@ -138,7 +138,7 @@ def test_drift_is_that_of_the_rows(model, tmp_path):
     write_parquet(frame, tmp_path / "in", 3)
     _, result, _ = scored(model, tmp_path / "in", tmp_path / "out")
     encoder = model.named_steps["preprocess"]
-    reference = PackingScale(encoder.center_, encoder.unit_)
+    reference = encoder.packing
     packed = pack(frame, encoder.columns, reference)
     batch = PackedBatch(0, packed, np.zeros(500), None, np.full(500, TRAIN))
     wanted = drift.compare(encoder.profile_, encoder.categories_, summarise(batch, encoder.columns, reference))
@@ -168,12 +168,12 @@ def test_a_model_of_categories_alone_predicts(tmp_path):
     encoder = Encoder(categorical=["c"]).fit(frame)
     batch = PackedBatch(
         0,
-        pack(frame, encoder.columns, PackingScale(np.empty(0), np.empty(0))),
+        pack(frame, encoder.columns, PackingScale(np.empty(0), np.empty(0), np.empty(0, dtype=bool))),
         np.zeros(300),
         None,
         np.zeros(300, int),
     )
-    summary = summarise(batch, encoder.columns, PackingScale(np.empty(0), np.empty(0)))
+    summary = summarise(batch, encoder.columns, PackingScale(np.empty(0), np.empty(0), np.empty(0, dtype=bool)))
     encoder = encoder.with_profile(drift_profile.profile(summary, encoder.columns) | {"label": {"shares": [0.5, 0.5]}})
     estimator = AdaptiveClassifier(random_state=0).fit(encoder.transform(frame), frame["y"])
     model = Pipeline([("preprocess", encoder), ("model", estimator)])

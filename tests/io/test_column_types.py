@@ -1,7 +1,7 @@
 import pyarrow as pa
 import pytest
 
-from pipeline.io.column_types import is_text, type_as_read, value_bytes
+from pipeline.io.column_types import has_fixed_width, type_as_read, value_bytes
 
 
 @pytest.mark.parametrize(
@@ -24,9 +24,10 @@ def test_type_as_read(dtype, expected):
     assert type_as_read(dtype) == expected
 
 
-def test_texts_are_strings_and_bytes_in_every_encoding():
-    assert all(map(is_text, [pa.string(), pa.dictionary(pa.int8(), pa.string()), pa.large_string(), pa.binary()]))
-    assert not any(map(is_text, [pa.int64(), pa.list_(pa.string()), pa.date32()]))
+def test_texts_bytes_and_lists_have_no_fixed_width():
+    variable = [pa.string(), pa.dictionary(pa.int8(), pa.string()), pa.large_string(), pa.binary(), pa.list_(pa.int8())]
+    assert not any(map(has_fixed_width, variable))
+    assert all(map(has_fixed_width, [pa.int64(), pa.date32(), pa.decimal128(38, 0), pa.timestamp("us"), pa.bool_()]))
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,14 @@ def test_folder_names_add_columns_after_those_of_the_files(tmp_path):
     assert open_dataset(str(tmp_path / "year=2025")).hive_columns == ()
 
 
-def test_a_column_of_files_and_folders_is_named(tmp_path):
-    (tmp_path / "x=1").mkdir()
-    pd.DataFrame({"x": [1]}).to_parquet(tmp_path / "x=1" / "a.parquet")
-    with pytest.raises(DataError, match="column 'x' is in the files and in the folders' names"):
-        open_dataset(str(tmp_path))
+def test_a_column_of_files_and_folders_is_one_with_the_type_of_the_files(tmp_path):
+    for month in (1, 2):
+        (tmp_path / f"month=0{month}").mkdir()
+        frame = pd.DataFrame({"month": [month], "x": [0.5]}).astype({"month": "int8"})
+        frame.to_parquet(tmp_path / f"month=0{month}" / "a.parquet", index=False)
+    dataset = open_dataset(str(tmp_path))
+    assert (dataset.schema.names, dataset.schema.field("month").type) == (["month", "x"], pa.int8())
+    assert [file.values for file in dataset.files] == [(1,), (2,)]
 
 
 def test_filters_prune_files_and_row_groups(tmp_path):
@@ -43,7 +46,7 @@ def test_filters_that_leave_no_row_group_and_files_without_rows_are_errors(tmp_p
 
 def test_quarantine_keeps_the_agreeing_files_and_names_the_others(folder, frame):
     (folder / "part-001.parquet").write_bytes(b"PAR1")
-    frame.head(7).drop(columns="x").to_parquet(folder / "part-002.parquet", index=False)
+    frame.head(7).assign(x="a").to_parquet(folder / "part-002.parquet", index=False)
     with pytest.raises(DataError, match=r"part-001\.parquet: not a readable"):
         open_dataset(str(folder))
     dataset = open_dataset(str(folder), quarantine=True)
@@ -51,7 +54,7 @@ def test_quarantine_keeps_the_agreeing_files_and_names_the_others(folder, frame)
     unreadable, deviating = dataset.quarantined
     assert (unreadable.rows, deviating.rows) == (0, 7)
     assert "part-001.parquet: not a readable" in unreadable.reason
-    assert "part-002.parquet: column 'x' is missing" in deviating.reason
+    assert "part-002.parquet: column 'x' is large_string, but double in" in deviating.reason
 
 
 def test_quarantine_of_every_file_is_an_error(tmp_path):
@@ -76,3 +79,28 @@ def test_the_bytes_of_a_row_count_long_texts_by_their_mean_size(tmp_path):
     dataset = open_dataset(str(tmp_path))
     assert dataset.row_bytes(dataset.schema) == 8 + 24 + 512
     assert dataset.row_bytes(pa.schema([])) == 1
+
+
+def test_quarantine_keeps_files_that_lack_a_column_or_have_a_narrower_type(folder, frame):
+    frame.head(7).drop(columns="x").astype({"n": "int8"}).to_parquet(folder / "part-002.parquet", index=False)
+    dataset = open_dataset(str(folder), quarantine=True)
+    assert (dataset.rows, dataset.quarantined) == (1_507, ())
+    (notice,) = dataset.notices
+    assert "column 'x': is not in 1 of 4 files" in str(notice)
+
+
+@pytest.mark.parametrize("name", ["a-first.parquet", "z-last.parquet"])
+def test_a_file_without_rows_says_nothing_wherever_it_stands(folder, frame, name):
+    expected = open_dataset(str(folder)).schema
+    pd.DataFrame({"odd": pd.Series(dtype="float64"), "n": pd.Series(dtype="str")}).to_parquet(folder / name)
+    dataset = open_dataset(str(folder))
+    assert (dataset.schema, dataset.rows, dataset.notices) == (expected, 2_000, ())
+
+
+def test_types_that_are_known_decide_how_folder_names_are_read(tmp_path):
+    for store in ("10", "11"):
+        (tmp_path / f"store={store}").mkdir()
+        pd.DataFrame({"x": [0.5]}).to_parquet(tmp_path / f"store={store}" / "a.parquet")
+    dataset = open_dataset(str(tmp_path), types={"store": pa.string()})
+    assert dataset.schema.field("store").type == pa.string()
+    assert [file.values for file in dataset.files] == [("10",), ("11",)]

@@ -175,7 +175,6 @@ def test_passthrough_and_code_columns_have_the_rows_of_the_frame(tmp_path, filte
     filtered = ReadSpec.of(dataset, schema)
     spec = ReadSpec(
         schema,
-        (),
         filtered.filters,
         filtered.filter_schema,
         passthrough=passthrough,

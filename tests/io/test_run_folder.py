@@ -112,6 +112,6 @@ def test_a_place_that_cannot_be_written_to(tmp_path):
     with pytest.raises(ConfigError, match="cannot be written to"):
         with RunFolder(str(tmp_path / "file/run")).lock(resume=False):
             pass
-    with pytest.raises(ConfigError, match="no place to write to"):
+    with pytest.raises(ConfigError, match="cannot be opened"):
         RunFolder("nosuch://there/run")
     assert (tmp_path / "file").read_text() == "in the way"

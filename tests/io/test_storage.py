@@ -20,15 +20,19 @@ import pytest
 import tomli_w
 from click.testing import CliRunner
 from dask.base import tokenize
+from deltalake import DeltaTable, write_deltalake
 from moto.server import DomainDispatcherApplication, ThreadedMotoServer, create_backend_app
+from pyiceberg.catalog.memory import InMemoryCatalog
 from s3fs import S3FileSystem
 from werkzeug.serving import make_server
 
 from pipeline import config as cfg
 from pipeline.cli import main
+from pipeline.commands.evaluate import evaluate
 from pipeline.commands.predict import predict
-from pipeline.commands.run import run
-from pipeline.errors import ConfigError, DataError, StorageError
+from pipeline.commands.run import resume_run, run
+from pipeline.commands.run_execution import RunOptions
+from pipeline.errors import ConfigError, DataError, Interrupted, StorageError
 from pipeline.io import redact
 from pipeline.io.batching import form_batches
 from pipeline.io.dataset import open_dataset
@@ -208,9 +212,7 @@ def test_predictions_on_s3_equal_the_local_ones_and_show_no_secret(server, worke
     store, folder, options, _ = server
     run(write_config_with_secrets(workdir, str(folder), {}), out=workdir / "model")
     predict(workdir / "model", str(folder), str(workdir / "local"))
-    secrets = tuple(f"data.storage_options.{key}={json.dumps(value)}" for key, value in KEYS.items())
-    endpoint = options["client_kwargs"]["endpoint_url"]
-    secrets += (f'data.storage_options.client_kwargs={{endpoint_url = "{endpoint}"}}',)
+    secrets = as_overrides(options)
     predict(workdir / "model", "s3://bucket/data", "s3://bucket/predicted", secrets)
     with pytest.raises(ConfigError, match="s3://bucket/predicted: holds finished predictions"):
         predict(workdir / "model", "s3://bucket/data", "s3://bucket/predicted", secrets)
@@ -409,6 +411,33 @@ def test_requests_that_always_fail_are_one_error(server, faulty):
     assert application.gets("part-000.parquet")[0] >= 4
 
 
+def test_tables_on_s3_are_read_by_their_logs_with_the_same_options(server, tmp_path):
+    store, _, options, _ = server
+    rows = pa.table({"x": [1.0, 2.0, 3.0], "c": ["a b", None, "01"]})
+    write_deltalake(str(tmp_path / "delta"), rows, partition_by=["c"])
+    write_deltalake(str(tmp_path / "delta"), rows.slice(0, 1), mode="append")
+    DeltaTable(str(tmp_path / "delta")).delete("x > 2")
+    catalog = InMemoryCatalog("local", warehouse=f"file://{tmp_path}/warehouse")
+    catalog.create_namespace("n")
+    iceberg = catalog.create_table("n.t", rows.schema)
+    iceberg.append(rows)
+    iceberg.delete("x > 2")
+    store.put(str(tmp_path / "delta"), "bucket/delta", recursive=True)
+    store.put(f"{tmp_path}/warehouse/n/t", "bucket/iceberg", recursive=True)
+    storage = Storage.from_config(options)
+    delta = open_dataset("s3://bucket/delta", storage=storage)
+    assert (delta.version, delta.rows, delta.hive_columns) == ("Delta version 2", 3, ("c",))
+    assert open_dataset("s3://bucket/delta/", storage=storage, version=0).rows == 3
+    assert open_dataset("s3://bucket/iceberg", storage=storage).rows == 2
+    for path, message in (
+        ("delta/c=01", "lies in the Delta"),
+        ("delta/*/*.parquet", "matches files of the Delta"),
+        ("*/data/*", "matches files of the Iceberg"),
+    ):
+        with pytest.raises(DataError, match=message):
+            open_dataset(f"s3://bucket/{path}", storage=storage)
+
+
 @pytest.mark.parametrize("suffix", [".parquet", ""])
 def test_expired_credentials_are_one_error_at_once(server, faulty, suffix):
     application, options = faulty
@@ -448,3 +477,127 @@ def test_results_on_s3_are_there_when_the_last_of_them_is(server, faulty, monkey
     store.invalidate_cache()
     assert store.find("bucket/runs/two") == []
     assert len(store.find("bucket/runs/one")) == len(files)
+
+
+# The run folder on S3.
+
+
+def as_overrides(options: dict) -> tuple[str, ...]:
+    """The storage's options as overrides, as a user gives them to a command that has no config."""
+    endpoint = options["client_kwargs"]["endpoint_url"]
+    keys = (f"data.storage_options.{key}={json.dumps(value)}" for key, value in KEYS.items())
+    return (*keys, f'data.storage_options.client_kwargs={{endpoint_url = "{endpoint}"}}')
+
+
+def test_a_run_folder_on_s3_takes_the_options_of_the_config(server, workdir):
+    """A whole life there: run, predict, evaluate, a baseline, a run that goes on, each by the config's own options."""
+    store, folder, options, _ = server
+    sections = {"cluster": {"workers": 0}, "evaluate": {"bootstrap": 0, "importance_rows": 0}}
+    model = "s3://bucket/life/one"
+    for name, path in (("local", str(folder)), ("remote", "s3://bucket/data")):
+        config = write_config_with_secrets(workdir, path, options, **sections)
+        report = run(config, out=model)
+        store.invalidate_cache()
+        assert "bucket/life/one/report.json" in store.find("bucket/life/one")
+        found = evaluate(model, config)
+        assert found["metrics"] == report["metrics"]
+        assert found["model"] == {"path": model, "fingerprint": report["model"]["fingerprint"]}
+        assert found["drift"]["x"]["verdict"] == "stable"
+        manifest = predict(model, path, str(workdir / name), as_overrides(options), {"workers": 0})
+        assert manifest["rows"]["written"] == 900
+        further = run(
+            config, (f'evaluate.baseline="{model}"',), out="s3://bucket/life/two", options=RunOptions(base_run=model)
+        )
+        assert further["continued"]["from"] == model
+        assert model in further["baselines"]
+        store.rm("bucket/life", recursive=True)
+        store.invalidate_cache()
+
+
+def test_a_run_on_s3_is_resumed_by_the_options_of_its_config(server, workdir, capfd):
+    store, folder, options, _ = server
+    sections = {"cluster": {"workers": 0}, "train": {"checkpoint_seconds": 0, "round_batches": 1}}
+    config = write_config_with_secrets(workdir, str(folder), options, **sections)
+    place = "s3://bucket/resumed"
+
+    def stop(event):
+        if event["event"] == "checkpoint_kept":
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted, match="a checkpoint was kept"):
+        run(config, out=place, on_event=stop)
+    store.invalidate_cache()
+    report = resume_run(place, config)
+    assert "after the statistics" in capfd.readouterr().err
+    assert report["rows"]["read"] == 900
+    store.invalidate_cache()
+    assert "bucket/resumed/report.json" in store.find("bucket/resumed")
+    store.rm("bucket/resumed", recursive=True)
+
+
+def test_a_run_on_s3_is_shown_by_the_credentials_of_the_environment(server, workdir, monkeypatch):
+    store, folder, options, _ = server
+    config = write_config_with_secrets(workdir, str(folder), options, cluster={"workers": 0})
+    run(config, out="s3://bucket/shown")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", options["client_kwargs"]["endpoint_url"])
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEYS["key"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEYS["secret"])
+    S3FileSystem.clear_instance_cache()
+    done = CliRunner().invoke(main, ["report", "s3://bucket/shown", "--json"])
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["rows"]["read"] == 900
+    (page,) = (workdir / "runs").glob("shown-*.html")
+    assert "shown" in page.read_text()
+    store.rm("bucket/shown", recursive=True)
+
+
+COMMANDS = [
+    ["run", "c.toml", "--out", "s3://bucket/none"],
+    ["run", "--resume", "s3://bucket/none"],
+    ["run", "c.toml", "--from", "s3://bucket/none"],
+    ["predict", "s3://bucket/none", "data", "out"],
+    ["evaluate", "s3://bucket/none", "c.toml"],
+    ["report", "s3://bucket/none"],
+]
+
+
+@pytest.mark.parametrize("arguments", COMMANDS, ids=lambda arguments: " ".join(arguments[:2]))
+def test_missing_credentials_are_one_sentence_with_the_url_and_what_to_do(server, workdir, monkeypatch, arguments):
+    _, folder, options, _ = server
+    for name in ("AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(workdir / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(workdir / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", options["client_kwargs"]["endpoint_url"])
+    S3FileSystem.clear_instance_cache()
+    write_config_with_secrets(workdir, str(folder), {}, cluster={"workers": 0})
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 1
+    assert re.search(
+        r"^Error: s3://bucket/none\S*: cannot be \w+ \(.*[Uu]nable to locate credentials.*\); give credentials in "
+        r"data\.storage_options or in the environment\.$",
+        done.stderr,
+        re.MULTILINE,
+    ), done.stderr
+
+
+def test_a_folder_that_must_not_be_written_is_named_before_the_work(server, faulty, workdir):
+    _, folder, _, _ = server
+    application, options = faulty
+    application.faults.append(
+        lambda environ: ("403 Forbidden", "AccessDenied", 0.0) if environ["REQUEST_METHOD"] == "PUT" else None
+    )
+    config = write_config_with_secrets(workdir, str(folder), options, cluster={"workers": 0})
+    begin = time.perf_counter()
+    with pytest.raises(StorageError, match=r"s3://bucket/runs/no/\S+: cannot be written \(.*\); renew the credentials"):
+        run(config, out="s3://bucket/runs/no")
+    assert time.perf_counter() - begin < 20
+
+
+def test_a_place_of_another_kind_than_the_data_is_opened_its_own_way():
+    storage = Storage.from_config({"key": "k"})
+    assert storage.for_place("s3://b/run", "s3://a/data") is storage
+    assert storage.for_place("s3://b/run", "data") is storage
+    assert storage.for_place("gs://b/run", "s3://a/data") == Storage()
+    assert storage.for_place("runs/one", "s3://a/data") == Storage()

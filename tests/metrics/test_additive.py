@@ -1,8 +1,11 @@
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
 from pipeline.metrics import Additive
-from pipeline.metrics.additive import finite, mean, mean_error
+from pipeline.metrics.additive import finite, mean
+from pipeline.metrics.intervals import Mean, wilson_interval
 from pipeline.metrics.prediction import GroupIndex, Prediction
 
 
@@ -15,9 +18,7 @@ class ErrorRate(Additive):
     def figures(sums):
         return {"error_rate": mean(sums, 1)}
 
-    @staticmethod
-    def standard_errors(sums):
-        return {"error_rate": mean_error(sums, 1, 1)}
+    means: ClassVar = {"error_rate": Mean(1, 1)}
 
 
 # Two groups of the bootstrap, then two slices; the second slice has no row.
@@ -36,10 +37,10 @@ def test_resamples_weigh_the_groups():
     np.testing.assert_equal(ErrorRate.of(PREDICTION).resampled(weights)["error_rate"], [0.5, 0.0, 1.0, np.nan])
 
 
-def test_slices_have_figures_and_standard_errors():
-    figures, errors = ErrorRate.of(PREDICTION).sliced()
+def test_slices_have_figures_and_intervals():
+    figures, intervals = ErrorRate.of(PREDICTION).sliced()
     np.testing.assert_equal(figures["error_rate"], [0.5, np.nan])
-    np.testing.assert_allclose(errors["error_rate"], [np.std([0, 0, 1, 1], ddof=1) / 2, np.nan])
+    np.testing.assert_allclose(intervals["error_rate"], [wilson_interval(2, 4), [np.nan, np.nan]])
 
 
 def test_without_groups_there_are_neither_resamples_nor_slices():
@@ -57,13 +58,6 @@ def test_figures_of_the_first_groups_are_refused():
 
     with pytest.raises(ValueError, match=r"'careless' has shape \(2,\) for the sums of 3 groups"):
         FirstGroups.of(PREDICTION).resampled(np.ones((3, 2)))
-
-
-def test_standard_error_is_that_of_the_mean():
-    values = np.array([1.0, 4.0, 4.0, 9.0])
-    sums = np.array([4, values.sum(), (values**2).sum()])
-    assert mean_error(sums, 1, 2) == pytest.approx(values.std(ddof=1) / 2)
-    assert np.isnan(mean_error(np.array([1.0, 3.0, 9.0]), 1, 2))
 
 
 def test_finite_keeps_plain_numbers():

@@ -25,7 +25,10 @@ from tests.builders import make_config, make_table, write_parquet
         ({"features": {"exclude": ["zz"]}}, "features.exclude: no file has a column 'zz'"),
         ({"split": {"by": "time", "column": "c"}}, "a split by time needs a time or a number"),
         ({"split": {"by": "time", "column": "t", "after": "soon"}}, "'soon' is no time"),
-        ({"split": {"by": "time", "column": "t", "folds": 3}}, "would train on the future"),
+        (
+            {"split": {"by": "time", "column": "t", "folds": 3, "path": "x"}},
+            'with split.by = "time" they need test rows',
+        ),
         ({"features": {"numeric": []}}, "no column is left"),
         ({"features": {"datetime": ["x"]}}, "column 'x' is float64; name it under numeric"),
         ({"features": {"categorical": ["x"]}}, "name it under numeric"),

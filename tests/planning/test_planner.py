@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.errors import ConfigError
 from pipeline.planning.planner import make_plan, with_config
+from pipeline.preparation.packing import PackingScale
 from tests.builders import make_config, make_table, write_parquet
 
 
@@ -55,12 +56,14 @@ def test_the_config_and_the_estimator_overrule_the_label(folder):
 
 
 def test_another_config_is_planned_without_reading_a_file(folder, monkeypatch):
-    first = make_plan(make_config(folder, features={"numeric": ["x", "n"]}))
+    # The first rows have the columns that a search may choose.
+    space = {"features.numeric": [["x", "n"], ["n", "amount"]]}
+    first = make_plan(make_config(folder, features={"numeric": ["x", "n"]}, search={"space": space}))
     monkeypatch.setattr("pipeline.planning.sources.open_dataset", None)
     changed = make_config(folder, features={"numeric": ["n", "amount"]}, model={"params": {"l2": 0.5}})
     second = with_config(first, changed)
-    fresh = first.head["n"].to_numpy(dtype=float), first.head["amount"].to_numpy(dtype=float)
-    np.testing.assert_array_equal(second.packing_scale.center, [values.mean() for values in fresh])
+    fresh = PackingScale.of(first.head, second.features.columns)
+    np.testing.assert_array_equal(second.packing_scale.center, fresh.center)
     assert second.features.columns.numbers == ("n", "amount")
     assert (second.batches, second.sources) == (first.batches, first.sources)
     with pytest.raises(ConfigError, match=r"model\.params"):

@@ -143,6 +143,9 @@ ATTACKS = [
     "k.str._inferred_dtype",
     "x._mgr",
     "().__class__",
+    "__import__('os')",
+    "__builtins__.open('/tmp/evil')",
+    "`__class__`.mro()",
     "x.str.__init__",
     "x.\uff3f\uff3fclass\uff3f\uff3f",  # NFKC makes underscores of them
     "x.ma\uff50(abs)",
@@ -351,3 +354,14 @@ def test_any_text_is_a_value_or_a_sentence(text):
 def test_logarithms_of_zero_are_silent(recwarn):
     assert eval_expression(pd.DataFrame({"x": [0.0]}), "log(x)", KEY).tolist() == [-np.inf]
     assert not recwarn.list
+
+
+def test_a_column_that_is_no_plain_word_is_suggested_in_backticks():
+    frame = pd.DataFrame({"ts": [1], "ts.month": [2], "x-1": [3], "class": [4], "order__amount": [5]})
+    assert eval_expression(frame, "order__amount + `ts.month` + `class` + `x-1`", KEY).tolist() == [14]
+    with pytest.raises(ConfigError, match=r"holds ts\.month, which is a column with a point; write `ts\.month`"):
+        eval_expression(frame, "ts.month >= 0", KEY)
+    with pytest.raises(ConfigError, match=r"no column 'x'; .*`x-1`"):
+        eval_expression(frame, "x-1 > 0", KEY)
+    with pytest.raises(ConfigError, match="no column 'order_amount'; did you mean order__amount"):
+        eval_expression(frame, "order_amount > 0", KEY)

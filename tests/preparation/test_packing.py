@@ -4,6 +4,8 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.preparation.columns import Columns, number_values
 from pipeline.preparation.packing import PackedBatch, PackingScale, concat_packed, pack, pack_codes
@@ -36,33 +38,108 @@ def test_numbers_are_scaled_and_categories_coded():
     before = frame.copy()
     scale = PackingScale.of(frame, COLUMNS)
     packed = pack(frame, COLUMNS, scale)
-    expected = (number_values(frame["x"]) - frame["x"].mean()) / frame["x"].std(ddof=0)
-    np.testing.assert_allclose(packed.numbers[:, 0], expected, rtol=1e-5, atol=1e-6)
+    expected = (number_values(frame["x"]) - scale.center[0]) / scale.unit[0]
+    np.testing.assert_array_equal(packed.numbers[:, 0], expected.astype(np.float32))
     assert packed.names == COLUMNS.coded
     assert values_of(packed, 0) == frame["c"].astype(object).where(frame["c"].notna(), None).tolist()
     assert (packed.numbers.dtype, packed.codes.dtype) == (np.float32, np.uint16)
     pd.testing.assert_frame_equal(frame, before)
 
 
-def test_numbers_that_are_not_finite_or_overflow_are_missing():
-    frame = pd.DataFrame({"x": [np.inf, -np.inf, np.nan, 1e300, 1.0]})
-    packed = pack(frame, Columns(("x",)), PackingScale(np.zeros(1), np.ones(1)))
-    np.testing.assert_array_equal(packed.numbers[:, 0], [np.nan, np.nan, np.nan, np.nan, 1.0])
+def scale_of(values, **options):
+    frame = pd.DataFrame({"x": np.array(values, dtype=float)})
+    return PackingScale.of(frame, Columns(("x",), options={"x": options}))
+
+
+def pack_values(values, scale):
+    return pack(pd.DataFrame({"x": np.array(values, dtype=float)}), Columns(("x",)), scale)
+
+
+def test_infinite_numbers_stay_so_and_those_beyond_float32_are_its_greatest():
+    scale = PackingScale(np.zeros(1), np.ones(1), np.zeros(1, dtype=bool))
+    packed = pack_values([np.inf, -np.inf, np.nan, 1e300, -1e300, 1.0], scale)
+    greatest = np.finfo(np.float32).max
+    np.testing.assert_array_equal(packed.numbers[:, 0], [np.inf, -np.inf, np.nan, greatest, -greatest, 1.0])
+    assert packed.extremes
+    assert not pack_values([np.nan, 1.0], scale).extremes
 
 
 @pytest.mark.parametrize("values", [[], [np.nan], [3.0, 3.0, 3.0], [1e9] * 3])
 def test_the_unit_of_a_column_without_spread_is_one(values):
-    scale = PackingScale.of(pd.DataFrame({"x": np.array(values, dtype=float)}), Columns(("x",)))
+    scale = scale_of(values)
     assert scale.unit.tolist() == [1.0]
     assert np.isfinite(scale.center).all()
 
 
-def test_the_scale_of_values_whose_squares_overflow_is_finite():
-    frame = rows(4).assign(x=[1e300, -1e300, 1.5e308, 1.7e308])
-    scale = PackingScale.of(frame, COLUMNS)
-    j = COLUMNS.numbers.index("x")
-    assert scale.center[j] == pytest.approx(np.mean(np.array([1, -1, 1.5e8, 1.7e8])) * 1e300)
-    assert scale.unit[j] == pytest.approx(np.std(np.array([1, -1, 1.5e8, 1.7e8])) * 1e300)
+@pytest.mark.parametrize("extreme", [1e15, 1e300, -1.7e308, np.inf])
+def test_a_few_extreme_values_do_not_move_center_and_unit(extreme):
+    values = np.random.default_rng(0).normal(10, 3, 2000)
+    plain = scale_of(values)
+    assert abs(plain.center[0] - np.median(values)) < 0.5
+    assert 3 / 2 <= plain.unit[0] <= 3 * 2
+    with_extreme = scale_of(np.append(values, [extreme] * 20))
+    assert (with_extreme.center, with_extreme.unit) == (plain.center, plain.unit)
+
+
+def test_the_unit_of_a_column_that_mostly_has_one_value_is_that_of_the_others():
+    assert scale_of([0.0] * 92 + [1e6] * 8).unit.tolist() == [2.0**20]
+    assert scale_of([7.0] * 92 + [1e300] * 8).unit[0] == pytest.approx(1e300, rel=0.5)
+
+
+def test_the_scale_of_values_whose_differences_overflow_is_finite():
+    scale = scale_of([-1.7e308] * 5 + [1.7e308] * 5)
+    assert np.isfinite([*scale.center, *scale.unit]).all()
+    packed = pack_values([-1.7e308, 5e-324, 1.7e308], scale).numbers[:, 0]
+    assert np.isfinite(packed).all()
+    assert (np.diff(packed) > 0).all()
+
+
+def test_whole_numbers_are_packed_without_loss():
+    values = np.random.default_rng(0).integers(0, 1_000_000, 500).astype(float)
+    scale = scale_of(values)
+    packed = pack_values(values, scale).numbers[:, 0].astype(float)
+    np.testing.assert_array_equal(packed * scale.unit + scale.center, values)
+
+
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(st.lists(FINITE, min_size=1, max_size=30), st.lists(FINITE, min_size=1, max_size=30))
+def test_a_number_loses_no_more_than_float32_of_its_distance_from_the_center(head, values):
+    scale = scale_of(head)
+    packed = pack_values(values, scale).numbers[:, 0].astype(float)
+    with np.errstate(over="ignore"):
+        exact = (np.array(values) - scale.center) / scale.unit
+    inside = np.abs(exact) <= np.finfo(np.float32).max
+    np.testing.assert_allclose(packed[inside], exact[inside], rtol=2**-23, atol=2**-148)
+    np.testing.assert_array_equal(np.sign(packed[~inside]), np.sign(exact[~inside]))
+    assert np.isfinite(packed).all()
+
+
+@given(st.lists(st.floats(), max_size=30))
+def test_numbers_in_full_are_the_values(values):
+    for options in ({"scale": "robust"}, {"clip": [0.1, 0.9]}, {"bins": 5}, {"log1p": True}, {"scale": "none"}):
+        scale = scale_of([1.0, 2.0, 3.0], **options)
+        assert scale.full.tolist() == [True]
+        np.testing.assert_array_equal(pack_values(values, scale).number(0), values)
+
+
+def test_a_column_without_a_value_in_the_first_rows_is_kept_in_full():
+    assert scale_of([np.nan, np.inf]).full.tolist() == [True]
+    assert scale_of([1.0]).full.tolist() == [False]
+
+
+def test_numbers_in_full_stand_among_the_others():
+    frame = pd.DataFrame({"a": [1.0, 2.0], "b": [1e300, 3.0], "c": [5.0, 6.0], "d": [7.0, 1e15]})
+    columns = Columns(tuple("abcd"), options={name: {"scale": "robust"} for name in "bd"})
+    scale = PackingScale.of(frame, columns)
+    packed = pack(frame, columns, scale)
+    assert (packed.numbers.shape, packed.full.shape) == ((2, 2), (2, 2))
+    for j, name in enumerate("abcd"):
+        values = packed.number(j) if scale.full[j] else packed.number(j) * scale.unit[j] + scale.center[j]
+        np.testing.assert_array_equal(values, frame[name])
+    np.testing.assert_array_equal(packed.take(np.array([1])).number(3), [1e15])
+    np.testing.assert_array_equal(concat_packed([packed, packed]).number(1), [1e300, 3.0] * 2)
 
 
 @pytest.mark.parametrize("count", [0, 1])
@@ -105,7 +182,9 @@ def test_take_of_a_packed_batch_keeps_all_parts_and_its_size():
     features = pack(frame, COLUMNS, PackingScale.of(frame, COLUMNS))
     slices = {"s": (np.arange(60, dtype=np.uint16) % 3, pd.Index(["a", "b", "c"]))}
     index = np.arange(60)
-    batch = PackedBatch(4, features, index.astype(float), None, index.astype(np.int8), index % 5, index % 7, slices)
+    batch = PackedBatch(
+        4, features, index.astype(float), None, index.astype(np.int8), index % 5, index % 7, slices=slices
+    )
     taken = batch.take(np.array([5, 3]))
     assert_same_rows(taken.features, features.take(np.array([5, 3])))
     assert (taken.number, taken.label.tolist(), taken.role.tolist()) == (4, [5.0, 3.0], [5, 3])

@@ -22,7 +22,7 @@ def test_each_column_has_its_type_gaps_values_and_warnings(session, tmp_path):
     write_parquet(frame, tmp_path / "data", 2)
     features = {"numeric": ["x", "constant", "empty"], "categorical": ["c", "leak", "identifier"]}
     plan = make_plan(make_config(tmp_path / "data", features=features))
-    summary = explore(for_exploration(plan), session, Monitor(quiet=True))
+    summary, plan = explore(for_exploration(plan), session, Monitor(quiet=True))
     results = check_results(summary, plan)
     columns = results["columns"]
     assert results["rows"] == {"read": 600, "rejected": 0, "rejected_by_reason": {}}

@@ -20,6 +20,7 @@ def checked(columns, **others):
         "task": "classification",
         "label": {"no": 0.9, "yes": 0.1},
         "classes": 2,
+        "single": 0,
         "columns": columns,
         "left_out": {},
         "notices": [{"subject": "column 'x'", "message": "constant", "advice": "exclude it"}],
@@ -40,7 +41,7 @@ def test_each_column_has_a_line_of_any_width_without_blanks_at_its_end(console):
     show_data(console, checked({"x": NUMBER, "c": CATEGORY}), "check.json")
     lines = printed(console)
     assert lines[0] == "rows   1,000, 2 of them rejected: 2 label missing"
-    assert lines[1] == "label  y: classification, no 90.0%, yes 10.0%"
+    assert lines[1] == "label  y: 2 classes: no 90.0%, yes 10.0%"
     assert lines[3].split(maxsplit=5) == ["x", "numeric", "25.0%", "9", "0.500", "0 | 1.5 | 2 | 3 | 2026  (2 60.0%)"]
     assert lines[4].split() == ["c", "categorical", "25.0%", ">9", "[red]a", "75.0%"]
     assert lines[5] == "notices  column 'x': constant; exclude it"
@@ -59,6 +60,7 @@ def test_thousands_of_columns_are_cut_but_not_those_with_warnings(console):
 
 def test_a_label_of_many_classes_or_a_number_has_one_line():
     label = {str(i): 0.01 for i in range(20)}
-    assert label_text(checked({}, label=label, classes=15_000)).endswith("5 1.0%, 14,994 more classes")
+    assert label_text(checked({}, label=label, classes=15_000)).endswith("5 1.0%, 14,994 more")
+    assert "9,000 of them of one row" in label_text(checked({}, label=label, classes=15_000, single=9_000))
     quantiles = {"mean": 1.0, "std": 1.0, "min": 0.0, "25%": 1.0, "50%": 2.0, "75%": 3.0, "max": 12345.5}
-    assert label_text(checked({}, task="regression", label=quantiles)) == "0 | 1 | 2 | 3 | 12,346"
+    assert label_text(checked({}, task="regression", label=quantiles)) == "a number, 0 | 1 | 2 | 3 | 12,346"

@@ -55,13 +55,19 @@ def test_text_from_data_is_not_markup(console):
     assert printed(console) == ["files  [red]part[/red].parquet"]
 
 
-def test_columns_that_drifted_most_come_first():
+def test_only_columns_that_changed_have_a_line_and_the_label_always():
+    same = {"rows": [100, 100], "unseen": 0.0, "expected_unseen": 0.0, "missing": [0.0, 0.0]}
     drift = {
-        "a": {"score": 0.1, "unseen": 0.0, "missing": (0.0, 0.0)},
-        "b": {"score": 0.3, "unseen": 0.5, "missing": (0.1, 0.4)},
-        "c": {"score": 0.2, "unseen": 0.0, "missing": (0.0, 0.0)},
+        "b": {**same, "verdict": "drifted", "score": 0.3, "unseen": 0.5, "missing": [0.1, 0.4]},
+        "c": {**same, "verdict": "drifted", "score": 0.2, "range": [[0.0, 9.0], [0.0, 900.0]]},
+        "y": {**same, "verdict": "slight", "score": 0.02, "kind": "label", "shares": {"1": [0.5, 0.4]}},
+        "d": {**same, "verdict": "slight", "score": 0.01},
+        "a": {**same, "verdict": "stable", "score": 0.001},
     }
-    assert drift_facts(drift, max_columns=2) == {
-        "drift b": "0.3000, 50.0% unseen, missing 10.0% in training, 40.0% now",
-        "drift c": "0.2000",
+    assert drift_facts(drift, max_columns=1) == {
+        "drift": "2 of 4 columns drifted, 1 beyond chance but slightly; --json has those that are not shown",
+        "drift b": "drifted, 0.3000, 50.0% unseen, missing 10.0% in training, 40.0% now",
+        "drift y": "slight, 0.0200, label, 1 50.0% in training, 40.0% now",
     }
+    assert drift_facts(drift, max_columns=9)["drift c"] == "drifted, 0.2000, 0 to 9 in training, 0 to 900 now"
+    assert drift_facts({"a": drift["a"]}, 5) == {"drift": "none of 1 columns drifted"}

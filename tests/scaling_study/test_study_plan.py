@@ -59,6 +59,29 @@ def test_empty_request_measures_one_and_all_workers_and_smaller_batches(data):
     assert choose_settings(plans, StudyRequest(), settings) == [*usual, Setting(20, 3, settings.train.lanes, cut=1)]
 
 
+@pytest.mark.parametrize(("files", "test_files"), [(4, 1), (40, 1), (4, 3), (1, 1), (1, 9)])
+def test_a_prefix_of_a_test_set_of_its_own_has_batches_of_both(tmp_path, files, test_files):
+    data = write_parquet(make_table(800), tmp_path / "data", files)
+    held = write_parquet(make_table(300, seed=1), tmp_path / "held", test_files)
+    settings = make_config(data, data={"batch_rows": "file"}, split={"path": str(held)}, cluster={"workers": 1})
+    plans = make_plans(settings, StudyRequest())
+    chosen = choose_settings(plans, StudyRequest(), settings)
+    assert max(setting.batches for setting in chosen if not setting.cut) == files + test_files
+    for count in range(2, files + test_files + 1):
+        prefix = take_prefix(plans[0], count)
+        tested = sum(batch.test for batch in prefix.batches)
+        assert len(prefix.batches) == count
+        assert tested == pytest.approx(min(max(count * test_files / (files + test_files), 1), count - 1), abs=0.5001)
+        folders = {str(held) if batch.test else str(data) for batch in prefix.batches}
+        assert folders == {str(Path(batch.row_groups[0].path).parent) for batch in prefix.batches}
+
+
+def test_data_of_one_batch_is_measured_as_it_is(tmp_path):
+    settings = make_config(write_parquet(make_table(200), tmp_path / "data", 1), cluster={"workers": 1})
+    plans = make_plans(settings, StudyRequest())
+    assert [setting.batches for setting in choose_settings(plans, StudyRequest(), settings)] == [1, 2]
+
+
 def test_a_scheduler_keeps_its_own_number_of_workers(data):
     settings = make_config(data, data=FORTY_BATCHES, cluster={"scheduler": "tcp://127.0.0.1:1"})
     plans = make_plans(settings, StudyRequest())

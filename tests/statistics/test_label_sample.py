@@ -16,7 +16,7 @@ COLUMNS = Columns(numeric=("x",), categorical=("c", "n"))
 
 def batch(frame, number=0):
     label, labels = pd.factorize(frame["y"])
-    features = pack(frame, COLUMNS, PackingScale(np.zeros(1), np.ones(1)))
+    features = pack(frame, COLUMNS, PackingScale.of(frame.iloc[:0], COLUMNS))
     return PackedBatch(number, features, label, pd.Index(labels), np.zeros(len(frame), dtype=np.int8))
 
 

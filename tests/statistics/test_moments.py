@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from pipeline.statistics.histogram import N_BINS, histogram_codes
 from pipeline.statistics.moments import Moments, NumericStats
 
 
@@ -64,3 +65,40 @@ def test_merged_stats_equal_those_of_all_rows(values, i, j):
     np.testing.assert_allclose(merged.moments.mean, whole.moments.mean, rtol=1e-9, atol=1e-9)
     np.testing.assert_array_equal(merged.histogram, whole.histogram)
     np.testing.assert_array_equal(merged.quantiles.points(), whole.quantiles.points())
+
+
+EXTREMES = [1e15, -3.4e38, 1e300, -1.7e308, 5e-324, -0.0, 2.0**53 + 2, 1.0, -7.5]
+
+
+@given(st.lists(st.sampled_from(EXTREMES), min_size=1, max_size=30), st.integers(0, 30))
+def test_moments_of_extreme_values_do_not_overflow_in_any_partition(values, cut):
+    values = np.array(values)
+    largest = np.abs(values).max() or 1.0
+    mean, std = (values / largest).mean() * largest, (values / largest).std() * largest
+    for parts in ([values], [values[:cut], values[cut:]], [values[::-1][:cut], values[::-1][cut:]]):
+        merged = Moments.merge([Moments.of(part) for part in parts])
+        np.testing.assert_allclose(merged.mean, mean, rtol=1e-12, atol=1e-13 * largest)
+        np.testing.assert_allclose(merged.std, std, rtol=1e-12, atol=1e-13 * largest)
+
+
+@given(st.lists(st.floats(), max_size=30), st.integers(0, 30))
+def test_stats_of_values_in_full_are_exact(values, cut):
+    values = np.array(values, dtype=np.float64)
+    finite = values[np.isfinite(values)]
+    parts = [
+        NumericStats.of(part, np.arange(len(part)), 3.0, 2.0, with_quantiles=True)
+        for part in (values[:cut], values[cut:])
+    ]
+    stats = NumericStats.merge(parts)
+    assert (stats.missing, stats.infinite) == (len(values) - len(finite), np.isinf(values).sum())
+    assert (stats.low, stats.high) == (finite.min(initial=np.inf), finite.max(initial=-np.inf))
+    np.testing.assert_array_equal(stats.quantiles.points(), np.sort(finite))
+    assert stats.histogram.sum() == len(finite)
+
+
+def test_a_histogram_of_values_in_full_is_that_of_the_packed_ones():
+    values = np.random.default_rng(0).normal(100, 4, 500).round(2)
+    full = NumericStats.of(values, np.arange(500), 100.0, 4.0)
+    np.testing.assert_array_equal(full.histogram, packed_stats(values).histogram)
+    codes, _ = histogram_codes(values, 100.0, 4.0)
+    np.testing.assert_array_equal(np.bincount(codes, minlength=N_BINS), full.histogram)

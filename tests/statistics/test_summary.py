@@ -96,11 +96,3 @@ def test_summarise_leaves_its_batch_as_it_was():
     before = pickle.dumps(batch)
     summarise(batch, COLUMNS, ABOUT, slices=["c"], sample_rows=5)
     assert pickle.dumps(batch) == before
-
-
-def test_values_with_overflowing_squares_are_packed_by_their_deviation():
-    frame = make_table(4).assign(x=[1e300, -1e300, 1.5e308, 1.7e308])
-    about = PackingScale.of(frame, COLUMNS)
-    j = COLUMNS.numbers.index("x")
-    assert about.center[j] == pytest.approx(np.mean(np.array([1, -1, 1.5e8, 1.7e8])) * 1e300)
-    assert about.unit[j] == pytest.approx(np.std(np.array([1, -1, 1.5e8, 1.7e8])) * 1e300)

@@ -67,7 +67,7 @@ def test_run_that_crashes_after_every_step_ends_with_the_same_bits(session, data
     uninterrupted = run_stages(plan, session, Monitor(quiet=True))
     folder, lines, crashes = RunFolder(str(tmp_path / "run")), [], 0
     for attempt in range(40):
-        checkpoints = Checkpoints(folder, 0.0, estimator, lines.append)
+        checkpoints = Checkpoints(folder, 0.0, lambda task: estimator, lines.append)
         progress = checkpoints.load() if attempt else RunProgress()
         begun = steps_done(progress)
 
@@ -98,7 +98,7 @@ def kept(session, data, tmp_path):
     """A run folder as a crash after two rounds leaves it, its checkpoints, and the lines that they say."""
     plan = make_plan(make_rounds_config(data, train={"round_batches": 5}))
     folder, lines = RunFolder(str(tmp_path / "run")), []
-    checkpoints = Checkpoints(folder, 0.0, SGDClassifier(), lines.append)
+    checkpoints = Checkpoints(folder, 0.0, lambda task: SGDClassifier(), lines.append)
 
     def crash_after_two_rounds(progress: RunProgress) -> None:
         checkpoints.record(progress)
@@ -108,7 +108,7 @@ def kept(session, data, tmp_path):
     with pytest.raises(Crash):
         run_stages(plan, session, Monitor(quiet=True), None, crash_after_two_rounds)
     assert [n[11:16] for n in folder.names("checkpoint")] == ["learn", "round", "round"]
-    return folder, Checkpoints(folder, 0.0, SGDClassifier(), lines.append), lines
+    return folder, Checkpoints(folder, 0.0, lambda task: SGDClassifier(), lines.append), lines
 
 
 def test_damaged_checkpoint_is_named_and_the_one_before_is_loaded(kept):

@@ -16,7 +16,7 @@ from pipeline.models.factory import make, matrix_for
 from pipeline.models.persistence import fingerprint
 from pipeline.models.target import TargetSpec, target_scale
 from pipeline.preparation.columns import category_codes
-from pipeline.preparation.packing import PackedBatch, PackingScale, pack
+from pipeline.preparation.packing import PackedBatch, pack
 from pipeline.preparation.split import TEST, TRAIN
 from pipeline.statistics.moments import Moments
 from pipeline.training.lane import delta_of, fitted, loss_value, merge_deltas, merged_lane, new_lane, train_batches
@@ -29,7 +29,7 @@ CODING = BatchEncoder(ENCODER, np.array([0, 1]), 0)
 
 
 def batches(count: int = 4, label: str = "y", role: int = TRAIN) -> list[PackedBatch]:
-    about = PackingScale(ENCODER.center_, ENCODER.unit_)
+    about = ENCODER.packing
     made = []
     for i, part in enumerate(np.array_split(np.arange(400), count)):
         rows = FRAME.iloc[part]

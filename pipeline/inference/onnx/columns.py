@@ -67,7 +67,7 @@ def _add_number(graph: GraphBuilder, name: str, encoder: Encoder) -> str:
     nan = graph.constant(np.nan, np.float64)
     if name in encoder.columns.numeric:
         return graph.add("Where", graph.add("IsInf", name), nan, name)
-    datetime = name.removesuffix(".age")
+    datetime = encoder.columns.parts[name].column
     days = graph.add("Div", graph.add("Cast", datetime, to=graph.onnx.TensorProto.DOUBLE), graph.constant(float(DAY)))
     return graph.add("Where", graph.add("Equal", datetime, graph.constant(MISSING, np.int64)), nan, days)
 
@@ -123,7 +123,8 @@ def _add_slot(graph: GraphBuilder, name: str, encoder: Encoder) -> str:
     else:
         keys = {"keys_int64s": [*map(int, categories), MISSING]}
     if not is_column:
-        name = _add_date_part(graph, *name.rpartition(".")[::2])
+        part = encoder.columns.parts[name]
+        name = _add_date_part(graph, part.column, part.part)
     return graph.add(
         "LabelEncoder",
         name,

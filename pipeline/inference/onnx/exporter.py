@@ -48,7 +48,7 @@ def to_onnx(model: Pipeline) -> bytes:
         raise ConfigError(f"--onnx: needs the package {error.name}; install dask-etl-train[onnx].") from None
     encoder, estimator = model.named_steps["preprocess"], model.named_steps["model"]
     refuse_unknown(encoder, estimator)
-    builder, helper = GraphBuilder(), onnx.helper
+    builder, helper = GraphBuilder(encoder.columns.names), onnx.helper
     inputs, margins = add_margins(builder, encoder, linear_part(estimator))
     outputs = add_outputs(builder, estimator, margins)
     graph = helper.make_graph(

@@ -1,16 +1,18 @@
 """The nodes and constants of an ONNX graph, as they are added."""
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
 
 class GraphBuilder:
-    """Collects nodes and constants; every method that adds one returns its name."""
+    """Collects nodes and constants; every method that adds one returns its name, which is none of ``inputs``."""
 
-    def __init__(self) -> None:
+    def __init__(self, inputs: Collection[str] = ()) -> None:
         import onnx  # of an extra
 
+        self._inputs = frozenset(inputs)
         self.onnx = onnx
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
@@ -18,14 +20,19 @@ class GraphBuilder:
     def constant(self, value: Any, dtype: Any = None) -> str:
         """Add a constant."""
         array = np.asarray(value, dtype=dtype)
-        name = f"constant_{len(self.constants)}"
+        name = self._free(f"constant_{len(self.constants)}")
         self.constants.append(self.onnx.numpy_helper.from_array(array, name))
         return name
 
     def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
         """Add a node."""
-        name = f"{operator.lower()}_{len(self.nodes)}"
+        name = self._free(f"{operator.lower()}_{len(self.nodes)}")
         self.nodes.append(self.onnx.helper.make_node(operator, inputs, [name], **attributes))
+        return name
+
+    def _free(self, name: str) -> str:
+        while name in self._inputs:
+            name += "_"
         return name
 
     def name_output(self, source: str, name: str) -> None:

@@ -7,7 +7,7 @@ from sklearn.linear_model import SGDClassifier
 from pipeline.encoding.encoder import Encoder
 from pipeline.errors import DataError
 from pipeline.inference.onnx.columns import category_type
-from pipeline.inference.onnx.outputs import linear_part
+from pipeline.inference.onnx.outputs import OUTPUTS, linear_part
 from pipeline.models.adaptive.classifier import AdaptiveClassifier
 from pipeline.models.calibration import CalibratedModel
 
@@ -37,6 +37,9 @@ def refuse_unknown(encoder: Encoder, estimator: Any) -> None:
 
 def _refuse_columns(encoder: Encoder) -> None:
     columns = encoder.columns
+    for name in columns.names:
+        if name in ("", *OUTPUTS):
+            raise DataError(f"column {name!r}: an input of the graph cannot have this name{ADVICE}")
     for name in columns.text:
         raise DataError(f"column {name!r}: is text, whose words are hashed as scikit-learn does it{ADVICE}")
     for name in columns.datetime:

@@ -8,6 +8,8 @@ from pipeline.inference.onnx.graph_builder import GraphBuilder
 from pipeline.models.adaptive.classifier import AdaptiveClassifier
 from pipeline.models.calibration import CalibratedModel
 
+# What outputs may be called.
+OUTPUTS = ("label", "probabilities", "prediction")
 # The type and shape of each output by its name.
 Outputs = dict[str, tuple[int, list[Any]]]
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from bokeh.models import ColumnDataSource, Whisker
 
-from pipeline.metrics.bootstrap import NORMAL_QUANTILE
+from pipeline.metrics.intervals import NORMAL_QUANTILE
 from pipeline.reporting.html.plots.canvas import BLUE, GREY, ORANGE, Report, distinct_names, hover, new_bar_figure
 
 MAX_BARS = 20

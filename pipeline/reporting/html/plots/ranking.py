@@ -52,6 +52,7 @@ def _new_ranking_figure(
     plot.add_tools(hover(tips))
     colours = [COLOURS[i % len(COLOURS)] for i in range(len(curves))]
     if len(curves) > 1:
-        names = distinct_names(list(report["classes"]))
-        plot.tags = [[name, colour] for name, colour in zip(names, colours, strict=False)]
+        # A report of an older version does not name them: they are the first classes.
+        names = distinct_names([curve.get("class", k) for curve, k in zip(curves, report["classes"], strict=False)])
+        plot.tags = [[name, colour] for name, colour in zip(names, colours, strict=True)]
     return plot, list(zip(colours, curves, strict=True))
