@@ -169,7 +169,7 @@ def test_a_resumed_run_knows_the_task_that_all_rows_decided(tmp_path, monkeypatc
     assert resumed["notices"] == whole["notices"]
 
 
-def test_a_regression_is_trained_further_on_rows_whose_first_look_like_classes(tmp_path):
+def test_a_regression_meets_rows_whose_first_look_like_classes(tmp_path):
     write_parquet(table(np.random.default_rng(0).permutation(skewed())), tmp_path / "first", 2)
     write_parquet(table(skewed()), tmp_path / "second", 2)
     first = write_config(make_config(tmp_path / "first"), tmp_path / "first.toml")
@@ -177,6 +177,9 @@ def test_a_regression_is_trained_further_on_rows_whose_first_look_like_classes(t
     run_command("run", first, "--out", tmp_path / "run")
     further = run_command("run", second, "--from", tmp_path / "run", "--out", tmp_path / "further")
     assert further["task"] == "regression"
+    evaluated = run_command("evaluate", tmp_path / "run", second)
+    assert evaluated["task"] == "regression"
+    assert "r2" in evaluated["metrics"]
 
 
 def test_a_config_for_classes_is_refused_with_what_the_label_is(threads, tmp_path):
