@@ -134,6 +134,8 @@ def test_check_search_and_run_say_that_it_is_a_number(tmp_path):
     write_parquet(table(skewed()), tmp_path / "d", 4)
     space = {"space": {"train.epochs": [1, 2]}, "method": "grid"}
     config = write_config(make_config(tmp_path / "d", data=SMALL, search=space), tmp_path / "c.toml")
+    result = CliRunner().invoke(main, ["check", str(config), "--workers", "0"])
+    assert "restarted" in result.stderr
     checked = run_command("check", config)
     assert (checked["task"], checked["label"].keys()) == ("regression", {"mean", "std"})
     searched = run_command("search", config, "--out", tmp_path / "search")
