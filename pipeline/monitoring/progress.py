@@ -32,7 +32,7 @@ class EndColumn(TimeRemainingColumn):
     """The time that is left or, of a stage that ended before all of its batches, how it ended."""
 
     # Otherwise a stage that ends before its first batch is done would show what was rendered before.
-    max_refresh = None
+    max_refresh = 0.0
 
     def render(self, task: Task) -> Text:
         end = task.fields.get("end")
