@@ -142,9 +142,17 @@ def test_integers_that_a_float_cannot_hold_are_named(tmp_path):
     folder = write_columns(tmp_path, pa.array([0.5, 1, 2, 3]), big)
     with pytest.raises(DataError, match=r"b\.parquet: column 'v' is int64 and is read as double, which would change"):
         read_all(folder)
+    folder = write_columns(tmp_path / "m", pa.array([0.5, 1]), pa.array([2**63 - 1, 0]))
+    with pytest.raises(DataError, match=r"b\.parquet: column 'v' is int64 and is read as double"):
+        read_all(folder)
     folder = write_columns(tmp_path / "u", pa.array([1, 2]), pa.array([2**64 - 1, 1], pa.uint64()))
     with pytest.raises(DataError, match=r"b\.parquet: column 'v' is uint64 and is read as int64"):
         read_all(folder)
+
+
+def test_large_integers_that_are_floats_are_read_beside_floats(tmp_path):
+    folder = write_columns(tmp_path, pa.array([0.5, 1, 2, 3]), pa.array([2**60, -(2**55), None, 3]))
+    assert read_all(folder)["v"].dropna().tolist() == [0.5, 1, 2, 3, 2.0**60, -(2.0**55), 3]
 
 
 MOMENT = dt.datetime(2026, 5, 6, 7, 8, 9)
