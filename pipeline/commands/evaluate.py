@@ -13,6 +13,7 @@ from pipeline.models import persistence
 from pipeline.monitoring.progress import Monitor
 from pipeline.notices import unique_notices
 from pipeline.planning.planner import TrainedModel, make_plan, with_all_rows_tested
+from pipeline.planning.split_boundary import without_time_split
 from pipeline.reporting.terminal import drift_facts, show_facts, show_figures, show_notices
 from pipeline.training.saved_model_evaluation import evaluate_saved_model
 
@@ -41,6 +42,7 @@ def evaluate(
     """
     monitor = monitor or Monitor()
     settings = load_settings(config, overrides, options)
+    settings = without_time_split(settings) if all_rows else settings
     place = str(model)
     trained = persistence.load(place, storage=settings.data.storage_for(place))
     known = TrainedModel.of(trained)

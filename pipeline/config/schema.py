@@ -142,10 +142,9 @@ class FeatureConfig(ColumnTransform, frozen=True, forbid_unknown_fields=True, kw
         ConfigError
             A value of ``columns`` has the wrong type or range.
         """
-        raw = {**msgspec.to_builtins(self), **self.columns.get(column, {})}
-        keys = set(ColumnTransform.__struct_fields__)
+        keys, own = ColumnTransform.__struct_fields__, self.columns.get(column, {})
         try:
-            return msgspec.convert({key: value for key, value in raw.items() if key in keys}, ColumnTransform)
+            return msgspec.convert({key: own.get(key, getattr(self, key)) for key in keys}, ColumnTransform)
         except msgspec.ValidationError as error:
             key, message = explain(error, ColumnTransform)
             name = f"features.columns.{column}" + f".{key}" * bool(key)

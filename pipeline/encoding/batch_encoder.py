@@ -21,6 +21,8 @@ class EncodedBatch:
     """Class numbers, int64 (n,), or the numbers to predict, float64 (n,)."""
     row_index: np.ndarray
     """The index of each row in its batch, int64 (n,)."""
+    names: np.ndarray
+    """Those of the encoded columns."""
 
     def __len__(self) -> int:
         return len(self.y)
@@ -28,7 +30,7 @@ class EncodedBatch:
     def head(self, count: int) -> "EncodedBatch":
         """Return the first rows, without a copy."""
         X = OneHotMatrix(self.X.dense[:count], self.X.one_hot[:count], self.X.width)
-        return EncodedBatch(X, self.y[:count], self.row_index[:count])
+        return EncodedBatch(X, self.y[:count], self.row_index[:count], self.names)
 
 
 def concat_rows(parts: Sequence[EncodedBatch]) -> EncodedBatch:
@@ -43,6 +45,7 @@ def concat_rows(parts: Sequence[EncodedBatch]) -> EncodedBatch:
         OneHotMatrix(np.concatenate([part.X.dense for part in parts]), one_hot, first.width),
         np.concatenate([part.y for part in parts]),
         np.concatenate([part.row_index for part in parts]),
+        parts[0].names,
     )
 
 
@@ -72,4 +75,4 @@ class BatchEncoder:
         if role == TRAIN:
             rows = np.random.default_rng([self.seed, batch.number]).permutation(rows)
         folds = batch.fold[rows] if role == TRAIN and batch.fold is not None else None
-        return EncodedBatch(self.encoder.encode(batch.features, rows, folds), y[rows], rows)
+        return EncodedBatch(self.encoder.encode(batch.features, rows, folds), y[rows], rows, self.encoder.names_)

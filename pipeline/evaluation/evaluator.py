@@ -108,7 +108,7 @@ def evaluate_batch(batch: PackedBatch, evaluator: Evaluator, role: int = TEST) -
             rows={batch.number: 0},
         )
     groups = evaluator.group_index(batch, rows.row_index)
-    prediction = predict(evaluator.model, rows.X, rows.y, target, groups, evaluator.threshold)
+    prediction = predict(evaluator.model, rows.X, rows.y, target, groups, evaluator.threshold, names=rows.names)
     prediction = prediction.with_positive(target.positive)
     # A baseline has intervals, but no slices.
     without_slices = None if groups is None else groups.without_slices()

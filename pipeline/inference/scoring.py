@@ -159,7 +159,7 @@ def _predict(X: Any, recipe: ScoringRecipe) -> list[pa.Array]:
     """The columns of `prediction_schema`."""
     target, types = recipe.target, prediction_schema(recipe.estimator, recipe.target).types
     labels = np.zeros(len(X), dtype=np.float64 if target.classes is None else np.int64)
-    prediction = predict(recipe.estimator, X, labels, target, threshold=recipe.threshold)
+    prediction = predict(recipe.estimator, X, labels, target, threshold=recipe.threshold, names=recipe.encoder.names_)
     if target.classes is None:
         return [pa.array(prediction.predicted)]
     values = pa.DictionaryArray.from_arrays(pa.array(prediction.predicted), pa.array(target.classes.tolist()))

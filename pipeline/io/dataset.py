@@ -92,10 +92,9 @@ class Dataset:
 
     @property
     def file_versions(self) -> dict[str, str]:
-        """By path, a text for people that changes if the file changes; of a table with a log, also its version."""
-        table = {self.path: self.version} if self.table else {}
+        """By path, a text for people that changes if the file changes."""
         used = {file.path: f"{file.rows:,} rows in {file.version}, footer {file.footer_digest}" for file in self.files}
-        return table | used | {file.path: f"quarantined ({file.reason})" for file in self.quarantined}
+        return used | {file.path: f"quarantined ({file.reason})" for file in self.quarantined}
 
     @property
     def rows(self) -> int:

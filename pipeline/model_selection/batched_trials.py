@@ -122,7 +122,7 @@ def _score_lane(lane: Lane, rows: EncodedBatch, target: TargetSpec, metrics: tup
     prediction = Prediction(empty, empty)
     if len(rows):
         with_classes = metrics != (LogLoss,)
-        prediction = predict(fitted(lane, target), rows.X, rows.y, target, with_classes=with_classes)
+        prediction = predict(fitted(lane, target), rows.X, rows.y, target, with_classes=with_classes, names=rows.names)
         prediction = prediction.with_positive(target.positive)
     return metric_states(metrics, prediction)
 

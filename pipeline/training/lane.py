@@ -96,7 +96,9 @@ def train_rows(lane: Lane, rows: EncodedBatch, target: TargetSpec, progressive: 
         metric = loss_metric(lane.estimator, target)
         model = target.unscaled(lane.estimator)
         predicted = rows.head(MAX_PREDICTED_ROWS)
-        loss = metric.of(predict(model, predicted.X, predicted.y, target, with_classes=metric is not LogLoss))
+        loss = metric.of(
+            predict(model, predicted.X, predicted.y, target, with_classes=metric is not LogLoss, names=rows.names)
+        )
     X = matrix_for(lane.model.estimator, rows.X)
     try:
         if target.classes is not None:

@@ -42,7 +42,7 @@ def test_rows_of_several_batches_are_one_matrix_however_long_their_texts():
     for frame in frames:
         packed = pack(frame, encoder.columns, encoder.packing)
         index = np.arange(len(frame))
-        parts.append(EncodedBatch(encoder.encode(packed, index), index.astype(float), index))
+        parts.append(EncodedBatch(encoder.encode(packed, index), index.astype(float), index, encoder.names_))
     assert len({part.X.one_hot.shape[1] for part in parts}) > 1
     whole = concat_rows(parts)
     expected = np.vstack([part.X.to_sklearn().toarray() for part in parts])
