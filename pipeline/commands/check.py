@@ -9,6 +9,7 @@ from pipeline.engine.shuffle_join import shuffle_large_joins
 from pipeline.io.redact import redact
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.planner import for_exploration, make_plan
+from pipeline.planning.split_boundary import without_time_split
 from pipeline.reporting.data_description import check_results
 from pipeline.reporting.terminal import show_data
 from pipeline.training.statistics_stage import explore
@@ -33,7 +34,7 @@ def check(
         The data cannot be read, or the ledger does not balance.
     """
     monitor = monitor or Monitor()
-    settings = load_settings(config, overrides, options)
+    settings = without_time_split(load_settings(config, overrides, options))
     planned = make_plan(settings)
     with (
         open_session(settings, monitor) as session,

@@ -12,6 +12,7 @@ from pipeline.io.urls import absolute_path, is_url
 from pipeline.models import persistence
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.planner import TrainedModel, make_plan, with_all_rows_tested
+from pipeline.planning.split_boundary import without_time_split
 from pipeline.reporting.terminal import drift_facts, show_facts, show_figures, show_notices
 from pipeline.training.saved_model_evaluation import evaluate_saved_model
 
@@ -40,6 +41,7 @@ def evaluate(
     """
     monitor = monitor or Monitor()
     settings = load_settings(config, overrides, options)
+    settings = without_time_split(settings) if all_rows else settings
     place = str(model)
     trained = persistence.load(place, storage=settings.data.storage_for(place))
     known = TrainedModel.of(trained)

@@ -246,6 +246,6 @@ def _write_results(
     if search_result is not None:
         result["search"] = redact(search_result.report)
         files = files | {TRIALS_FILE: search_result.table()}
-    results = report.render_files(settings, result, model, outcome.ledger.table(plan.batches))
+    results = report.render_files(settings, result, model, outcome.ledger.table(plan.batches, plan.batch_versions))
     request.folder.finish(results | files)
     return result

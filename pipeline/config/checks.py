@@ -14,7 +14,7 @@ def check_keys(raw: dict[str, Any], struct: type[Struct], prefix: str = "") -> N
     hints = get_type_hints(struct)
     for key, value in raw.items():
         if key not in hints:
-            raise ConfigError(f"{prefix}{key}: unknown config key{suggest(key, hints)}.")
+            raise ConfigError(f"{prefix}{key}: unknown config key{suggest(key, hints)}")
         hint = hints[key]
         if isinstance(value, dict) and isinstance(hint, type) and issubclass(hint, Struct):
             check_keys(value, hint, f"{prefix}{key}.")
@@ -45,6 +45,11 @@ def _check_split(split: SplitConfig) -> None:
         raise ConfigError('split.column: missing, but split.by = "group" needs it; name the column of the groups.')
     if split.by == "time" and not split.column:
         raise ConfigError('split.column: missing, but split.by = "time" needs it; name the column of the time.')
+    if split.version is not None and split.path is None:
+        raise ConfigError(
+            f"split.version: {split.version} is that of a test set of its own, but split.path is missing; the data's "
+            "is data.version."
+        )
     if split.by == "time" and split.folds and split.path:
         raise ConfigError('split.folds: with split.by = "time" they need test rows of the data; remove split.path.')
 

@@ -17,17 +17,17 @@ def suggest(name: str, valid_names: Iterable[Any]) -> str:
     """The end of an error sentence: the most similar valid names, or else the first of all.
 
     >>> suggest("lable", ["path", "label"])
-    '; did you mean label'
+    '; did you mean label?'
     >>> suggest("x", ["path", "label"])
-    '; valid names are path, label'
+    '; valid names are path, label.'
     """
     names = [str(valid) for valid in valid_names]
     if not names:
-        return ""
+        return "."
     similar = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     if similar:
-        return f"; did you mean {' or '.join(similar)}"
-    return f"; valid names are {', '.join(names[:MAX_NAMES])}{', …' if len(names) > MAX_NAMES else ''}"
+        return f"; did you mean {' or '.join(similar)}?"
+    return f"; valid names are {', '.join(names[:MAX_NAMES])}{', …' if len(names) > MAX_NAMES else '.'}"
 
 
 def explain(error: msgspec.ValidationError, struct: type[Struct]) -> tuple[str, str]:

@@ -37,6 +37,10 @@ class Stage:
         """Count the batches that an earlier run has finished."""
         self._progress.skip(batches)
 
+    def end(self, how: str) -> None:
+        """Say why the stage ends before its last batch."""
+        self._progress.end(how)
+
     def wait(self, handles: Sequence[TaskHandle], sizes: Sequence[tuple[int, int]] = ()) -> None:
         """Wait for tasks, raise the first error as it comes, and release the arguments of each task that is done.
 

@@ -108,7 +108,7 @@ def load_previous_model(
     ours, theirs = ([] if values is None else [str(v) for v in values] for values in (target.classes, classes))
     if ours != theirs:
         others = f" and {len(theirs) - MAX_CLASSES:,} more" if len(theirs) > MAX_CLASSES else ""
-        kind = f"the classes {', '.join(map(repr, theirs[:MAX_CLASSES]))}{others}" if theirs else "a number"
+        kind = f"the classes {theirs[:MAX_CLASSES]}{others}" if theirs else "a number"
         raise DataError(f"evaluate.baseline: the model of {folder} predicts {kind}, not what this run does; drop it.")
     packed = {columns.origin(name) for name in (*columns.numbers, *columns.coded, *columns.text)}
     needed = encoder.columns

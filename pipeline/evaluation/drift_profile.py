@@ -74,7 +74,7 @@ def merge_profiles(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, 
         if len(histogram) != len(ours["histogram"]):  # of an earlier version, with other ranges
             numbers[name] = ours | {end: f(theirs[end], ours[end]) for end, f in (("low", min), ("high", max))}
             continue
-        missing = sum(missing_rows(side, int(side["histogram"].sum())) for side in (theirs, ours))
+        missing = sum(missing_rows(side, int(np.sum(side["histogram"]))) for side in (theirs, ours))
         histogram = histogram + ours["histogram"]
         numbers[name] = {
             "missing": missing_rate(missing, int(histogram.sum())),

@@ -29,9 +29,12 @@ class FigureIntervals:
         Those of the states.
     weights : float64 (b, groups), optional
         How often each resample has the rows of each group; None for no intervals.
+    rows
+        The test rows of each class, by name. Of two classes, a mean over rows says as little as it has of the rarer
+        one: what it adds to the loss is hardly seen.
     """
 
-    def __init__(self, states: MetricStates, figures: Figures, weights: np.ndarray | None):
+    def __init__(self, states: MetricStates, figures: Figures, weights: np.ndarray | None, rows: Mapping[str, int]):
         self._figures = figures
         self._resampled: dict[str, np.ndarray] = {}
         self._support: dict[str, Support] = {}
@@ -40,6 +43,10 @@ class FigureIntervals:
                 values = _of_user(state, "resampled", weights)
                 self._resampled |= {name: replicates for name, replicates in values.items() if name in figures}
                 self._support |= _of_user(state, "support") if hasattr(state, "support") else {}
+        if len(rows) == 2:
+            for name, support in self._support.items():
+                if support.successes is None:
+                    self._support[name] = Support(min(support.rows, *rows.values()))
 
     def intervals(self) -> dict[str, Interval]:
         """Return the interval of each figure that has one."""
@@ -105,16 +112,19 @@ def few_rows_notices(
         By class.
     """
     rare = {name: count for name, count in sorted(rows.items(), key=lambda item: item[1]) if count < MIN_ROWS}
-    without, wide = (", ".join(name for name in few if (name in intervals) == has) for has in (False, True))
-    said = [f"{without} rest on fewer than {MIN_ROWS} rows and have no interval" if without else ""]
-    said += [f"those of {wide} are wide" if without else f"the intervals of {wide} are wide"] if wide else []
-    if not (few or rare):
+    without, wide = ([name for name in few if (name in intervals) == has] for has in (False, True))
+    if not (rare or without):
         return []
+    said = []
+    if without:
+        rest, have = ("rests", "has") if len(without) == 1 else ("rest", "have")
+        said.append(f"{', '.join(without)} {rest} on fewer than {MIN_ROWS} rows and {have} no interval")
+    if wide:
+        said.append(f"the intervals of {', '.join(wide)} are wide")
     classes = ", ".join(f"class {name!r} has {_count(n)}" for name, n in list(rare.items())[:MAX_NAMED_CLASSES])
     if len(rare) > MAX_NAMED_CLASSES:
         classes += f" and {len(rare) - MAX_NAMED_CLASSES:,} more have fewer than {MIN_ROWS}"
-    effect = "; ".join(part for part in said if part)
-    message = ": ".join(part for part in (classes, effect) if part)
+    message = ": ".join(part for part in (classes, "; ".join(said)) if part)
     return [Notice(f"label {label!r}", message, "test on more rows")]
 
 

@@ -85,13 +85,14 @@ def summarize_evaluation(
     """
     figures, target = metric_values(state.metrics), evaluator.target
     weights = poisson_weights(replicates, seed) if replicates else None
-    resampled = FigureIntervals(state.metrics, figures, weights)
+    rows = class_rows(state.metrics, evaluator)
+    resampled = FigureIntervals(state.metrics, figures, weights, rows)
     intervals, baselines = resampled.intervals(), {}
     for name, states in state.baselines.items():
         of_baseline = metric_values(states)
-        differences = resampled.differences(FigureIntervals(states, of_baseline, weights))
+        differences = resampled.differences(FigureIntervals(states, of_baseline, weights, rows))
         baselines[name] = {"metrics": of_baseline, "difference": differences}
-    slices, rows = _slices(state.metrics, evaluator), class_rows(state.metrics, evaluator)
+    slices = _slices(state.metrics, evaluator)
     is_binary = target.classes is not None and len(target.classes) == 2
     return EvaluationResults(
         figures,

@@ -135,9 +135,8 @@ def value_ranges(old: np.ndarray, new: np.ndarray, ranges: int) -> np.ndarray:
     is_own = pooled > max((n + m) / ranges, fewest)
     size = max(pooled[~is_own].sum() / ranges, fewest)
     range_of_bin, current, rows = np.zeros(len(pooled), dtype=np.int64), 0, 0
-    for k, count in enumerate(pooled):
-        if rows and (is_own[k] or rows >= size):
-            # Too few rows to be told apart stay with the range before them.
+    for k, (count, own) in enumerate(zip(pooled.tolist(), is_own.tolist(), strict=True)):
+        if rows and (own or rows >= size):
             current, rows = current + 1, 0
         range_of_bin[k] = current
         rows += count

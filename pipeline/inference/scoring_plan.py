@@ -215,7 +215,7 @@ def _field(name: str, dataset: Dataset, meta: pd.DataFrame) -> pa.Field:
         return pa.field(name, dataset.original_schema.field(name).type)
     if name not in meta.columns:
         columns = dict.fromkeys([*dataset.original_schema.names, *meta.columns])
-        raise ConfigError(f"--keep {name}: no such column{cfg.suggest(name, columns)}.")
+        raise ConfigError(f"--keep {name}: no such column{cfg.suggest(name, columns)}")
     values = meta[name]
     if isinstance(values.dtype, pd.CategoricalDtype):
         values = values.astype(values.cat.categories.dtype)

@@ -46,6 +46,9 @@ def cast_column(column: pa.ChunkedArray, dtype: pa.DataType) -> pa.ChunkedArray:
         per_second = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}[own.unit]
         counts = column.cast(pa.int32() if pa.types.is_time32(own) else pa.int64())
         return pc.divide(counts.cast(pa.float64()), per_second).cast(dtype)
+    if pa.types.is_decimal(own) and own.bit_width < 128:
+        # Arrow cannot cast narrow decimals to integers (26.0).
+        column = column.cast(pa.decimal128(own.precision, own.scale))
     if pa.types.is_floating(own) and pa.types.is_integer(dtype):
         column = pc.if_else(pc.is_nan(column), None, column)
     if pa.types.is_string_view(own) and pa.types.is_dictionary(dtype):

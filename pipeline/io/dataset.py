@@ -13,7 +13,7 @@ from pipeline.errors import DataError
 from pipeline.io.column_types import family, type_as_read, value_bytes
 from pipeline.io.common_schema import absent_column_notices, common_schema, deviating_files, group_by_schema
 from pipeline.io.file_listing import list_files
-from pipeline.io.hive_partitions import HivePartitions, parse_hive_folders, partition_expression
+from pipeline.io.hive_partitions import HivePartitions, null_word_notices, parse_hive_folders, partition_expression
 from pipeline.io.listed_files import FileListing, TableVersion
 from pipeline.io.parquet_footers import N_THREADS, Footer, read_footers, time_range
 from pipeline.io.retry import as_os_error
@@ -92,10 +92,9 @@ class Dataset:
 
     @property
     def file_versions(self) -> dict[str, str]:
-        """By path, a text for people that changes if the file changes; of a table with a log, also its version."""
-        table = {self.path: self.version} if self.table else {}
+        """By path, a text for people that changes if the file changes."""
         used = {file.path: f"{file.rows:,} rows in {file.version}, footer {file.footer_digest}" for file in self.files}
-        return table | used | {file.path: f"quarantined ({file.reason})" for file in self.quarantined}
+        return used | {file.path: f"quarantined ({file.reason})" for file in self.quarantined}
 
     @property
     def rows(self) -> int:
@@ -185,6 +184,7 @@ def open_dataset(
         common.conflicts,
         (
             *listing.notices,
+            *(null_word_notices(paths, listing.root) if listing.partitions is None else ()),
             *absent_column_notices(groups, lambda name: is_used(name) and name not in partitions.columns.names),
         ),
         listing.table,

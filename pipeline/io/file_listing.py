@@ -11,7 +11,7 @@ from itertools import takewhile
 from typing import Any
 
 from pipeline.errors import ConfigError, DataError
-from pipeline.io.file_kinds import EMPTY, ENCRYPTED, PARQUET, PROBE_BYTES, FileKind, kind_of, not_parquet
+from pipeline.io.file_kinds import EMPTY, ENCRYPTED, PARQUET, PROBE_BYTES, UNKNOWN, FileKind, kind_of, not_parquet
 from pipeline.io.listed_files import FileListing
 from pipeline.io.parquet_footers import N_THREADS
 from pipeline.io.retry import StorageUnreachable, with_retries
@@ -43,10 +43,11 @@ def list_files(path: str | Sequence[str], storage: Storage, version: int | None 
     """The data files of a file, a folder, a glob, a URL, or a list of them.
 
     A path that exists as it stands is no pattern. A folder is searched with its subfolders. A glob means the files that
-    it matches or, where it matches only folders, what is in these. Below the fixed part of a path, names that begin
-    with a dot or an underscore are bookkeeping (but not folders like ``_month=1``). Of the others those are data whose
-    names or first bytes are Parquet's; what else is there is told in a notice. Of a Delta or Iceberg table the log says
-    which files are read: those of ``version``, by default the newest.
+    it matches, and what is in folders that it matches if there are no files, or if they are called ``*.parquet``. Below
+    the fixed part of a path, names that begin with a dot or an underscore are bookkeeping (but not folders like
+    ``_month=1``). Of the others those are data whose names or first bytes are Parquet's; what else is there is told in
+    a notice. Of a Delta or Iceberg table the log says which files are read: those of ``version``, by default the
+    newest.
 
     Raises
     ------
@@ -87,11 +88,11 @@ def _list_path(path: str, storage: Storage, version: int | None) -> FileListing:
 
     try:
         found = with_retries(find) if is_url(path) else find()
+        if found.table:
+            return _list_table(path, found.table, storage, version)
     except OSError as error:
         advice = error.advice if isinstance(error, StorageUnreachable) and error.refused else "correct the path"
         raise DataError(f"{path}: cannot be listed ({error}); {advice}.") from None
-    if found.table:
-        return _list_table(path, found.table, storage, version)
     if not is_url(path):
         return FileListing(found.files, found.root, notices=found.notices)
     urls = tuple(storage.clean_url(path, file) for file in found.files)
@@ -100,17 +101,22 @@ def _list_path(path: str, storage: Storage, version: int | None) -> FileListing:
 
 def _find_files(path: str, fs: Any, fs_path: str) -> _Found:
     """The data files of ``path`` on its file system, on which it is ``fs_path``."""
-    fixed, pattern = split_pattern(fs, fs_path)
-    if table := find_table(fs, [fixed]):
+    # A query that HTTP needs, and that is a secret, is no pattern.
+    fixed, pattern = split_pattern(fs, fs_path) if WILDCARD.search(path) else (fs_path, "")
+    is_folder = bool(pattern) or fs.isdir(fixed)
+    if not is_folder and not fs.exists(fixed):
+        raise DataError(f"{path}: no such file or folder; correct data.path.")
+    entries, folders = _glob(fs, fixed, pattern) if pattern else ({}, 0)
+    if table := find_table(fs, dict.fromkeys([fixed, *(file.rpartition("/")[0] for file in entries)])):
         return _whole_table(path, table, fixed, pattern)
-    if not pattern and not fs.isdir(fixed):
-        if not fs.exists(fixed):
-            raise DataError(f"{path}: no such file or folder; correct data.path.")
+    if not is_folder:
         return _Found((fixed,), fixed.rpartition("/")[0])
-    entries, folders = _glob(fs, fixed, pattern) if pattern else (fs.find(fixed, detail=True), 0)
+    if not pattern:
+        entries = fs.find(fixed, detail=True)
     names = {file: file[len(fixed.rstrip("/")) + 1 :] for file in sorted(entries)}
-    if table := _table_below(fs, fixed, names, by_listing=not pattern):
-        return _whole_table(path, table, fixed, pattern)
+    if table := table_in_listing(names.values()):
+        place = TableFolder(table.format, f"{fixed.rstrip('/')}/{table.folder}".rstrip("/"))
+        return _whole_table(path, place, fixed, pattern)
     visible = [file for file, name in names.items() if not is_bookkeeping(name)]
     others = [file for file in visible if not file.lower().endswith(SUFFIXES)]
     kinds = _kinds(fs, others, entries, concurrently=is_url(path))
@@ -145,37 +151,34 @@ def is_bookkeeping(name: str) -> bool:
 
 
 def _glob(fs: Any, fixed: str, pattern: str) -> tuple[dict[str, Any], int]:
-    """What a glob means: its files or, if it matches only folders, theirs; and how many folders it leaves aside."""
+    """The files that a glob means, and how many of the folders that it matches are left aside."""
     prefix = glob.escape(fixed) if WILDCARD.search(fixed) else fixed
     matched: dict[str, Any] = fs.glob(f"{prefix}/{pattern}", detail=True)
     files = {file: details for file, details in matched.items() if details["type"] != "directory"}
     start = len(fixed.rstrip("/")) + 1
     folders = [f for f in matched.keys() - files.keys() if f[start:] and not is_bookkeeping(f"{f[start:]}/file")]
+    left_aside = []
     if any(not is_bookkeeping(file[start:]) for file in files):
-        # ** matches the folders on the way to its files, too.
-        return files, sum(not any(file.startswith(f"{folder}/") for file in files) for folder in folders)
+        # ** matches the folders on the way to its files, too; a folder that Spark wrote may be called out.parquet.
+        left_aside = [f for f in folders if not f.lower().endswith(SUFFIXES)]
+        folders = [folder for folder in folders if folder not in left_aside]
+        left_aside = [folder for folder in left_aside if not any(file.startswith(f"{folder}/") for file in files)]
     inner = {file: details for folder in folders for file, details in fs.find(folder, detail=True).items()}
-    return files | inner, 0
+    return files | inner, len(left_aside)
 
 
 def _kinds(fs: Any, files: Sequence[str], entries: Mapping[str, Any], concurrently: bool) -> dict[str, FileKind]:
     """What files are by their first bytes."""
 
     def kind(file: str) -> FileKind:
+        if entries[file].get("type") == "other":  # a pipe or a socket, which would be waited for
+            return UNKNOWN
         return EMPTY if entries[file].get("size") == 0 else kind_of(fs.cat_file(file, start=0, end=PROBE_BYTES))
 
     if not (concurrently and files):
         return {file: kind(file) for file in files}
     with ThreadPoolExecutor(N_THREADS) as pool:
         return dict(zip(files, pool.map(lambda file: with_retries(lambda: kind(file)), files), strict=True))
-
-
-def _table_below(fs: Any, fixed: str, names: Mapping[str, str], by_listing: bool) -> TableFolder | None:
-    """A table that some of the files belong to; the listing of a whole folder shows its log."""
-    if not by_listing:
-        return find_table(fs, dict.fromkeys(file.rpartition("/")[0] for file in names))
-    table = table_in_listing(names.values())
-    return table and TableFolder(table.format, f"{fixed.rstrip('/')}/{table.folder}".rstrip("/"))
 
 
 def _whole_table(path: str, table: TableFolder, fixed: str, pattern: str) -> _Found:

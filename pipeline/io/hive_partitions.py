@@ -11,6 +11,7 @@ import pyarrow.dataset as ds
 
 from pipeline.errors import DataError
 from pipeline.io.column_types import family, type_name
+from pipeline.notices import Notice
 
 # As Hive, Spark and Arrow write a missing value into a folder's name.
 MISSING_VALUE = "__HIVE_DEFAULT_PARTITION__"
@@ -82,6 +83,22 @@ def parse_hive_folders(
     return HivePartitions(pa.schema(fields), tuple(tuple(column[i] for column in columns) for i in range(len(files))))
 
 
+def null_word_notices(files: Sequence[str], root: str) -> tuple[Notice, ...]:
+    """A notice for each column that has the word ``null`` in a folder's name: it might have been meant as a text."""
+    folders = {folder for file in files for folder in file[len(root) :].split("/")[:-1]}
+    words = {
+        name: folder for folder in sorted(folders) for name, _, value in [folder.partition("=")] if _is_null(value)
+    }
+    return tuple(
+        Notice(f"column {_unquote(name)!r}", f"{folder} in the names of folders is read as a missing value")
+        for name, folder in words.items()
+    )
+
+
+def _is_null(value: str) -> bool:
+    return value.lower() == NULL_WORD
+
+
 def partition_expression(columns: pa.Schema, values: Sequence[object]) -> ds.Expression:
     """What holds for every row of a file with these values; missing values say nothing."""
     expression = ds.scalar(True)
@@ -106,7 +123,7 @@ def _name_value_pairs(file: str, root: str) -> dict[str, str | None]:
         name = _unquote(name)
         if name in pairs:
             raise DataError(f"{file}: its folders name the column {name!r} twice; give each its own name.")
-        pairs[name] = None if value in ("", MISSING_VALUE) or value.lower() == NULL_WORD else _unquote(value)
+        pairs[name] = None if value in ("", MISSING_VALUE) or _is_null(value) else _unquote(value)
     return pairs
 
 

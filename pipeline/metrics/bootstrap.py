@@ -9,9 +9,8 @@ sums vary as much. Rows of one group of ``split.by = "group"`` have one hash and
 
 import numpy as np
 
+from pipeline.metrics.intervals import LEVEL
 from pipeline.preparation.split import N_BOOTSTRAP_GROUPS
-
-LEVEL = 0.95
 
 
 def poisson_weights(replicates: int, seed: int) -> np.ndarray:

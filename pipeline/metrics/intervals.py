@@ -3,7 +3,9 @@
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import stdtrit
 
+LEVEL = 0.95
 # Within this many standard errors of a mean lie 95% of the means of samples.
 NORMAL_QUANTILE = 1.959964
 # A figure that rests on fewer rows has no interval, unless one is known for so few.
@@ -66,8 +68,11 @@ class Mean(NamedTuple):
         with np.errstate(all="ignore"):
             mean = total / rows
             error = np.sqrt(np.maximum(sums[..., self.square] / rows - mean**2, 0.0) / (rows - 1))
-            bounds = mean_interval(mean, error, 0.0, np.inf if self.limit is None else sums[..., self.limit] / rows)
-            bounds[self.effective_rows(sums) < MIN_ROWS] = np.nan
+            # Student's quantile: the error itself is known from the rows that make up the mean, and no better.
+            effective = self.effective_rows(sums)
+            half = error * stdtrit(np.maximum(effective - 1, 1.0), (1 + LEVEL) / 2)
+            bounds = mean_interval(mean, half, 0.0, np.inf if self.limit is None else sums[..., self.limit] / rows)
+            bounds[effective < MIN_ROWS] = np.nan
             return np.sqrt(bounds) if self.root else bounds
 
     def effective_rows(self, sums: np.ndarray) -> np.ndarray:
@@ -96,23 +101,22 @@ def wilson_interval(successes: np.ndarray | float, rows: np.ndarray | float) -> 
 
 
 def mean_interval(
-    mean: np.ndarray, error: np.ndarray, low: float = -np.inf, high: np.ndarray | float = np.inf
+    mean: np.ndarray, half: np.ndarray, low: float = -np.inf, high: np.ndarray | float = np.inf
 ) -> np.ndarray:
-    """Return the 95% interval of means with standard errors, float64 (..., 2), within ``low`` and ``high``.
+    """Return intervals of means, float64 (..., 2), within ``low`` and ``high``.
 
-    The error is normal on a scale without ends (the delta method): the logarithm of the distance to the one end, or the
-    log-odds between two ends. A mean at an end has no interval: NaN.
+    Half of the interval is ``half`` wide on a scale without ends (the delta method): the logarithm of the distance to
+    the one end, or the log-odds between two ends. A mean at an end has no interval: NaN.
     """
-    z = NORMAL_QUANTILE
     with np.errstate(all="ignore"):
         if np.isinf(low):
-            bounds = np.stack([mean - z * error, mean + z * error], axis=-1)
+            bounds = np.stack([mean - half, mean + half], axis=-1)
         elif np.isinf(high).all():
-            factor = np.exp(z * error / (mean - low))
+            factor = np.exp(half / (mean - low))
             bounds = low + np.stack([(mean - low) / factor, (mean - low) * factor], axis=-1)
         else:
             odds = (mean - low) / (high - mean)
-            factor = np.exp(z * error * (high - low) / ((mean - low) * (high - mean)))
+            factor = np.exp(half * (high - low) / ((mean - low) * (high - mean)))
             scaled = np.stack([odds / factor, odds * factor], axis=-1)
             bounds = low + np.asarray(high - low)[..., None] * scaled / (1 + scaled)
         bounds[~(np.isfinite(bounds).all(axis=-1) & np.isfinite(mean))] = np.nan

@@ -156,7 +156,7 @@ def with_values(config: cfg.Config, values: Values) -> cfg.Config:
             keys = type(before).__struct_fields__
             unknown = next((name for name in raw if name not in keys), None)
             if unknown:
-                raise ConfigError(f"search.space: {section}.{unknown}: unknown config key{cfg.suggest(unknown, keys)}.")
+                raise ConfigError(f"search.space: {section}.{unknown}: unknown config key{cfg.suggest(unknown, keys)}")
             try:
                 changed[section] = msgspec.convert(raw, type(before))
             except msgspec.ValidationError as error:

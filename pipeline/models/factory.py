@@ -55,7 +55,7 @@ def make(model: cfg.ModelConfig, task: LearningTask, seed: int) -> BaseEstimator
         raise ConfigError(f"model.params: {model.estimator} does not take them ({error}); correct the names.") from None
     unknown = next((name for name in params if name not in accepted), None)
     if unknown:
-        raise ConfigError(f"model.params: {model.estimator} has no {unknown!r}{cfg.suggest(unknown, accepted)}.")
+        raise ConfigError(f"model.params: {model.estimator} has no {unknown!r}{cfg.suggest(unknown, accepted)}")
     if not (hasattr(estimator, "partial_fit") or hasattr(estimator, "fit")):
         raise ConfigError(f"model.estimator: {model.estimator} has neither partial_fit nor fit; name an estimator.")
     if hasattr(estimator, "_validate_params"):  # scikit-learn's own check, which `fit` would only make on the cluster

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from pipeline.io.redact import redact
 from pipeline.monitoring.events import Events
@@ -24,6 +25,19 @@ class StageTime(NamedTuple):
     stage: str
     begin: float
     end: float
+
+
+class EndColumn(TimeRemainingColumn):
+    """The time that is left or, of a stage that ended before all of its batches, how it ended."""
+
+    def render(self, task: Task) -> Text:
+        end = task.fields.get("end")
+        return Text(end) if end else super().render(task)
+
+
+def how_ended(error: BaseException) -> str:
+    """What a stage says that ``error`` ended."""
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
 
 
 class Monitor:
@@ -92,18 +106,22 @@ class Monitor:
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("batches  {task.fields[speed]:>12} rows/s "),
-            TimeRemainingColumn(),
+            EndColumn(),
         )
         with Progress(*columns, console=self.console) as bar:
             progress = StageProgress(name, bar, bar.add_task(name, total=batches, speed="-"), self.events)
             try:
                 yield progress
+                progress.end("stopped", only_if_short=True)
+            except BaseException as error:
+                progress.end(how_ended(error))
+                raise
             finally:
                 seconds = time.perf_counter() - begin
                 self.seconds[name] = self.seconds.get(name, 0.0) + seconds
                 self.stage_times.append(StageTime(name, time.time() - seconds, time.time()))
                 self.current_stage = ""
-                progress.emit("stage_finished", seconds=round(seconds, 3))
+                progress.emit("stage_finished", seconds=round(seconds, 3), end=progress.ended)
 
 
 class StageProgress:
@@ -111,12 +129,28 @@ class StageProgress:
 
     def __init__(self, stage: str, bar: Progress, task: TaskID, events: Events):
         self._stage, self._bar, self._task, self._events = stage, bar, task, events
+        self.ended = "finished"
+        """How the stage ended: "finished", "interrupted", "failed", or why it stopped before its last batch."""
         self._batches, self._rows, self._begin, self._last_event = 0, 0, time.perf_counter(), -math.inf
 
     def skip(self, batches: int) -> None:
         """Count batches that an earlier run has done."""
         self._batches += batches
         self._bar.update(self._task, advance=batches)
+
+    def end(self, how: str, only_if_short: bool = False) -> None:
+        """Say how the stage ends; the bar stays where it is.
+
+        Parameters
+        ----------
+        only_if_short
+            Say so only if batches are left, and nothing was said before.
+        """
+        total = self._bar.tasks[self._task].total or 0
+        if only_if_short and (self.ended != "finished" or self._batches >= total):
+            return
+        self.ended = how
+        self._bar.update(self._task, end=how)
 
     def emit(self, event: str, level: str = "info", **fields: Any) -> None:
         """Emit an event of this stage, with the batches and rows done so far."""

@@ -85,10 +85,10 @@ def check_prepared_columns(config: cfg.Config, meta: pd.DataFrame) -> None:
     """
     label = config.data.label
     if label not in meta.columns:
-        raise ConfigError(f"data.label: no file has a column {label!r}{cfg.suggest(label, meta.columns)}.")
+        raise ConfigError(f"data.label: no file has a column {label!r}{cfg.suggest(label, meta.columns)}")
     if config.split.by in ("group", "time") and config.split.column not in meta.columns:
         column = config.split.column or ""
-        raise ConfigError(f"split.column: no file has a column {column!r}{cfg.suggest(column, meta.columns)}.")
+        raise ConfigError(f"split.column: no file has a column {column!r}{cfg.suggest(column, meta.columns)}")
     dtype = meta[label].dtype
     is_category = isinstance(dtype, pd.CategoricalDtype | pd.StringDtype) or pd.api.types.is_bool_dtype(dtype)
     if not is_category and not pd.api.types.is_numeric_dtype(dtype):

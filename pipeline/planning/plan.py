@@ -77,6 +77,12 @@ class Plan:
         return None if self.boundary is None else (self.boundary.column, self.boundary.first_test)
 
     @property
+    def batch_versions(self) -> tuple[str, ...]:
+        """For each batch the version of the Delta or Iceberg table that it is of, or an empty text."""
+        data, test = self.sources.data, self.sources.test
+        return tuple((test if test is not None and batch.test else data).version for batch in self.batches)
+
+    @property
     def rows(self) -> int:
         """Rows of all batches, as the footers state them."""
         return sum(batch.rows for batch in self.batches)
@@ -98,7 +104,8 @@ class Plan:
         """About how many rows test."""
         if self.config.split.path or self.config.split.by == "batch":
             return sum(b.rows for b in self.batches if b.test)
-        return round(self.rows * self.config.split.test)
+        share = None if self.boundary is None else self.boundary.share
+        return round(self.rows * (self.config.split.test if share is None else share))
 
     @property
     def recipe(self) -> BatchRecipe:

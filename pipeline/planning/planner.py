@@ -234,7 +234,7 @@ def _readable_columns(config: cfg.Config, data: Dataset) -> pa.Schema:
     names = set(schema.names)
     for column in config.prepare.columns:
         if column not in names:
-            raise ConfigError(f"prepare.columns: no file has a column {column!r}{cfg.suggest(column, schema.names)}.")
+            raise ConfigError(f"prepare.columns: no file has a column {column!r}{cfg.suggest(column, schema.names)}")
     return pa.schema([schema.field(column) for column in config.prepare.columns])
 
 

@@ -31,8 +31,9 @@ class Sources:
 
     @property
     def file_versions(self) -> dict[str, str]:
-        """For every file, by path, the text that tells whether it is still the same."""
-        return {path: text for dataset in self.datasets for path, text in dataset.file_versions.items()}
+        """For every file and every table with a log, by path, the text that tells whether it is still the same."""
+        files = {path: text for dataset in self.datasets for path, text in dataset.file_versions.items()}
+        return files | self.version_texts
 
     @property
     def quarantined_files(self) -> tuple[QuarantinedFile, ...]:
@@ -48,8 +49,12 @@ class Sources:
 
     @property
     def version_texts(self) -> dict[str, str]:
-        """The same by path, for people."""
-        return {dataset.path: dataset.version for dataset in self.datasets if dataset.table}
+        """The same by path, for people; data and test set may be two versions of one table."""
+        texts: dict[str, list[str]] = {}
+        for dataset in self.datasets:
+            if dataset.table and dataset.version not in texts.setdefault(dataset.path, []):
+                texts[dataset.path].append(dataset.version)
+        return {path: " and ".join(versions) for path, versions in texts.items()}
 
     @property
     def notices(self) -> tuple[Notice, ...]:

@@ -1,5 +1,6 @@
 """The boundary of the split: which batches test, or from which value on rows test."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from msgspec import structs
 
 from pipeline import config as cfg
 from pipeline.errors import ConfigError
@@ -15,7 +17,7 @@ from pipeline.io.column_types import common_type, family, type_name
 from pipeline.io.dataset import Dataset
 from pipeline.notices import Notice
 from pipeline.planning.value_distribution import ValueDistribution, locate
-from pipeline.preparation.split import append_test_set, share_tolerance, split_batches, time_tolerance
+from pipeline.preparation.split import MAX_TIME_DEVIATION, append_test_set, share_tolerance, split_batches
 
 # Reading a column of more rows than this takes seconds: it is said.
 MANY_ROWS = 5_000_000
@@ -45,8 +47,8 @@ class TimeBoundary:
         sample = " of a sample" if self.is_sample else ""
         return f"by the footers and {self.rows_read:,} values{sample} of {self.column}, read for it"
 
-    def notices(self, test: float) -> tuple[Notice, ...]:
-        """What a person should know, where a share ``test`` of the rows was asked for."""
+    def notices(self, test: float, rows: int) -> tuple[Notice, ...]:
+        """What a person should know, where a share ``test`` of so many rows was asked for."""
         subject, notices = f"split by {self.column!r}", []
         if self.rows_read > MANY_ROWS:
             notices.append(
@@ -56,7 +58,7 @@ class TimeBoundary:
                     "set split.after, or write the files sorted by it and with statistics",
                 )
             )
-        if self.share is not None and abs(self.share - test) > time_tolerance(test):
+        if self.share is not None and abs(self.share - test) > share_tolerance(test, rows, MAX_TIME_DEVIATION):
             notices.append(
                 Notice(
                     subject,
@@ -65,6 +67,13 @@ class TimeBoundary:
                 )
             )
         return tuple(notices)
+
+
+def without_time_split(config: cfg.Config) -> cfg.Config:
+    """The config for a look at all rows: no boundary is looked for, and the data may have a single time."""
+    if config.split.by != "time":
+        return config
+    return structs.replace(config, split=structs.replace(config.split, by="row", column=None, after=None, folds=None))
 
 
 def time_boundary(config: cfg.Config, dataset: Dataset, meta: pd.DataFrame) -> TimeBoundary | None:
@@ -96,9 +105,13 @@ def time_boundary(config: cfg.Config, dataset: Dataset, meta: pd.DataFrame) -> T
     def find(distribution: ValueDistribution) -> Sequence[float | int]:
         return _boundaries(distribution, column, config.split.test, given, folds)
 
-    tolerance = time_tolerance(config.split.test) / max(folds, 1)
+    # Where the footers alone are to tell; chance plays no part.
+    test = config.split.test
+    tolerance = min(MAX_TIME_DEVIATION, test / 2, (1 - test) / 2) / max(folds, 1)
     located = locate(dataset, column, find, tolerance, config.data.on_bad_batch == "quarantine")
-    found = [_from_number(value, zone) if is_time else value for value in located.values]
+    found: list[object] = [_from_number(value, zone) for value in located.values] if is_time else [*located.values]
+    if pd.api.types.is_integer_dtype(values.dtype):
+        found = [math.ceil(value) for value in located.values]  # the same rows, in the column's own numbers
     return TimeBoundary(
         column,
         found[0] if first_test is None else first_test,
@@ -111,12 +124,12 @@ def time_boundary(config: cfg.Config, dataset: Dataset, meta: pd.DataFrame) -> T
 
 def split_notices(config: cfg.Config, batches: Sequence[Batch], boundary: TimeBoundary | None) -> tuple[Notice, ...]:
     """What a person should know about the share of test rows before a row is read."""
-    test = config.split.test
+    test, rows = config.split.test, sum(batch.rows for batch in batches)
     if boundary is not None:
-        return boundary.notices(test)
+        return boundary.notices(test, rows)
     if config.split.by != "batch" or config.split.path is not None:
         return ()
-    testing, rows = [batch for batch in batches if batch.test], sum(batch.rows for batch in batches)
+    testing = [batch for batch in batches if batch.test]
     share = sum(batch.rows for batch in testing) / rows
     if abs(share - test) <= share_tolerance(test, rows):
         return ()

@@ -140,7 +140,7 @@ class _Evaluation:
             case ast.Name(id=name):
                 if name not in self._frame.columns:
                     suggestion = suggest(name, [as_written(str(column)) for column in self._frame.columns])
-                    raise ConfigError(f"{self._expression.key}: no column {quoted(name)}{suggestion}.")
+                    raise ConfigError(f"{self._expression.key}: no column {quoted(name)}{suggestion}")
                 return _nullable(self._frame[name])
             case ast.Constant(value=bool() | int() | float() | str() | None as constant):
                 return constant

@@ -135,7 +135,7 @@ def _columns_by_kind(
     excluded = set(features.exclude)
     for name in features.exclude:
         if name not in frame.columns and name not in left_out:
-            raise ConfigError(f"features.exclude: no file has a column {name!r}{cfg.suggest(name, frame.columns)}.")
+            raise ConfigError(f"features.exclude: no file has a column {name!r}{cfg.suggest(name, frame.columns)}")
     if all(names is None for kind, names in named.items() if kind != "text"):
         for name, dtype in zip(frame.columns, frame.dtypes, strict=True):
             if name == label or (name == config.split.column and config.split.by == "group"):
@@ -177,7 +177,7 @@ def _options(features: cfg.FeatureConfig, kinds: Mapping[str, str]) -> dict[str,
     """By column and cross, the keys of its `ColumnTransform` that apply to its kind and are not the default."""
     for name, own in features.columns.items():
         if name not in kinds:
-            raise ConfigError(f"features.columns.{name}: no feature has this name{cfg.suggest(name, kinds)}.")
+            raise ConfigError(f"features.columns.{name}: no feature has this name{cfg.suggest(name, kinds)}")
         allowed = OPTIONS_BY_KIND[kinds[name]]
         useless = next((key for key in own if key not in allowed), None)
         if useless:
@@ -234,7 +234,7 @@ def _is_complex(dtype: object) -> bool:
 
 def _check_named(frame: pd.DataFrame, name: str, kind: str, label: str) -> None:
     if name not in frame.columns:
-        raise ConfigError(f"features.{kind}: no file has a column {name!r}{cfg.suggest(name, frame.columns)}.")
+        raise ConfigError(f"features.{kind}: no file has a column {name!r}{cfg.suggest(name, frame.columns)}")
     if name == label:
         raise ConfigError(f"features.{kind}: {name!r} is the label; a feature must not be.")
     dtype = frame[name].dtype

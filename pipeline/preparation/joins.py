@@ -96,8 +96,8 @@ def check_join(join: JoinConfig, columns: Sequence[str], storage: Storage = DEFA
     names = table.schema.names
     for column in [*join.on, *join.columns]:
         if column not in names:
-            raise ConfigError(f"data.join: {table.path} has no column {column!r}{suggest(column, names)}.")
+            raise ConfigError(f"data.join: {table.path} has no column {column!r}{suggest(column, names)}")
     for column in join.on:
         if column not in columns:
-            raise ConfigError(f"data.join.on: the data has no column {column!r}{suggest(column, columns)}.")
+            raise ConfigError(f"data.join.on: the data has no column {column!r}{suggest(column, columns)}")
     return table

@@ -56,7 +56,7 @@ def slice_columns(slicings: Sequence[str | list[str]], label: str, head: pd.Data
     columns = []
     for name in unique([name for names in keys_of(slicings) for name in names]):
         if name not in head.columns:
-            raise ConfigError(f"evaluate.slices: no file has a column {name!r}{cfg.suggest(name, head.columns)}.")
+            raise ConfigError(f"evaluate.slices: no file has a column {name!r}{cfg.suggest(name, head.columns)}")
         if name == label:
             raise ConfigError(f"evaluate.slices: {name!r} is the label; drop it.")
         columns.append(SliceColumn(name, _edges(head[name])))

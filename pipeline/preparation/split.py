@@ -23,24 +23,21 @@ REASONS = {NO_LABEL: "label missing", NOT_FINITE: "label not finite", NO_TIME: "
 UNSEEN_LABEL = "label not seen in training"
 # Groups of rows that a resample of the bootstrap draws together.
 N_BOOTSTRAP_GROUPS = 1024
-# How far the share of test rows may be from the one that was asked for: of rows and groups, and of times.
+# How far the share of test rows may be from the one asked for, where a hash decides, and where a time does.
 MAX_DEVIATION, MAX_TIME_DEVIATION = 0.05, 0.03
+
 _NANOSECONDS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 MAX_EXACT_INTEGER = 2**53  # beyond it not every integer is a float64
 
 
-def share_tolerance(test: float, rows: int) -> float:
-    """How far the share of test rows may be from ``test`` where a hash decides on each row or group.
+def share_tolerance(test: float, rows: int, most: float = MAX_DEVIATION) -> float:
+    """How far the share of test rows may be from ``test``.
 
-    Never more than half of what was asked for; but chance alone, four standard deviations of it, is allowed.
+    That is ``most``, but no more than half of what was asked for; or four standard deviations of chance, if that is
+    more.
     """
     chance = 4 * math.sqrt(test * (1 - test) / max(rows, 1))
-    return max(min(MAX_DEVIATION, test / 2, (1 - test) / 2), chance)
-
-
-def time_tolerance(test: float) -> float:
-    """How far the share of test rows may be from ``test`` where a time divides the rows."""
-    return min(MAX_TIME_DEVIATION, test / 2, (1 - test) / 2)
+    return max(min(most, test / 2, (1 - test) / 2), chance)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 # More units are not counted.
 MAX_UNITS = 4096
 # A batch with more units than this among so many first rows is not looked at any further.
-_SAMPLE_ROWS, _MAX_SAMPLE_UNITS = 4096, 1024
+_SAMPLE_ROWS, _MAX_SAMPLE_UNITS = 1024, 512
 
 
 def _no_units() -> np.ndarray:
@@ -33,7 +33,8 @@ class SplitUnits:
     @classmethod
     def of(cls, hashes: np.ndarray, without_group: int = 0) -> "SplitUnits":
         """Count the units of rows by their hashes, uint64 (n,)."""
-        if len(hashes) > _SAMPLE_ROWS and len(np.unique(hashes[:_SAMPLE_ROWS])) > _MAX_SAMPLE_UNITS:
+        sample = np.sort(hashes[:_SAMPLE_ROWS])
+        if len(hashes) > _SAMPLE_ROWS and np.count_nonzero(np.diff(sample)) >= _MAX_SAMPLE_UNITS:
             return cls(None, without_group=without_group)
         return cls(*np.unique(hashes, return_counts=True), without_group)._limited()
 

@@ -12,7 +12,13 @@ from pipeline.errors import ConfigError, DataError
 from pipeline.io.storage import DEFAULT_STORAGE, Storage
 from pipeline.preparation.expressions import eval_expression, row_mask
 from pipeline.preparation.joins import apply_join
-from pipeline.preparation.row_counts import RowCounts
+from pipeline.preparation.row_counts import FILTERED, OUTSIDE, QUARANTINED, RowCounts
+from pipeline.preparation.split import REASONS, UNSEEN_LABEL
+
+NO_MATCH = "no match in "
+# What the ledger and its table call something else.
+_ROLES_AND_COLUMNS = ("train", "validation", "test", "batch", "where", "read", "rejected", "error")
+_TAKEN = frozenset((*_ROLES_AND_COLUMNS, OUTSIDE, FILTERED, QUARANTINED, UNSEEN_LABEL, *REASONS.values()))
 
 
 @dataclass(frozen=True)
@@ -62,17 +68,22 @@ def apply_steps(frame: pd.DataFrame, steps: PreparationSteps) -> tuple[pd.DataFr
         table = PurePosixPath(join.path_text).name
         unmatched[table] = unmatched.get(table, 0) + int((~matched).sum())
         if join.how == "inner":
-            frame = keep(frame, matched, f"no match in {table}")
+            frame = keep(frame, matched, f"{NO_MATCH}{table}")
     for name, expression in steps.derive:
         values = eval_expression(frame, expression, f"prepare.derive.{name}")
         frame = frame.copy(deep=False)
         frame[name] = values  # `assign` takes no column of the name "self"
     for name, expression in steps.filter:
         key = f"prepare.filter.{name}"
-        frame = keep(frame, row_mask(frame, expression, key), key)
+        frame = keep(frame, row_mask(frame, expression, key), filter_reason(name))
     if steps.function is not None:
         frame = _call_user_function(frame, steps.function)
     return frame, RowCounts(n_read, dropped, unmatched)
+
+
+def filter_reason(name: str) -> str:
+    """The reason of rows that do not meet a condition: its name, or its whole key where a role or a reason has that."""
+    return f"prepare.filter.{name}" if name in _TAKEN or name.startswith(NO_MATCH) else name
 
 
 def _call_user_function(frame: pd.DataFrame, reference: str) -> pd.DataFrame:

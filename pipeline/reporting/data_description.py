@@ -38,8 +38,9 @@ def check_results(summary: Summary, plan: Plan) -> dict[str, Any]:
         counts = summary.train_labels.values
         total, most = int(counts.sum()), counts.sort_values(ascending=False, kind="stable").index[:MAX_LABEL_VALUES]
         label = {str(value): round(int(counts[value]) / total, 6) for value in counts.index[counts.index.isin(most)]}
-    classes = 0 if plan.features.task == "regression" else len(summary.train_labels.values)
-    return {"rows": rows, "task": plan.features.task, "label": label, "classes": classes, "columns": columns}
+    values = summary.train_labels.values
+    of_label = {"task": plan.features.task, "label": label, "classes": len(values), "single": int((values == 1).sum())}
+    return {"rows": rows, **of_label, "columns": columns}
 
 
 def _numeric_column(summary: Summary, name: str) -> dict[str, Any]:

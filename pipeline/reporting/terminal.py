@@ -93,6 +93,8 @@ def _label_text(checked: Mapping[str, Any]) -> str:
         return f"a number of mean {format_value(shares['mean'])}, standard deviation {format_value(shares['std'])}"
     most = sorted(shares, key=lambda value: -shares[value])[:MAX_CLASSES]
     text = ", ".join(f"{shorten(value)} {shares[value]:.1%}" for value in most)
+    if checked["single"] > checked["classes"] / 2:
+        text = f"{checked['single']:,} of them of one row each, as an identifier has; {text}"
     more = checked["classes"] - len(most)
     return f"{checked['classes']:,} classes: {text}" + (f", and {more:,} more" if more else "")
 

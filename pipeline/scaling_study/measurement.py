@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from msgspec import structs
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from pipeline import config as cfg
 from pipeline.engine.batch_schedule import share_row_groups
@@ -16,13 +16,15 @@ from pipeline.engine.cluster.session import Session, connect, open_session
 from pipeline.engine.memory_policy import max_rows_read_together, should_read_batches_together
 from pipeline.evaluation.permutation_importance import features_of
 from pipeline.io.batching import group_by_row_group
-from pipeline.monitoring.progress import Monitor
+from pipeline.monitoring.progress import EndColumn, Monitor, how_ended
 from pipeline.planning.plan import Plan
+from pipeline.planning.planner import with_task
 from pipeline.scaling_study.costs import Observation
 from pipeline.scaling_study.graph import Shape
 from pipeline.scaling_study.study_plan import Setting, take_prefix, with_lanes
 from pipeline.training.evaluation_stage import FEATURES_PER_TASK
 from pipeline.training.run_stages import run_stages
+from pipeline.training.statistics_stage import confirm_task
 
 
 def shape_of(plan: Plan, epochs: int, keep: bool, threads: int) -> Shape:
@@ -80,13 +82,14 @@ def measure(
         for workers in others:  # idle clusters cost next to nothing
             cluster = structs.replace(_with_workers(config.cluster, workers), dashboard="127.0.0.1:0")
             sessions[workers] = stack.enter_context(connect(cluster, modules))
+        plans = _with_confirmed_task(plans, sessions[first], monitor)
         probes = {session.workers: probe(session.client) for session in sessions.values()}
         columns = (
             TextColumn("scale      "),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("runs  {task.description}"),
-            TimeRemainingColumn(),
+            EndColumn(),
         )
         with Progress(*columns, console=monitor.console) as bar:
             progress = bar.add_task("", total=repeats * len(settings))
@@ -97,7 +100,11 @@ def measure(
                 description = f"{setting.batches} batches, {session.workers} workers, {setting.lanes} lanes"
                 bar.update(progress, description=description)
                 session.client.get_task_stream(start=time.time())  # the scheduler keeps a record from here on
-                return observe(plan, session, monitor, modules, setting.cut)
+                try:
+                    return observe(plan, session, monitor, modules, setting.cut)
+                except BaseException as error:
+                    bar.update(progress, end=how_ended(error))
+                    raise
 
             runs = []
             for setting, observed in take_turns(settings, repeats, run):
@@ -112,6 +119,13 @@ def measure(
                     seconds=round(observed.seconds, 4),
                 )
     return Measurements(runs, probes, startup)
+
+
+def _with_confirmed_task(plans: Sequence[Plan], session: Session, monitor: Monitor) -> list[Plan]:
+    """The plans, which differ in their batches alone, with the task that all rows show: no run reads twice."""
+    confirmed = confirm_task(plans[0], session, monitor)
+    task, reason = confirmed.features.task, confirmed.task_reason
+    return [plan if plan.label_guess is None else with_task(plan, task, reason) for plan in plans]
 
 
 def _with_workers(cluster: cfg.ClusterConfig, workers: int) -> cfg.ClusterConfig:

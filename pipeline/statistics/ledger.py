@@ -167,8 +167,14 @@ class Ledger:
             for n in sorted(self.errors)
         ]
 
-    def table(self, batches: Sequence[Batch]) -> pd.DataFrame:
-        """Return a row for each batch: where it is, its rows by role and reason, and why it was quarantined."""
+    def table(self, batches: Sequence[Batch], versions: Sequence[str] = ()) -> pd.DataFrame:
+        """Return a row for each batch: where it is, its rows by role and reason, and why it was quarantined.
+
+        Parameters
+        ----------
+        versions
+            Of the table that each batch is of, for people; empty if no batch is of a table that has versions.
+        """
         reasons = [reason for reason in self.reasons if any(reason in rows for rows in self.batches.values())]
         lines: list[dict[str, Any]] = []
         for batch in batches:
@@ -184,7 +190,10 @@ class Ledger:
                 {"batch": None, "where": file.path, "read": file.rows, **dict.fromkeys(ROLES, 0)}
                 | {"rejected": file.rows, **dict.fromkeys(reasons, 0), "error": file.reason}
             )
-        return pd.DataFrame(lines).astype({"batch": "Int64"})
+        table = pd.DataFrame(lines).astype({"batch": "Int64"})
+        if any(versions):
+            table.insert(2, "version", [*versions, *[""] * len(self.files)])
+        return table
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; `from_dict` takes them back."""

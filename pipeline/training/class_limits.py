@@ -5,8 +5,10 @@ All of it is known from the merged statistics, so that it is said before the fir
 
 from pipeline.engine.cluster.session import Session
 from pipeline.errors import DataError
+from pipeline.metrics.intervals import MIN_ROWS
 from pipeline.models.factory import BOOSTED_TREES
 from pipeline.notices import Notice
+from pipeline.planning.checks import is_number
 from pipeline.planning.plan import Plan
 from pipeline.preparation.feature_inference import MAX_CLASS_INTEGERS
 from pipeline.statistics.summary import Summary
@@ -23,8 +25,6 @@ BYTES_PER_WEIGHT = 2 * 2 * 8
 BYTES_PER_SCORE = 4 * 8
 # Gradient and curvature of each row and class, and the margins, of boosted trees.
 BYTES_PER_GRADIENT = 3 * 4
-# Calibration on fewer validation rows of a class is an accident of these rows.
-MIN_CALIBRATION_ROWS = 10
 
 
 def check_label_values(summary: Summary, plan: Plan) -> None:
@@ -41,13 +41,13 @@ def check_label_values(summary: Summary, plan: Plan) -> None:
     rows, own = int(counts.values.sum()), int((counts.values == 1).sum())
     if counts.short:
         raise DataError(
-            f"label {label!r}: has more than {len(counts.values):,} values; name a label with fewer, or set "
-            'model.task = "regression" if it is a number.'
+            f"label {label!r}: has more than {len(counts.values):,} values; name a label with fewer"
+            f"{_or_regression(plan)}."
         )
     if rows >= IDENTIFIER_ROWS and own > IDENTIFIER_SHARE * rows:
         raise DataError(
             f"label {label!r}: {own:,} of {rows:,} training rows have a value of their own, so it looks like an "
-            'identifier; name another label, or set model.task = "regression" if it is a number.'
+            f"identifier; name another label{_or_regression(plan)}."
         )
     is_float = counts.values.index.dtype.kind == "f"  # whole numbers are integers by now
     if is_float and len(counts.values) > MAX_CLASS_INTEGERS:
@@ -79,9 +79,16 @@ def check_model_size(classes: int, width: int, plan: Plan, session: Session) -> 
         raise DataError(
             f"label {config.data.label!r}: {classes:,} classes x {width:,} encoded columns would take "
             f"{_gib(weights)} for the model and its copies and {_gib(scores)} for the predictions of a batch, and "
-            f"{_gib(limit)} are allowed; name a label with fewer values or put rare ones together in prepare.function, "
-            'lower features.max_categories or hash, or set model.task = "regression" if it is a number.'
+            f"{_gib(limit)} are allowed; name a label with fewer values, put rare ones together in prepare.function, "
+            f"lower features.max_categories, or hash columns{_or_regression(plan)}."
         )
+
+
+def _or_regression(plan: Plan) -> str:
+    """What to do besides, if the label is a number."""
+    if not is_number(plan.meta[plan.config.data.label].dtype):
+        return ""
+    return ', or set model.task = "regression" and name a regressor, to predict it as a number'
 
 
 def _tested_share(plan: Plan, in_test: bool | None) -> float:
@@ -106,20 +113,29 @@ def check_class_rows(summary: Summary, plan: Plan) -> tuple[Notice, ...]:
         return ()
     label, config = plan.config.data.label, plan.config
     train = summary.train_labels.values
+    notices = []
+    if len(train) > MAX_CLASS_INTEGERS and is_number(plan.meta[label].dtype):
+        found = f"{len(train):,} different numbers are taken for classes, because of this: {plan.task_reason}"
+        notices.append(Notice(f"label {label!r}", found, "name a regressor to predict it as a number"))
+    rare = train[train < MIN_ROWS]
+    if len(train) == 2 and len(rare):
+        found = f"class {str(rare.idxmin())!r} has {rare.min():,} of {train.sum():,} training rows"
+        notices.append(Notice(f"label {label!r}", found, "the model hardly knows it; train on more rows of it"))
     if config.model.calibrate:
         validation = summary.validation_labels.values.reindex(train.index).fillna(0).astype(int)
-        if validation.min() < MIN_CALIBRATION_ROWS:
+        if validation.min() < MIN_ROWS:
             raise DataError(
                 f"model.calibrate: class {str(validation.idxmin())!r} of label {label!r} has {validation.min():,} of "
-                f"the {validation.sum():,} validation rows, and {MIN_CALIBRATION_ROWS} are needed to calibrate; raise "
+                f"the {validation.sum():,} validation rows, and {MIN_ROWS} are needed to calibrate; raise "
                 "train.validation_fraction, or drop it."
             )
     folds = config.split.folds
     if not folds or train.min() >= folds:
-        return ()
+        return tuple(notices)
     few = train[train < folds]
     found = f"class {str(few.idxmin())!r} has {few.min():,} training rows for {folds} folds"
     if len(train) == 2:
         raise DataError(f"split.folds: {found} of label {label!r}, so some cannot be learned or judged; lower it.")
     more = f", and {len(few) - 1:,} more classes have fewer rows than folds" if len(few) > 1 else ""
-    return (Notice(f"label {label!r}", f"{found}{more}: folds without them say nothing of them", "lower split.folds"),)
+    found = f"{found}{more}: folds without them say nothing of them"
+    return (*notices, Notice(f"label {label!r}", found, "lower split.folds"))

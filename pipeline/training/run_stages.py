@@ -17,7 +17,7 @@ from pipeline.planning.planner import as_regression
 from pipeline.statistics.ledger import Ledger
 from pipeline.training.checkpoint import RunProgress
 from pipeline.training.class_limits import check_model_size
-from pipeline.training.cross_validation import cross_validate
+from pipeline.training.cross_validation import cross_validate, fold_notices
 from pipeline.training.evaluation_stage import evaluate_model
 from pipeline.training.fitted_state import FittedState
 from pipeline.training.lane import new_lane
@@ -137,6 +137,7 @@ def _run_as_planned(
         evaluator = make_evaluator(run, source, training.lane, batch_encoder, target)
         evaluated, findings = evaluate_model(run, source, evaluator, fitted_state.slicing, ledger)
         cross_validate(run, source, progress.folds, lambda: on_progress(progress))
+    told_of_folds = fold_notices(progress.folds, plan.config.data.label)
     return RunOutcome(
         plan=plan,
         ledger=ledger.with_evaluated_rows(evaluated.rows, plan.batches),
@@ -148,5 +149,7 @@ def _run_as_planned(
         unmatched=dict(fitted_state.unmatched),
         folds=progress.folds,
         continued=lineage_report(base_run, fitted_state, plan) if base_run else {},
-        notices=unique_notices((*plan.sources.notices, *plan.notices, *fitted_state.notices, *findings.notices)),
+        notices=unique_notices(
+            (*plan.sources.notices, *plan.notices, *fitted_state.notices, *findings.notices, *told_of_folds)
+        ),
     )

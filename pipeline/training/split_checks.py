@@ -5,7 +5,8 @@ import numpy as np
 from pipeline.errors import DataError
 from pipeline.notices import Notice
 from pipeline.planning.plan import Plan
-from pipeline.preparation.split import share_tolerance, shares_by_seed, time_tolerance
+from pipeline.preparation.expression_parser import as_written
+from pipeline.preparation.split import MAX_DEVIATION, MAX_TIME_DEVIATION, share_tolerance, shares_by_seed
 from pipeline.preparation.split_units import SplitUnits
 from pipeline.statistics.ledger import Ledger
 from pipeline.statistics.summary import Summary
@@ -17,8 +18,8 @@ N_SEEDS = 1000
 def check_test_share(ledger: Ledger, summary: Summary, plan: Plan) -> None:
     """Check that the share of test rows is near ``split.test``.
 
-    Where a hash decides, it may be off by `share_tolerance`, and by `time_tolerance` from what the plan says where a
-    time does. Batches as a whole, a test set of its own and ``split.after`` have the share that the plan tells.
+    It may be off by `share_tolerance`; where a time decides, from what the plan says. Batches as a whole, a test set of
+    its own and ``split.after`` may have any share: the config or the plan tells it.
 
     Raises
     ------
@@ -32,8 +33,7 @@ def check_test_share(ledger: Ledger, summary: Summary, plan: Plan) -> None:
     wanted = split.test if boundary is None else boundary.share
     if wanted is None:  # the config names the first value that tests
         return
-    chance = share_tolerance(wanted, rows)
-    tolerance = chance if boundary is None else max(time_tolerance(wanted), chance if boundary.is_sample else 0.0)
+    tolerance = share_tolerance(wanted, rows, MAX_DEVIATION if boundary is None else MAX_TIME_DEVIATION)
     share = ledger.tested / rows
     if abs(share - wanted) <= tolerance:
         return
@@ -86,6 +86,6 @@ def split_notices(summary: Summary, plan: Plan) -> tuple[Notice, ...]:
         Notice(
             f"split by {split.column!r}",
             f"{count:,} rows ({count / rows:.1%}) have no {split.column!r}, and each of them was split by itself",
-            f"drop them by prepare.filter = '`{split.column}`.notna()' if their groups matter",
+            f'to leave them out, set prepare.filter.known = "{as_written(split.column or "")}.notna()"',
         ),
     )

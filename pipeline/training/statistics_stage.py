@@ -1,6 +1,7 @@
 """The first stage: the statistics of all batches, merged on the cluster."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from pipeline.engine.batch_source import BatchSource, FoldSource
@@ -53,6 +54,14 @@ def with_revised_task(plan: Plan, monitor: Monitor, work: Callable[[Plan], T]) -
     monitor.print(f"label       {label}: {revised.features.task}, because {revised.task_reason}; reading again")
     monitor.events.emit("task_revised", "warning", task=revised.features.task, reason=revised.task_reason)
     return work(revised)
+
+
+def confirm_task(plan: Plan, session: Session, monitor: Monitor) -> Plan:
+    """Return the plan with the task that all rows show; nothing is read if there was nothing to guess."""
+    if plan.label_guess is None:
+        return plan
+    _, confirmed = explore(plan, session, monitor)
+    return replace(confirmed, label_guess=None)
 
 
 def explore(plan: Plan, session: Session, monitor: Monitor) -> tuple[Summary, Plan]:

@@ -159,6 +159,8 @@ class Trainer:
             if training.ended and training.best is not None:
                 training.lane, training.best = training.best, None
             on_round(training)
+        if training.epochs < self._config.epochs:
+            stage.end(f"stopped after {training.epochs} of {self._config.epochs} epochs")
         return training
 
     def _read(self, round_: Round) -> list[list[Segment[TaskHandle]]]:

@@ -23,6 +23,7 @@ from tests.builders import make_config
         ),
         ({"cluster": {"workers": [5, 2]}}, "cluster.workers: [5, 2] is no range"),
         ({"cluster": {"workers": -1}}, "cluster.workers: -1 is negative"),
+        ({"split": {"version": 3}}, "split.version: 3 is that of a test set of its own, but split.path is missing"),
         ({"cluster": {"workers": 0, "scheduler": "tcp://h:1"}}, "cluster.workers: 0 means no cluster, but"),
     ],
 )

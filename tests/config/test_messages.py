@@ -1,15 +1,25 @@
+import re
+from pathlib import Path
+
 import pytest
 
+import pipeline
 from pipeline.config.messages import suggest
 from pipeline.errors import ConfigError
 from tests.builders import make_config
 
 
 def test_suggest_names_similar_names_or_the_first_of_all():
-    assert suggest("lable", ["path", "label"]) == "; did you mean label"
-    assert suggest("zz", [1, 2]) == "; valid names are 1, 2"
+    assert suggest("lable", ["path", "label"]) == "; did you mean label?"
+    assert suggest("zz", [1, 2]) == "; valid names are 1, 2."
     assert suggest("zz", range(20)).endswith(", 10, 11, …")
-    assert suggest("zz", []) == ""
+    assert suggest("zz", []) == "."
+
+
+def test_no_message_puts_a_full_stop_after_a_suggestion():
+    package = Path(pipeline.__file__).parent
+    wrong = [path.name for path in package.rglob("*.py") if re.search(r"suggest(ion|\(.*\))\}\.", path.read_text())]
+    assert wrong == []
 
 
 @pytest.mark.parametrize(

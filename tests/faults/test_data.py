@@ -178,7 +178,7 @@ def test_row_18_empty_files_and_batches_are_counted_same_bits(workers, folder, e
     assert ledger.read == 1_200
     sorted_by_n = write_parquet(make_table(1_200).sort_values("n", ignore_index=True), folder.parent / "sorted", 4)
     ledger = execute(workers, make_small_config(sorted_by_n, prepare={"filter": {"few": "n < 12"}})).ledger
-    assert (ledger.read, ledger.batches[3]["prepare.filter.few"]) == (1_200, 300)
+    assert (ledger.read, ledger.batches[3]["few"]) == (1_200, 300)
 
 
 def test_row_19_sorted_labels_train(workers, tmp_path):

@@ -89,7 +89,7 @@ def test_unpredicted_rows_are_counted_and_others_keep_their_columns(model, tmp_p
     near = frame["n"] < 45
     assert sum(r["outside data.filters"] for r in reasons) == (~near).sum()
     assert sum(r["no match in j.parquet"] for r in reasons) == (near & (frame["key"] >= 5)).sum()
-    assert sum(r["prepare.filter.large"] for r in reasons) == (near & (frame["key"] < 5) & (frame["n"] <= 3)).sum()
+    assert sum(r["large"] for r in reasons) == (near & (frame["key"] < 5) & (frame["n"] <= 3)).sum()
     assert all(file.rows + sum(file.rejected.values()) == file.read for file in result.files)
 
 

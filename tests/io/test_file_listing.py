@@ -1,3 +1,5 @@
+import os
+
 import fsspec
 import pandas as pd
 import pytest
@@ -87,6 +89,14 @@ def test_a_glob_that_matches_only_folders_means_what_is_in_them(tree):
     assert "matches files and 1 folder; what is in folders was left out" in told(listing)[-1]
 
 
+def test_a_folder_that_is_called_as_a_file_is_one_of_the_files(tmp_path, frame):
+    (tmp_path / "spark.parquet/_temporary").mkdir(parents=True)
+    for name in ("a.parquet", "spark.parquet/part-00000", "spark.parquet/_temporary/b.parquet"):
+        frame.to_parquet(tmp_path / name)
+    for path in (str(tmp_path), f"{tmp_path}/*.parquet", f"{tmp_path}/*"):
+        assert names(list_files(path, DEFAULT_STORAGE)) == ["a.parquet", "spark.parquet/part-00000"]
+
+
 def test_parquet_is_what_begins_as_parquet(tmp_path, frame):
     for name in ("a.parquet", "B.PARQUET", "000000_0", "c.parquet.snappy", "d"):
         frame.to_parquet(tmp_path / name)
@@ -107,6 +117,14 @@ def test_files_with_the_usual_names_are_not_opened_to_be_listed(folder, monkeypa
 
     monkeypatch.setattr("fsspec.spec.AbstractFileSystem.cat_file", fail)
     assert len(list_files(str(folder), DEFAULT_STORAGE).files) == 4
+
+
+def test_what_is_no_file_is_not_waited_for(folder):
+    os.mkfifo(folder / "pipe")
+    (folder / "broken").symlink_to("nowhere")
+    listing = list_files(str(folder), DEFAULT_STORAGE)
+    assert len(listing.files) == 4
+    assert "2 files there are no Parquet and left out: broken" in told(listing)[0]
 
 
 def test_an_encrypted_file_among_others_is_refused(folder):

@@ -73,11 +73,21 @@ def test_footers_come_in_the_order_of_the_files_with_errors_in_place(folder):
     assert paths[1] in str(second)
 
 
-@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"PAR1 and then nothing"])
+@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"PAR1 and then nothing", b"\0\1"])
 def test_a_file_that_is_not_parquet_is_named(folder, content):
     (folder / "bad.parquet").write_bytes(content)
     with pytest.raises(DataError, match=r"bad\.parquet: not a readable Parquet file"):
         open_dataset(str(folder))
+
+
+def test_an_encrypted_or_removed_file_is_named(folder):
+    path = folder / "part-001.parquet"
+    (folder / "part-001.parquet").write_bytes(b"PARE" + bytes(40) + b"PARE")
+    with pytest.raises(DataError, match=r"part-001\.parquet: an encrypted Parquet file"):
+        open_dataset(str(folder))
+    path.unlink()
+    (error,) = read_footers([str(path)], DEFAULT_STORAGE)
+    assert "part-001.parquet: was listed, but is not there" in str(error)
 
 
 def test_a_truncated_file_is_named(folder):

@@ -20,7 +20,9 @@ import pytest
 import tomli_w
 from click.testing import CliRunner
 from dask.base import tokenize
+from deltalake import DeltaTable, write_deltalake
 from moto.server import DomainDispatcherApplication, ThreadedMotoServer, create_backend_app
+from pyiceberg.catalog.memory import InMemoryCatalog
 from s3fs import S3FileSystem
 from werkzeug.serving import make_server
 
@@ -409,6 +411,33 @@ def test_requests_that_always_fail_are_one_error(server, faulty):
     assert application.gets("part-000.parquet")[0] >= 4
 
 
+def test_tables_on_s3_are_read_by_their_logs_with_the_same_options(server, tmp_path):
+    store, _, options, _ = server
+    rows = pa.table({"x": [1.0, 2.0, 3.0], "c": ["a b", None, "01"]})
+    write_deltalake(str(tmp_path / "delta"), rows, partition_by=["c"])
+    write_deltalake(str(tmp_path / "delta"), rows.slice(0, 1), mode="append")
+    DeltaTable(str(tmp_path / "delta")).delete("x > 2")
+    catalog = InMemoryCatalog("local", warehouse=f"file://{tmp_path}/warehouse")
+    catalog.create_namespace("n")
+    iceberg = catalog.create_table("n.t", rows.schema)
+    iceberg.append(rows)
+    iceberg.delete("x > 2")
+    store.put(str(tmp_path / "delta"), "bucket/delta", recursive=True)
+    store.put(f"{tmp_path}/warehouse/n/t", "bucket/iceberg", recursive=True)
+    storage = Storage.from_config(options)
+    delta = open_dataset("s3://bucket/delta", storage=storage)
+    assert (delta.version, delta.rows, delta.hive_columns) == ("Delta version 2", 3, ("c",))
+    assert open_dataset("s3://bucket/delta/", storage=storage, version=0).rows == 3
+    assert open_dataset("s3://bucket/iceberg", storage=storage).rows == 2
+    for path, message in (
+        ("delta/c=01", "lies in the Delta"),
+        ("delta/*/*.parquet", "matches files of the Delta"),
+        ("*/data/*", "matches files of the Iceberg"),
+    ):
+        with pytest.raises(DataError, match=message):
+            open_dataset(f"s3://bucket/{path}", storage=storage)
+
+
 @pytest.mark.parametrize("suffix", [".parquet", ""])
 def test_expired_credentials_are_one_error_at_once(server, faulty, suffix):
     application, options = faulty
@@ -465,7 +494,7 @@ def test_a_run_folder_on_s3_takes_the_options_of_the_config(server, workdir):
     store, folder, options, _ = server
     sections = {"cluster": {"workers": 0}, "evaluate": {"bootstrap": 0, "importance_rows": 0}}
     model = "s3://bucket/life/one"
-    for path in (str(folder), "s3://bucket/data"):
+    for name, path in (("local", str(folder)), ("remote", "s3://bucket/data")):
         config = write_config_with_secrets(workdir, path, options, **sections)
         report = run(config, out=model)
         store.invalidate_cache()
@@ -474,7 +503,7 @@ def test_a_run_folder_on_s3_takes_the_options_of_the_config(server, workdir):
         assert found["metrics"] == report["metrics"]
         assert found["model"] == {"path": model, "fingerprint": report["model"]["fingerprint"]}
         assert found["drift"]["x"]["verdict"] == "stable"
-        manifest = predict(model, path, str(workdir / "p" / path[:2]), as_overrides(options), {"workers": 0})
+        manifest = predict(model, path, str(workdir / name), as_overrides(options), {"workers": 0})
         assert manifest["rows"]["written"] == 900
         further = run(
             config, (f'evaluate.baseline="{model}"',), out="s3://bucket/life/two", options=RunOptions(base_run=model)

@@ -1,3 +1,4 @@
+import contextlib
 import os
 import signal
 
@@ -75,3 +76,36 @@ def test_interrupt_is_raised_at_once_without_a_deferring_stage():
     monitor = Monitor(quiet=True)
     with pytest.raises(KeyboardInterrupt), monitor.interruptible(), monitor.stage("train", 1):
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def ended(monitor: Monitor, error: BaseException | None = None, done: int = 4, note: str = "") -> dict:
+    """The last event of a stage of four batches."""
+    received = []
+    with contextlib.suppress(BaseException), monitor.events.subscribed(received.append):
+        with monitor.stage("train", 4) as progress:
+            progress.advance(done, 100 * done)
+            if note:
+                progress.end(note)
+            if error is not None:
+                raise error
+    return received[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "end", "shown"),
+    [
+        ({}, "finished", "0:00:00"),
+        ({"done": 3}, "stopped", "stopped"),
+        ({"done": 3, "note": "stopped after 1 of 2 epochs"}, "stopped after 1 of 2 epochs", "after 1 of 2 epochs"),
+        ({"done": 1, "error": KeyboardInterrupt()}, "interrupted", "interrupted"),
+        ({"done": 1, "error": ValueError()}, "failed", "failed"),
+        ({"done": 4, "error": KeyboardInterrupt()}, "interrupted", "interrupted"),
+    ],
+)
+def test_a_stage_ends_at_what_was_done_and_says_how(capsys, arguments, end, shown):
+    event = ended(Monitor(), **arguments)
+    done = arguments.get("done", 4)
+    assert (event["event"], event["done"], event["end"]) == ("stage_finished", done, end)
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert f"{done}/4" in line
+    assert shown in line

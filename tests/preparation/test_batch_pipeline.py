@@ -76,7 +76,7 @@ def test_every_row_read_is_prepared_or_dropped_for_a_reason(tmp_path):
         500,
         {
             "outside data.filters": int((frame["n"] < 5).sum()),
-            "prepare.filter.small": int((frame["n"] >= 45).sum()),
+            "small": int((frame["n"] >= 45).sum()),
             "dropped by prepare.function": int(frame["n"].between(40, 44).sum()),
         },
     )
@@ -223,3 +223,14 @@ def test_a_fold_tests_on_its_training_rows_and_uses_no_test_rows(data):
     np.testing.assert_array_equal(masked.role == UNUSED, packed.role == TEST)
     np.testing.assert_array_equal(masked.role[packed.fold != 1] == TRAIN, packed.role[packed.fold != 1] == TRAIN)
     assert masked.role.dtype == np.int8
+
+
+def test_a_fold_by_time_uses_earlier_rows_alone(data):
+    dataset, batches = data
+    packed = pack_row_group(batches[:1], recipe_for(dataset))
+    period = (np.arange(len(packed.role)) % 4).astype(np.int8)
+    masked = mask_fold(replace(packed, period=period), 1)
+    trains = np.isin(packed.role, (TRAIN, VALIDATION))
+    np.testing.assert_array_equal(masked.role == TEST, trains & (period == 2))
+    np.testing.assert_array_equal(masked.role == UNUSED, (packed.role == TEST) | (trains & (period == 3)))
+    np.testing.assert_array_equal(masked.role == TRAIN, (packed.role == TRAIN) & (period < 2))

@@ -135,3 +135,44 @@ def test_assign_roles_of_few_rows_equals_roles_among_all_and_keeps_the_frame(row
     for name in ("role", "fold", "group"):
         np.testing.assert_array_equal(getattr(few, name), getattr(every, name)[:rows])
     pd.testing.assert_frame_equal(frame, before)
+
+
+def test_a_time_has_one_hash_in_every_unit_even_in_the_year_9999():
+    times = np.array(["2026-01-01", "9999-12-31", "0001-01-01", "NaT"], dtype="datetime64[s]")
+    expected = row_hash(pd.DataFrame({"t": times}), ["t"], 0)
+    assert len(set(expected.tolist())) == 4
+    for unit in ("ms", "us"):
+        frame = pd.DataFrame({"t": times.astype(f"datetime64[{unit}]")})
+        np.testing.assert_array_equal(row_hash(frame, ["t"], 0), expected)
+    in_nanoseconds = pd.DataFrame({"t": times[[0, 3]].astype("datetime64[ns]")})
+    np.testing.assert_array_equal(row_hash(in_nanoseconds, ["t"], 0), expected[[0, 3]])
+
+
+def test_neighbouring_large_integers_have_different_hashes_in_every_dtype():
+    values = [2**53 - 1, 2**53, 2**53 + 1, 2**60, 2**60 + 1, -(2**60) - 1, 5]
+    expected = row_hash(pd.DataFrame({"i": pd.array(values, "int64")}), ["i"], 0)
+    assert len(set(expected.tolist())) == len(values)
+    np.testing.assert_array_equal(row_hash(pd.DataFrame({"i": pd.array(values, "Int64")}), ["i"], 0), expected)
+    missing = pd.DataFrame({"i": pd.array([None, *values], "Int64")})
+    np.testing.assert_array_equal(row_hash(missing, ["i"], 0)[1:], expected)
+    unsigned = row_hash(pd.DataFrame({"i": np.array([2**63, 2**63 + 1, 5], dtype=np.uint64)}), ["i"], 0)
+    assert len(set(unsigned.tolist())) == 3
+    assert unsigned[2] == expected[-1]
+
+
+def test_rows_without_a_group_have_roles_of_their_own_and_the_others_keep_theirs():
+    frame = make_table(6_000).assign(g=lambda f: np.where(f["n"] < 25, f["n"].astype(str), None))
+    plain = assign_roles(frame, SplitSpec(("g",), 0.2, 0), "y")
+    roles = assign_roles(frame, SplitSpec(("g",), 0.2, 0, row_columns=tuple(COLUMNS)), "y")
+    has = frame["g"].notna().to_numpy()
+    np.testing.assert_array_equal(roles.role[has], plain.role[has])
+    assert (roles.role[~has] == TEST).mean() == pytest.approx(0.2, abs=0.03)
+    assert roles.units.without_group == (~has).sum()
+
+
+def test_rows_of_a_split_by_time_have_the_period_of_their_fold():
+    frame = make_table(500)
+    starts = (pd.Timestamp("2026-02-01"), pd.Timestamp("2026-03-01"))
+    spec = SplitSpec(tuple(COLUMNS), 0.2, 0, test_from=("t", pd.Timestamp("2026-03-15")), fold_starts=starts)
+    expected = (frame["t"] >= starts[0]).astype(int) + (frame["t"] >= starts[1])
+    assert assign_roles(frame, spec, "y").period.tolist() == expected.tolist()

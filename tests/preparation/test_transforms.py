@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.preparation.row_counts import RowCounts
-from pipeline.preparation.transforms import PreparationSteps, apply_steps, import_function
+from pipeline.preparation.transforms import PreparationSteps, apply_steps, filter_reason, import_function
 from tests.preparation.builders import JOIN_TABLE
 
 
@@ -56,7 +56,7 @@ def test_conditions_drop_rows_and_say_how_many():
     steps = PreparationSteps(filter=(("known", "k == k"), ("small", "i < 4 and i != 1")))
     result, counts = apply_steps(JOIN_TABLE, steps)
     assert result["i"].tolist() == [2]
-    assert counts.dropped == {"prepare.filter.known": 1, "prepare.filter.small": 2}
+    assert counts.dropped == {"known": 1, "small": 2}
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,8 @@ def test_conditions_drop_rows_and_say_how_many():
     [
         (PreparationSteps(derive=(("d", "ii + 1"),)), "prepare.derive.d: no column 'ii'; did you mean i"),
         (PreparationSteps(derive=(("d", "i +"),)), "is not an expression"),
-        (PreparationSteps(derive=(("d", "@pd"),)), "holds @ or __"),
-        (PreparationSteps(derive=(("d", "i.__class__"),)), "holds @ or __"),
+        (PreparationSteps(derive=(("d", "@pd"),)), "is not an expression"),
+        (PreparationSteps(derive=(("d", "i.__class__"),)), "holds .__class__"),
         (PreparationSteps(derive=(("d", "k + 1"),)), "cannot be computed"),
         (PreparationSteps(filter=(("f", "i + 1"),)), "gives Int64, not true or false"),
     ],
@@ -92,3 +92,11 @@ def test_apply_steps_to_few_rows_equals_their_part_and_keeps_the_frame(join, row
     pd.testing.assert_frame_equal(result, apply_steps(JOIN_TABLE, steps)[0].iloc[:rows], check_dtype=False)
     assert counts.read == rows
     pd.testing.assert_frame_equal(JOIN_TABLE, before)
+
+
+def test_a_condition_called_as_a_role_or_another_reason_keeps_its_key():
+    names = ["cheap", "train", "label missing", "outside data.filters", "no match in a.parquet", "where"]
+    assert [filter_reason(name) for name in names] == ["cheap", *(f"prepare.filter.{name}" for name in names[1:])]
+    frame = pd.DataFrame({"i": [1, 2, 3]})
+    _, counts = apply_steps(frame, PreparationSteps(filter=(("test", "i > 1"), ("few", "i < 3"))))
+    assert counts.dropped == {"prepare.filter.test": 1, "few": 1}

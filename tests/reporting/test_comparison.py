@@ -75,7 +75,7 @@ def test_open_option_opens_the_page(here, monkeypatch):
 
 
 CASES = {
-    "no run": (lambda d: (d / "bad").mkdir(), ["bad"], 1, "report.json: No such file"),
+    "no run": (lambda d: (d / "bad").mkdir(), ["bad"], 1, "report.json: cannot be read (No such file"),
     "no JSON": (lambda d: _fill(d / "bad", "{"), ["bad"], 1, "cannot be read"),
     "an older report": (lambda d: _fill(d / "bad", '{"task": "classification"}'), ["bad"], 1, "has no 'data'"),
     "no object": (lambda d: _fill(d / "bad", "[]"), ["bad"], 1, "has no 'task'"),

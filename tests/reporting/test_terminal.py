@@ -57,7 +57,7 @@ def test_text_from_data_is_not_markup(console):
 
 def test_checked_columns_have_a_line_each(console):
     column = {"type": "numeric", "missing": 0.25, "shown": "0 to 9", "predicts": 0.5, "warnings": ["constant", "late"]}
-    label = {"task": "classification", "label": {"a": 0.25, "b": 0.75}, "classes": 2}
+    label = {"task": "classification", "label": {"a": 0.25, "b": 0.75}, "classes": 2, "single": 0}
     show_data(console, "y", {"rows": {"read": 1_000, "rejected": 2}, **label, "columns": {"x": column}})
     lines = printed(console)
     assert lines[:2] == ["rows   1,000, 2 of them rejected", "label  y: 2 classes: b 75.0%, a 25.0%"]

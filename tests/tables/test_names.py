@@ -239,4 +239,4 @@ def test_every_name_can_be_written_in_conditions_and_derived_columns(tmp_path, t
     outcome = execute(threads, make_config(folder, prepare=prepare, evaluate={"bootstrap": 0}))
     kept = (frame[list(EXPRESSIONS)] > 0).all(axis=1).sum()
     assert outcome.ledger.train + outcome.ledger.test == kept
-    assert outcome.ledger.reasons["prepare.filter.0"] == (frame["order__amount"] <= 0).sum()
+    assert outcome.ledger.reasons["0"] == (frame["order__amount"] <= 0).sum()

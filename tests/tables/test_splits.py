@@ -1,5 +1,6 @@
 """Tables that are hard to split: the share of test rows holds, or the run stops before training and says what helps."""
 
+import datetime
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pipeline.engine.cluster.session import Session, connect
 from pipeline.errors import ConfigError, DataError
 from pipeline.planning.description import describe_plan
 from pipeline.planning.planner import make_plan
+from pipeline.planning.split_boundary import without_time_split
 from tests.builders import execute, make_config, merge_sections, write_parquet
 
 ROWS = 4_000
@@ -140,6 +142,24 @@ def test_a_day_with_many_rows_is_on_one_side_and_the_share_is_told(tmp_path, thr
     assert any("many rows have the value 2026-01-04" in str(n) and "split.after" in str(n) for n in outcome.notices)
 
 
+def test_a_year_of_folders_is_told_as_a_year(tmp_path):
+    for year, rows in ((2024, 400), (2025, 400), (2026, 1600)):
+        write_parquet(table(year, rows), tmp_path / f"year={year}", 1)
+    plan = make_plan(make_config(tmp_path, split={"by": "time", "column": "year"}))
+    assert plan.test_from == ("year", 2026)
+    assert "many rows have the value 2026, so 66.7% of the rows test, not 20.0%" in str(plan.notices[0])
+
+
+def test_dates_of_folders_divide_the_rows_and_those_of_no_date_are_rejected(tmp_path, threads):
+    dates = [f"2026-01-{day:02d}" for day in range(1, 21)]
+    for date in [*dates, "__HIVE_DEFAULT_PARTITION__"]:
+        write_parquet(table(len(date), 100), tmp_path / f"t={date}", 1)
+    outcome = execute(threads, by_time(tmp_path, folds=3))
+    assert (outcome.ledger.test, outcome.ledger.train) == (400, 1600)
+    assert outcome.ledger.reasons == {"time of the split missing": 100}
+    assert execute(threads, by_time(tmp_path, after=datetime.date(2026, 1, 11))).ledger.test == 1000
+
+
 def test_one_time_for_all_rows_is_refused(tmp_path):
     table().assign(t=START).to_parquet(tmp_path / "a.parquet")
     with pytest.raises(ConfigError, match="all rows have one value of 't'; split by another column"):
@@ -147,6 +167,13 @@ def test_one_time_for_all_rows_is_refused(tmp_path):
     table().assign(t=pd.NaT).astype({"t": "datetime64[us]"}).to_parquet(tmp_path / "a.parquet")
     with pytest.raises(DataError, match="no row has a value of column 't'"):
         make_plan(by_time(tmp_path))
+
+
+def test_all_rows_of_one_time_are_looked_at(tmp_path):
+    table().assign(t=START).to_parquet(tmp_path / "a.parquet")
+    config = by_time(tmp_path, folds=3)
+    assert make_plan(without_time_split(config)).boundary is None
+    assert without_time_split(by_group(tmp_path)) == by_group(tmp_path)
 
 
 def test_filters_of_rows_are_applied_before_the_boundary_is_chosen(tmp_path, threads):

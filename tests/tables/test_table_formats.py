@@ -108,8 +108,9 @@ def test_partition_values_come_from_the_log(tmp_path):
     assert pd.to_datetime(found["day"]).tolist() == pd.to_datetime(table["day"].to_pandas()).tolist()
     assert found["small"].fillna(99).tolist() == [1, 2, 3, 99, -5]
     assert found["money"].fillna(99).astype(float).tolist() == [1.5, 99, 2.25, 0, 9.75]
-    filtered = open_dataset(path, [("day", ">=", dt.date(2026, 1, 31))])
-    assert (filtered.rows, filtered.pruned) == (3, 2)
+    since = [("day", ">=", dt.date(2026, 1, 31))]
+    assert sorted(read(path, filters=since)["x"]) == [1, 3, 5]
+    assert open_dataset(path, since).pruned == 1  # the partition of 1969; where no day is known, rows decide
 
 
 def test_a_table_of_many_versions_is_read_from_its_checkpoint(tmp_path, rows):
@@ -127,6 +128,12 @@ def test_a_table_of_many_versions_is_read_from_its_checkpoint(tmp_path, rows):
         assert open_dataset(place, version=11).rows == 120
         with pytest.raises(ConfigError, match=r"has the versions 11 to 12, not 3; choose"):
             open_dataset(place, version=3)
+
+
+def test_the_only_version_is_named(tmp_path, rows):
+    write_deltalake(str(tmp_path), pa.Table.from_pandas(rows))
+    with pytest.raises(ConfigError, match=r"has only version 0, not 1; choose"):
+        open_dataset(str(tmp_path), version=1)
 
 
 def test_columns_that_were_added_are_of_the_table_and_removed_ones_are_not(tmp_path, rows):
@@ -185,7 +192,8 @@ def test_deletion_vectors_are_refused_and_a_table_that_only_allows_them_is_read(
     path = tmp_path / "table"
     write_deltalake(str(path), pa.Table.from_pandas(rows))
     rewrite_log(path, with_features("deletionVectors"))
-    assert open_dataset(str(path)).rows == len(rows)
+    fsspec.filesystem("memory").put(str(path), "no-vectors", recursive=True)
+    assert open_dataset(str(path)).rows == open_dataset("memory://no-vectors").rows == len(rows)
     vector = {
         "storageType": "i",
         "pathOrInlineDv": "wi5b=000010000siXQKl0rr91000f55c8Xg0@@D72lkbi5=-{L",
@@ -193,7 +201,8 @@ def test_deletion_vectors_are_refused_and_a_table_that_only_allows_them_is_read(
         "cardinality": 6,
     }
     rewrite_log(path, lambda action: action.get("add", {}).update(deletionVector=vector))
-    for place in (str(path), f"file://{path}"):
+    fsspec.filesystem("memory").put(str(path), "vectors", recursive=True)
+    for place in (str(path), f"file://{path}", "memory://vectors"):
         with pytest.raises(DataError, match=r"has deletion vectors, which mark rows .* as deleted; rewrite"):
             open_dataset(place)
 
@@ -349,6 +358,13 @@ def test_a_table_that_was_moved_is_read_where_it_is(iceberg, tmp_path):
     same_rows(read("memory://ice"), read(tmp_path / "moved"))
 
 
+def test_relative_paths_become_those_that_every_worker_finds(iceberg, delta, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in ("warehouse/sales/orders", Path(iceberg.metadata_location).relative_to(f"file:{tmp_path}"), "table"):
+        files = open_dataset(str(path)).files
+        assert all(Path(file.path).is_absolute() and Path(file.path).exists() for file in files)
+
+
 def test_the_newest_metadata_is_read_or_the_one_that_is_named(iceberg):
     folder = folder_of(iceberg)
     metadata = sorted(Path(folder).glob("metadata/*.metadata.json"))
@@ -451,6 +467,8 @@ def test_a_run_on_a_delta_table_equals_that_on_its_rows(delta, tmp_path, capsys,
     assert report["metrics"] == plain["metrics"]
     assert report["data"]["versions"] == {delta: "Delta version 3"}
     assert plain["data"]["versions"] == {}
+    assert set(pd.read_csv(tmp_path / "run/ledger.csv")["version"]) == {"Delta version 3"}
+    assert "version" not in pd.read_csv(tmp_path / "plain_run/ledger.csv").columns
     for name in ("report.html", "model-card.md"):
         assert "Delta version 3 of" in (tmp_path / "run" / name).read_text()
     assert f"version     Delta version 3 of {delta}" in " ".join(capsys.readouterr().err.split("\n"))
@@ -464,8 +482,11 @@ def test_versions_of_data_test_set_and_joined_table_are_read_and_told(delta, tmp
     join = {"path": sizes, "on": ["n"], "columns": ["size"], "version": 0}
     config = make_config(delta, data={"version": 1, "join": [join]}, split={"path": delta, "version": 0})
     plan = make_plan(config)
-    assert plan.sources.file_versions[delta] == "Delta version 0"
+    assert plan.sources.file_versions[delta] == "Delta version 1 and Delta version 0"
+    assert plan.sources.version_texts == {delta: plan.sources.file_versions[delta], sizes: "Delta version 0"}
     assert (plan.rows, plan.expected_test_rows) == (1_600, 400)
+    rows_by_version = pd.Series([batch.rows for batch in plan.batches]).groupby(list(plan.batch_versions)).sum()
+    assert rows_by_version.to_dict() == {"Delta version 1": 1_200, "Delta version 0": 400}
     assert plan.head["size"].tolist() == (plan.head["n"] * 1.5).tolist()
     assert any("Delta version 1" in line for line in describe_plan(plan))
     newest = make_plan(make_config(delta, data={"join": [{k: join[k] for k in ("path", "on", "columns")}]}))

@@ -76,7 +76,7 @@ def test_ledger_counts_rows_dropped_by_preparation(session, folder, frame, tmp_p
     assert outcome.ledger.reasons == {
         "outside data.filters": (frame["n"] >= 40).sum(),
         "no match in colours.parquet": ((frame["n"] < 40) & ~frame["c"].isin(["red", "green"])).sum(),
-        "prepare.filter.small": (~(2 * kept["x"] < 20)).sum(),
+        "small": (~(2 * kept["x"] < 20)).sum(),
     }
     assert outcome.unmatched == {"colours.parquet": outcome.ledger.reasons["no match in colours.parquet"]}
     assert outcome.ledger.read == 2_000

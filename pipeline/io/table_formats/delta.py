@@ -86,10 +86,8 @@ def _check_version(path: str, names: list[str], version: int | None) -> int:
     newest = max(commits | checkpoints)
     oldest = 0 if 0 in commits else min(checkpoints, default=min(commits))
     if version is not None and not oldest <= version <= newest:
-        raise ConfigError(
-            f"data.version: the Delta table {path} has the versions {oldest} to {newest}, not {version}; choose one of "
-            "them."
-        )
+        there = f"the versions {oldest} to {newest}" if oldest < newest else f"only version {newest}"
+        raise ConfigError(f"data.version: the Delta table {path} has {there}, not {version}; choose one of them.")
     return newest
 
 

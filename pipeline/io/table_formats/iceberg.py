@@ -12,6 +12,7 @@ from pipeline.io.hive_partitions import HivePartitions
 from pipeline.io.listed_files import FileListing, TableVersion
 from pipeline.io.storage import Storage
 from pipeline.io.table_formats.recognition import METADATA_NAME, METADATA_SUFFIX
+from pipeline.io.urls import is_url
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -67,7 +68,7 @@ def _catalog_and_name(path: str) -> tuple[str, str]:
 
 def _metadata_file(path: str, storage: Storage) -> tuple[str, str]:
     """The folder of the table and its newest metadata file, or the one that the path names."""
-    path = path.rstrip("/")
+    path = path.rstrip("/") if is_url(path) else storage.url_to_fs(path)[1]  # absolute, as workers need it
     if path.endswith(METADATA_SUFFIX):
         return path.rpartition("/")[0].removesuffix("/metadata"), path
     fs, folder = storage.url_to_fs(path)

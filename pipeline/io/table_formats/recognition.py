@@ -78,7 +78,7 @@ def _has_log(fs: Any, folder: str, below: str, log: str) -> bool:
     try:
         if LOG_FOLDERS[log] != "Iceberg":
             return bool(fs.exists(f"{folder}/{log}"))
-        if below not in ("", "data", "metadata") or not fs.exists(f"{folder}/{log}"):
+        if not fs.exists(f"{folder}/{log}"):
             return False
         return any(METADATA_NAME.match(name) for name in _names(fs.ls(f"{folder}/{log}", detail=False)))
     except (PermissionError, FileNotFoundError, NotADirectoryError):

@@ -16,7 +16,7 @@ from pipeline.reporting.html.plots.learning import plot_comparison
 
 # Slices of a key on the page; report.json has all.
 MAX_SLICES = 200
-# A larger confusion matrix does not fit on the page.
+# Classes on the page, in a table and in a confusion matrix.
 MAX_CLASSES = 20
 
 Report = Mapping[str, Any]
