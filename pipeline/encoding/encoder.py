@@ -195,6 +195,15 @@ class Encoder(TransformerMixin, BaseEstimator):
         encoder._set_output_columns()
         return encoder
 
+    def made_of(self) -> list[str]:
+        """Return for each output column the number, coded column or text that it is made of."""
+        names = [*self.scaled_, *self.indicated_]
+        names += [name for name, table in self.tables_.items() for _ in range(table.shape[1])]
+        stops = [*self.starts_.values(), self.width_][1:]
+        for (name, start), stop in zip(self.starts_.items(), stops, strict=True):
+            names += [name] * (stop - start)
+        return names
+
     def positions_in(self, extended: "Encoder") -> np.ndarray:
         """Where the output columns are among those of `with_categories`, which adds categories after the known ones."""
         positions = np.arange(self.width_)

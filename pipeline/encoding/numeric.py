@@ -104,7 +104,7 @@ def fit_bin_edges(stats: NumericStats, bins: int) -> np.ndarray:
     points = stats.quantiles.points() if stats.quantiles is not None else np.empty(0)
     if not len(points):
         return np.empty(0)
-    edges = np.unique(np.quantile(points, np.linspace(0, 1, bins + 1)))
+    edges = np.unique(np.percentile(points, np.linspace(0, 100, bins + 1)))
     return np.asarray(edges[1:-1], dtype=np.float64)
 
 

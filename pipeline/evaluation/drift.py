@@ -221,13 +221,11 @@ class DriftState:
         ValueError
             It is of an earlier version, whose histograms had other ranges.
         """
-        if any(len(histogram) != N_BINS for *_, histogram in values["numbers"].values()):
+        if any(len(histogram) != N_BINS for _, _, _, histogram, _ in values["numbers"].values()):
             raise ValueError("histograms of other ranges")
         numbers = {
-            name: NumericStats(
-                Moments(), missing, low, high, np.array(histogram, dtype=np.int64), infinite=sum(infinite)
-            )
-            for name, (missing, low, high, histogram, *infinite) in values["numbers"].items()
+            name: NumericStats(Moments(), missing, low, high, np.array(histogram, dtype=np.int64), infinite=infinite)
+            for name, (missing, low, high, histogram, infinite) in values["numbers"].items()
         }
         codes = {
             name: ValueCounts(np.array(profiled, dtype=np.int64), *rest)

@@ -2,13 +2,20 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
+from pipeline.encoding.encoder import Encoder
 from pipeline.metrics.log_loss import LogLoss
 from pipeline.metrics.prediction import Prediction
 from pipeline.preparation.columns import Columns
 from pipeline.preparation.packing import PackedFeatures, concat_packed
+
+# Values of all columns in the sample, and these times the number of columns that are shuffled: about 10 s of one core.
+MAX_CELLS, MAX_WORK = 10**7, 2 * 10**9
+# So many columns are shuffled however many there are.
+MIN_FEATURES = 100
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,39 @@ def features_of(columns: Columns) -> tuple[str, ...]:
     return (*columns.numeric, *columns.categorical, *columns.datetime, *columns.text, *columns.crosses)
 
 
+def chosen_features(sample: Sample, encoder: Encoder, model: Any) -> tuple[tuple[str, ...], Sample]:
+    """Return the columns whose importance is computed, and the rows that it is computed on.
+
+    Each column costs an encoding of the whole sample: with thousands of columns all of them would cost its square.
+    Beyond `MAX_CELLS` there are fewer rows, and beyond `MAX_WORK` only the columns with the greatest weights in the
+    model, whatever it calls them.
+    """
+    names = features_of(encoder.columns)
+    limit = max(MAX_CELLS // max(len(names), 1), 1)
+    if len(sample) > limit:
+        rows = np.linspace(0, len(sample) - 1, limit).astype(np.int64)
+        sample = Sample(sample.features.take(rows), sample.y[rows])
+    count = max(MAX_WORK // max(len(sample) * len(names), 1), MIN_FEATURES)
+    if len(names) <= count:
+        return names, sample
+    weights = _weights(encoder, model)
+    chosen = sorted(range(len(names)), key=lambda j: -weights.get(names[j], 0.0))[:count]
+    return tuple(names[j] for j in sorted(chosen)), sample
+
+
+def _weights(encoder: Encoder, model: Any) -> dict[str, float]:
+    """The greatest weight of the encoded columns that are made of each column; none of a model without weights."""
+    values = getattr(model, "coef_", getattr(model, "feature_importances_", None))
+    if not isinstance(values, np.ndarray) or values.shape[-1] != encoder.width_:
+        return {}
+    greatest: dict[str, float] = {}
+    parts = encoder.columns.parts
+    for name, weight in zip(encoder.made_of(), np.abs(np.atleast_2d(values)).max(axis=0).tolist(), strict=True):
+        feature = parts[name].column if name in parts else name
+        greatest[feature] = max(greatest.get(feature, 0.0), weight)
+    return greatest
+
+
 def permutation_importances(
     sample: Sample,
     predict: Callable[[PackedFeatures, np.ndarray], Prediction],
@@ -53,9 +93,9 @@ def permutation_importances(
         ``{name: {"mean": ..., "error": ...}}``.
     """
     before = row_loss(predict(sample.features, sample.y))
-    importances = {}
+    importances, features = {}, features_of(columns)
     for name in names:
-        order = np.random.default_rng([seed, features_of(columns).index(name)]).permutation(len(sample))
+        order = np.random.default_rng([seed, features.index(name)]).permutation(len(sample))
         increase = row_loss(predict(_permuted(sample.features, columns, name, order), sample.y)) - before
         error = increase.std(ddof=1) / np.sqrt(len(increase)) if len(increase) > 1 else 0.0
         importances[name] = {"mean": float(increase.mean()), "error": float(error)}

@@ -10,6 +10,7 @@ import numpy as np
 from pipeline.evaluation.evaluator import EvaluationState, Evaluator
 from pipeline.evaluation.figure_intervals import FigureIntervals, class_rows, few_rows_notices
 from pipeline.evaluation.not_computed import reasons
+from pipeline.evaluation.permutation_importance import features_of
 from pipeline.metrics.accuracy import Accuracy
 from pipeline.metrics.bootstrap import poisson_weights
 from pipeline.metrics.intervals import NORMAL_QUANTILE
@@ -239,12 +240,17 @@ def worst_slices(slices: Mapping[str, Mapping[str, Any]], figures: Figures, min_
 
 
 def summarize_importances(
-    importances: Mapping[str, Mapping[str, float]], rows: int, figures: Figures
+    importances: Mapping[str, Mapping[str, float]], rows: int, figures: Figures, evaluator: Evaluator
 ) -> dict[str, Any]:
-    """Return the columns by how much each matters, the most important first; the loss; and the rows of the sample."""
+    """Return the columns by how much each matters, the most important first; the loss; and the rows of the sample.
+
+    ``of`` is the number of all columns, if only some were shuffled.
+    """
     order = sorted(importances, key=lambda name: (-importances[name]["mean"], name))
     loss = primary_metric(figures).loss
-    return {"loss": loss, "rows": rows, "columns": {name: dict(importances[name]) for name in order}}
+    features = len(features_of(evaluator.batch_encoder.encoder.columns))
+    some = {"of": features} if features > len(order) else {}
+    return {"loss": loss, "rows": rows, **some, "columns": {name: dict(importances[name]) for name in order}}
 
 
 def _largest_weights(evaluator: Evaluator) -> list[dict[str, Any]]:

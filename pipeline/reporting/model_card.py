@@ -139,6 +139,10 @@ def _importance(report: Report) -> str:
         return ""
     rises = [[_text(name), format_value(rise["mean"])] for name, rise in importance["columns"].items()]
     text = f"How much the {importance['loss']} rises on {importance['rows']:,} rows when a column is shuffled."
+    if "of" in importance:
+        text += (
+            f" Of {importance['of']:,} columns, {len(rises):,} were shuffled: those with the largest weights, if any."
+        )
     return text + "\n\n" + _table(["column", "rise"], rises[:MAX_COLUMNS])
 
 

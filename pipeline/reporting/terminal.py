@@ -59,6 +59,7 @@ def show_predictions(console: Console, manifest: Mapping[str, Any], output: str)
     facts["columns"] = ", ".join(shorten(column["name"]) for column in manifest["schema"])
     facts["files"] = f"{len(manifest['files'])} in {output}"
     show_facts(console, facts)
+    show_notices(console, manifest["notices"])
 
 
 def _version_facts(source: Mapping[str, Any]) -> dict[str, str]:

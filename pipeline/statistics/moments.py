@@ -53,6 +53,11 @@ def _moments(
     return count, mean, m2, low, high
 
 
+def _rounded(x: float, center: float, unit: float) -> float:
+    """Return the value of a packed x without the digits that float32 does not have."""
+    return round(center + unit * x, 6 - math.floor(math.log10(unit * max(abs(x), 1.0))))
+
+
 def mean_and_std(values: np.ndarray) -> tuple[float, float]:
     """Return the mean and standard deviation of finite values, (n,), though their sum or squares may overflow."""
     largest = float(np.abs(values).max(initial=0.0))
@@ -147,8 +152,7 @@ class NumericStats:
         if count and not log:
             mean, std = center + unit * mean, unit * std
         if n_finite and not full:
-            digits = 5 - math.floor(math.log10(unit))
-            low, high = round(center + unit * low, digits), round(center + unit * high, digits)
+            low, high = (_rounded(x, center, unit) for x in (low, high))
         n_missing = len(rows) - n_finite
         infinite = int(np.isinf(values[rows]).sum()) if n_missing else 0
         return cls(Moments(count, mean, std), n_missing, low, high, histogram, quantiles, infinite)

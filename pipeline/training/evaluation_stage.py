@@ -17,12 +17,11 @@ from pipeline.evaluation.evaluator import (
     evaluate_batch,
     merge_evaluations,
 )
-from pipeline.evaluation.permutation_importance import Sample, features_of
+from pipeline.evaluation.permutation_importance import Sample, chosen_features
 from pipeline.evaluation.results import EvaluationResults, summarize_evaluation, summarize_importances
 from pipeline.evaluation.slices import Slicing
 from pipeline.metrics.registry import comparable_metrics
 from pipeline.models import persistence
-from pipeline.preparation.columns import Columns
 from pipeline.statistics.ledger import Ledger
 from pipeline.training.run_context import RunContext
 
@@ -45,7 +44,7 @@ def evaluate_model(
     with run_stage(run.monitor, "evaluate", len(run.test_batches)) as stage:
         sent = run.tasks.broadcast(evaluator)
         evaluated = evaluate_batches(run, source, sent, run.test_batches, stage)
-        started = _start_importances(run, evaluated.sample, evaluator.batch_encoder.encoder.columns, sent)
+        started, sample_rows = _start_importances(run, evaluated.sample, evaluator, sent)
         # While the workers compute the importances.
         findings = summarize_evaluation(
             evaluated,
@@ -58,7 +57,7 @@ def evaluate_model(
         stage.wait(started)
         importances = {name: values for part in run.tasks.gather(started) for name, values in part.items()}
     if evaluated.sample is not None:
-        summary = summarize_importances(importances, len(evaluated.sample), findings.metrics)
+        summary = summarize_importances(importances, sample_rows, findings.metrics, evaluator)
         findings = replace(findings, importance=summary)
     return evaluated, findings
 
@@ -88,10 +87,12 @@ def _baselines(run: RunContext, evaluator: Evaluator) -> dict[str, Baseline]:
 
 
 def _start_importances(
-    run: RunContext, sample: Sample | None, columns: Columns, evaluator: TaskHandle
-) -> list[TaskHandle]:
-    """Start the tasks that compute how much each feature matters."""
+    run: RunContext, sample: Sample | None, evaluator: Evaluator, sent: TaskHandle
+) -> tuple[list[TaskHandle], int]:
+    """Start the tasks that compute how much each feature matters, and return them and the rows that they use."""
     if sample is None:
-        return []
-    names = list(chunks(features_of(columns), FEATURES_PER_TASK))
-    return run.tasks.map_plain("importance", compute_importances, names, run.tasks.broadcast(sample), evaluator)
+        return [], 0
+    features, sample = chosen_features(sample, evaluator.batch_encoder.encoder, evaluator.model)
+    names = list(chunks(features, FEATURES_PER_TASK))
+    started = run.tasks.map_plain("importance", compute_importances, names, run.tasks.broadcast(sample), sent)
+    return started, len(sample)

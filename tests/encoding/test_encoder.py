@@ -214,3 +214,19 @@ def test_a_saved_model_predicts_the_same(by_column, tmp_path):
     loaded = persistence.load(tmp_path / "m.skops")
     np.testing.assert_array_equal(loaded.predict_proba(new), model.predict_proba(new))
     assert persistence.fingerprint(loaded) == persistence.fingerprint(model)
+
+
+@pytest.mark.parametrize("options", [{}, {"scale": "robust", "indicator": True}, {"bins": 4}, {"log1p": True}])
+def test_a_model_of_an_older_version_has_no_number_in_full(options):
+    values = np.append(np.random.default_rng(0).uniform(0, 9, 60), np.nan)
+    X = pd.DataFrame({"x": values, "z": values[::-1]})
+    encoder = Encoder(["x", "z"], options={"x": options, "z": options}).fit(X)
+    expected = encoder.transform(X)
+    old = pickle.loads(pickle.dumps(encoder))
+    del old.full_
+    for found in (old.transform(X), np.concatenate([_dense(old.transform(X.iloc[i : i + 1])) for i in range(len(X))])):
+        np.testing.assert_allclose(_dense(found), _dense(expected), atol=1e-5)
+
+
+def _dense(matrix):
+    return matrix.toarray() if hasattr(matrix, "toarray") else matrix

@@ -155,3 +155,13 @@ def test_counts_of_a_batch_are_those_of_its_values(categories):
     assert counted.profiled.tolist() == expected.profiled.tolist() == [{"q": 4, "p": 1}.get(v, 0) for v in profiled]
     assert (counted.total, counted.missing) == (expected.total, expected.missing) == (7, 3)
     assert counted.unseen == expected.unseen == (0 if categories is None else 2)
+
+
+def test_a_state_survives_its_plain_values_and_one_of_other_ranges_is_refused():
+    stats = NumericStats.of(np.array([1.0, np.inf, np.nan], dtype=np.float32), np.arange(3), 0.0, 1.0)
+    state = drift.DriftState(3, {"a": stats}, {"k": drift.ValueCounts(np.array([2, 1]), 3, 1, 0)})
+    values = json.loads(json.dumps(state.to_dict()))
+    assert drift.DriftState.from_dict(values).to_dict() == state.to_dict()
+    values["numbers"]["a"][3] = [0] * 64
+    with pytest.raises(ValueError, match="other ranges"):
+        drift.DriftState.from_dict(values)

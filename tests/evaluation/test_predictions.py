@@ -56,3 +56,13 @@ def test_predictions_that_are_not_finite_are_refused():
     model.coef_ = model.coef_ * np.nan
     with pytest.raises(DataError, match="not finite: training diverged"):
         predict(model, X, DENSE[:, 1], TargetSpec())
+
+
+def test_diverged_training_names_the_columns_that_are_extreme():
+    model = LinearRegression().fit(DENSE, DENSE[:, 1])
+    model.coef_ = model.coef_ * np.nan
+    extreme = OneHotMatrix(X.dense.copy(), X.one_hot, X.width)
+    extreme.dense[3, 1] = -3e20
+    names = [f"n{j}" for j in range(X.width)]
+    with pytest.raises(DataError, match=r"training diverged by extreme values of 'n1' \(3e\+20\), .* set clip, log1p"):
+        predict(model, extreme, DENSE[:, 1], TargetSpec(), names=names)
