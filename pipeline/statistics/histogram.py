@@ -7,7 +7,6 @@ in fixed ranges merge without loss.
 """
 
 import numpy as np
-import pandas as pd
 from numba import njit
 
 # Exponents of two: of the octaves that have ranges at all, and of those that are cut into eight.
@@ -36,20 +35,3 @@ def bin_of(value: float) -> int:
     """Return the range of a finite packed value."""
     # Zero is added because -0.0 and 0.0 are one value.
     return _BINS[np.float32(value + 0.0).view(np.uint32) >> np.uint32(_SHIFT)]
-
-
-def histogram_codes(values: np.ndarray, center: float = 0.0, unit: float = 1.0) -> tuple[np.ndarray, pd.Index]:
-    """Return the histogram bin of values (n,), packed or in full, as codes, `N_BINS` for missing; and the bins.
-
-    Parameters
-    ----------
-    values
-        float32, packed; or float64, in full: then ``center`` and ``unit`` are those that it would be packed by.
-    """
-    finite = np.isfinite(values)
-    packed = np.where(finite, values, 0.0)
-    if values.dtype == np.float64:
-        packed = (packed - center) / unit
-    with np.errstate(over="ignore"):  # what is beyond float32 is in the last range
-        bits = (packed + 0.0).astype(np.float32).view(np.uint32)
-    return np.where(finite, _BINS[bits >> _SHIFT], N_BINS).astype(np.int64), pd.RangeIndex(N_BINS)

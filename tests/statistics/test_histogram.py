@@ -1,12 +1,10 @@
 """The ranges of the histogram: in order, fine where values are, and the same in the kernel and in NumPy."""
 
 import numpy as np
-import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.statistics.histogram import N_BINS, bin_of, histogram_codes
-from pipeline.statistics.moments import NumericStats
+from pipeline.statistics.histogram import N_BINS, bin_of
 
 PACKED = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
@@ -28,13 +26,3 @@ def test_ranges_of_the_bulk_are_narrow_and_those_of_the_tails_grow():
     assert len({bin_of(v) for v in np.arange(0.125, 4, 0.001)}) == 40
     assert [bin_of(2.0**k) - bin_of(4.0) for k in (2, 3, 9, 20)] == [0, 1, 7, 18]
     assert bin_of(1e30) == bin_of(2.0**21) == N_BINS - 1
-
-
-def test_histogram_codes_are_the_bins_of_the_histogram():
-    values = np.array([-9e9, -9.0, -4.0, -0.0, 0.0, 1e-9, 3.9, 9.0, 1e20, np.nan], dtype=np.float32)
-    codes, bins = histogram_codes(values)
-    assert (codes[-1], len(bins)) == (N_BINS, N_BINS)
-    assert codes[:-1].tolist() == [bin_of(float(value)) for value in values[:-1]]
-    stats = NumericStats.of(values, np.arange(len(values)), 0.0, 1.0)
-    np.testing.assert_array_equal(np.bincount(codes, minlength=N_BINS + 1)[:-1], stats.histogram)
-    assert isinstance(bins, pd.RangeIndex)

@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pipeline.statistics.histogram import N_BINS, histogram_codes
 from pipeline.statistics.moments import Moments, NumericStats
 
 
@@ -100,5 +99,3 @@ def test_a_histogram_of_values_in_full_is_that_of_the_packed_ones():
     values = np.random.default_rng(0).normal(100, 4, 500).round(2)
     full = NumericStats.of(values, np.arange(500), 100.0, 4.0)
     np.testing.assert_array_equal(full.histogram, packed_stats(values).histogram)
-    codes, _ = histogram_codes(values, 100.0, 4.0)
-    np.testing.assert_array_equal(np.bincount(codes, minlength=N_BINS), full.histogram)
