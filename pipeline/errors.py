@@ -51,3 +51,7 @@ class Interrupted(PipelineError):
     """The user interrupted the run."""
 
     exit_code = 130
+
+
+class StageRestart(Exception):
+    """What a stage went by has turned out to be wrong: it ends, and is done again with another plan."""

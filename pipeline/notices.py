@@ -37,7 +37,9 @@ class Notice:
 
     @property
     def sentence(self) -> str:
-        """Message and advice."""
+        """Message and advice; after a question, the advice is a sentence of its own."""
+        if self.message.endswith("?") and self.advice:
+            return f"{self.message} {self.advice[0].upper()}{self.advice[1:]}"
         return f"{self.message}; {self.advice}" if self.advice else self.message
 
     def to_dict(self) -> dict[str, str]:

@@ -17,6 +17,7 @@ ROOMS = [
     "config",
     "preparation",
     "statistics",
+    "data_quality",
     "encoding",
     "models",
     "metrics",

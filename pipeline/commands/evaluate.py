@@ -11,6 +11,7 @@ from pipeline.engine.shuffle_join import shuffle_large_joins
 from pipeline.io.urls import absolute_path, is_url
 from pipeline.models import persistence
 from pipeline.monitoring.progress import Monitor
+from pipeline.notices import unique_notices
 from pipeline.planning.planner import TrainedModel, make_plan, with_all_rows_tested
 from pipeline.planning.split_boundary import without_time_split
 from pipeline.reporting.terminal import drift_facts, show_facts, show_figures, show_notices
@@ -59,7 +60,7 @@ def evaluate(
         "task": known.task,
         "rows": {"read": ledger.read, "test": ledger.test, "rejected": ledger.rejected, "by_reason": ledger.reasons},
         **asdict(evaluation.findings),
-        "notices": [notice.to_dict() for notice in evaluation.findings.notices],
+        "notices": [n.to_dict() for n in unique_notices((*plan.sources.notices, *evaluation.findings.notices))],
         "drift": drift,
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "model": {"path": absolute_path(place), "fingerprint": persistence.fingerprint(trained)},

@@ -104,6 +104,7 @@ class ColumnTransform(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         default_factory=lambda: ["hour", "weekday", "month"]
     )
     cyclical: bool = False
+    format: str | None = None
 
     @property
     def needs_quantiles(self) -> bool:

@@ -22,11 +22,10 @@ from msgspec import structs
 from pipeline import config as cfg
 from pipeline.errors import DataError
 from pipeline.io.batching import Batch, form_batches
-from pipeline.io.dataset import open_dataset
 from pipeline.io.reader import ReadSpec, empty_frame, read_batch, without_categories
 from pipeline.planning.plan import Plan
 from pipeline.planning.planner import TrainedModel, with_joined_data
-from pipeline.preparation.joins import matched_column
+from pipeline.preparation.joins import check_join, matched_column
 
 # A row's position in the data, in a column that exists only within the shuffle: it puts rows back in order. The upper
 # bits are the batch's number, the lower ones the row's within the batch.
@@ -80,7 +79,7 @@ def _write_joined(
     with dask.config.set({"dataframe.convert-string": False}):
         rows = _dask_frame(batches, plan.recipe.read_spec, with_position=True)
         for join in joins:
-            dataset = open_dataset(join.path, storage=plan.config.data.storage_options, version=join.version)
+            dataset = check_join(join, join.on, plan.config.data.storage_options)
             schema = pa.schema([dataset.schema.field(name) for name in [*join.on, *join.columns]])
             spec = ReadSpec.of(dataset, schema)
             table = _dask_frame(form_batches(dataset, "auto", schema), spec, with_position=False)

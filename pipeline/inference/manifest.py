@@ -75,6 +75,7 @@ def make_manifest(
         ],
         "drift": state.observed.result(plan.recipe.encoder.profile_),
         "drift_rows": state.observed.rows,
+        "notices": [notice.to_dict() for notice in plan.sources.notices],
         "model": model,
         "resumed_after": resumed_after,
     }

@@ -53,7 +53,20 @@ def cast_column(column: pa.ChunkedArray, dtype: pa.DataType) -> pa.ChunkedArray:
         column = pc.if_else(pc.is_nan(column), None, column)
     if pa.types.is_string_view(own) and pa.types.is_dictionary(dtype):
         column = column.cast(pa.string())
+    if pa.types.is_integer(own) and pa.types.is_floating(dtype):
+        return _exact_floats(column, dtype)
     return column.cast(dtype)
+
+
+def _exact_floats(column: pa.ChunkedArray, dtype: pa.DataType) -> pa.ChunkedArray:
+    """Integers as floats; Arrow's own check refuses all beyond 2^53, though many of them are floats."""
+    try:
+        return column.cast(dtype)
+    except pa.ArrowInvalid:
+        floats = column.cast(dtype, safe=False)
+        if pc.all(pc.equal(floats.cast(column.type, safe=False), column)).as_py():
+            return floats
+        raise
 
 
 def _starts_of_periods(ordinals: pa.ChunkedArray, freq: str) -> pa.ChunkedArray:

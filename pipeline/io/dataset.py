@@ -82,6 +82,8 @@ class Dataset:
     """Columns that nothing uses and that have no common type, each with the sentence that says why: in no schema."""
     notices: tuple[Notice, ...] = ()
     """What a person should know about the files."""
+    index_columns: tuple[str, ...] = ()
+    """The columns that are the index of a DataFrame in some file."""
     table: TableVersion | None = None
     """What was read of a table with a log, Delta or Iceberg."""
 
@@ -187,7 +189,8 @@ def open_dataset(
             *(null_word_notices(paths, listing.root) if listing.partitions is None else ()),
             *absent_column_notices(groups, lambda name: is_used(name) and name not in partitions.columns.names),
         ),
-        listing.table,
+        table=listing.table,
+        index_columns=tuple(dict.fromkeys(name for footer in footers for name in footer.index_columns)),
     )
 
 

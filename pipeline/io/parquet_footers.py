@@ -3,6 +3,8 @@
 import contextlib
 import hashlib
 import io
+import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +28,8 @@ from pipeline.io.urls import is_url
 
 # Requests to a storage at once.
 N_THREADS = 8
+# Inside a text of the metadata, the quotes would have a backslash before them.
+INDEX_KEY = re.compile(rb'"index_columns"\s*:')
 # Decimals of at most so many digits are integers of 64 bits.
 _MAX_INTEGER_DIGITS = 18
 
@@ -46,6 +50,8 @@ class Footer:
     """A hash of the footer."""
     big_decimals: frozenset[str] = frozenset()
     """Decimal columns without a fraction that have values beyond 64-bit integers, by the statistics."""
+    index_columns: tuple[str, ...] = ()
+    """The columns that pandas wrote as the index of its DataFrame."""
 
     @property
     def rows(self) -> int:
@@ -114,7 +120,28 @@ def _read_footer(path: str, storage: Storage) -> Footer:
         version,
         _digest(metadata),
         _big_decimals(schema, leaves, metadata),
+        index_columns((metadata.metadata or {}).get(b"pandas", b""), names),
     )
+
+
+def index_columns(described: bytes, names: Sequence[str]) -> tuple[str, ...]:
+    """The columns among ``names`` that pandas' metadata calls the index; one that is a range is in no column.
+
+    Only the list is parsed: the metadata also describes every column, and there may be thousands. Metadata that is not
+    as pandas writes it names none.
+
+    >>> index_columns(b'{"index_columns": ["id"], "columns": []}', ["x", "id"])
+    ('id',)
+    """
+    key = INDEX_KEY.search(described)
+    if key is None:
+        return ()
+    try:
+        listed, _ = json.JSONDecoder().raw_decode(described[key.end() :].decode(errors="replace").lstrip())
+    except (ValueError, RecursionError):
+        return ()
+    columns = set(names)
+    return tuple(name for name in listed if isinstance(name, str) and name in columns) if type(listed) is list else ()
 
 
 def leaf_positions(schema: pa.Schema) -> list[int]:

@@ -65,6 +65,8 @@ class ReadSpec:
 
 
 def _merge_schemas(first: pa.Schema, second: pa.Schema) -> pa.Schema:
+    if not len(second):
+        return first
     names = set(first.names)
     return pa.schema([*first, *(f for f in second if f.name not in names)])
 
@@ -157,17 +159,18 @@ def _decoded_tables(
     row_groups: Sequence[RowGroupRange], spec: ReadSpec, max_rows: int | None
 ) -> Iterator[DecodedTable]:
     """Tables of at most ``max_rows`` rows, or for None of all row groups of a file; files are open only meanwhile."""
+    schema, decoded_schema = spec.full_schema, _decoded_schema(spec.schema_with_filters)
     for of_file in row_groups:
         with _open(of_file, spec) as file:
             columns = FileColumns(of_file.path, file.schema_arrow, dict(of_file.constants), spec.encoding_errors)
-            names, groups = columns.names_of(spec.full_schema), list(of_file.groups)
+            names, groups = columns.names_of(schema), list(of_file.groups)
             if max_rows is None:
                 tables = iter([file.read_row_groups(groups, columns=names, use_threads=False)])
             else:
                 parts = file.iter_batches(max_rows, row_groups=groups, columns=names, use_threads=False)
                 tables = (pa.Table.from_batches([part]) for part in parts)
             for table in tables:
-                yield columns.decode(table, _decoded_schema(spec.schema_with_filters), spec.passthrough)
+                yield columns.decode(table, decoded_schema, spec.passthrough)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from pipeline.errors import StageRestart
 from pipeline.io.redact import redact
 from pipeline.monitoring.events import Events
 from pipeline.monitoring.signals import Interrupt
@@ -30,6 +31,9 @@ class StageTime(NamedTuple):
 class EndColumn(TimeRemainingColumn):
     """The time that is left or, of a stage that ended before all of its batches, how it ended."""
 
+    # Otherwise a stage that ends before its first batch is done would show what was rendered before.
+    max_refresh = 0.0
+
     def render(self, task: Task) -> Text:
         end = task.fields.get("end")
         return Text(end) if end else super().render(task)
@@ -37,6 +41,8 @@ class EndColumn(TimeRemainingColumn):
 
 def how_ended(error: BaseException) -> str:
     """What a stage says that ``error`` ended."""
+    if isinstance(error, StageRestart):
+        return "restarted"
     return "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
 
 
@@ -130,7 +136,7 @@ class StageProgress:
     def __init__(self, stage: str, bar: Progress, task: TaskID, events: Events):
         self._stage, self._bar, self._task, self._events = stage, bar, task, events
         self.ended = "finished"
-        """How the stage ended: "finished", "interrupted", "failed", or why it stopped before its last batch."""
+        """How the stage ended: "finished", "interrupted", "failed", "restarted", or why it stopped before its end."""
         self._batches, self._rows, self._begin, self._last_event = 0, 0, time.perf_counter(), -math.inf
 
     def skip(self, batches: int) -> None:

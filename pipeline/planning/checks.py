@@ -10,6 +10,7 @@ from pipeline.io.dataset import Dataset
 from pipeline.metrics.registry import user_metrics
 from pipeline.models import factory
 from pipeline.models.merging import delta_class
+from pipeline.planning.column_use import ColumnUse
 from pipeline.preparation.feature_inference import FEATURE_KINDS, LearningTask
 
 
@@ -18,10 +19,14 @@ def is_unsupported(dtype: pa.DataType) -> bool:
     return family(dtype) == "other"
 
 
+INDEX_REASON = "left out: pandas' index"
+
+
 def columns_left_out(config: cfg.Config, dataset: Dataset) -> dict[str, str]:
     """The columns that are no features unless the config names them, each with the reason."""
     named = {name for kind in FEATURE_KINDS for name in getattr(config.features, kind) or []}
     reasons = dict.fromkeys(dataset.conflicts, "left out: its types disagree")
+    reasons |= dict.fromkeys(set(dataset.index_columns) - ColumnUse.of(config).named, INDEX_REASON)
     for field, original in zip(dataset.schema, dataset.original_schema, strict=True):
         if is_unsupported(field.type):
             treatment = "has no treatment; make columns of it in prepare.function"

@@ -29,14 +29,14 @@ class ColumnUse:
         """
         features, prepare = config.features, config.prepare
         lists = {kind: getattr(features, kind) for kind in FEATURE_KINDS}
-        infers = all(names is None for kind, names in lists.items() if kind != "text")
+        infers = lists["numeric"] is None and lists["categorical"] is None
         if trained is not None:
             infers, chosen = False, set(trained.names)
         else:
             chosen = {name for names in lists.values() for name in names or []}
             chosen |= {name for names in features.cross for name in names}
             chosen |= {name.rpartition(".")[0] for names in features.cross for name in names}
-        named = {*chosen, config.data.label, *(column for column, _, _ in config.data.filters)}
+        named = {*chosen, *features.columns, config.data.label, *(column for column, _, _ in config.data.filters)}
         named |= {name for key in keys_of(config.evaluate.slices) for name in key}
         named |= {column for join in config.data.join for column in join.on}
         named = named.union(*map(names_in, (*prepare.derive.values(), *prepare.filter.values())))

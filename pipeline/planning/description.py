@@ -1,5 +1,6 @@
 """The plan in lines for a person, as ``pipeline run --plan`` prints it."""
 
+from pipeline.data_quality.finding import to_notices
 from pipeline.io.batching import auto_batch_rows
 from pipeline.models import factory
 from pipeline.planning.plan import Plan
@@ -47,7 +48,9 @@ def describe_plan(plan: Plan) -> list[str]:
     kinds = {n: k for k in FEATURE_KINDS for n in getattr(features.columns, k)}
     kinds |= dict.fromkeys(features.columns.crosses, "cross")
     lines += [f"  {name:<20} {kinds.get(name, '-'):<12} {why}" for name, why in features.reasons.items()]
-    return lines + [f"notice      {notice}" for notice in (*plan.sources.notices, *plan.notices)]
+    return lines + [
+        f"notice      {notice}" for notice in (*plan.sources.notices, *plan.notices, *to_notices(plan.findings))
+    ]
 
 
 def _evaluation(plan: Plan) -> str:

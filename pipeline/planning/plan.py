@@ -7,6 +7,7 @@ import pyarrow as pa
 from msgspec import structs
 
 from pipeline import config as cfg
+from pipeline.data_quality.finding import Finding
 from pipeline.io.batching import Batch
 from pipeline.io.dataset import Dataset
 from pipeline.io.reader import ReadSpec
@@ -21,9 +22,12 @@ from pipeline.preparation.packing import PackingScale
 from pipeline.preparation.slice_columns import SliceColumn
 from pipeline.preparation.split import SplitSpec
 from pipeline.preparation.transforms import PreparationSteps
+from pipeline.statistics import label_sample
 
 # Folds of target encoding, unless the config asks for another number: as in scikit-learn's TargetEncoder.
 TARGET_FOLDS = 5
+# Who explores the data waits for nothing else: the figures may be as good as a larger sample makes them.
+EXPLORED_SAMPLE_ROWS = 50_000
 
 
 @dataclass(frozen=True)
@@ -51,10 +55,14 @@ class Plan:
     """What the first rows suggest of a numeric label, for all rows to confirm; None if nothing was guessed."""
     notices: tuple[Notice, ...] = ()
     """What is known before a batch is read and a person should know; that about the files is in ``sources``."""
+    findings: tuple[Finding, ...] = ()
+    """What names and first rows show of the features."""
     exploring: bool = False
     """Whether the data is explored, for `pipeline check`, and nothing is trained."""
     is_part: bool = False
     """Whether the batches are a part of the data, so that the share of test rows may be any."""
+    is_new_model: bool = True
+    """Whether the features were chosen for this run, and not with a model that exists."""
 
     @property
     def dataset(self) -> Dataset:
@@ -132,15 +140,25 @@ class Plan:
             ),
             label_guess=self.label_guess,
             explore=self.exploring,
+            sample_rows=self._sample_rows,
             slices=self.slices,
             quarantine=config.data.on_bad_batch == "quarantine",
         )
 
     @property
+    def _sample_rows(self) -> int:
+        """How many rows of each batch are sampled to relate each column to the label."""
+        if not self.is_new_model:
+            return 0
+        columns = self.features.columns
+        wanted = EXPLORED_SAMPLE_ROWS if self.exploring else label_sample.MAX_ROWS
+        return label_sample.rows_per_batch(len(self.batches), len(columns.numbers) + len(columns.coded), wanted)
+
+    @property
     def _hash_folds(self) -> int:
         """Folds that a hash divides the rows into, for target encoding and, unless times divide them, validation."""
         by_hash = self.config.split.folds if self.config.split.by != "time" else None
-        return by_hash or (TARGET_FOLDS if self.features.columns.needs_folds or self.exploring else 0)
+        return by_hash or (TARGET_FOLDS if self.features.columns.needs_folds else 0)
 
     def packed_bytes(self) -> int:
         """Estimate the memory of all packed batches.
@@ -157,6 +175,7 @@ class Plan:
             + texts
             + 2 * len(self.slices)
             + 11
+            + (8 * len(columns.names) if self.exploring else 0)
         )
 
 

@@ -1,6 +1,7 @@
 """Making a plan, step by step: open the data, choose columns, look at the first rows, choose task and features."""
 
 import contextlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,6 +12,7 @@ from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
 
 from pipeline import config as cfg
+from pipeline.data_quality.first_rows import findings_in_first_rows
 from pipeline.errors import ConfigError, DataError, PipelineError
 from pipeline.evaluation.drift_profile import check_schema, types_from_profile
 from pipeline.io.batching import Batch, form_batches
@@ -19,6 +21,7 @@ from pipeline.io.reader import ReadSpec, empty_frame, read_head
 from pipeline.models import factory
 from pipeline.notices import Notice
 from pipeline.planning.checks import (
+    INDEX_REASON,
     check_model,
     check_named_columns,
     check_prepared_columns,
@@ -31,6 +34,7 @@ from pipeline.planning.plan import Plan, preparation_steps
 from pipeline.planning.sources import Sources, open_sources, open_tables, reopen_data
 from pipeline.planning.split_boundary import columns_of_both, plan_batches, split_notices, time_boundary
 from pipeline.preparation.columns import Columns
+from pipeline.preparation.date_formats import with_date_formats
 from pipeline.preparation.expressions import names_in
 from pipeline.preparation.feature_inference import (
     MAX_CLASS_INTEGERS,
@@ -45,6 +49,9 @@ from pipeline.preparation.joins import matched_column
 from pipeline.preparation.packing import PackingScale
 from pipeline.preparation.slice_columns import SliceColumn, slice_columns
 from pipeline.preparation.transforms import apply_steps
+
+# How pandas and Dask name the column of an index without a name.
+UNNAMED_INDEX = re.compile(r"__index_level_\d+__|__null_dask_index__")
 
 
 @dataclass(frozen=True)
@@ -141,12 +148,13 @@ def with_config(plan: Plan, config: cfg.Config) -> Plan:
         The features do not exist, or the model cannot do what is wanted of it.
     """
     check_model(config, plan.features.task, plan.meta[config.data.label].dtype)
-    features = choose_features(plan.meta, config, plan.features.task, columns_left_out(config, plan.dataset))
+    features = _choose_features(config, plan.features.task, plan.meta, plan.head, plan.dataset)
     scale = plan.packing_scale
     before, after = plan.features.columns, features.columns
     if (after.numbers, after.in_full) != (before.numbers, before.in_full):
         scale = PackingScale.of(plan.head, features.columns)
-    return replace(plan, config=config, features=features, packing_scale=scale)
+    findings = findings_in_first_rows(plan.head, features.columns, config)
+    return replace(plan, config=config, features=features, packing_scale=scale, findings=findings)
 
 
 def with_task(plan: Plan, task: LearningTask, reason: str) -> Plan:
@@ -201,8 +209,7 @@ def _decide(config: cfg.Config, sources: Sources, trained: TrainedModel | None) 
         task, reason = trained.task, "the model was trained for it"
     check_model(config, task, meta[label].dtype)
     is_guess = few_values and not trained and kind is None and config.model.task == "auto"
-    left_out = columns_left_out(config, data)
-    features = _trained_features(trained, meta) if trained else choose_features(meta, config, task, left_out)
+    features = _trained_features(trained, meta) if trained else _choose_features(config, task, meta, head, data)
     slices = slice_columns(config.evaluate.slices, label, head)
     schema = _used_columns(config, readable, features.columns, slices)
     if sources.test is not None:
@@ -222,7 +229,27 @@ def _decide(config: cfg.Config, sources: Sources, trained: TrainedModel | None) 
         boundary=boundary,
         slices=slices,
         label_guess=_guess(config, meta) if is_guess else None,
-        notices=(*about_label, *renamed_columns(features.columns), *split_notices(config, batches, boundary)),
+        findings=() if trained else findings_in_first_rows(head, features.columns, config),
+        notices=(
+            *about_label,
+            *(() if trained else _index_notices(features, data)),
+            *renamed_columns(features.columns),
+            *split_notices(config, batches, boundary),
+        ),
+        is_new_model=trained is None,
+    )
+
+
+def _index_notices(features: FeatureSelection, data: Dataset) -> tuple[Notice, ...]:
+    """The columns that pandas calls an index and that have a name: somebody may miss them."""
+    return tuple(
+        Notice(
+            f"column {name!r}",
+            "is the index of the DataFrame that was written, and no feature",
+            f"[features.columns.{name}] makes it one",
+        )
+        for name in data.index_columns
+        if features.reasons.get(name, "") == INDEX_REASON and not UNNAMED_INDEX.fullmatch(name)
     )
 
 
@@ -272,6 +299,17 @@ def _label_notices(config: cfg.Config, meta: pd.DataFrame, head: pd.DataFrame) -
         return ()
     found = f"is a float, taken as a number to predict, with {len(values)} values in the first rows, all whole"
     return (Notice(f"label {name!r}", found, 'if they are classes, set model.task = "classification"'),)
+
+
+def _choose_features(
+    config: cfg.Config, task: LearningTask, meta: pd.DataFrame, head: pd.DataFrame, data: Dataset
+) -> FeatureSelection:
+    """The features of a model that is trained, with the formats of dates that are text."""
+    features = choose_features(meta, config, task, columns_left_out(config, data))
+    columns, reasons = with_date_formats(features.columns, head)
+    for name, reason in reasons.items():
+        features.reasons[name] += f"; {reason}"
+    return replace(features, columns=columns)
 
 
 def _trained_features(trained: TrainedModel, meta: pd.DataFrame) -> FeatureSelection:

@@ -22,8 +22,9 @@ from pipeline.errors import DataError, PipelineError, StorageError
 from pipeline.io.batching import Batch, group_by_row_group
 from pipeline.io.reader import ReadBatch, ReadSpec, empty_frame, read_batches
 from pipeline.preparation.columns import category_codes, number_values
+from pipeline.preparation.date_formats import dates_of_frame
 from pipeline.preparation.feature_inference import FeatureSelection, LabelGuess
-from pipeline.preparation.packing import PackedBatch, PackingScale, pack, pack_codes
+from pipeline.preparation.packing import BatchValues, PackedBatch, PackingScale, pack, pack_codes
 from pipeline.preparation.row_counts import FILTERED, OUTSIDE, QUARANTINED, RowCounts
 from pipeline.preparation.slice_columns import SliceColumn, slice_codes
 from pipeline.preparation.split import TEST, TRAIN, UNUSED, VALIDATION, RowRoles, SplitSpec, assign_roles
@@ -47,7 +48,9 @@ class BatchRecipe:
     label_guess: LabelGuess | None = None
     """That a numeric label is classes, as its first rows look; every batch is checked."""
     explore: bool = False
-    """Whether to learn how each column by itself is related to the label."""
+    """Whether packed batches carry their values as they were, to be counted."""
+    sample_rows: int = 0
+    """How many rows of each batch are sampled to relate each column to the label."""
     slices: tuple[SliceColumn, ...] = ()
     """The columns to slice by."""
     quarantine: bool = False
@@ -180,7 +183,8 @@ def pick_batch(packed: Sequence[PackedBatch], index: int) -> PackedBatch:
 
 def pack_batch(prepared: PreparedBatch, recipe: BatchRecipe) -> PackedBatch:
     """The compact form of a prepared batch."""
-    frame, roles, features = prepared.frame, prepared.roles, recipe.features
+    roles, features = prepared.roles, recipe.features
+    frame, unparsed = dates_of_frame(prepared.frame, features.columns)
     packed = pack(frame, features.columns, recipe.packing_scale)
     if features.task == "regression":
         label, labels = number_values(frame[recipe.label]), None
@@ -202,7 +206,8 @@ def pack_batch(prepared: PreparedBatch, recipe: BatchRecipe) -> PackedBatch:
         period=roles.period,
         units=roles.units,
         slices=slices,
-        counts=prepared.counts,
+        counts=replace(prepared.counts, unparsed=unparsed) if unparsed else prepared.counts,
+        values=BatchValues.of(frame, features.columns) if recipe.explore else None,
     )
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 
 from pipeline.config import ColumnTransform
 from pipeline.errors import DataError
+from pipeline.preparation.text_dates import as_dates
 
 CodesAndValues = tuple[np.ndarray, pd.Index]
 """Codes (n,), -1 for missing, and the distinct values that they point to."""
@@ -219,7 +220,9 @@ def datetime_codes(values: pd.Series, parts: Sequence[str]) -> CodedColumns:
 def numeric_columns(frame: pd.DataFrame, columns: Columns) -> Iterator[np.ndarray]:
     """The values of `Columns.numbers`, float64 (n,) each."""
     yield from (number_values(frame[name]) for name in columns.numeric)
-    yield from (age_values(frame[columns.parts[name].column]) for name in columns.numbers[len(columns.numeric) :])
+    for name in columns.numbers[len(columns.numeric) :]:
+        column = columns.parts[name].column
+        yield age_values(as_dates(frame[column], columns.treatment(column).format))
 
 
 def coded_columns(frame: pd.DataFrame, columns: Columns, coded: CodedColumns | None = None) -> CodedColumns:
@@ -227,7 +230,8 @@ def coded_columns(frame: pd.DataFrame, columns: Columns, coded: CodedColumns | N
     given = coded or {}
     result = {name: given[name] if name in given else category_codes(frame[name]) for name in columns.categorical}
     for name in columns.datetime:
-        codes = datetime_codes(frame[name], columns.treatment(name).parts).values()
+        treatment = columns.treatment(name)
+        codes = datetime_codes(as_dates(frame[name], treatment.format), treatment.parts).values()
         result |= dict(zip(columns.coded_parts(name), codes, strict=True))
     for name, members in columns.crosses.items():
         result[name] = _cross_codes(

@@ -27,7 +27,7 @@ OPTIONS_BY_KIND = {
     "numeric": _NUMERIC_OPTIONS,
     "categorical": _CATEGORICAL_OPTIONS,
     "cross": _CATEGORICAL_OPTIONS,
-    "datetime": ("parts", "cyclical", "min_frequency", *_NUMERIC_OPTIONS),
+    "datetime": ("parts", "cyclical", "format", "min_frequency", *_NUMERIC_OPTIONS),
     "text": ("buckets",),
 }
 
@@ -136,18 +136,19 @@ def _columns_by_kind(
     for name in features.exclude:
         if name not in frame.columns and name not in left_out:
             raise ConfigError(f"features.exclude: no file has a column {name!r}{cfg.suggest(name, frame.columns)}")
-    if all(names is None for kind, names in named.items() if kind != "text"):
+    # Times and texts are named because their types do not tell; that alone does not leave out all other columns.
+    if named["numeric"] is None and named["categorical"] is None:
         for name, dtype in zip(frame.columns, frame.dtypes, strict=True):
             if name == label or (name == config.split.column and config.split.by == "group"):
                 continue
-            if name in (features.text or []):
-                _check_named(frame, name, "text", label)
-                kind: str | None = "text"
-                reasons[name] = "named in features.text"
+            kind: str | None = next((kind for kind in ("datetime", "text") if name in (named[kind] or [])), None)
+            if kind:
+                _check_named(frame, name, kind, label)
+                reasons[name] = f"named in features.{kind}"
             elif name in excluded or name in left_out:
                 kind, reasons[name] = None, _EXCLUDED if name in excluded else left_out[name]
             else:
-                kind = feature_kind(dtype)
+                kind = _implied_kind(dtype, features.columns.get(name, {}))
                 reasons[name] = f"{dtype} column" if kind else f"left out: {dtype} has no treatment"
             if kind:
                 columns_of[kind].append(name)
@@ -165,12 +166,24 @@ def _columns_by_kind(
             if name not in chosen:
                 _check_named(frame, name, kind, label)
     all_names = [name for names in columns_of.values() for name in names]
-    if len(set(all_names)) < len(all_names):
-        repeated = Counter(all_names).most_common(1)[0][0]
+    all_named = Counter(name for names in named.values() for name in names or [])
+    repeated = next((name for name, count in all_named.items() if count > 1), None)
+    if repeated:
         raise ConfigError(f"features: column {repeated!r} is named twice; name it once.")
     if not all_names and not features.cross:
         raise ConfigError("features: no column is left to learn from; name some in [features].")
     return columns_of, reasons
+
+
+def _implied_kind(dtype: object, own: Mapping[str, Any]) -> str | None:
+    """The kind of a column that is named under no kind: by its dtype, or by a key that only one kind has.
+
+    ``encode`` makes a category of an integer, ``format`` a time of a text.
+    """
+    kind = feature_kind(dtype)
+    if kind == "numeric" and "encode" in own and not pd.api.types.is_float_dtype(dtype):
+        return "categorical"
+    return "datetime" if kind == "categorical" and "format" in own else kind
 
 
 def _options(features: cfg.FeatureConfig, kinds: Mapping[str, str]) -> dict[str, dict[str, Any]]:
@@ -239,7 +252,12 @@ def _check_named(frame: pd.DataFrame, name: str, kind: str, label: str) -> None:
         raise ConfigError(f"features.{kind}: {name!r} is the label; a feature must not be.")
     dtype = frame[name].dtype
     inferred = feature_kind(dtype)
-    allowed = {"categorical": ("categorical", "numeric"), "cross": ("categorical", "numeric"), "text": ("categorical",)}
+    allowed = {
+        "categorical": ("categorical", "numeric"),
+        "cross": ("categorical", "numeric"),
+        "datetime": ("datetime", "categorical"),  # texts, if `date_formats` finds how they are written
+        "text": ("categorical",),
+    }
     suits = inferred in allowed.get(kind, (kind,))
     if inferred == "numeric" and kind != "numeric" and pd.api.types.is_float_dtype(dtype):
         suits = False

@@ -71,7 +71,7 @@ def small_table(
 
     With ``empty`` it has no rows: what the plan needs of a large table.
     """
-    dataset = open_dataset(path, storage=storage, version=version)
+    dataset = open_dataset(path, storage=storage, version=version, is_used={*on, *columns}.__contains__)
     spec = ReadSpec.of(dataset, pa.schema([dataset.schema.field(c) for c in [*on, *columns]]))
     parts = [empty_frame(spec.schema)]
     if not empty:
@@ -92,7 +92,8 @@ def check_join(join: JoinConfig, columns: Sequence[str], storage: Storage = DEFA
     ConfigError
         A column is not there.
     """
-    table = open_dataset(join.path, storage=storage, version=join.version)
+    used = {*join.on, *join.columns}
+    table = open_dataset(join.path, storage=storage, version=join.version, is_used=used.__contains__)
     names = table.schema.names
     for column in [*join.on, *join.columns]:
         if column not in names:

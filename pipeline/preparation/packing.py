@@ -17,7 +17,16 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from pipeline.preparation.columns import CodedColumns, CodesAndValues, Columns, coded_columns, numeric_columns
+from pipeline.preparation.columns import (
+    CodedColumns,
+    CodesAndValues,
+    Columns,
+    age_values,
+    category_codes,
+    coded_columns,
+    number_values,
+    numeric_columns,
+)
 from pipeline.preparation.row_counts import RowCounts
 from pipeline.preparation.split_units import SplitUnits
 from pipeline.preparation.text_hashing import Tokens, concat_tokens, tokenise
@@ -170,6 +179,27 @@ def concat_packed(parts: Sequence[PackedFeatures]) -> PackedFeatures:
 
 
 @dataclass(frozen=True)
+class BatchValues:
+    """The values of n rows as they were before packing, for who explores the data."""
+
+    numbers: Mapping[str, np.ndarray]
+    """By numeric column float or integer (n,); by datetime column the days since 1970; NaN for missing."""
+    categories: CodedColumns
+    """By categorical and text column."""
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, columns: Columns) -> "BatchValues":
+        """The values of the features of a prepared batch."""
+        numbers = {}
+        for name in columns.numeric:
+            exact = isinstance(frame[name].dtype, np.dtype) and frame[name].dtype.kind in "iu"
+            numbers[name] = frame[name].to_numpy() if exact else number_values(frame[name])
+        numbers |= {name: age_values(frame[name]) for name in columns.datetime}
+        texts = [*columns.categorical, *columns.text]
+        return cls(numbers, {name: category_codes(frame[name]) for name in texts})
+
+
+@dataclass(frozen=True)
 class PackedBatch:
     """A batch as it is kept between the stages: n rows with features, label and role."""
 
@@ -191,6 +221,8 @@ class PackedBatch:
     """Rows that were read, and why some of them are not in this batch."""
     error: str = ""
     """Why the batch was quarantined: it has no rows then."""
+    values: BatchValues | None = None
+    """None unless the data is explored."""
     period: np.ndarray | None = None
     """The number of the fold by time that tests each row, from 1, int8 (n,); None without folds by time."""
     units: SplitUnits = field(default_factory=SplitUnits)

@@ -19,3 +19,5 @@ class RowCounts:
     """Rows without a match, by joined table."""
     replaced: Mapping[str, int] = field(default_factory=dict)
     """Texts that were not UTF-8 and were replaced, by column."""
+    unparsed: Mapping[str, int] = field(default_factory=dict)
+    """Rows whose text is no date of the column's format, by column."""

@@ -12,6 +12,7 @@ from pipeline.config import flat
 from pipeline.errors import ConfigError
 from pipeline.reporting.finished_run import FinishedRun
 from pipeline.reporting.formatting import format_interval, format_value, shorten
+from pipeline.reporting.terminal import show_table
 
 
 def name_runs(runs: Sequence[FinishedRun]) -> dict[str, FinishedRun]:
@@ -68,4 +69,4 @@ def show_comparison(console: Console, names: Sequence[str], rows: Sequence[tuple
         table.add_column(Text(shorten(name)))
     for title, cells in rows:
         table.add_row(Text(title), *map(Text, cells))
-    console.print(table)
+    show_table(console, table)

@@ -14,6 +14,17 @@ def format_value(value: float) -> str:
     return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e4 else f"{value:.4g}"
 
 
+def format_cell(value: float) -> str:
+    """Format a number of the data with five digits, or whole and with commas if it is too large for a year.
+
+    >>> format_cell(1997), format_cell(57872.3), format_cell(0.123456)
+    ('1997', '57,872', '0.12346')
+    """
+    if 10_000 <= abs(value) < 1e9:
+        return f"{value:,.0f}"
+    return f"{value:.5g}"
+
+
 def format_difference(value: float) -> str:
     """Format a difference with its sign, and one digit more than `format_value`."""
     return f"{value:+.5f}" if abs(value) < 100 else f"{value:+.5g}"

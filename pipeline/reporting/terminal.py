@@ -1,5 +1,6 @@
 """What the commands print at their end: tables and facts, on the console of the monitor."""
 
+import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -58,6 +59,7 @@ def show_predictions(console: Console, manifest: Mapping[str, Any], output: str)
     facts["columns"] = ", ".join(shorten(column["name"]) for column in manifest["schema"])
     facts["files"] = f"{len(manifest['files'])} in {output}"
     show_facts(console, facts)
+    show_notices(console, manifest["notices"])
 
 
 def _version_facts(source: Mapping[str, Any]) -> dict[str, str]:
@@ -66,44 +68,11 @@ def _version_facts(source: Mapping[str, Any]) -> dict[str, str]:
     return {"version": ", ".join(f"{text} of {path}" for path, text in versions.items())} if versions else {}
 
 
-def show_data(console: Console, label: str, checked: Mapping[str, Any]) -> None:
-    """Print what `check` found in each column."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("column", "type", "missing", "values", "predicts", "warning"):
-        table.add_column(heading)
-    for name, column in checked["columns"].items():
-        power = "" if column["predicts"] is None else f"{column['predicts']:.3f}"
-        warnings = "; ".join(column["warnings"])
-        table.add_row(name, column["type"], f"{column['missing']:.1%}", column["shown"], power, warnings)
-    rows = checked["rows"]
-    show_facts(
-        console,
-        {
-            "rows": f"{rows['read']:,}, {rows['rejected']:,} of them rejected",
-            "label": f"{label}: {_label_text(checked)}",
-        },
-    )
-    console.print(table)
-
-
-def _label_text(checked: Mapping[str, Any]) -> str:
-    """What the label is: the mean of a number, or the most frequent classes and how many there are."""
-    shares = checked["label"]
-    if checked["task"] == "regression":
-        return f"a number of mean {format_value(shares['mean'])}, standard deviation {format_value(shares['std'])}"
-    most = sorted(shares, key=lambda value: -shares[value])[:MAX_CLASSES]
-    text = ", ".join(f"{shorten(value)} {shares[value]:.1%}" for value in most)
-    if checked["single"] > checked["classes"] / 2:
-        text = f"{checked['single']:,} of them of one row each, as an identifier has; {text}"
-    more = checked["classes"] - len(most)
-    return f"{checked['classes']:,} classes: {text}" + (f", and {more:,} more" if more else "")
-
-
-def show_notices(console: Console, notices: Sequence[Mapping[str, str]]) -> None:
-    """Print a notice on each line, and how many more report.json has."""
+def show_notices(console: Console, notices: Sequence[Mapping[str, str]], where: str = "report.json") -> None:
+    """Print a notice on each line, and how many more there are ``where``."""
     lines = [str(Notice.from_dict(notice)) for notice in notices[:MAX_NOTICES]]
     if len(notices) > MAX_NOTICES:
-        lines.append(f"{len(notices) - MAX_NOTICES:,} more in report.json")
+        lines.append(f"{len(notices) - MAX_NOTICES:,} more in {where}")
     if lines:
         show_facts(console, {"notices": "\n".join(lines)})
 
@@ -113,7 +82,24 @@ def show_facts(console: Console, facts: Mapping[str, str]) -> None:
     table = Table.grid(padding=(0, 2))
     for name, text in facts.items():
         table.add_row(name, Text(text))
-    console.print(table)
+    show_table(console, table)
+
+
+def show_table(console: Console, table: Table, width: int | None = None) -> None:
+    """Print a table; into a file or a pipe without the blanks that would fill its lines.
+
+    Parameters
+    ----------
+    width
+        Of a table that is not printed on a terminal, at most; None: as the console's.
+    """
+    if console.is_terminal:
+        console.print(table)
+        return
+    rendered = Console(file=io.StringIO(), width=width or console.width, highlight=False)
+    rendered.print(table)
+    for line in rendered.file.getvalue().splitlines():  # type: ignore[attr-defined]
+        console.print(Text(line.rstrip()), soft_wrap=True)
 
 
 def show_figures(console: Console, report: Report) -> None:
@@ -141,7 +127,7 @@ def show_figures(console: Console, report: Report) -> None:
             row.append(f"{format_value(fold['mean'])} ± {format_value(fold['std'])}" if fold else "")
         row += [_difference(differences.get(name)) for differences in baselines.values()]
         table.add_row(*map(Text, row))
-    console.print(table)
+    show_table(console, table)
     facts = _positive_facts(report) | _not_computed_facts(report.get("metrics_not_computed", {}))
     if facts:
         show_facts(console, facts)

@@ -7,13 +7,14 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from pipeline.errors import StageRestart
 from pipeline.preparation.feature_inference import LabelGuess
 from pipeline.preparation.packing import PackedBatch
 from pipeline.preparation.split import TEST, TRAIN, VALIDATION
 from pipeline.statistics.counts import Counts
 
 
-class GuessRefutedError(Exception):
+class GuessRefutedError(StageRestart):
     """The label is no class, as its first rows suggested: everything that was packed has to be packed again."""
 
 

@@ -13,8 +13,10 @@ from pipeline.preparation.packing import PackedBatch, PackingScale, pack
 from pipeline.preparation.split import REASONS, TEST, TRAIN, VALIDATION
 from pipeline.preparation.split_units import SplitUnits
 from pipeline.statistics.counts import Counts
-from pipeline.statistics.histogram import histogram_codes
+from pipeline.statistics.exploration import Exploration
 from pipeline.statistics.label_check import check_batch
+from pipeline.statistics.label_ends import LabelEnds
+from pipeline.statistics.label_sample import LabelSample
 from pipeline.statistics.moments import Moments, NumericStats
 from pipeline.statistics.targets import TargetCounts
 
@@ -47,6 +49,13 @@ class Summary:
     validation_labels: Counts = field(default_factory=lambda: Counts(pd.Series(dtype=np.int64)))
     units: SplitUnits = field(default_factory=SplitUnits)
     """What the split keeps on one side, of the rows that train or test."""
+    label_ends: LabelEnds | None = None
+    sample: LabelSample | None = None
+    """None if none was wanted."""
+    unparsed: Mapping[str, int] = field(default_factory=dict)
+    """Rows whose text is no date of the column's format, by column."""
+    exploration: Exploration | None = None
+    """None unless the data is explored."""
 
 
 def summarise(
@@ -54,8 +63,8 @@ def summarise(
     columns: Columns,
     packing: PackingScale,
     role: int = TRAIN,
-    explore: bool = False,
     slices: Sequence[str] = (),
+    sample_rows: int = 0,
 ) -> Summary:
     """Return the summary of one packed batch.
 
@@ -65,10 +74,10 @@ def summarise(
         The scale that the batch was packed in.
     role
         The role of the rows whose statistics are wanted.
-    explore
-        Whether to count the label's classes by the values of every column.
     slices
         The columns to slice by.
+    sample_rows
+        How many rows to sample, at most, to relate each column to the label.
     """
     packed = batch.features
     rows, test_rows, validation_rows = (np.flatnonzero(batch.role == number) for number in (role, TEST, VALIDATION))
@@ -78,14 +87,10 @@ def summarise(
         values, options = packed.number(j), columns.treatment(name)
         scale = packing.center[j], packing.unit[j]
         numeric[name] = NumericStats.of(values, rows, *scale, log=options.log1p, with_quantiles=options.needs_quantiles)
-        if explore:
-            targets[name] = TargetCounts.of(
-                *histogram_codes(values[rows], *scale), folds, batch.label[rows], batch.labels
-            )
     for j, (name, vocabulary) in enumerate(zip(packed.names, packed.vocabularies, strict=True)):
         codes = packed.codes[rows, j]
         categorical[name] = Counts.of(codes, vocabulary)
-        if columns.encoding(name) == "target" or explore:
+        if columns.encoding(name) == "target":
             targets[name] = TargetCounts.of(codes, vocabulary, folds, batch.label[rows], batch.labels)
     if batch.labels is None:
         label = Moments.of(batch.label[rows])
@@ -115,6 +120,10 @@ def summarise(
         batches={batch.number: rows_by_role},
         errors={batch.number: batch.error} if batch.error else {},
         units=batch.units,
+        label_ends=LabelEnds.of(batch.number, label, train_labels),
+        sample=LabelSample.of(batch, columns.numbers, rows, sample_rows) if sample_rows else None,
+        unparsed=batch.counts.unparsed,
+        exploration=Exploration.of(batch),
     )
 
 
@@ -137,7 +146,7 @@ def summarise_batch(batch: PackedBatch, recipe: BatchRecipe, role: int = TRAIN) 
     if recipe.label_guess is not None:
         check_batch(recipe.label_guess, batch)
     slices = [column.name for column in recipe.slices]
-    return summarise(batch, recipe.features.columns, recipe.packing_scale, role, recipe.explore, slices)
+    return summarise(batch, recipe.features.columns, recipe.packing_scale, role, slices, recipe.sample_rows)
 
 
 def summarise_frame(X: pd.DataFrame, y: Any, columns: Columns) -> tuple[Summary, PackingScale, np.ndarray | None]:
@@ -174,6 +183,10 @@ def merge_summaries(parts: Sequence[Summary]) -> Summary:
         batches={number: rows for part in parts for number, rows in part.batches.items()},
         errors={number: error for part in parts for number, error in part.errors.items()},
         units=SplitUnits.merge([part.units for part in parts]),
+        label_ends=LabelEnds.merge([part.label_ends for part in parts if part.label_ends is not None]),
+        sample=LabelSample.merge([part.sample for part in parts if part.sample is not None]),
+        unparsed=_add([part.unparsed for part in parts]),
+        exploration=Exploration.merge([part.exploration for part in parts if part.exploration is not None]),
     )
 
 

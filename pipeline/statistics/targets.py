@@ -6,8 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline.statistics.moments import Moments
-
 SUM, COUNT = "sum", "count"
 # Larger tables, of values by folds and classes, are not kept: they would be most of the memory.
 MAX_CELLS = 1 << 25
@@ -63,42 +61,6 @@ class TargetCounts:
             return cls.nothing()
         merged = cls(_add([part.table for part in parts]), _add([part.missing for part in parts]))
         return merged if merged.table.size <= MAX_CELLS else cls.nothing()
-
-
-def predictive_power(targets: TargetCounts, label: Moments | None = None) -> float | None:
-    """Return how well the column alone predicts the label, each fold by the others: 1 perfectly, 0 like a constant.
-
-    For classes it is the share of the constant guess's errors that is avoided (L. Goodman and W. Kruskal's lambda,
-    1954); for a number, whose moments are ``label``, R² of the means of the values. None if the counts are too many.
-    """
-    if targets.too_large:
-        return None
-    table = pd.concat([targets.table.reset_index(drop=True), targets.missing]).fillna(0.0)
-    total = table.T.groupby(level="class").sum().T
-    if label is not None:
-        return _explained_variance(table, total, label)
-    constant = total.sum().max()
-    correct = 0.0
-    for fold in table.columns.get_level_values("fold").unique():
-        of_fold = table[fold].reindex(columns=total.columns).fillna(0.0)
-        others = (total - of_fold).to_numpy()
-        guess = np.where(others.sum(axis=1) > 0, others.argmax(axis=1), int(others.sum(axis=0).argmax()))
-        correct += of_fold.to_numpy()[np.arange(len(of_fold)), guess].sum()
-    errors = total.to_numpy().sum() - constant
-    return float((correct - constant) / errors) if errors else 0.0
-
-
-def _explained_variance(table: pd.DataFrame, total: pd.DataFrame, label: Moments) -> float:
-    """Return R² of the mean label of a value's other folds; sums are about the label's mean, to lose no digits."""
-    explained = 0.0
-    for fold in table.columns.get_level_values("fold").unique():
-        n = table[fold][COUNT].to_numpy()
-        s = table[fold][SUM].to_numpy() - n * label.mean
-        others = total[COUNT].to_numpy() - n
-        means = (total[SUM].to_numpy() - table[fold][SUM].to_numpy()) / np.where(others > 0, others, 1) - label.mean
-        means = np.where(others > 0, means, 0.0)
-        explained += float((2 * means * s - n * means**2).sum())
-    return explained / label.m2 if label.m2 else 0.0
 
 
 def _add(tables: list[pd.DataFrame]) -> pd.DataFrame:

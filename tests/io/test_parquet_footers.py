@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.errors import DataError
 from pipeline.io.dataset import open_dataset
-from pipeline.io.parquet_footers import Footer, leaf_positions, read_footers, version_of
+from pipeline.io.parquet_footers import Footer, index_columns, leaf_positions, read_footers, version_of
 from pipeline.io.storage import DEFAULT_STORAGE
 
 
@@ -116,3 +116,21 @@ def test_the_version_of_a_remote_file_is_its_size_and_tag():
 
     assert version_of(Handle()) == '1,234 bytes "abc"'
     assert version_of(object()) == "0 bytes"
+
+
+@pytest.mark.parametrize(
+    ("described", "names"),
+    [
+        (b'{"index_columns": ["key"], "columns": []}', ("key",)),
+        (b'{"columns": [{"name": "\\"index_columns\\": [\\"x\\"]"}], "index_columns":["key"]}', ("key",)),
+        (b'{"columns": [{"name": "index_columns"}], "index_columns": ["gone", "x", {"kind": "range"}]}', ("x",)),
+        (b'{"index_columns": [{"kind": "range", "start": 0}]}', ()),
+        (b'{"index_columns": "key"}', ()),
+        (b'{"index_columns": ["key"', ()),
+        (b'{"index_columns": [[[1]], null, 5]}', ()),
+        (b"\xff\xfe not json", ()),
+        (b"", ()),
+    ],
+)
+def test_index_columns_are_read_from_metadata_of_any_kind(described, names):
+    assert index_columns(described, ["x", "key"]) == names

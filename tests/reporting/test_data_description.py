@@ -33,7 +33,9 @@ def test_each_column_has_its_type_gaps_values_and_warnings(session, tmp_path):
     assert (columns["x"]["warnings"], columns["c"]["warnings"]) == ([], [])
     assert columns["constant"]["warnings"] == ["constant"]
     assert columns["empty"]["warnings"] == ["no value at all"]
-    assert columns["leak"]["warnings"] == ["predicts the label almost perfectly: is it known beforehand?"]
+    assert columns["leak"]["warnings"] == [
+        "predicts the label almost perfectly: its ROC AUC by itself is 1.000; is it known beforehand?"
+    ]
     assert "hardly a value occurs twice: an identifier?" in columns["identifier"]["warnings"]
     assert pd.Series({name: column["type"] for name, column in columns.items()}).value_counts().to_dict() == {
         "numeric": 3,

@@ -3,7 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
-from pipeline.reporting.terminal import drift_facts, show_data, show_facts, show_figures
+from pipeline.reporting.terminal import drift_facts, show_facts, show_figures
 
 REPORT = {
     "metrics": {"log_loss": 0.5, "roc_auc": 0.75, "roc_auc_error": 0.001, "f1_micro": 0.25},
@@ -53,15 +53,6 @@ def test_worst_slices_are_at_most_three_and_only_those_beyond_chance(console):
 def test_text_from_data_is_not_markup(console):
     show_facts(console, {"files": "[red]part[/red].parquet"})
     assert printed(console) == ["files  [red]part[/red].parquet"]
-
-
-def test_checked_columns_have_a_line_each(console):
-    column = {"type": "numeric", "missing": 0.25, "shown": "0 to 9", "predicts": 0.5, "warnings": ["constant", "late"]}
-    label = {"task": "classification", "label": {"a": 0.25, "b": 0.75}, "classes": 2, "single": 0}
-    show_data(console, "y", {"rows": {"read": 1_000, "rejected": 2}, **label, "columns": {"x": column}})
-    lines = printed(console)
-    assert lines[:2] == ["rows   1,000, 2 of them rejected", "label  y: 2 classes: b 75.0%, a 25.0%"]
-    assert lines[-1].split() == ["x", "numeric", "25.0%", "0", "to", "9", "0.500", "constant;", "late"]
 
 
 def test_only_columns_that_changed_have_a_line_and_the_label_always():

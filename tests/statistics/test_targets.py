@@ -1,12 +1,9 @@
 import numpy as np
 import pandas as pd
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn import metrics as sk
 
-from pipeline.statistics.moments import Moments
-from pipeline.statistics.targets import COUNT, SUM, TargetCounts, predictive_power
+from pipeline.statistics.targets import COUNT, SUM, TargetCounts
 
 VALUES = pd.Index(["a", "b"])
 
@@ -38,17 +35,3 @@ def test_merged_counts_equal_those_of_all_rows(rows, cut):
     whole = TargetCounts.merge([counted(slice(None))])
     pd.testing.assert_frame_equal(merged.table, whole.table)
     pd.testing.assert_frame_equal(merged.missing, whole.missing)
-
-
-def test_predictive_power_is_lambda_of_other_folds():
-    codes = np.array([0, 0, 1, 1] * 50)
-    fold = np.arange(200) % 2
-    labels = pd.Index([0, 1])
-    assert predictive_power(TargetCounts.of(codes, VALUES, fold, codes, labels)) == 1
-    amount = np.where(codes == 0, 3.0, 8.0) + np.tile([0.0, 1.0, -1.0, 0.5], 50)
-    means = pd.Series(amount).groupby([codes, 1 - fold]).mean()
-    guessed = np.array([means[c, f] for c, f in zip(codes, fold, strict=True)])
-    power = predictive_power(TargetCounts.of(codes, VALUES, fold, amount, None), Moments.of(amount))
-    assert power == pytest.approx(sk.r2_score(amount, guessed))
-    noise = np.arange(200) // 2 % 2 ^ np.arange(200) // 100
-    assert predictive_power(TargetCounts.of(codes, VALUES, fold, noise, labels)) <= 0.05

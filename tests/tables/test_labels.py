@@ -134,6 +134,8 @@ def test_check_search_and_run_say_that_it_is_a_number(tmp_path):
     write_parquet(table(skewed()), tmp_path / "d", 4)
     space = {"space": {"train.epochs": [1, 2]}, "method": "grid"}
     config = write_config(make_config(tmp_path / "d", data=SMALL, search=space), tmp_path / "c.toml")
+    result = CliRunner().invoke(main, ["check", str(config), "--workers", "0"])
+    assert "restarted" in result.stderr
     checked = run_command("check", config)
     assert (checked["task"], checked["label"].keys()) == ("regression", {"mean", "std"})
     searched = run_command("search", config, "--out", tmp_path / "search")
@@ -169,7 +171,7 @@ def test_a_resumed_run_knows_the_task_that_all_rows_decided(tmp_path, monkeypatc
     assert resumed["notices"] == whole["notices"]
 
 
-def test_a_regression_is_trained_further_on_rows_whose_first_look_like_classes(tmp_path):
+def test_a_regression_meets_rows_whose_first_look_like_classes(tmp_path):
     write_parquet(table(np.random.default_rng(0).permutation(skewed())), tmp_path / "first", 2)
     write_parquet(table(skewed()), tmp_path / "second", 2)
     first = write_config(make_config(tmp_path / "first"), tmp_path / "first.toml")
@@ -177,6 +179,9 @@ def test_a_regression_is_trained_further_on_rows_whose_first_look_like_classes(t
     run_command("run", first, "--out", tmp_path / "run")
     further = run_command("run", second, "--from", tmp_path / "run", "--out", tmp_path / "further")
     assert further["task"] == "regression"
+    evaluated = run_command("evaluate", tmp_path / "run", second)
+    assert evaluated["task"] == "regression"
+    assert "r2" in evaluated["metrics"]
 
 
 def test_a_config_for_classes_is_refused_with_what_the_label_is(threads, tmp_path):

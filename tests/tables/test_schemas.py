@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 from sklearn.linear_model import LogisticRegression
 
+from pipeline.commands.predict import predict
+from pipeline.commands.run import run
 from pipeline.errors import ConfigError, DataError
 from pipeline.io.batching import form_batches
 from pipeline.io.column_types import common_type, type_as_read
@@ -22,7 +24,7 @@ from pipeline.io.dataset import open_dataset
 from pipeline.io.reader import ReadSpec, read_batch
 from pipeline.planning.description import describe_plan
 from pipeline.planning.planner import make_plan
-from tests.builders import execute, make_config, merge_sections
+from tests.builders import execute, make_config, merge_sections, write_config
 
 FAST = {"evaluate": {"bootstrap": 0, "importance_rows": 0}}
 
@@ -140,9 +142,17 @@ def test_integers_that_a_float_cannot_hold_are_named(tmp_path):
     folder = write_columns(tmp_path, pa.array([0.5, 1, 2, 3]), big)
     with pytest.raises(DataError, match=r"b\.parquet: column 'v' is int64 and is read as double, which would change"):
         read_all(folder)
+    folder = write_columns(tmp_path / "m", pa.array([0.5, 1]), pa.array([2**63 - 1, 0]))
+    with pytest.raises(DataError, match=r"b\.parquet: column 'v' is int64 and is read as double"):
+        read_all(folder)
     folder = write_columns(tmp_path / "u", pa.array([1, 2]), pa.array([2**64 - 1, 1], pa.uint64()))
     with pytest.raises(DataError, match=r"b\.parquet: column 'v' is uint64 and is read as int64"):
         read_all(folder)
+
+
+def test_large_integers_that_are_floats_are_read_beside_floats(tmp_path):
+    folder = write_columns(tmp_path, pa.array([0.5, 1, 2, 3]), pa.array([2**60, -(2**55), None, 3]))
+    assert read_all(folder)["v"].dropna().tolist() == [0.5, 1, 2, 3, 2.0**60, -(2.0**55), 3]
 
 
 MOMENT = dt.datetime(2026, 5, 6, 7, 8, 9)
@@ -273,3 +283,26 @@ def test_thousands_of_columns_are_planned_in_linear_time(tmp_path):
 
     seconds(50)
     assert seconds(4_000) < 12 * max(seconds(400), 0.1)
+
+
+def test_predictions_fill_and_tell_columns_that_some_files_lack(tmp_path):
+    frame = base(600).assign(z=1.5)
+    settings = config(write(tmp_path / "d", frame), cluster={"workers": 0})
+    run(write_config(settings, tmp_path / "c.toml"), out=tmp_path / "run")
+    new = write(tmp_path / "new", frame.drop(columns="z"), frame.astype({"z": "float32"}), frame.assign(odd="a"))
+    pq.write_table(pa.table({"odd": [1], "x": [0.5], "z": [1.5]}), new / "z.parquet")
+    manifest = predict(tmp_path / "run", str(new), str(tmp_path / "out"), ("cluster.workers=0",))
+    assert manifest["rows"]["written"] == 1_801
+    (notice,) = manifest["notices"]
+    assert notice["subject"] == "column 'z'"
+    with pytest.raises(DataError, match="column 'odd' is"):
+        predict(tmp_path / "run", str(new), str(tmp_path / "kept"), ("cluster.workers=0",), keep=["odd"])
+
+
+def test_a_joined_table_may_disagree_about_what_is_not_joined(tmp_path, threads):
+    tables = [pd.DataFrame({"k": [i], "size": [i], "note": note}) for i, note in enumerate(("a", 1, None))]
+    write(tmp_path / "side", *tables)
+    frame = base(300).assign(k=lambda t: np.arange(len(t)) % 3)
+    join = {"path": str(tmp_path / "side"), "on": ["k"], "columns": ["size"]}
+    outcome = execute(threads, config(write(tmp_path / "d", frame), data={"join": [join]}))
+    assert "size" in outcome.model.named_steps["preprocess"].columns.numeric

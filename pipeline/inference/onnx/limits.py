@@ -42,6 +42,9 @@ def _refuse_columns(encoder: Encoder) -> None:
             raise DataError(f"column {name!r}: an input of the graph cannot have this name{ADVICE}")
     for name in columns.text:
         raise DataError(f"column {name!r}: is text, whose words are hashed as scikit-learn does it{ADVICE}")
+    for name in columns.datetime:
+        if columns.treatment(name).format:
+            raise DataError(f"column {name!r}: is text that is read as dates{ADVICE}")
     for name in encoder.hashed_:
         raise DataError(f"column {name!r}: is hashed as scikit-learn does it{ADVICE}")
     for names in columns.cross:

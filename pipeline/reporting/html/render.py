@@ -10,7 +10,8 @@ from bokeh.resources import Resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline import __version__
-from pipeline.reporting.formatting import format_difference, format_interval, format_value, shorten
+from pipeline.reporting.data_description import shown_columns
+from pipeline.reporting.formatting import format_cell, format_difference, format_interval, format_value, shorten
 from pipeline.reporting.html.plots import REPORT_PLOTS, SCALING_PLOTS, PlotsByTitle
 from pipeline.reporting.html.plots.learning import plot_comparison
 
@@ -18,6 +19,8 @@ from pipeline.reporting.html.plots.learning import plot_comparison
 MAX_SLICES = 200
 # Classes on the page, in a table and in a confusion matrix.
 MAX_CLASSES = 20
+# Columns of a table on the page of its data; check.json has all.
+MAX_COLUMNS = 500
 
 Report = Mapping[str, Any]
 
@@ -47,6 +50,13 @@ def _draw(section: str, plots: PlotsByTitle, content: Report) -> list[dict[str, 
     return drawn
 
 
+def check_page(checked: Report, name: str) -> str:
+    """Render what `pipeline check` found, the content of check.json, as HTML of the same kind, without Bokeh."""
+    return _render(
+        "check.html", checked=checked, name=name, items=[], shown=shown_columns(checked["columns"], MAX_COLUMNS)
+    )
+
+
 def comparison_page(reports: Mapping[str, Report], rows: Sequence[tuple[str, Sequence[str]]]) -> str:
     """Render several runs side by side.
 
@@ -60,6 +70,11 @@ def comparison_page(reports: Mapping[str, Report], rows: Sequence[tuple[str, Seq
     return _render("comparison.html", names=list(reports), rows=rows, items=items, drawn=drawn)
 
 
+def _cell(value: Any) -> str:
+    """A number or a text of the data in a cell of a table."""
+    return shorten(value) if isinstance(value, str) else format_cell(value)
+
+
 def _render(template: str, items: list[Any], **content: Any) -> str:
     environment = Environment(
         loader=PackageLoader("pipeline.reporting.html"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -71,11 +86,12 @@ def _render(template: str, items: list[Any], **content: Any) -> str:
         "interval": format_interval,
         "difference_interval": functools.partial(format_interval, format_bound=format_difference),
         "short": shorten,
+        "cell": _cell,
     }
     return environment.get_template(template).render(
         items=items,
         # Only its core: the page has none of Bokeh's widgets and tables.
-        bokeh=Resources(mode="inline", components=["bokeh"]).js_raw[0],
+        bokeh=Resources(mode="inline", components=["bokeh"]).js_raw[0] if items else "",
         version=__version__,
         made=f"{datetime.datetime.now():%Y-%m-%d %H:%M}",
         max_slices=MAX_SLICES,
