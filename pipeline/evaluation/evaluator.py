@@ -138,8 +138,13 @@ def compute_importances(names: Sequence[str], sample: Sample, evaluator: Evaluat
     """Return the `permutation_importances` of some columns for the evaluator's model."""
     encoder, seed = evaluator.batch_encoder.encoder, evaluator.batch_encoder.seed
 
+    # Shuffled rows have the same vocabularies.
+    indexes = encoder.category_indexes(sample.features.names, sample.features.vocabularies)
+
     def predict_packed(features: PackedFeatures, y: np.ndarray) -> Prediction:
-        return predict(evaluator.model, encoder.encode(features, np.arange(len(y))), y, evaluator.target)
+        return predict(
+            evaluator.model, encoder.encode(features, np.arange(len(y)), category_indexes=indexes), y, evaluator.target
+        )
 
     return permutation_importances(sample, predict_packed, encoder.columns, names, seed)
 

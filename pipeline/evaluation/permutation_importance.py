@@ -14,6 +14,8 @@ from pipeline.preparation.packing import PackedFeatures, concat_packed
 
 # Values of all columns in the sample, and these times the number of columns that are shuffled: about 10 s of one core.
 MAX_CELLS, MAX_WORK = 10**7, 2 * 10**9
+# The tables that translate the codes of a column take as long as so many of its values.
+TABLE_WORK = 2_000
 # So many columns are shuffled however many there are.
 MIN_FEATURES = 100
 
@@ -54,7 +56,8 @@ def chosen_features(sample: Sample, encoder: Encoder, model: Any) -> tuple[tuple
     if len(sample) > limit:
         rows = np.linspace(0, len(sample) - 1, limit).astype(np.int64)
         sample = Sample(sample.features.take(rows), sample.y[rows])
-    count = max(MAX_WORK // max(len(sample) * len(names), 1), MIN_FEATURES)
+    work = len(sample) * len(names) + TABLE_WORK * len(encoder.columns.coded)
+    count = max(MAX_WORK // max(work, 1), MIN_FEATURES)
     if len(names) <= count:
         return names, sample
     weights = _weights(encoder, model)
