@@ -13,7 +13,8 @@ from pipeline.metrics.prediction import GroupIndex, Prediction
 from pipeline.metrics.registry import Metric
 from pipeline.models.target import TargetSpec
 from pipeline.preparation.columns import Columns
-from pipeline.preparation.packing import PackedBatch, PackedFeatures, PackingScale, empty_numbers, pack_numbers
+from pipeline.preparation.packing import PackedBatch, PackedFeatures, empty_numbers, pack_numbers
+from pipeline.preparation.packing_scale import PackingScale
 
 # Classes that an error names.
 MAX_CLASSES = 10

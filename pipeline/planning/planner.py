@@ -46,7 +46,7 @@ from pipeline.preparation.feature_inference import (
     renamed_columns,
 )
 from pipeline.preparation.joins import matched_column
-from pipeline.preparation.packing import PackingScale
+from pipeline.preparation.packing_scale import PackingScale
 from pipeline.preparation.slice_columns import SliceColumn, slice_columns
 from pipeline.preparation.transforms import apply_steps
 

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.errors import ConfigError
 from pipeline.planning.planner import make_plan, with_config
-from pipeline.preparation.packing import PackingScale
+from pipeline.preparation.packing_scale import PackingScale
 from tests.builders import make_config, make_table, write_parquet
 
 
