@@ -30,7 +30,7 @@ from pipeline.models.factory import make
 from pipeline.models.target import TargetSpec
 from pipeline.notices import Notice
 from pipeline.planning.plan import Plan
-from pipeline.planning.planner import with_task
+from pipeline.planning.task_choice import with_task
 from pipeline.preparation.columns import Columns
 from pipeline.preparation.feature_inference import FEATURE_KINDS
 from pipeline.statistics.counts import Counts
