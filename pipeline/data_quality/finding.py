@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pipeline.notices import Notice
+from pipeline.notices import Notice, listed
 
 # So many findings of one kind have a line each, and more of them share one.
 MAX_LINES = 2
@@ -60,9 +60,8 @@ def to_notices(findings: Iterable[Finding], max_lines: int = MAX_LINES) -> tuple
         if len(group) <= max_lines:
             notices += [finding.notice for finding in group]
         else:
-            names = ", ".join(repr(finding.column) for finding in group[:MAX_NAMES])
-            more = f" and {len(group) - MAX_NAMES:,} more" if len(group) > MAX_NAMES else ""
+            names = listed([repr(finding.column) for finding in group], MAX_NAMES)
             first = group[0]
             message, advice = first.shared_message or first.message, first.shared_advice or first.advice
-            notices.append(Notice(f"columns {names}{more}", message, advice))
+            notices.append(Notice(f"columns {names}", message, advice))
     return tuple(notices)

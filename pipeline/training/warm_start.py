@@ -28,7 +28,7 @@ from pipeline.models import persistence
 from pipeline.models.calibration import CalibratedModel
 from pipeline.models.factory import make
 from pipeline.models.target import TargetSpec
-from pipeline.notices import Notice
+from pipeline.notices import Notice, listed
 from pipeline.planning.plan import Plan
 from pipeline.planning.task_choice import with_task
 from pipeline.preparation.columns import Columns
@@ -205,8 +205,9 @@ def drift_notices(changes: Mapping[str, Any]) -> tuple[Notice, ...]:
     drifted = [name for name, change in changes.items() if change["verdict"] == DRIFTED]
     if not drifted:
         return ()
-    names = ", ".join(map(repr, drifted[:MAX_NAMES])) + (", …" if len(drifted) > MAX_NAMES else "")
-    message = f"{names} drifted from the rows that the model was trained on before"
+    message = (
+        f"{listed(list(map(repr, drifted)), MAX_NAMES)} drifted from the rows that the model was trained on before"
+    )
     return (
         Notice("new rows", message, "see continued.drift in report.json; a model of these rows alone may be better"),
     )
