@@ -113,14 +113,14 @@ def _read_footer(path: str, storage: Storage) -> Footer:
         raise DataError(f"{path}: has two columns {duplicate!r}; give each its own name.")
     leaves = leaf_positions(schema)
     return Footer(
-        path,
-        _with_old_timestamps(schema, metadata),
-        _group_rows(path, metadata),
-        _variable_bytes(schema, leaves, metadata),
-        version,
-        _digest(metadata),
-        _big_decimals(schema, leaves, metadata),
-        index_columns((metadata.metadata or {}).get(b"pandas", b""), names),
+        path=path,
+        schema=_with_old_timestamps(schema, metadata),
+        group_rows=_group_rows(path, metadata),
+        variable_bytes=_variable_bytes(schema, leaves, metadata),
+        version=version,
+        digest=_digest(metadata),
+        big_decimals=_big_decimals(schema, leaves, metadata),
+        index_columns=index_columns((metadata.metadata or {}).get(b"pandas", b""), names),
     )
 
 

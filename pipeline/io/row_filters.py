@@ -8,6 +8,7 @@ from pyarrow.fs import FSSpecHandler, PyFileSystem
 
 from pipeline.errors import ConfigError
 from pipeline.io.storage import Storage
+from pipeline.notices import listed
 
 Filter = tuple[str, str, object]
 """Column, operator, value."""
@@ -24,7 +25,7 @@ def to_arrow_filter(filters: Sequence[Filter], schema: pa.Schema) -> ds.Expressi
     expression = None
     for column, operator, value in filters:
         if column not in schema.names:
-            raise ConfigError(f"data.filters: no file has a column {column!r}; name one of {', '.join(schema.names)}.")
+            raise ConfigError(f"data.filters: no file has a column {column!r}; name one of {listed(schema.names, 12)}.")
         dtype = schema.field(column).type
         try:
             comparison = _comparison(ds.field(column), operator, value, dtype)

@@ -197,7 +197,15 @@ def warm_start_state(base_run: BaseRun, summary: Summary, plan: Plan) -> FittedS
         drift_profile.merge_profiles(base_run.encoder.profile_, new_profile) | {"label": label_profile}
     )
     notices = (*drift_notices(changes), *statistics_notices(summary, plan))
-    return FittedState(ledger, target, encoder, slicing_of(summary, plan), dict(summary.unmatched), changes, notices)
+    return FittedState(
+        ledger=ledger,
+        target=target,
+        encoder=encoder,
+        slicing=slicing_of(summary, plan),
+        unmatched=dict(summary.unmatched),
+        drift=changes,
+        notices=notices,
+    )
 
 
 def drift_notices(changes: Mapping[str, Any]) -> tuple[Notice, ...]:
