@@ -19,6 +19,8 @@ MAX_ROWS = 5_000
 MAX_VALUES = 3_000_000
 # Of labels with more classes the sample is of all rows alike.
 MAX_BALANCED_CLASSES = 20
+# Rows that are drawn for each one that is sampled, so that there are enough of every class that is not rare.
+CANDIDATES = 32
 MISSING = np.uint64(0)
 # The bits of no number but NaN give `MISSING` with this.
 NUMBER = np.uint64(0xFFF8_0000_0000_0001)
@@ -92,12 +94,19 @@ def _choose(label: np.ndarray, n_classes: int | None, quota: int, rng: np.random
     if n_classes is None or not 1 < n_classes <= MAX_BALANCED_CLASSES:
         return np.sort(rng.choice(n, quota, replace=False, shuffle=False))
     sizes = np.bincount(label, minlength=n_classes)
+    # Most classes have enough rows among some candidates; only for the others are all rows looked at.
+    candidates = rng.choice(n, min(n, CANDIDATES * quota), replace=False, shuffle=False)
+    candidate_labels = label[candidates]
     chosen, left = [], quota
     for i, k in enumerate(np.argsort(sizes, kind="stable")):  # what a small class leaves goes to the larger ones
         take = min(int(sizes[k]), left // (n_classes - i) if i < n_classes - 1 else left)
         if take:
-            of_class = np.flatnonzero(label == k)
-            chosen.append(of_class if take == sizes[k] else of_class[rng.choice(sizes[k], take, False, shuffle=False)])
+            of_class = candidates[candidate_labels == k]
+            if len(of_class) < take:
+                of_class = np.flatnonzero(label == k)
+            if len(of_class) > take:
+                of_class = of_class[rng.choice(len(of_class), take, replace=False, shuffle=False)]
+            chosen.append(of_class)
             left -= take
     return np.sort(np.concatenate(chosen)) if chosen else np.arange(0)
 
