@@ -20,7 +20,8 @@ from pipeline.encoding.profile_text import profile_from_text, profile_to_text
 from pipeline.encoding.row_packer import MAX_ROWS, RowPacker
 from pipeline.errors import DataError
 from pipeline.preparation.columns import Columns
-from pipeline.preparation.packing import PackedFeatures, PackingScale, pack
+from pipeline.preparation.packing import PackedFeatures, pack
+from pipeline.preparation.packing_scale import PackingScale
 from pipeline.statistics.summary import Summary, summarise_frame
 
 

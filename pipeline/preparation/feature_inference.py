@@ -207,29 +207,6 @@ def _options(features: cfg.FeatureConfig, kinds: Mapping[str, str]) -> dict[str,
     return options
 
 
-def choose_task(
-    dtype: object, config: cfg.Config, estimator_kind: str | None, few_values: bool
-) -> tuple[LearningTask, str]:
-    """The learning task and the reason for it: from the config, the kind of estimator or the label's dtype.
-
-    ``few_values`` tells whether a numeric label looks like a class.
-    """
-    if config.model.task != "auto":
-        return config.model.task, "set by model.task"
-    if estimator_kind == "classifier":
-        return "classification", f"{config.model.estimator} is a classifier"
-    if estimator_kind == "regressor":
-        return "regression", f"{config.model.estimator} is a regressor"
-    if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype):
-        is_integer = pd.api.types.is_integer_dtype(dtype)
-        kind = "an integer" if is_integer else "a float"
-        if few_values:
-            of = "of few values" if is_integer else "that is 0 or 1"
-            return "classification", f"the label is {kind} {of} in the first rows; all rows are checked"
-        return "regression", f"the label is {kind} of {'many values' if is_integer else 'other values than 0 and 1'}"
-    return "classification", f"the label is {dtype}"
-
-
 def feature_kind(dtype: object) -> str | None:
     """The kind of feature that a column of this dtype is; None if it cannot be one."""
     if pd.api.types.is_bool_dtype(dtype) or (pd.api.types.is_numeric_dtype(dtype) and not _is_complex(dtype)):

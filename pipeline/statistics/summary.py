@@ -9,7 +9,8 @@ import pandas as pd
 
 from pipeline.preparation.batch_pipeline import BatchRecipe
 from pipeline.preparation.columns import Columns, category_codes, number_values
-from pipeline.preparation.packing import PackedBatch, PackingScale, pack
+from pipeline.preparation.packing import PackedBatch, pack
+from pipeline.preparation.packing_scale import PackingScale
 from pipeline.preparation.split import NO_LABEL, REASONS, TEST, TRAIN, VALIDATION
 from pipeline.preparation.split_units import SplitUnits
 from pipeline.statistics.counts import Counts

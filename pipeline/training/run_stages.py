@@ -13,7 +13,7 @@ from pipeline.models.factory import training_note
 from pipeline.monitoring.progress import Monitor
 from pipeline.notices import Notice, unique_notices
 from pipeline.planning.plan import Plan
-from pipeline.planning.planner import as_regression
+from pipeline.planning.task_choice import as_regression
 from pipeline.statistics.ledger import Ledger
 from pipeline.training.checkpoint import RunProgress
 from pipeline.training.class_limits import check_model_size

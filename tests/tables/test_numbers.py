@@ -13,7 +13,8 @@ from pipeline import config as cfg
 from pipeline.encoding.encoder import Encoder
 from pipeline.engine.cluster.session import Session, connect
 from pipeline.preparation.columns import Columns
-from pipeline.preparation.packing import PackedBatch, PackingScale, pack
+from pipeline.preparation.packing import PackedBatch, pack
+from pipeline.preparation.packing_scale import PackingScale
 from pipeline.preparation.split import TRAIN
 from pipeline.statistics.summary import merge_summaries, summarise
 from tests.builders import execute, make_config, report_of, write_parquet
