@@ -98,7 +98,8 @@ def _read_footer(path: str, storage: Storage) -> Footer:
         raise DataError(f"{path}: cannot be read ({error}); {error.advice}.") from None
     except FileNotFoundError:
         raise DataError(
-            f"{path}: was listed, but is not there; find out what removed it (VACUUM removes old versions of a table)."
+            f"{path}: was listed, but is not there; find out what removed it (of a table with a log: VACUUM), or write "
+            "it again."
         ) from None
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         if (kind := _kind(path, storage)) not in (PARQUET, UNKNOWN):
