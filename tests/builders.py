@@ -17,6 +17,8 @@ from pipeline.training.run_stages import RunOutcome, run_stages
 
 FEATURES = {"numeric": ["x", "n"], "categorical": ["c"], "datetime": ["t"]}
 """The columns of `make_table` that are not labels."""
+FAST: dict[str, Any] = {"evaluate": {"bootstrap": 0, "importance_rows": 0}, "cluster": {"workers": 0}}
+"""Sections of a config for tests that look at rows, not at intervals."""
 
 
 def make_table(rows: int, seed: int = 0) -> pd.DataFrame:

@@ -1,6 +1,5 @@
 """Tables whose columns are called as something that is derived from others, or as no word of an expression is."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 from pipeline import config as cfg
 from pipeline.encoding.encoder import Encoder
-from pipeline.engine.cluster.session import Session, connect
+from pipeline.engine.cluster.session import Session
 from pipeline.errors import ConfigError, DataError
 from pipeline.inference.onnx.exporter import to_onnx
 from pipeline.models import persistence
@@ -24,12 +23,6 @@ from pipeline.training.run_stages import RunOutcome
 from tests.builders import execute, make_config, merge_sections, report_of, write_parquet
 
 ROWS = 3_000
-
-
-@pytest.fixture(scope="module")
-def threads() -> Iterator[Session]:
-    with connect(cfg.ClusterConfig(workers=0)) as session:
-        yield session
 
 
 def table(seed: int = 0, rows: int = ROWS) -> pd.DataFrame:

@@ -1,7 +1,5 @@
 """Numbers keep what they are: extreme, infinite and tiny values beside ordinary ones, in any order and partition."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,9 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import KBinsDiscretizer, RobustScaler, StandardScaler
 
-from pipeline import config as cfg
 from pipeline.encoding.encoder import Encoder
-from pipeline.engine.cluster.session import Session, connect
 from pipeline.preparation.columns import Columns
 from pipeline.preparation.packing import PackedBatch, pack
 from pipeline.preparation.packing_scale import PackingScale
@@ -29,12 +25,6 @@ EXTREMES = {
     "all": [1e15, -3.4e38, 1e300, 5e-324, -0.0, 2.0**53 + 2],
 }
 ORDERS = {"as it comes": lambda v: v, "ascending": np.sort, "descending": lambda v: np.sort(v)[::-1]}
-
-
-@pytest.fixture(scope="module")
-def threads() -> Iterator[Session]:
-    with connect(cfg.ClusterConfig(workers=0)) as session:
-        yield session
 
 
 def fitted(values: np.ndarray, batches: int, **options: object) -> tuple[Encoder, np.ndarray, object]:

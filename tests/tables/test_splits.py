@@ -1,7 +1,6 @@
 """Tables that are hard to split: the share of test rows holds, or the run stops before training and says what helps."""
 
 import datetime
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,22 +10,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline import config as cfg
-from pipeline.engine.cluster.session import Session, connect
+from pipeline.engine.cluster.session import Session
 from pipeline.errors import ConfigError, DataError
 from pipeline.planning.description import describe_plan
 from pipeline.planning.planner import make_plan
 from pipeline.planning.split_boundary import without_time_split
-from tests.builders import execute, make_config, merge_sections, write_parquet
+from tests.builders import FAST, execute, make_config, merge_sections, write_parquet
 
 ROWS = 4_000
 START = pd.Timestamp("2026-01-01")
-FAST = {"evaluate": {"bootstrap": 0, "importance_rows": 0}}
-
-
-@pytest.fixture(scope="module")
-def threads() -> Iterator[Session]:
-    with connect(cfg.ClusterConfig(workers=0)) as session:
-        yield session
 
 
 def table(seed: int = 0, rows: int = ROWS) -> pd.DataFrame:
