@@ -17,7 +17,8 @@ from pipeline.planning.sources import Sources
 from pipeline.planning.split_boundary import TimeBoundary
 from pipeline.preparation.batch_pipeline import BatchRecipe
 from pipeline.preparation.columns import unique
-from pipeline.preparation.feature_inference import FeatureSelection, LabelGuess
+from pipeline.preparation.feature_inference import FeatureSelection
+from pipeline.preparation.label_guess import LabelGuess
 from pipeline.preparation.packing_scale import PackingScale
 from pipeline.preparation.slice_columns import SliceColumn
 from pipeline.preparation.split import SplitSpec

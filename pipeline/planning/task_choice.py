@@ -11,7 +11,8 @@ from pipeline.models import factory
 from pipeline.notices import Notice
 from pipeline.planning.checks import check_model, is_number
 from pipeline.planning.plan import Plan
-from pipeline.preparation.feature_inference import MAX_CLASS_INTEGERS, LabelGuess, LearningTask
+from pipeline.preparation.feature_inference import LearningTask
+from pipeline.preparation.label_guess import MAX_CLASS_INTEGERS, LabelGuess
 
 CLASSES_ADVICE = 'if they are classes, set model.task = "classification"'
 
