@@ -88,7 +88,7 @@ def execute(session: Session, config: cfg.Config) -> RunOutcome:
 
 def bits(outcome: RunOutcome) -> tuple[Any, ...]:
     """What "the same bits" means: the model, every figure, and the role of every row."""
-    return persistence.fingerprint(outcome.model), outcome.findings, outcome.training.progressive, outcome.ledger
+    return persistence.fingerprint(outcome.model), outcome.results, outcome.training.progressive, outcome.ledger
 
 
 def report_of(outcome: RunOutcome, config: cfg.Config) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def test_a_column_called_as_a_derived_one_is_a_feature_beside_it(tmp_path, threa
     names = encoder.get_feature_names_out().tolist()
     assert len(set(names)) == len(names) == encoder.transform(frame).shape[1]
     assert {"ts.hour=open", "a=p", "a=p (2)", "c=missing", "c=other", "c=(missing)"} <= set(names)
-    importance = outcome.findings.importance["columns"]
+    importance = outcome.results.importance["columns"]
     assert set(importance) == {*frame.columns} - {"y"} | {"cross(a, b)"}
     least = min(importance[name]["mean"] for name in ("ts.hour", "ts.age", "a:b", "a=p"))
     assert least > max(importance[name]["mean"] for name in ("ts", "ts.month", "a", "b", "cross(a, b)"))
@@ -117,7 +117,7 @@ def test_a_slice_by_a_column_is_not_one_by_what_is_made_of_another(tmp_path, thr
     outcome, _ = run(
         threads, folder, features=exclude, evaluate={"slices": ["ts.hour", "a:b", ["a", "b"]], "slice_rows": 1}
     )
-    slices = outcome.findings.slices
+    slices = outcome.results.slices
     assert {"open", "shut"} <= set(slices["ts.hour"])
     assert {"z", "w"} <= set(slices["a:b"])
     assert {"p:r", "q:s"} <= set(slices["a:b (pair)"])
@@ -143,7 +143,7 @@ def test_a_baseline_is_not_taken_for_what_is_only_called_alike(tmp_path, threads
         run(threads, folder, features=base | {"datetime": ["ts"]}, evaluate={"baseline": str(saved)})
     both = base | {"categorical": ["ts.hour"], "datetime": ["ts"]}
     outcome, _ = run(threads, folder, features=both, evaluate={"baseline": str(saved)})
-    assert outcome.findings.baselines[str(saved)]["metrics"]["roc_auc"] > 0.7
+    assert outcome.results.baselines[str(saved)]["metrics"]["roc_auc"] > 0.7
 
 
 def test_an_export_to_onnx_has_all_columns_or_names_the_one_that_it_cannot_have(tmp_path, threads):

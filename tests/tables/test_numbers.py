@@ -172,7 +172,7 @@ def test_a_run_learns_the_ordinary_values_beside_an_absurd_one(threads, tmp_path
     clean = auc_of(frame)
     frame.loc[[7, 4_000], "price"] = extreme
     outcome = execute(threads, make_config(write_parquet(frame, tmp_path / "d", 2), features=features))
-    assert outcome.findings.metrics["roc_auc"] == pytest.approx(clean, abs=0.03)
+    assert outcome.results.metrics["roc_auc"] == pytest.approx(clean, abs=0.03)
     assert not [notice for notice in outcome.notices if "price" in notice.subject]
 
 
@@ -196,7 +196,7 @@ def test_infinite_values_and_the_ends_of_float64_are_told_and_do_no_harm(threads
     frame["tiny"] = np.where(np.arange(len(frame)) % 2 == 0, 5e-324, 1.7e308)
     config = make_config(write_parquet(frame, tmp_path / "d", 3))
     outcome = execute(threads, config)
-    assert outcome.findings.metrics["roc_auc"] == pytest.approx(clean, abs=0.03)
+    assert outcome.results.metrics["roc_auc"] == pytest.approx(clean, abs=0.03)
     [notice] = [notice for notice in outcome.notices if "infinite" in notice.message]
     assert notice.subject == "column 'rate'"
     counted = int(notice.message.split()[0].replace(",", ""))
