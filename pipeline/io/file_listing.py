@@ -14,7 +14,7 @@ from pipeline.errors import ConfigError, DataError
 from pipeline.io.file_kinds import EMPTY, ENCRYPTED, PARQUET, PROBE_BYTES, UNKNOWN, FileKind, kind_of, not_parquet
 from pipeline.io.listed_files import FileListing
 from pipeline.io.parquet_footers import N_THREADS
-from pipeline.io.retry import StorageUnreachable, with_retries
+from pipeline.io.retry import advice_on, with_retries
 from pipeline.io.storage import Storage
 from pipeline.io.table_formats.delta import list_delta
 from pipeline.io.table_formats.iceberg import list_iceberg
@@ -92,8 +92,7 @@ def _list_path(path: str, storage: Storage, version: int | None) -> FileListing:
         if found.table:
             return _list_table(path, found.table, storage, version)
     except OSError as error:
-        advice = error.advice if isinstance(error, StorageUnreachable) and error.refused else "correct the path"
-        raise DataError(f"{path}: cannot be listed ({error}); {advice}.") from None
+        raise DataError(f"{path}: cannot be listed ({error}); {advice_on(error, 'correct the path')}.") from None
     if not is_url(path):
         return FileListing(found.files, found.root, notices=found.notices)
     urls = tuple(storage.clean_url(path, file) for file in found.files)
