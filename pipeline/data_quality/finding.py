@@ -17,6 +17,7 @@ EXPLAINS = {
     "weight": ("heavy tail",),
     "repeated identifier": ("identifier", "many categories"),
     "identifier": ("heavy tail",),
+    "extreme values": ("heavy tail",),
 }
 
 

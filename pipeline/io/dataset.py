@@ -115,6 +115,7 @@ def open_dataset(
     path: str | Sequence[str],
     filters: Sequence[Filter] = (),
     storage: Storage = DEFAULT_STORAGE,
+    *,
     quarantine: bool = False,
     version: int | None = None,
     types: Mapping[str, pa.DataType] | None = None,

@@ -1,7 +1,7 @@
 """What the statistics show and a person should know: of the split, of texts, of features and the label."""
 
 from pipeline.data_quality.extreme_numbers import extreme_numbers
-from pipeline.data_quality.finding import merge_findings, to_notices
+from pipeline.data_quality.finding import Finding, merge_findings, to_notices
 from pipeline.data_quality.label_dependence import dependences
 from pipeline.data_quality.training_rows import findings_in_statistics, label_notices, unparsed_dates
 from pipeline.notices import Notice
@@ -16,22 +16,24 @@ MAX_LINES_OF_NUMBERS = 10
 
 def statistics_notices(summary: Summary, plan: Plan) -> tuple[Notice, ...]:
     """Return what every run tells of its merged statistics, whether it trains a new model or one further."""
-    numbers = extreme_numbers(summary, plan.features.columns, plan.packing_scale)
+    numbers = dict.fromkeys(extreme_numbers(summary, plan.features.columns, plan.packing_scale))
+    found = merge_findings(numbers, *_quality_findings(summary, plan))
     return (
         *without_group_notices(summary, plan),
         *replaced_text_notices(summary),
         *to_notices(numbers, MAX_LINES_OF_NUMBERS),
-        *_quality_notices(summary, plan),
+        *(label_notices(summary, plan.config.data.label) if plan.is_new_model else ()),
+        *to_notices(finding for finding in found if finding not in numbers),
     )
 
 
-def _quality_notices(summary: Summary, plan: Plan) -> tuple[Notice, ...]:
-    """A line for each thing that looks wrong, by first rows and statistics together.
+def _quality_findings(summary: Summary, plan: Plan) -> tuple[tuple[Finding, ...], ...]:
+    """What looks wrong, by first rows and by statistics.
 
     The features of a model that is trained further are what they are.
     """
+    columns = plan.features.columns
     if not plan.is_new_model:
-        return to_notices(unparsed_dates(summary, plan.features.columns))
+        return (unparsed_dates(summary, columns),)
     depends = dependences(summary.sample, plan.features.task == "regression")
-    found = findings_in_statistics(summary, plan.features.columns, plan.config, depends)
-    return (*label_notices(summary, plan.config.data.label), *to_notices(merge_findings(plan.findings, found)))
+    return plan.findings, findings_in_statistics(summary, columns, plan.config, depends)

@@ -21,3 +21,8 @@ def test_later_findings_know_better_and_explained_ones_are_left_out():
         ("constant", "x", "all 1"),
         ("dates", "d", "constant"),
     ]
+
+
+def test_a_column_whose_extreme_values_hide_all_others_has_no_second_line_for_its_tail():
+    merged = merge_findings([finding("x", "extreme values")], [finding("x", "heavy tail"), finding("y", "heavy tail")])
+    assert [(each.kind, each.column) for each in merged] == [("extreme values", "x"), ("heavy tail", "y")]
