@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ConfigError, DataError
@@ -112,8 +113,9 @@ def _find_files(path: str, fs: Any, fs_path: str) -> _Found:
     if not is_folder:
         return _Found((fixed,), fixed.rpartition("/")[0])
     if not pattern:
-        entries = fs.find(fixed, detail=True)
-    names = {file: file[len(fixed.rstrip("/")) + 1 :] for file in sorted(entries)}
+        entries = _find(fs, fixed)
+    doubles = _doubles(entries)
+    names = {file: file[len(fixed.rstrip("/")) + 1 :] for file in sorted(entries.keys() - set(doubles))}
     if table := table_in_listing(names.values()):
         place = TableFolder(table.format, f"{fixed.rstrip('/')}/{table.folder}".rstrip("/"))
         return _whole_table(path, place, fixed, pattern)
@@ -127,7 +129,7 @@ def _find_files(path: str, fs: Any, fs_path: str) -> _Found:
     left_out = {names[file]: kind for file, kind in kinds.items() if kind != PARQUET}
     if not files:
         raise DataError(f"{path}: no Parquet file there{_instead(left_out, len(names) - len(visible))}.")
-    return _Found(files, fixed, _notices(path, left_out, folders))
+    return _Found(files, fixed, _notices(path, left_out, folders, doubles))
 
 
 def split_pattern(fs: Any, path: str) -> tuple[str, str]:
@@ -153,7 +155,7 @@ def is_bookkeeping(name: str) -> bool:
 def _glob(fs: Any, fixed: str, pattern: str) -> tuple[dict[str, Any], int]:
     """The files that a glob means, and how many of the folders that it matches are left aside."""
     prefix = glob.escape(fixed) if WILDCARD.search(fixed) else fixed
-    matched: dict[str, Any] = fs.glob(f"{prefix}/{pattern}", detail=True)
+    matched = _followed(fs.glob(f"{prefix}/{pattern}", detail=True))
     files = {file: details for file, details in matched.items() if details["type"] != "directory"}
     start = len(fixed.rstrip("/")) + 1
     folders = [f for f in matched.keys() - files.keys() if f[start:] and not is_bookkeeping(f"{f[start:]}/file")]
@@ -163,8 +165,50 @@ def _glob(fs: Any, fixed: str, pattern: str) -> tuple[dict[str, Any], int]:
         left_aside = [f for f in folders if not f.lower().endswith(SUFFIXES)]
         folders = [folder for folder in folders if folder not in left_aside]
         left_aside = [folder for folder in left_aside if not any(file.startswith(f"{folder}/") for file in files)]
-    inner = {file: details for folder in folders for file, details in fs.find(folder, detail=True).items()}
+    inner = {file: details for folder in folders for file, details in _find(fs, folder).items()}
     return files | inner, len(left_aside)
+
+
+def _find(fs: Any, folder: str, around: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The files below a folder, and below folders to which links in it lead, unless those lead around in a circle."""
+    entries = _followed(fs.find(folder, detail=True))
+    links = [file for file, details in entries.items() if details["type"] == "directory"]
+    if links:
+        around = (*around, os.path.realpath(folder))
+    for link in links:
+        del entries[link]
+        target = os.path.realpath(link)
+        if not any(f"{place}/".startswith(f"{target}/") for place in around):
+            entries |= {file: {**details, "islink": True} for file, details in _find(fs, link, around).items()}
+    return entries
+
+
+def _followed(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries, each link with the type of the folder or file to which it leads."""
+    return {path: _follow(path, details) if details.get("islink") else details for path, details in entries.items()}
+
+
+def _follow(path: str, details: Mapping[str, Any]) -> dict[str, Any]:
+    target = Path(path)
+    kind = "directory" if target.is_dir() else "file" if target.is_file() else "other"
+    return {**details, "type": kind}
+
+
+def _doubles(entries: Mapping[str, Any]) -> list[str]:
+    """The files that are, by a link, another of the entries once more."""
+    linked = sorted(path for path, details in entries.items() if details.get("islink"))
+    if not linked:
+        return []
+    others = entries.keys() - set(linked)
+    folders = {folder: os.path.realpath(folder) for folder in {path.rpartition("/")[0] for path in others}}
+    seen = {f"{folders[folder]}/{name}" for folder, _, name in (path.rpartition("/") for path in others)}
+    doubles = []
+    for path in linked:
+        target = os.path.realpath(path)
+        if target in seen:
+            doubles.append(path)
+        seen.add(target)
+    return doubles
 
 
 def _kinds(fs: Any, files: Sequence[str], entries: Mapping[str, Any], concurrently: bool) -> dict[str, FileKind]:
@@ -215,8 +259,12 @@ def _instead(left_out: Mapping[str, FileKind], bookkeeping: int) -> str:
     return " (*.parquet, or anything that begins as Parquet does); correct the path or write the data first"
 
 
-def _notices(path: str, left_out: Mapping[str, FileKind], folders: int) -> tuple[Notice, ...]:
+def _notices(path: str, left_out: Mapping[str, FileKind], folders: int, doubles: Sequence[str]) -> tuple[Notice, ...]:
     notices = []
+    if doubles:
+        are = "is a link" if len(doubles) == 1 else "are links"
+        message = f"{_count(len(doubles), 'file')} there {are} to another one, which is read once: {_shown(doubles)}"
+        notices.append(Notice(path, message))
     if left_out:
         are = "is" if len(left_out) == 1 else "are"
         named = listed([f"{name} ({kind})" for name, kind in left_out.items()], MAX_NAMED)
