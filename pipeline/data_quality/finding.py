@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pipeline.notices import Notice
+from pipeline.notices import Notice, listed
 
-# So many columns of one kind have a line each, and more of them share one.
+# So many findings of one kind have a line each, and more of them share one.
 MAX_LINES = 2
 # Columns that a shared line names.
 MAX_NAMES = 5
@@ -50,19 +50,18 @@ def merge_findings(*parts: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(finding for key, finding in merged.items() if key not in explained)
 
 
-def to_notices(findings: Iterable[Finding]) -> tuple[Notice, ...]:
-    """A line for each finding, or for all of one kind if there are many."""
+def to_notices(findings: Iterable[Finding], max_lines: int = MAX_LINES) -> tuple[Notice, ...]:
+    """A line for each finding, or one for all of a kind of which there are more than ``max_lines``."""
     by_kind: dict[str, list[Finding]] = {}
     for finding in findings:
         by_kind.setdefault(finding.kind, []).append(finding)
     notices = []
     for group in by_kind.values():
-        if len(group) <= MAX_LINES:
+        if len(group) <= max_lines:
             notices += [finding.notice for finding in group]
         else:
-            names = ", ".join(repr(finding.column) for finding in group[:MAX_NAMES])
-            more = f" and {len(group) - MAX_NAMES:,} more" if len(group) > MAX_NAMES else ""
+            names = listed([repr(finding.column) for finding in group], MAX_NAMES)
             first = group[0]
             message, advice = first.shared_message or first.message, first.shared_advice or first.advice
-            notices.append(Notice(f"columns {names}{more}", message, advice))
+            notices.append(Notice(f"columns {names}", message, advice))
     return tuple(notices)

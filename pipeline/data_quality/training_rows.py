@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-import pandas as pd
 
 from pipeline import config as cfg
 from pipeline.data_quality.column_names import is_identifier_name
@@ -145,12 +144,6 @@ def _category(name: str, counts: Counts, rows: int, columns: Columns, config: cf
             'encode = "target"',
             "have thousands of categories, with hardly enough rows of each to learn from",
         )
-
-
-def _is_prose(counts: Counts) -> bool:
-    """Whether most values have three words or more."""
-    values = pd.Series(counts.values.index[:1000]).astype(str)
-    return bool((values.str.count(r"\S\s+\S") >= 2).mean() > 0.5)
 
 
 def _empty(name: str) -> Finding:

@@ -13,7 +13,7 @@ import numpy as np
 from pipeline.config import ColumnTransform
 from pipeline.encoding.kernel import BinnedNumbers, Indicators, ScaledNumbers, TransformedNumbers, join_tables
 from pipeline.preparation.columns import Columns
-from pipeline.preparation.packing import PackingScale
+from pipeline.preparation.packing_scale import PackingScale
 from pipeline.statistics.moments import NumericStats, mean_and_std
 from pipeline.statistics.summary import Summary
 

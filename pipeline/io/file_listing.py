@@ -15,13 +15,13 @@ from pipeline.errors import ConfigError, DataError
 from pipeline.io.file_kinds import EMPTY, ENCRYPTED, PARQUET, PROBE_BYTES, UNKNOWN, FileKind, kind_of, not_parquet
 from pipeline.io.listed_files import FileListing
 from pipeline.io.parquet_footers import N_THREADS
-from pipeline.io.retry import StorageUnreachable, with_retries
+from pipeline.io.retry import advice_on, with_retries
 from pipeline.io.storage import Storage
 from pipeline.io.table_formats.delta import list_delta
 from pipeline.io.table_formats.iceberg import list_iceberg
 from pipeline.io.table_formats.recognition import METADATA_SUFFIX, TableFolder, find_table, table_in_listing
-from pipeline.io.urls import is_url
-from pipeline.notices import Notice
+from pipeline.io.urls import display_path, is_url
+from pipeline.notices import Notice, counted, listed
 
 # The footer of these is read anyway; of other files, the first bytes decide.
 SUFFIXES = (".parquet", ".parq", ".pq")
@@ -62,7 +62,8 @@ def list_files(path: str | Sequence[str], storage: Storage, version: int | None 
     table = next((one for one, listing in zip(paths, listings, strict=True) if listing.table), None)
     if version is not None and table is None:
         raise ConfigError(
-            f"data.version: {_shown(paths)} is no Delta or Iceberg table and has no version {version}; remove the key."
+            f"data.version: {display_path(paths)} is no Delta or Iceberg table and has no version {version}; remove "
+            "the key."
         )
     if len(listings) == 1:
         return listings[0]
@@ -75,7 +76,7 @@ def list_files(path: str | Sequence[str], storage: Storage, version: int | None 
     notices = tuple(notice for listing in listings for notice in listing.notices)
     if len(files) < len(named):
         twice = [file for file, times in Counter(places).items() if times > 1]
-        message = f"{_count(len(twice), 'file')} named more than once, each read once: {_shown(twice)}"
+        message = f"{counted(len(twice), 'file')} named more than once, each read once: {listed(twice, MAX_NAMED)}"
         notices += (Notice("the list of paths", message),)
     return FileListing(files, _common_folder([listing.root for listing in listings]), notices=notices)
 
@@ -92,8 +93,7 @@ def _list_path(path: str, storage: Storage, version: int | None) -> FileListing:
         if found.table:
             return _list_table(path, found.table, storage, version)
     except OSError as error:
-        advice = error.advice if isinstance(error, StorageUnreachable) and error.refused else "correct the path"
-        raise DataError(f"{path}: cannot be listed ({error}); {advice}.") from None
+        raise DataError(f"{path}: cannot be listed ({error}); {advice_on(error, 'correct the path')}.") from None
     if not is_url(path):
         return FileListing(found.files, found.root, notices=found.notices)
     urls = tuple(storage.clean_url(path, file) for file in found.files)
@@ -249,11 +249,11 @@ def _list_table(path: str, table: TableFolder, storage: Storage, version: int | 
 def _instead(left_out: Mapping[str, FileKind], bookkeeping: int) -> str:
     """What is there instead of Parquet files, and what to do."""
     if left_out:
-        kinds = [f"{name} ({kind})" for name, kind in left_out.items()]
-        return f", but {_shown(kinds)}; convert them to Parquet, with pandas or DuckDB for example, or correct the path"
+        found = listed([f"{name} ({kind})" for name, kind in left_out.items()], MAX_NAMED)
+        return f", but {found}; convert them to Parquet, with pandas or DuckDB for example, or correct the path"
     if bookkeeping:
         return (
-            f", but {_count(bookkeeping, 'file')} with a name or folder that begins with _ or . and is no data by "
+            f", but {counted(bookkeeping, 'file')} with a name or folder that begins with _ or . and is no data by "
             "convention; give the path of such a folder itself, or correct the path"
         )
     return " (*.parquet, or anything that begins as Parquet does); correct the path or write the data first"
@@ -267,22 +267,13 @@ def _notices(path: str, left_out: Mapping[str, FileKind], folders: int, doubles:
         notices.append(Notice(path, message))
     if left_out:
         are = "is" if len(left_out) == 1 else "are"
-        named = _shown([f"{name} ({kind})" for name, kind in left_out.items()])
-        message = f"{_count(len(left_out), 'file')} there {are} no Parquet and left out: {named}"
+        named = listed([f"{name} ({kind})" for name, kind in left_out.items()], MAX_NAMED)
+        message = f"{counted(len(left_out), 'file')} there {are} no Parquet and left out: {named}"
         notices.append(Notice(path, message, "convert them to Parquet if they are data"))
     if folders:
-        message = f"the glob matches files and {_count(folders, 'folder')}; what is in folders was left out"
+        message = f"the glob matches files and {counted(folders, 'folder')}; what is in folders was left out"
         notices.append(Notice(path, message, "write the pattern with ** to read it too"))
     return tuple(notices)
-
-
-def _shown(names: Sequence[str]) -> str:
-    more = len(names) - MAX_NAMED
-    return ", ".join(names[:MAX_NAMED]) + (f" and {more:,} more" if more > 0 else "")
-
-
-def _count(n: int, thing: str) -> str:
-    return f"{n:,} {thing}{'' if n == 1 else 's'}"
 
 
 def _common_folder(folders: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from pyarrow.fs import FSSpecHandler, PyFileSystem
 from pipeline.errors import ConfigError
 from pipeline.io.column_types import family
 from pipeline.io.storage import Storage
+from pipeline.notices import listed
 
 Filter = tuple[str, str, object]
 """Column, operator, value."""
@@ -25,7 +26,7 @@ def to_arrow_filter(filters: Sequence[Filter], schema: pa.Schema) -> ds.Expressi
     expression = None
     for column, operator, value in filters:
         if column not in schema.names:
-            raise ConfigError(f"data.filters: no file has a column {column!r}; name one of {', '.join(schema.names)}.")
+            raise ConfigError(f"data.filters: no file has a column {column!r}; name one of {listed(schema.names, 12)}.")
         dtype = schema.field(column).type
         if family(dtype) == "text" and (other := _not_text(value)) is not None:
             raise ConfigError(

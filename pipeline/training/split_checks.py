@@ -76,8 +76,8 @@ def _seed_advice(units: SplitUnits, test: float, tolerance: float) -> str:
     return f"no seed comes nearer than {nearest:.1%}: set split.test near a share that is possible, or "
 
 
-def split_notices(summary: Summary, plan: Plan) -> tuple[Notice, ...]:
-    """What the split did and a person should know."""
+def without_group_notices(summary: Summary, plan: Plan) -> tuple[Notice, ...]:
+    """That rows have no group, where groups are split."""
     count, split = summary.units.without_group, plan.config.split
     if not count or split.by != "group" or split.path is not None:
         return ()

@@ -10,7 +10,7 @@ from pipeline.engine.stage import run_stage
 from pipeline.engine.task_graph import Aggregation
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.plan import Plan
-from pipeline.planning.planner import as_regression
+from pipeline.planning.task_choice import as_regression
 from pipeline.preparation.split import TRAIN
 from pipeline.statistics.label_check import GuessRefutedError, check_counts
 from pipeline.statistics.summary import Summary, merge_summaries, summarise_batch

@@ -1,7 +1,5 @@
 """Numbers keep what they are: extreme, infinite and tiny values beside ordinary ones, in any order and partition."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,11 +7,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import KBinsDiscretizer, RobustScaler, StandardScaler
 
-from pipeline import config as cfg
 from pipeline.encoding.encoder import Encoder
-from pipeline.engine.cluster.session import Session, connect
 from pipeline.preparation.columns import Columns
-from pipeline.preparation.packing import PackedBatch, PackingScale, pack
+from pipeline.preparation.packing import PackedBatch, pack
+from pipeline.preparation.packing_scale import PackingScale
 from pipeline.preparation.split import TRAIN
 from pipeline.statistics.summary import merge_summaries, summarise
 from tests.builders import execute, make_config, report_of, write_parquet
@@ -28,12 +25,6 @@ EXTREMES = {
     "all": [1e15, -3.4e38, 1e300, 5e-324, -0.0, 2.0**53 + 2],
 }
 ORDERS = {"as it comes": lambda v: v, "ascending": np.sort, "descending": lambda v: np.sort(v)[::-1]}
-
-
-@pytest.fixture(scope="module")
-def threads() -> Iterator[Session]:
-    with connect(cfg.ClusterConfig(workers=0)) as session:
-        yield session
 
 
 def fitted(values: np.ndarray, batches: int, **options: object) -> tuple[Encoder, np.ndarray, object]:
@@ -181,7 +172,7 @@ def test_a_run_learns_the_ordinary_values_beside_an_absurd_one(threads, tmp_path
     clean = auc_of(frame)
     frame.loc[[7, 4_000], "price"] = extreme
     outcome = execute(threads, make_config(write_parquet(frame, tmp_path / "d", 2), features=features))
-    assert outcome.findings.metrics["roc_auc"] == pytest.approx(clean, abs=0.03)
+    assert outcome.results.metrics["roc_auc"] == pytest.approx(clean, abs=0.03)
     assert not [notice for notice in outcome.notices if "price" in notice.subject]
 
 
@@ -205,7 +196,7 @@ def test_infinite_values_and_the_ends_of_float64_are_told_and_do_no_harm(threads
     frame["tiny"] = np.where(np.arange(len(frame)) % 2 == 0, 5e-324, 1.7e308)
     config = make_config(write_parquet(frame, tmp_path / "d", 3))
     outcome = execute(threads, config)
-    assert outcome.findings.metrics["roc_auc"] == pytest.approx(clean, abs=0.03)
+    assert outcome.results.metrics["roc_auc"] == pytest.approx(clean, abs=0.03)
     [notice] = [notice for notice in outcome.notices if "infinite" in notice.message]
     assert notice.subject == "column 'rate'"
     counted = int(notice.message.split()[0].replace(",", ""))

@@ -17,9 +17,7 @@ from pipeline.io.batching import form_batches
 from pipeline.io.dataset import open_dataset
 from pipeline.io.reader import ReadSpec, read_batch
 from pipeline.planning.planner import make_plan
-from tests.builders import execute, make_config, merge_sections, write_config
-
-FAST = {"evaluate": {"bootstrap": 0, "importance_rows": 0}, "cluster": {"workers": 0}}
+from tests.builders import FAST, execute, make_config, merge_sections, write_config
 
 
 def table(rates: dict[str, float], rows: int = 600, seed: int = 0) -> pd.DataFrame:
