@@ -263,7 +263,8 @@ def _notices(path: str, left_out: Mapping[str, FileKind], folders: int, doubles:
     notices = []
     if doubles:
         are = "is a link" if len(doubles) == 1 else "are links"
-        message = f"{_count(len(doubles), 'file')} there {are} to another one, which is read once: {_shown(doubles)}"
+        named = listed(doubles, MAX_NAMED)
+        message = f"{counted(len(doubles), 'file')} there {are} to another one, which is read once: {named}"
         notices.append(Notice(path, message))
     if left_out:
         are = "is" if len(left_out) == 1 else "are"
