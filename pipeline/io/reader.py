@@ -22,7 +22,9 @@ from pipeline.io.retry import StorageUnreachable
 from pipeline.io.row_filters import Filter, to_arrow_filter
 from pipeline.io.storage import DEFAULT_STORAGE, Storage
 
-STREAM_ROWS = 65_536
+# A row group that several batches are cut from is decoded by so many rows, and not more than a few batches have: where
+# long texts make batches small, more would not fit into memory.
+STREAM_ROWS, STREAM_BATCHES = 65_536, 4
 MAX_EXACT_INTEGER = 2**53  # beyond it not every integer is a float64
 
 DictionaryColumn = tuple[np.ndarray, pd.Index]
@@ -97,7 +99,8 @@ def read_batches(batches: Sequence[Batch], spec: ReadSpec) -> Iterator[ReadBatch
         in the footer.
     """
     uncut = len(batches) == 1 and not batches[0].skip_rows and not batches[0].remaining_rows
-    tables = _decoded_tables(_merge_row_groups(batches), spec, None if uncut else STREAM_ROWS)
+    stream_rows = min(STREAM_ROWS, STREAM_BATCHES * max(batch.rows for batch in batches))
+    tables = _decoded_tables(_merge_row_groups(batches), spec, None if uncut else stream_rows)
     pending: list[DecodedTable] = []
     n_pending, skip_rows = 0, batches[0].skip_rows
     for batch in batches:

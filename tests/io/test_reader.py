@@ -11,6 +11,7 @@ import pytest
 from pipeline.errors import DataError
 from pipeline.io.batching import form_batches, group_by_row_group
 from pipeline.io.dataset import open_dataset
+from pipeline.io.file_columns import FileColumns
 from pipeline.io.reader import ReadSpec, empty_frame, read_batch, read_batches, read_head
 from tests.builders import make_table, write_parquet
 
@@ -190,3 +191,15 @@ def test_passthrough_and_code_columns_have_the_rows_of_the_frame(tmp_path, filte
     passed = pa.concat_tables([read.passthrough for read in reads])
     assert passed.schema == passthrough
     assert passed.column("n").to_pylist() == expected["n"].tolist()
+
+
+def test_no_more_rows_are_decoded_at_a_time_than_in_a_few_batches(tmp_path, monkeypatch):
+    documents = [f"{i} " * 2_000 for i in range(2_000)]
+    pd.DataFrame({"c": documents, "l": [[1, 2]] * 2_000}).to_parquet(tmp_path / "a.parquet", index=False)
+    dataset = open_dataset(str(tmp_path))
+    spec = ReadSpec.of(dataset, dataset.schema)
+    batches = form_batches(dataset)
+    decode, decoded = FileColumns.decode, []
+    monkeypatch.setattr(FileColumns, "decode", lambda *args: decoded.append(len(args[1])) or decode(*args))
+    assert sum(read.rows_read for read in read_batches(batches, spec)) == sum(decoded) == 2_000
+    assert max(decoded) == 4 * batches[0].rows < 1_000
