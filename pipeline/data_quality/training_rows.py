@@ -71,6 +71,8 @@ def unparsed_dates(summary: Summary, columns: Columns) -> tuple[Finding, ...]:
             f'{count:,} of {rows:,} rows have a text that is no date by "{columns.treatment(name).format}"; they are '
             "missing",
             f"if they are dates, write all alike, or give another features.columns.{name}.format",
+            "have texts that are no dates by their formats; they are missing",
+            "if they are dates, write all alike, or give another features.columns.NAME.format",
         )
         for name, count in summary.unparsed.items()
     )

@@ -1,18 +1,71 @@
-"""Checks of the split, once every row has its role: whether as many rows test as were asked for."""
+"""Checks of the split, once every row has its role: whether as many rows test as were asked for.
+
+With few groups a hash may miss the share, and a seed that reaches it is found. In a table of few distinct rows it would
+put whole values of features and label on one side: such rows are split by their places.
+"""
 
 import numpy as np
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, StageRestart
 from pipeline.notices import Notice
 from pipeline.planning.plan import Plan
 from pipeline.preparation.expression_parser import as_written
-from pipeline.preparation.split import MAX_DEVIATION, MAX_TIME_DEVIATION, share_tolerance, shares_by_seed
+from pipeline.preparation.split import (
+    MAX_DEVIATION,
+    MAX_TIME_DEVIATION,
+    SplitRevision,
+    share_tolerance,
+    shares_by_seed,
+)
 from pipeline.preparation.split_units import SplitUnits
 from pipeline.statistics.ledger import Ledger
 from pipeline.statistics.summary import Summary
 
 # Among so many seeds one is looked for that suits few groups.
 N_SEEDS = 1000
+# Rows of which there are so many copies on average are values of a few categories, not rows that were written twice.
+MIN_COPIES = 5
+
+
+class SplitRefutedError(StageRestart):
+    """The split that was planned does not suit the rows: they are split again; the message says how."""
+
+    def __init__(self, message: str, revision: SplitRevision):
+        super().__init__(message)
+        self.revision = revision
+
+
+def check_split_units(summary: Summary, plan: Plan) -> None:
+    """Check that a hash can split the rows as the config asks, for a model that is new.
+
+    Raises
+    ------
+    SplitRefutedError
+        There are few distinct rows, or few groups that another seed divides better.
+    """
+    units, split, seed = summary.units, plan.config.split, plan.config.train.seed
+    by_hash = split.path is None and split.by in ("row", "group")
+    if plan.exploring or plan.is_part or not plan.is_new_model or plan.split_revision is not None or not by_hash:
+        return
+    if units.hashes is None or not len(units.hashes):
+        return
+    rows = int(units.rows.sum())
+    if split.by == "row":
+        if rows >= MIN_COPIES * len(units.hashes):
+            message = f"only {len(units.hashes):,} of {rows:,} rows are distinct: copies train and test alike"
+            raise SplitRefutedError(message, SplitRevision(seed, copies_apart=True))
+        return
+    tolerance = share_tolerance(split.test, rows)
+    [share] = shares_by_seed(units, split.test, [seed])
+    if abs(share - split.test) <= tolerance:
+        return
+    shares = shares_by_seed(units, split.test, range(N_SEEDS))
+    best = int(np.argmin(np.abs(shares - split.test)))
+    if abs(shares[best] - split.test) <= tolerance:
+        found = (
+            f"of {len(units.hashes):,} groups {share:.1%} of the rows would test, with seed {best} {shares[best]:.1%}"
+        )
+        raise SplitRefutedError(found, SplitRevision(best))
 
 
 def check_test_share(ledger: Ledger, summary: Summary, plan: Plan) -> None:
@@ -79,13 +132,39 @@ def _seed_advice(units: SplitUnits, test: float, tolerance: float) -> str:
 def split_notices(summary: Summary, plan: Plan) -> tuple[Notice, ...]:
     """What the split did and a person should know."""
     count, split = summary.units.without_group, plan.config.split
-    if not count or split.by != "group" or split.path is not None:
-        return ()
     rows = sum(summary.rows.get(role, 0) for role in ("train", "validation", "test"))
+    notices = _revision_notices(summary, plan)
+    if not count or split.by != "group" or split.path is not None:
+        return notices
     return (
+        *notices,
         Notice(
             f"split by {split.column!r}",
             f"{count:,} rows ({count / rows:.1%}) have no {split.column!r}, and each of them was split by itself",
             f'to leave them out, set prepare.filter.known = "{as_written(split.column or "")}.notna()"',
+        ),
+    )
+
+
+def _revision_notices(summary: Summary, plan: Plan) -> tuple[Notice, ...]:
+    """How the rows were split, if otherwise than planned."""
+    revision, split = plan.split_revision, plan.config.split
+    if revision is None or revision == SplitRevision(plan.config.train.seed):
+        return ()
+    if revision.copies_apart:
+        return (
+            Notice(
+                "split by row",
+                "hardly a row is distinct, so each was split by itself, and copies of it train and test alike",
+                'to keep rows together, set split.by = "group" and split.column',
+            ),
+        )
+    groups = "" if summary.units.hashes is None else f" of the {len(summary.units.hashes):,} groups"
+    return (
+        Notice(
+            f"split by {split.column!r}",
+            f"train.seed = {plan.config.train.seed} would have missed the share of test rows, so seed {revision.seed} "
+            f"chose those{groups} that test",
+            f"set train.seed = {revision.seed} to say so",
         ),
     )
