@@ -7,7 +7,7 @@ Nothing stops for a notice. The plan, the terminal at a run's end, report.json a
 They are made where the fact is known: while files are listed, when the statistics are merged, after the evaluation.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 
@@ -55,3 +55,21 @@ class Notice:
 def unique_notices(notices: Iterable[Notice]) -> tuple[Notice, ...]:
     """The notices without repetitions, in order."""
     return tuple(dict.fromkeys(notices))
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """The first names, and how many more there are.
+
+    >>> listed(["a", "b"], 2), listed(["a", "b", "c", "d"], 2)
+    ('a, b', 'a, b and 2 more')
+    """
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
+
+
+def counted(number: int, thing: str) -> str:
+    """A number of things, in words that suit it.
+
+    >>> counted(1, "file"), counted(2000, "file")
+    ('1 file', '2,000 files')
+    """
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"

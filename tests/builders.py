@@ -17,6 +17,8 @@ from pipeline.training.run_stages import RunOutcome, run_stages
 
 FEATURES = {"numeric": ["x", "n"], "categorical": ["c"], "datetime": ["t"]}
 """The columns of `make_table` that are not labels."""
+FAST: dict[str, Any] = {"evaluate": {"bootstrap": 0, "importance_rows": 0}, "cluster": {"workers": 0}}
+"""Sections of a config for tests that look at rows, not at intervals."""
 
 
 def make_table(rows: int, seed: int = 0) -> pd.DataFrame:
@@ -86,7 +88,7 @@ def execute(session: Session, config: cfg.Config) -> RunOutcome:
 
 def bits(outcome: RunOutcome) -> tuple[Any, ...]:
     """What "the same bits" means: the model, every figure, and the role of every row."""
-    return persistence.fingerprint(outcome.model), outcome.findings, outcome.training.progressive, outcome.ledger
+    return persistence.fingerprint(outcome.model), outcome.results, outcome.training.progressive, outcome.ledger
 
 
 def report_of(outcome: RunOutcome, config: cfg.Config) -> dict[str, Any]:

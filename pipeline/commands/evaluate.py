@@ -59,8 +59,8 @@ def evaluate(
     result = {
         "task": known.task,
         "rows": {"read": ledger.read, "test": ledger.test, "rejected": ledger.rejected, "by_reason": ledger.reasons},
-        **asdict(evaluation.findings),
-        "notices": [n.to_dict() for n in unique_notices((*plan.sources.notices, *evaluation.findings.notices))],
+        **asdict(evaluation.results),
+        "notices": [n.to_dict() for n in unique_notices((*plan.sources.notices, *evaluation.results.notices))],
         "drift": drift,
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "model": {"path": absolute_path(place), "fingerprint": persistence.fingerprint(trained)},

@@ -4,7 +4,7 @@ Belongs here: the keys (`schema`), how a file and ``--set`` become values (`load
 cannot express (`checks`), how a config is saved
 (`saving`), and which versions of tables it reads (`table_versions`).
 
-May import: `errors`, `io`.
+May import: `errors`, `notices`, `io`.
 
 To add a key, add a field to a class in `schema` and a row to the README's table; a rule between keys goes to
 `checks`.

@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pipeline.notices import Notice
+from pipeline.notices import Notice, listed
 
-# So many columns of one kind have a line each, and more of them share one.
+# So many findings of one kind have a line each, and more of them share one.
 MAX_LINES = 2
+# Their figures differ.
+MAX_LINES_OF_KIND = {"infinite values": 10, "extreme values": 10}
 # Columns that a shared line names.
 MAX_NAMES = 5
 
@@ -17,6 +19,8 @@ EXPLAINS = {
     "weight": ("heavy tail",),
     "repeated identifier": ("identifier", "many categories"),
     "identifier": ("heavy tail",),
+    "extreme values": ("heavy tail",),
+    "infinite values": ("empty",),
 }
 
 
@@ -56,13 +60,12 @@ def to_notices(findings: Iterable[Finding]) -> tuple[Notice, ...]:
     for finding in findings:
         by_kind.setdefault(finding.kind, []).append(finding)
     notices = []
-    for group in by_kind.values():
-        if len(group) <= MAX_LINES:
+    for kind, group in by_kind.items():
+        if len(group) <= MAX_LINES_OF_KIND.get(kind, MAX_LINES):
             notices += [finding.notice for finding in group]
         else:
-            names = ", ".join(repr(finding.column) for finding in group[:MAX_NAMES])
-            more = f" and {len(group) - MAX_NAMES:,} more" if len(group) > MAX_NAMES else ""
+            names = listed([repr(finding.column) for finding in group], MAX_NAMES)
             first = group[0]
             message, advice = first.shared_message or first.message, first.shared_advice or first.advice
-            notices.append(Notice(f"columns {names}{more}", message, advice))
+            notices.append(Notice(f"columns {names}", message, advice))
     return tuple(notices)

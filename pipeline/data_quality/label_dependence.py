@@ -1,6 +1,6 @@
 """How well one column by itself predicts the label, in a sample of the training rows.
 
-`predictive_power` is 2 AUC - 1, averaged over the classes, each against all others; for a number it is the explained
+The power is 2 AUC - 1, averaged over the classes, each against all others; for a number it is the explained
 share of the variance. Neither depends on how rare a class is. The gain in accuracy would be 0 for a class of a few per
 cent, however well it is told apart. The rows are grouped by the column's values, or by bins of equal counts of its
 numbers; missing is a group, too. A group's score comes from the rows of the other folds, so that noise has no power,
@@ -66,9 +66,10 @@ def measured_classes(sample: LabelSample) -> np.ndarray:
 
 
 def _target(label: np.ndarray, numeric: bool) -> tuple[np.ndarray, np.ndarray]:
-    """By class that is measured, 1 for its rows; or the centred numbers as one column. And the classes."""
+    """By class that is measured, 1 for its rows; or the centred numbers as one column, scaled. And the classes."""
     if numeric:
-        return (label - label.mean())[:, None], np.empty(0)
+        ratios = label / (np.abs(label).max(initial=0.0) or 1.0)  # whose squares do not overflow
+        return (ratios - ratios.mean())[:, None], np.empty(0)
     codes, classes = pd.factorize(label, sort=True)
     sizes = np.bincount(codes, minlength=len(classes))
     order = np.argsort(-sizes, kind="stable")[:MAX_CLASSES]

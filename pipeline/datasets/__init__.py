@@ -2,7 +2,7 @@
 
 Belongs here: code that writes a public or synthetic table as Parquet, and the config of a demo.
 
-May import: `errors`, `io`, `config`, `engine`.
+May import: `errors`, `notices`, `io`, `config`, `engine`.
 
 To add a data set, write a file with a function ``write`` here, and add its subcommand to `cli.data`.
 """

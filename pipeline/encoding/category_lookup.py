@@ -106,11 +106,12 @@ class CategoryTables:
         chosen = [j for j, name in enumerate(names) if name in self._blocks]
         outputs = [self._blocks[names[j]].output_index(indexes[names[j]], self._width) for j in chosen]
         one_hot = OneHotCodes(_integers(chosen), *join_tables(outputs, one_hot_dtype(self._width)))
+        position = {name: j for j, name in enumerate(names)}
         column_index, fold_steps, values = [], [], []
         for name, table in self._tables.items():
             by_code = table[:, :, indexes[name]].astype(np.float32)
             for output in range(by_code.shape[1]):
-                column_index.append(names.index(name))
+                column_index.append(position[name])
                 fold_steps.append(by_code.shape[2] if len(by_code) > 1 else 0)  # a single table serves all folds
                 values.append(by_code[:, output].ravel())
         offsets, joined = join_tables(values, np.float32)

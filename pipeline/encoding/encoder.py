@@ -1,6 +1,6 @@
 """The encoder: a scikit-learn transformer that is fitted from statistics."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from functools import cached_property
 from typing import Any
@@ -20,7 +20,8 @@ from pipeline.encoding.profile_text import profile_from_text, profile_to_text
 from pipeline.encoding.row_packer import MAX_ROWS, RowPacker
 from pipeline.errors import DataError
 from pipeline.preparation.columns import Columns
-from pipeline.preparation.packing import PackedFeatures, PackingScale, pack
+from pipeline.preparation.packing import PackedFeatures, pack
+from pipeline.preparation.packing_scale import PackingScale
 from pipeline.statistics.summary import Summary, summarise_frame
 
 
@@ -199,23 +200,26 @@ class Encoder(TransformerMixin, BaseEstimator):
         """Return for each output column the number, coded column or text that it is made of."""
         names = [*self.scaled_, *self.indicated_]
         names += [name for name, table in self.tables_.items() for _ in range(table.shape[1])]
-        stops = [*self.starts_.values(), self.width_][1:]
-        for (name, start), stop in zip(self.starts_.items(), stops, strict=True):
+        for name, start, stop in self._one_hot_blocks():
             names += [name] * (stop - start)
         return names
 
     def positions_in(self, extended: "Encoder") -> np.ndarray:
         """Where the output columns are among those of `with_categories`, which adds categories after the known ones."""
         positions = np.arange(self.width_)
-        for (name, start), stop in zip(self.starts_.items(), [*self.starts_.values(), self.width_][1:], strict=True):
-            new = extended.starts_[name]
-            positions[start:stop] += new - start
+        for name, start, stop in self._one_hot_blocks():
+            positions[start:stop] += extended.starts_[name] - start
             if name in self.categories_ and name not in self.tables_:
                 known = len(self.categories_[name])
                 positions[start + known : stop] += len(extended.categories_[name]) - known
                 if extended.has_missing_[name] and not self.has_missing_[name]:
                     positions[start + known : stop] += 1
         return positions
+
+    def _one_hot_blocks(self) -> Iterator[tuple[str, int, int]]:
+        """Each one-hot block, in order: its column, where it begins and where it ends."""
+        starts = [*self.starts_.values(), self.width_]
+        return zip(self.starts_, starts[:-1], starts[1:], strict=True)
 
     def transform(self, X: pd.DataFrame | list[dict[str, Any]]) -> Matrix:
         """Encode: float32 of shape (n, width), CSR if there are one-hot columns, else dense.

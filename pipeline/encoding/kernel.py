@@ -7,7 +7,8 @@ import numpy as np
 from numba import njit
 
 from pipeline.encoding.one_hot_matrix import OneHotMatrix, one_hot_dtype
-from pipeline.preparation.packing import MAX_FLOAT32, MAX_FLOAT64, PackedFeatures
+from pipeline.preparation.packing import MAX_FLOAT32, PackedFeatures
+from pipeline.preparation.packing_scale import MAX_FLOAT64
 from pipeline.preparation.text_hashing import spread
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline.preparation.columns import CROSS, Columns, escaped
-from pipeline.preparation.packing import LARGEST_ORDINARY, MAX_FLOAT32, PackedFeatures, PackingScale
+from pipeline.preparation.packing import LARGEST_ORDINARY, MAX_FLOAT32, PackedFeatures
+from pipeline.preparation.packing_scale import PackingScale
 
 # Batches of more rows are packed by columns.
 MAX_ROWS = 8

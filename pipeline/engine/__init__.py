@@ -6,8 +6,8 @@ from (`batch_source`, `read_groups`), whether it stays in memory (`memory_policy
 (`failure_diagnosis`), and in `cluster/` the connection to a cluster and its workers. The size of a batch is decided
 in `io.batching`. This room and the dashboard's plugin are the only places that import `distributed`.
 
-May import: `errors`, `io`, `config`, `preparation`, `statistics`, `encoding`, `models`, `metrics`, `evaluation`,
-`planning`, `monitoring`.
+May import: `errors`, `notices`, `io`, `config`, `preparation`, `statistics`, `data_quality`, `encoding`, `models`,
+`metrics`, `evaluation`, `planning`, `monitoring`.
 
 To add another kind of cluster (Kubernetes, SLURM, a cloud), see `cluster.remote_cluster`.
 """

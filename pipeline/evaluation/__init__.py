@@ -3,7 +3,8 @@
 Belongs here: what is computed from predictions beyond a single metric. Predictions of a model, slices, baselines,
 intervals, permutation importance, drift, the learning curve. A metric itself belongs in `metrics`.
 
-May import: `errors`, `io`, `config`, `preparation`, `statistics`, `encoding`, `models`, `metrics`.
+May import: `errors`, `notices`, `io`, `config`, `preparation`, `statistics`, `data_quality`, `encoding`, `models`,
+`metrics`.
 
 To add an analysis, write a file here like `slices`, add its state to `evaluator.EvaluationState` and its figures to
 `results.EvaluationResults`. To add

@@ -12,8 +12,10 @@ from pipeline.evaluation.predictions import predict
 from pipeline.metrics.prediction import GroupIndex, Prediction
 from pipeline.metrics.registry import Metric
 from pipeline.models.target import TargetSpec
+from pipeline.notices import listed
 from pipeline.preparation.columns import Columns
-from pipeline.preparation.packing import PackedBatch, PackedFeatures, PackingScale, empty_numbers, pack_numbers
+from pipeline.preparation.packing import PackedBatch, PackedFeatures, empty_numbers, pack_numbers
+from pipeline.preparation.packing_scale import PackingScale
 
 # Classes that an error names.
 MAX_CLASSES = 10
@@ -107,8 +109,7 @@ def load_previous_model(
     classes = getattr(estimator, "classes_", None)
     ours, theirs = ([] if values is None else [str(v) for v in values] for values in (target.classes, classes))
     if ours != theirs:
-        others = f" and {len(theirs) - MAX_CLASSES:,} more" if len(theirs) > MAX_CLASSES else ""
-        kind = f"the classes {theirs[:MAX_CLASSES]}{others}" if theirs else "a number"
+        kind = f"the classes {listed(list(map(repr, theirs)), MAX_CLASSES)}" if theirs else "a number"
         raise DataError(f"evaluate.baseline: the model of {folder} predicts {kind}, not what this run does; drop it.")
     packed = {columns.origin(name) for name in (*columns.numbers, *columns.coded, *columns.text)}
     needed = encoder.columns

@@ -174,7 +174,7 @@ class DriftState:
         known
             See `known_values`.
         slots
-            See `Encoder.slots_of`.
+            By coded column, as `Encoder.category_indexes` returns them.
         """
         numbers = {
             name: NumericStats.of(packed.number(j), rows, encoder.center_[j], encoder.unit_[j])

@@ -95,14 +95,14 @@ def summarize_evaluation(
     slices = _slices(state.metrics, evaluator)
     is_binary = target.classes is not None and len(target.classes) == 2
     return EvaluationResults(
-        figures,
-        reasons(figures, evaluator, rows),
-        str(target.ordered_classes[1]) if is_binary else None,
-        intervals,
-        baselines,
-        _classes(state.metrics, evaluator),
-        slices,
-        worst_slices(slices, figures, min_rows),
+        metrics=figures,
+        metrics_not_computed=reasons(figures, evaluator, rows),
+        positive=str(target.ordered_classes[1]) if is_binary else None,
+        intervals=intervals,
+        baselines=baselines,
+        classes=_classes(state.metrics, evaluator),
+        slices=slices,
+        worst_slices=worst_slices(slices, figures, min_rows),
         weights=_largest_weights(evaluator),
         curves=_curves(state.metrics, target),
         notices=tuple(few_rows_notices(label, resampled.few(), intervals, rows if replicates else {})),

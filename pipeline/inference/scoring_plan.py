@@ -1,7 +1,7 @@
 """The plan of predicting: everything that is decided before the first row is read."""
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -98,22 +98,12 @@ def plan_scoring(config: cfg.Config, trained: Pipeline, keep: Sequence[str], out
         raise DataError("evaluate.threshold: the model has no probabilities of two classes; drop it.")
     for path in config.data.paths:
         _refuse_inside(path, output)
-    data, quarantine = config.data, config.data.on_bad_batch == "quarantine"
-    trained_columns = set(encoder.columns.names)
-    used = {*keep, *(column for column, _, _ in data.filters), *_prune(config, trained_columns | set(keep))[1]}
-    uses_all = ALL_COLUMNS in keep or (config.prepare.function is not None and config.prepare.columns is None)
-    dataset = open_dataset(
-        data.path,
-        data.filters,
-        data.storage_options,
-        quarantine,
-        data.version,
-        types_from_profile(profile),
-        lambda name: uses_all or name in used,
-    )
-    expanded = (dataset.original_schema.names if name == ALL_COLUMNS else [name] for name in keep)
+    data, trained_columns = config.data, set(encoder.columns.names)
+    dataset = _open_data(config, trained_columns | set(keep), types_from_profile(profile))
+    in_files = dict.fromkeys(dataset.original_schema.names)
+    expanded = (in_files if name == ALL_COLUMNS else [name] for name in keep)
     kept = list(dict.fromkeys(name for names in expanded for name in names))
-    carried = [] if config.prepare.function else [name for name in kept if name in dataset.original_schema.names]
+    carried = [] if config.prepare.function else [name for name in kept if name in in_files]
     config, needed = _prune(config, trained_columns | (set(kept) - set(carried)))
     schema = _columns_to_read(config, dataset, needed)
     others = tuple(check_join(join, schema.names, data.storage_options) for join in config.data.join)
@@ -129,23 +119,39 @@ def plan_scoring(config: cfg.Config, trained: Pipeline, keep: Sequence[str], out
     already_read = set(schema.names)
     read_schema = pa.schema([*schema, *(f for f in carried_schema if f.name not in already_read)])
     recipe = ScoringRecipe(
-        replace(
+        read_spec=replace(
             ReadSpec.of(dataset, schema, data.encoding_errors),
             passthrough=carried_schema,
             dictionary_columns=_dictionary_columns(schema, encoder, preparation_steps(config)),
         ),
-        preparation_steps(config),
-        pa.schema(fields),
-        encoder,
-        known_values(encoder),
-        estimator,
-        target,
-        threshold,
-        absolute_path(output),
-        data.storage_for(output),
-        quarantine,
+        steps=preparation_steps(config),
+        kept=pa.schema(fields),
+        encoder=encoder,
+        known_values=known_values(encoder),
+        estimator=estimator,
+        target=target,
+        threshold=threshold,
+        output=absolute_path(output),
+        storage=data.storage_for(output),
+        quarantine=data.on_bad_batch == "quarantine",
     )
     return ScoringPlan(config, recipe, dataset, form_batches(dataset, data.batch_rows, read_schema), sources)
+
+
+def _open_data(config: cfg.Config, wanted: set[str], types: Mapping[str, pa.DataType]) -> Dataset:
+    """The files; ``wanted`` are the columns of the model and those to carry over."""
+    data = config.data
+    used = {*wanted, *(column for column, _, _ in data.filters), *_prune(config, wanted)[1]}
+    uses_all = ALL_COLUMNS in wanted or (config.prepare.function is not None and config.prepare.columns is None)
+    return open_dataset(
+        data.path,
+        data.filters,
+        data.storage_options,
+        quarantine=data.on_bad_batch == "quarantine",
+        version=data.version,
+        types=types,
+        is_used=lambda name: uses_all or name in used,
+    )
 
 
 def _refuse_inside(source: str, output: str) -> None:
@@ -211,7 +217,7 @@ def _dictionary_columns(schema: pa.Schema, encoder: Encoder, steps: PreparationS
 
 def _field(name: str, dataset: Dataset, meta: pd.DataFrame) -> pa.Field:
     """The name and type of a kept column as it is written."""
-    if name in dataset.original_schema.names:
+    if dataset.original_schema.get_field_index(name) >= 0:
         return pa.field(name, dataset.original_schema.field(name).type)
     if name not in meta.columns:
         columns = dict.fromkeys([*dataset.original_schema.names, *meta.columns])

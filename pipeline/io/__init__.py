@@ -6,7 +6,7 @@ log of a table (`table_formats/`), what they are (`file_kinds`), what folder nam
 size (`batching`), how a batch is read (`reader`), connections and credentials (`storage`, `urls`), retries (`retry`),
 secrets kept out of messages (`redact`), and the run folder (`run_folder`).
 
-May import: `errors`.
+May import: `errors`, `notices`.
 
 To add a table format, write its listing in `table_formats/`, let `recognition` know its log, and call it in
 `file_listing`. To add a file format, read its metadata as `parquet_footers` does, and teach `reader` to read

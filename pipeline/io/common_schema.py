@@ -9,7 +9,7 @@ import pyarrow as pa
 from pipeline.errors import DataError
 from pipeline.io.column_types import common_type, family, type_as_read, type_name
 from pipeline.io.parquet_footers import Footer
-from pipeline.notices import Notice
+from pipeline.notices import Notice, listed
 
 TimesFit = Callable[[str, Sequence[Footer]], bool]
 """Whether all times of a column of some files are known to lie between 1677 and 2262, as nanoseconds must."""
@@ -192,24 +192,22 @@ def absent_column_notices(groups: Sequence[FilesOfOneSchema], is_used: Callable[
     notices = [_absent_notice(groups, without, absent[without]) for without in list(absent)[:_MAX_NOTICES]]
     others = [name for without in list(absent)[_MAX_NOTICES:] for name in absent[without]]
     if others:
-        notices.append(Notice(_listed(others), "missing from some files, and read as missing values there"))
+        notices.append(Notice(_subject(others), "missing from some files, and read as missing values there"))
     return tuple(notices)
 
 
 def _absent_notice(groups: Sequence[FilesOfOneSchema], without: Sequence[int], names: Sequence[str]) -> Notice:
     footers = [footer for i in without for footer in groups[i].footers]
     files, rows = (sum(len(group.footers) for group in groups), sum(f.rows for group in groups for f in group.footers))
-    first = min(footer.path for footer in footers)
-    more = f" and {len(footers) - 1:,} more" if len(footers) > 1 else ""
+    paths = sorted(footer.path for footer in footers)
     verb = "is" if len(names) == 1 else "are"
     return Notice(
-        _listed(names),
-        f"{verb} not in {len(footers):,} of {files:,} files ({first}{more}), and read as missing in their "
+        _subject(names),
+        f"{verb} not in {len(footers):,} of {files:,} files ({listed(paths, 1)}), and read as missing in their "
         f"{sum(footer.rows for footer in footers):,} of {rows:,} rows",
         "write every column to all files, or leave some out by features.exclude",
     )
 
 
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MAX_NAMES:,} more" if len(names) > _MAX_NAMES else ""
-    return f"column{'s' * (len(names) > 1)} {', '.join(map(repr, names[:_MAX_NAMES]))}{more}"
+def _subject(names: Sequence[str]) -> str:
+    return f"column{'s' * (len(names) > 1)} {listed(list(map(repr, names)), _MAX_NAMES)}"

@@ -173,24 +173,24 @@ def open_dataset(
         reason = "data.filters leave no row group of it" if rows else "the Parquet files hold no rows"
         raise DataError(f"{path}: {reason}; check what wrote them{' or widen the filters' if rows else ''}.")
     return Dataset(
-        path,
-        schema,
-        tuple(partitions.columns.names),
-        files,
-        _mean_text_bytes(footers),
-        tuple(filters),
-        rows - sum(file.rows for file in files),
-        storage,
-        quarantined,
-        _with_partitions(common.original, partitions),
-        common.conflicts,
-        (
+        path=path,
+        schema=schema,
+        hive_columns=tuple(partitions.columns.names),
+        files=files,
+        mean_text_bytes=_mean_text_bytes(footers),
+        filters=tuple(filters),
+        pruned=rows - sum(file.rows for file in files),
+        storage=storage,
+        quarantined=quarantined,
+        original_schema=_with_partitions(common.original, partitions),
+        conflicts=common.conflicts,
+        notices=(
             *listing.notices,
             *(null_word_notices(paths, listing.root) if listing.partitions is None else ()),
             *absent_column_notices(groups, lambda name: is_used(name) and name not in partitions.columns.names),
         ),
-        table=listing.table,
         index_columns=tuple(dict.fromkeys(name for footer in footers for name in footer.index_columns)),
+        table=listing.table,
     )
 
 

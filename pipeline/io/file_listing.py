@@ -8,19 +8,20 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ConfigError, DataError
 from pipeline.io.file_kinds import EMPTY, ENCRYPTED, PARQUET, PROBE_BYTES, UNKNOWN, FileKind, kind_of, not_parquet
 from pipeline.io.listed_files import FileListing
 from pipeline.io.parquet_footers import N_THREADS
-from pipeline.io.retry import StorageUnreachable, with_retries
+from pipeline.io.retry import advice_on, with_retries
 from pipeline.io.storage import Storage
 from pipeline.io.table_formats.delta import list_delta
 from pipeline.io.table_formats.iceberg import list_iceberg
 from pipeline.io.table_formats.recognition import METADATA_SUFFIX, TableFolder, find_table, table_in_listing
-from pipeline.io.urls import is_url
-from pipeline.notices import Notice
+from pipeline.io.urls import display_path, is_url
+from pipeline.notices import Notice, counted, listed
 
 # The footer of these is read anyway; of other files, the first bytes decide.
 SUFFIXES = (".parquet", ".parq", ".pq")
@@ -61,7 +62,8 @@ def list_files(path: str | Sequence[str], storage: Storage, version: int | None 
     table = next((one for one, listing in zip(paths, listings, strict=True) if listing.table), None)
     if version is not None and table is None:
         raise ConfigError(
-            f"data.version: {_shown(paths)} is no Delta or Iceberg table and has no version {version}; remove the key."
+            f"data.version: {display_path(paths)} is no Delta or Iceberg table and has no version {version}; remove "
+            "the key."
         )
     if len(listings) == 1:
         return listings[0]
@@ -74,7 +76,7 @@ def list_files(path: str | Sequence[str], storage: Storage, version: int | None 
     notices = tuple(notice for listing in listings for notice in listing.notices)
     if len(files) < len(named):
         twice = [file for file, times in Counter(places).items() if times > 1]
-        message = f"{_count(len(twice), 'file')} named more than once, each read once: {_shown(twice)}"
+        message = f"{counted(len(twice), 'file')} named more than once, each read once: {listed(twice, MAX_NAMED)}"
         notices += (Notice("the list of paths", message),)
     return FileListing(files, _common_folder([listing.root for listing in listings]), notices=notices)
 
@@ -91,8 +93,7 @@ def _list_path(path: str, storage: Storage, version: int | None) -> FileListing:
         if found.table:
             return _list_table(path, found.table, storage, version)
     except OSError as error:
-        advice = error.advice if isinstance(error, StorageUnreachable) and error.refused else "correct the path"
-        raise DataError(f"{path}: cannot be listed ({error}); {advice}.") from None
+        raise DataError(f"{path}: cannot be listed ({error}); {advice_on(error, 'correct the path')}.") from None
     if not is_url(path):
         return FileListing(found.files, found.root, notices=found.notices)
     urls = tuple(storage.clean_url(path, file) for file in found.files)
@@ -112,8 +113,9 @@ def _find_files(path: str, fs: Any, fs_path: str) -> _Found:
     if not is_folder:
         return _Found((fixed,), fixed.rpartition("/")[0])
     if not pattern:
-        entries = fs.find(fixed, detail=True)
-    names = {file: file[len(fixed.rstrip("/")) + 1 :] for file in sorted(entries)}
+        entries = _find(fs, fixed)
+    doubles = _doubles(entries)
+    names = {file: file[len(fixed.rstrip("/")) + 1 :] for file in sorted(entries.keys() - set(doubles))}
     if table := table_in_listing(names.values()):
         place = TableFolder(table.format, f"{fixed.rstrip('/')}/{table.folder}".rstrip("/"))
         return _whole_table(path, place, fixed, pattern)
@@ -127,7 +129,7 @@ def _find_files(path: str, fs: Any, fs_path: str) -> _Found:
     left_out = {names[file]: kind for file, kind in kinds.items() if kind != PARQUET}
     if not files:
         raise DataError(f"{path}: no Parquet file there{_instead(left_out, len(names) - len(visible))}.")
-    return _Found(files, fixed, _notices(path, left_out, folders))
+    return _Found(files, fixed, _notices(path, left_out, folders, doubles))
 
 
 def split_pattern(fs: Any, path: str) -> tuple[str, str]:
@@ -153,7 +155,7 @@ def is_bookkeeping(name: str) -> bool:
 def _glob(fs: Any, fixed: str, pattern: str) -> tuple[dict[str, Any], int]:
     """The files that a glob means, and how many of the folders that it matches are left aside."""
     prefix = glob.escape(fixed) if WILDCARD.search(fixed) else fixed
-    matched: dict[str, Any] = fs.glob(f"{prefix}/{pattern}", detail=True)
+    matched = _followed(fs.glob(f"{prefix}/{pattern}", detail=True))
     files = {file: details for file, details in matched.items() if details["type"] != "directory"}
     start = len(fixed.rstrip("/")) + 1
     folders = [f for f in matched.keys() - files.keys() if f[start:] and not is_bookkeeping(f"{f[start:]}/file")]
@@ -163,8 +165,50 @@ def _glob(fs: Any, fixed: str, pattern: str) -> tuple[dict[str, Any], int]:
         left_aside = [f for f in folders if not f.lower().endswith(SUFFIXES)]
         folders = [folder for folder in folders if folder not in left_aside]
         left_aside = [folder for folder in left_aside if not any(file.startswith(f"{folder}/") for file in files)]
-    inner = {file: details for folder in folders for file, details in fs.find(folder, detail=True).items()}
+    inner = {file: details for folder in folders for file, details in _find(fs, folder).items()}
     return files | inner, len(left_aside)
+
+
+def _find(fs: Any, folder: str, around: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The files below a folder, and below folders to which links in it lead, unless those lead around in a circle."""
+    entries = _followed(fs.find(folder, detail=True))
+    links = [file for file, details in entries.items() if details["type"] == "directory"]
+    if links:
+        around = (*around, os.path.realpath(folder))
+    for link in links:
+        del entries[link]
+        target = os.path.realpath(link)
+        if not any(f"{place}/".startswith(f"{target}/") for place in around):
+            entries |= {file: {**details, "islink": True} for file, details in _find(fs, link, around).items()}
+    return entries
+
+
+def _followed(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries, each link with the type of the folder or file to which it leads."""
+    return {path: _follow(path, details) if details.get("islink") else details for path, details in entries.items()}
+
+
+def _follow(path: str, details: Mapping[str, Any]) -> dict[str, Any]:
+    target = Path(path)
+    kind = "directory" if target.is_dir() else "file" if target.is_file() else "other"
+    return {**details, "type": kind}
+
+
+def _doubles(entries: Mapping[str, Any]) -> list[str]:
+    """The files that are, by a link, another of the entries once more."""
+    linked = sorted(path for path, details in entries.items() if details.get("islink"))
+    if not linked:
+        return []
+    others = entries.keys() - set(linked)
+    folders = {folder: os.path.realpath(folder) for folder in {path.rpartition("/")[0] for path in others}}
+    seen = {f"{folders[folder]}/{name}" for folder, _, name in (path.rpartition("/") for path in others)}
+    doubles = []
+    for path in linked:
+        target = os.path.realpath(path)
+        if target in seen:
+            doubles.append(path)
+        seen.add(target)
+    return doubles
 
 
 def _kinds(fs: Any, files: Sequence[str], entries: Mapping[str, Any], concurrently: bool) -> dict[str, FileKind]:
@@ -205,36 +249,32 @@ def _list_table(path: str, table: TableFolder, storage: Storage, version: int | 
 def _instead(left_out: Mapping[str, FileKind], bookkeeping: int) -> str:
     """What is there instead of Parquet files, and what to do."""
     if left_out:
-        kinds = [f"{name} ({kind})" for name, kind in left_out.items()]
-        return f", but {_shown(kinds)}; convert them to Parquet, with pandas or DuckDB for example, or correct the path"
+        found = listed([f"{name} ({kind})" for name, kind in left_out.items()], MAX_NAMED)
+        return f", but {found}; convert them to Parquet, with pandas or DuckDB for example, or correct the path"
     if bookkeeping:
         return (
-            f", but {_count(bookkeeping, 'file')} with a name or folder that begins with _ or . and is no data by "
+            f", but {counted(bookkeeping, 'file')} with a name or folder that begins with _ or . and is no data by "
             "convention; give the path of such a folder itself, or correct the path"
         )
     return " (*.parquet, or anything that begins as Parquet does); correct the path or write the data first"
 
 
-def _notices(path: str, left_out: Mapping[str, FileKind], folders: int) -> tuple[Notice, ...]:
+def _notices(path: str, left_out: Mapping[str, FileKind], folders: int, doubles: Sequence[str]) -> tuple[Notice, ...]:
     notices = []
+    if doubles:
+        are = "is a link" if len(doubles) == 1 else "are links"
+        named = listed(doubles, MAX_NAMED)
+        message = f"{counted(len(doubles), 'file')} there {are} to another one, which is read once: {named}"
+        notices.append(Notice(path, message))
     if left_out:
         are = "is" if len(left_out) == 1 else "are"
-        named = _shown([f"{name} ({kind})" for name, kind in left_out.items()])
-        message = f"{_count(len(left_out), 'file')} there {are} no Parquet and left out: {named}"
+        named = listed([f"{name} ({kind})" for name, kind in left_out.items()], MAX_NAMED)
+        message = f"{counted(len(left_out), 'file')} there {are} no Parquet and left out: {named}"
         notices.append(Notice(path, message, "convert them to Parquet if they are data"))
     if folders:
-        message = f"the glob matches files and {_count(folders, 'folder')}; what is in folders was left out"
+        message = f"the glob matches files and {counted(folders, 'folder')}; what is in folders was left out"
         notices.append(Notice(path, message, "write the pattern with ** to read it too"))
     return tuple(notices)
-
-
-def _shown(names: Sequence[str]) -> str:
-    more = len(names) - MAX_NAMED
-    return ", ".join(names[:MAX_NAMED]) + (f" and {more:,} more" if more > 0 else "")
-
-
-def _count(n: int, thing: str) -> str:
-    return f"{n:,} {thing}{'' if n == 1 else 's'}"
 
 
 def _common_folder(folders: Sequence[str]) -> str:

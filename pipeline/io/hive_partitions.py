@@ -1,7 +1,7 @@
 """Hive partitions: columns whose values are in the names of folders, as ``year=2026``."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from urllib.parse import unquote_to_bytes
@@ -49,7 +49,8 @@ def parse_hive_folders(
     Parameters
     ----------
     types
-        The types that columns had in training: a number must be spelled plainly then, too.
+        The types that columns had in training: a number must be spelled plainly then, too. Of these columns, those that
+        the files lack may be named above ``root`` as well: one partition of a table is a table with the same columns.
     file_types
         The types of columns that are in the files as well, which come first: ``month=07`` is the 7 of the files.
 
@@ -58,7 +59,8 @@ def parse_hive_folders(
     DataError
         The folders of two files name different columns, or a value is none of the type that its column has.
     """
-    pairs = [_name_value_pairs(file, root) for file in files]
+    above = _pairs_above(root, (types or {}).keys() - (file_types or {}).keys())
+    pairs = [above | _name_value_pairs(file, root) for file in files]
     names = list(pairs[0])
     for file, own_pairs in zip(files, pairs, strict=True):
         if own_pairs.keys() != pairs[0].keys():
@@ -124,6 +126,14 @@ def _name_value_pairs(file: str, root: str) -> dict[str, str | None]:
         if name in pairs:
             raise DataError(f"{file}: its folders name the column {name!r} twice; give each its own name.")
         pairs[name] = None if value in ("", MISSING_VALUE) or _is_null(value) else _unquote(value)
+    return pairs
+
+
+def _pairs_above(root: str, wanted: Collection[str]) -> dict[str, str | None]:
+    """The values of the wanted columns in the names of ``root`` and the folders around it; the innermost count."""
+    pairs: dict[str, str | None] = {}
+    for folder in root.rstrip("/").split("/"):
+        pairs |= {name: value for name, value in _name_value_pairs(f"{folder}/", "").items() if name in wanted}
     return pairs
 
 

@@ -98,7 +98,8 @@ def _read_footer(path: str, storage: Storage) -> Footer:
         raise DataError(f"{path}: cannot be read ({error}); {error.advice}.") from None
     except FileNotFoundError:
         raise DataError(
-            f"{path}: was listed, but is not there; find out what removed it (VACUUM removes old versions of a table)."
+            f"{path}: was listed, but is not there; find out what removed it (of a table with a log: VACUUM), or write "
+            "it again."
         ) from None
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         if (kind := _kind(path, storage)) not in (PARQUET, UNKNOWN):
@@ -113,14 +114,14 @@ def _read_footer(path: str, storage: Storage) -> Footer:
         raise DataError(f"{path}: has two columns {duplicate!r}; give each its own name.")
     leaves = leaf_positions(schema)
     return Footer(
-        path,
-        _with_old_timestamps(schema, metadata),
-        _group_rows(path, metadata),
-        _variable_bytes(schema, leaves, metadata),
-        version,
-        _digest(metadata),
-        _big_decimals(schema, leaves, metadata),
-        index_columns((metadata.metadata or {}).get(b"pandas", b""), names),
+        path=path,
+        schema=_with_old_timestamps(schema, metadata),
+        group_rows=_group_rows(path, metadata),
+        variable_bytes=_variable_bytes(schema, leaves, metadata),
+        version=version,
+        digest=_digest(metadata),
+        big_decimals=_big_decimals(schema, leaves, metadata),
+        index_columns=index_columns((metadata.metadata or {}).get(b"pandas", b""), names),
     )
 
 

@@ -44,6 +44,13 @@ class StorageUnreachable(OSError):
         return "renew the credentials or ask for the right" if self.refused else "try again when the storage answers"
 
 
+def advice_on(error: OSError, otherwise: str) -> str:
+    """What to do, as the end of an error sentence: what a storage answers says more than its caller can."""
+    if isinstance(error, StorageUnreachable) and (error.refused or error.unknown):
+        return error.advice
+    return otherwise
+
+
 def with_retries(call: Callable[[], T]) -> T:
     """The result of ``call``, which is tried again as long as its error may be temporary.
 

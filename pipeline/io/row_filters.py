@@ -7,7 +7,9 @@ import pyarrow.dataset as ds
 from pyarrow.fs import FSSpecHandler, PyFileSystem
 
 from pipeline.errors import ConfigError
+from pipeline.io.column_types import family
 from pipeline.io.storage import Storage
+from pipeline.notices import listed
 
 Filter = tuple[str, str, object]
 """Column, operator, value."""
@@ -24,8 +26,13 @@ def to_arrow_filter(filters: Sequence[Filter], schema: pa.Schema) -> ds.Expressi
     expression = None
     for column, operator, value in filters:
         if column not in schema.names:
-            raise ConfigError(f"data.filters: no file has a column {column!r}; name one of {', '.join(schema.names)}.")
+            raise ConfigError(f"data.filters: no file has a column {column!r}; name one of {listed(schema.names, 12)}.")
         dtype = schema.field(column).type
+        if family(dtype) == "text" and (other := _not_text(value)) is not None:
+            raise ConfigError(
+                f"data.filters: {other!r} is no text, but column {column!r} is; write the value as the column has it, "
+                f'as "{other}" for example.'
+            )
         try:
             comparison = _comparison(ds.field(column), operator, value, dtype)
         except (pa.ArrowException, TypeError, ValueError) as error:
@@ -49,6 +56,12 @@ def matching_row_groups(
         fs_path, PyFileSystem(FSSpecHandler(fs)), partition_expression=partition
     )
     return {group.id for group in fragment.subset(expression, schema=schema).row_groups}
+
+
+def _not_text(value: object) -> object:
+    """A value that is no text, None if there is none: as a text, 10 would come before 9, and 1 would not be 01."""
+    values = value if isinstance(value, (list, tuple)) else [value]
+    return next((one for one in values if not isinstance(one, str)), None)
 
 
 def _comparison(field: ds.Expression, operator: str, value: object, dtype: pa.DataType) -> ds.Expression:

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from pipeline.errors import ConfigError, DataError, PipelineError, StorageError
 from pipeline.io.atomic_write import is_draft, write_atomically
 from pipeline.io.lock_file import hold_lock_file
-from pipeline.io.retry import StorageUnreachable, as_os_error, with_retries
+from pipeline.io.retry import advice_on, as_os_error, with_retries
 from pipeline.io.storage import DEFAULT_STORAGE, Storage
 from pipeline.io.urls import absolute_path, is_url
 
@@ -79,7 +79,7 @@ class RunFolder:
         try:
             return bytes(self._call(lambda: self._fs.cat_file(self._path(name))))
         except OSError as error:
-            advice = _advice(error, "give another run folder")
+            advice = advice_on(error, "give another run folder")
             raise DataError(f"{self}/{name}: cannot be read ({_reason(error)}); {advice}.") from None
 
     def write(self, name: str, content: bytes, durable: bool = True) -> None:
@@ -230,11 +230,11 @@ class RunFolder:
         try:
             yield
         except OSError as error:
-            advice = _advice(error, "give another folder")
+            advice = advice_on(error, "give another folder")
             raise DataError(f"{self}: cannot be opened ({_reason(error)}); {advice}.") from None
 
     def _not_written(self, name: str, error: OSError) -> StorageError:
-        advice = _advice(error, "free some room there or name another folder")
+        advice = advice_on(error, "free some room there or name another folder")
         return StorageError(f"{self}/{name}: cannot be written ({_reason(error)}); {advice}.")
 
     def _check_empty(self, names: list[str]) -> None:
@@ -292,10 +292,3 @@ def _has_unfinished_run(names: list[str]) -> bool:
 
 def _reason(error: OSError) -> str:
     return error.strerror or str(error).partition("\n")[0] or type(error).__name__
-
-
-def _advice(error: OSError, otherwise: str) -> str:
-    """What to do: an answer of the storage itself says more than a command can."""
-    if isinstance(error, StorageUnreachable) and (error.refused or error.unknown):
-        return error.advice
-    return otherwise

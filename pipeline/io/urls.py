@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from pipeline.io.redact import MASK
+from pipeline.notices import listed
 
 LOGIN = re.compile(r"([\w.+-]+)://([^/?#]*)@")
 # Except in HTTP, a ? is a wildcard unless a name and = follow, or the stars of `mask_credentials`.
@@ -30,9 +31,7 @@ def display_path(path: str | Sequence[str], most: int = 3) -> str:
     >>> display_path("a"), display_path(["a", "b", "c", "d", "e"])
     ('a', 'a, b, c and 2 more')
     """
-    if isinstance(path, str):
-        return path
-    return ", ".join(path[:most]) + (f" and {len(path) - most:,} more" if len(path) > most else "")
+    return path if isinstance(path, str) else listed(path, most)
 
 
 def absolute_path(path: str) -> str:

@@ -32,9 +32,7 @@ class Support(NamedTuple):
         if not self.is_handful:
             # Resamples that all agree show nothing of how the figure varies.
             return bounds if bounds is not None and bounds[0] < bounds[1] else None
-        if self.successes is None:
-            return None
-        if not self.rows:
+        if self.successes is None or not self.rows:
             return None
         low, high = (float(bound) for bound in wilson_interval(self.successes, self.rows))
         return (min(low, bounds[0]), max(high, bounds[1])) if bounds else (low, high)

@@ -123,7 +123,7 @@ class SharedTrialData:
         first = next(iter(summaries.values()))
         if recipe.label_guess is not None:
             check_counts(recipe.label_guess, (first.train_labels, first.validation_labels, first.test_labels))
-        check_split_units(first, plan)
+        check_split_units(first, plan, recipe.split)
         check_label_values(first, plan)
         if not first.rows["validation"]:
             raise DataError(

@@ -3,7 +3,7 @@
 Belongs here: what has `fit` or `partial_fit`, and what wraps it. `factory` makes an estimator from a config,
 `merging` makes one model of those of several lanes, `persistence` writes and reads model.skops.
 
-May import: `errors`, `io`, `config`, `preparation`, `statistics`, `encoding`.
+May import: `errors`, `notices`, `io`, `config`, `preparation`, `statistics`, `data_quality`, `encoding`.
 
 To add a built-in estimator, write a file as `xgboost` is, name its class in `factory` and in `persistence.TRUSTED`.
 An estimator that learns from whole groups of batches has the methods of `group_estimator.GroupEstimator`. To let

@@ -17,8 +17,9 @@ from pipeline.planning.sources import Sources
 from pipeline.planning.split_boundary import TimeBoundary
 from pipeline.preparation.batch_pipeline import BatchRecipe
 from pipeline.preparation.columns import unique
-from pipeline.preparation.feature_inference import FeatureSelection, LabelGuess
-from pipeline.preparation.packing import PackingScale
+from pipeline.preparation.feature_inference import FeatureSelection
+from pipeline.preparation.label_guess import LabelGuess
+from pipeline.preparation.packing_scale import PackingScale
 from pipeline.preparation.slice_columns import SliceColumn
 from pipeline.preparation.split import SplitRevision, SplitSpec
 from pipeline.preparation.transforms import PreparationSteps
@@ -131,12 +132,12 @@ class Plan:
             features=replace(self.features, reasons={}),
             packing_scale=self.packing_scale,
             split=SplitSpec(
-                tuple(self.identity),
-                config.split.test,
-                revised.seed,
-                config.train.validation_fraction if config.needs_validation_rows else 0.0,
-                self._hash_folds,
-                self.test_from,
+                hash_columns=tuple(self.identity),
+                test_fraction=config.split.test,
+                seed=revised.seed,
+                validation_fraction=config.train.validation_fraction if config.needs_validation_rows else 0.0,
+                folds=self._hash_folds,
+                test_from=self.test_from,
                 bootstrap=bool(config.evaluate.bootstrap) and not self.exploring,
                 row_columns=tuple(self._row_columns) if config.split.by == "group" else (),
                 fold_starts=() if self.boundary is None else self.boundary.fold_starts,

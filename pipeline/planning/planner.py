@@ -1,4 +1,4 @@
-"""Making a plan, step by step: open the data, choose columns, look at the first rows, choose task and features."""
+"""Making a plan, step by step: open the data, choose columns, look at the first rows, choose features."""
 
 import contextlib
 import re
@@ -18,7 +18,6 @@ from pipeline.evaluation.drift_profile import check_schema, types_from_profile
 from pipeline.io.batching import Batch, form_batches
 from pipeline.io.dataset import Dataset
 from pipeline.io.reader import ReadSpec, empty_frame, read_head
-from pipeline.models import factory
 from pipeline.notices import Notice
 from pipeline.planning.checks import (
     INDEX_REASON,
@@ -26,27 +25,24 @@ from pipeline.planning.checks import (
     check_named_columns,
     check_prepared_columns,
     columns_left_out,
-    is_number,
     is_unsupported,
 )
 from pipeline.planning.column_use import ColumnUse
 from pipeline.planning.plan import Plan, preparation_steps
 from pipeline.planning.sources import Sources, open_sources, open_tables, reopen_data
 from pipeline.planning.split_boundary import columns_of_both, plan_batches, split_notices, time_boundary
+from pipeline.planning.task_choice import TaskChoice, choose_task
 from pipeline.preparation.columns import Columns
 from pipeline.preparation.date_formats import with_date_formats
 from pipeline.preparation.expressions import names_in
 from pipeline.preparation.feature_inference import (
-    MAX_CLASS_INTEGERS,
     FeatureSelection,
-    LabelGuess,
     LearningTask,
     choose_features,
-    choose_task,
     renamed_columns,
 )
 from pipeline.preparation.joins import matched_column
-from pipeline.preparation.packing import PackingScale
+from pipeline.preparation.packing_scale import PackingScale
 from pipeline.preparation.slice_columns import SliceColumn, slice_columns
 from pipeline.preparation.split import SplitRevision
 from pipeline.preparation.transforms import apply_steps
@@ -158,41 +154,6 @@ def with_config(plan: Plan, config: cfg.Config) -> Plan:
     return replace(plan, config=config, features=features, packing_scale=scale, findings=findings)
 
 
-def with_task(plan: Plan, task: LearningTask, reason: str) -> Plan:
-    """The plan for another task than the label's first rows suggested; no file is read.
-
-    Raises
-    ------
-    ConfigError
-        The config asks for what only the other task has.
-    """
-    check_model(plan.config, task, plan.meta[plan.config.data.label].dtype)
-    return replace(plan, features=replace(plan.features, task=task), task_reason=reason, label_guess=None)
-
-
-def as_regression(plan: Plan) -> Plan:
-    """The plan after all rows have refuted that the label is classes, as its first rows looked.
-
-    Raises
-    ------
-    ConfigError
-        The config asks for what only classes have; the message says what the label is.
-    """
-    assert plan.label_guess is not None
-    label, found = plan.config.data.label, plan.label_guess.refutation
-    try:
-        revised = with_task(plan, "regression", f"the label is {found}")
-    except ConfigError as error:
-        raise ConfigError(
-            f"data.label: {label!r} is {found}, so it is a number to predict ({str(error).rstrip('.')}); if they are "
-            'classes, set model.task = "classification".'
-        ) from error
-    notice = Notice(
-        f"label {label!r}", f"{found}: a number to predict", 'if they are classes, set model.task = "classification"'
-    )
-    return replace(revised, notices=(*plan.notices, notice))
-
-
 def _decide(config: cfg.Config, sources: Sources, trained: TrainedModel | None) -> Plan:
     """The plan for opened data."""
     data, label = sources.data, config.data.label
@@ -203,20 +164,17 @@ def _decide(config: cfg.Config, sources: Sources, trained: TrainedModel | None) 
     joined = {matched_column(join) for join in config.data.join}
     wanted = pa.schema([field for field in readable if field.name in use or field.name in joined])
     head = _first_rows(config, data, wanted)
-    few_values = is_number(meta[label].dtype) and _guess(config, meta).holds_for(head[label].dropna().unique().tolist())
-    kind = factory.kind(config.model)
-    task, reason = choose_task(meta[label].dtype, config, kind, few_values)
+    dtype = meta[label].dtype
+    chosen = choose_task(config, dtype, head[label])
     if trained:
-        task, reason = trained.task, "the model was trained for it"
-    check_model(config, task, meta[label].dtype)
-    is_guess = few_values and not trained and kind is None and config.model.task == "auto"
-    features = _trained_features(trained, meta) if trained else _choose_features(config, task, meta, head, data)
+        chosen = TaskChoice(trained.task, "the model was trained for it")
+    check_model(config, chosen.task, dtype)
+    features = _trained_features(trained, meta) if trained else _choose_features(config, chosen.task, meta, head, data)
     slices = slice_columns(config.evaluate.slices, label, head)
     schema = _used_columns(config, readable, features.columns, slices)
     if sources.test is not None:
         schema = columns_of_both(data, sources.test, schema, label)
     batches, boundary = plan_batches(config, data, sources.test, schema), time_boundary(config, data, meta)
-    about_label = () if trained or kind or config.model.task != "auto" else _label_notices(config, meta, head)
     return Plan(
         config=config,
         sources=sources,
@@ -225,15 +183,15 @@ def _decide(config: cfg.Config, sources: Sources, trained: TrainedModel | None) 
         meta=meta,
         head=head,
         features=features,
-        task_reason=reason,
+        task_reason=chosen.reason,
         packing_scale=trained.packing_scale if trained else PackingScale.of(head, features.columns),
         boundary=boundary,
         split_revision=SplitRevision.from_profile(trained.profile) if trained else None,
         slices=slices,
-        label_guess=_guess(config, meta) if is_guess else None,
+        label_guess=chosen.guess,
         findings=() if trained else findings_in_first_rows(head, features.columns, config),
         notices=(
-            *about_label,
+            *chosen.notices,
             *(() if trained else _index_notices(features, data)),
             *renamed_columns(features.columns),
             *split_notices(config, batches, boundary),
@@ -284,23 +242,6 @@ def _first_rows(config: cfg.Config, data: Dataset, schema: pa.Schema) -> pd.Data
         return prepared_head(batch)
     except DataError as error:
         raise DataError(f"batch {batch.number} ({batch}): {error}") from error
-
-
-def _guess(config: cfg.Config, meta: pd.DataFrame) -> LabelGuess:
-    return LabelGuess(pd.api.types.is_integer_dtype(meta[config.data.label].dtype))
-
-
-def _label_notices(config: cfg.Config, meta: pd.DataFrame, head: pd.DataFrame) -> tuple[Notice, ...]:
-    """What to tell of a float label that may be classes: whole numbers, and few of them."""
-    name = config.data.label
-    if not pd.api.types.is_float_dtype(meta[name].dtype):
-        return ()
-    values = head[name].dropna().unique()
-    few_whole = 1 < len(values) <= MAX_CLASS_INTEGERS and (values == values.round()).all()
-    if not few_whole or set(values.tolist()) <= {0, 1}:
-        return ()
-    found = f"is a float, taken as a number to predict, with {len(values)} values in the first rows, all whole"
-    return (Notice(f"label {name!r}", found, 'if they are classes, set model.task = "classification"'),)
 
 
 def _choose_features(

@@ -132,4 +132,12 @@ def _open(
 ) -> Dataset:
     data = config.data
     quarantine = data.on_bad_batch == "quarantine"
-    return open_dataset(path, data.filters, data.storage_options, quarantine, version, types, use.__contains__)
+    return open_dataset(
+        path,
+        data.filters,
+        data.storage_options,
+        quarantine=quarantine,
+        version=version,
+        types=types,
+        is_used=use.__contains__,
+    )

@@ -113,6 +113,8 @@ def time_boundary(config: cfg.Config, dataset: Dataset, meta: pd.DataFrame) -> T
     found: list[object] = [_from_number(value, zone) for value in located.values] if is_time else [*located.values]
     if pd.api.types.is_integer_dtype(values.dtype):
         found = [math.ceil(value) for value in located.values]  # the same rows, in the column's own numbers
+    if first_test is None:
+        _check_nearest_share(column, found[0], located.shares[0], test)
     return TimeBoundary(
         column,
         found[0] if first_test is None else first_test,
@@ -121,6 +123,16 @@ def time_boundary(config: cfg.Config, dataset: Dataset, meta: pd.DataFrame) -> T
         located.rows_read,
         located.is_sample,
     )
+
+
+def _check_nearest_share(column: str, first_test: object, share: float, test: float) -> None:
+    """Check that a value that very many rows have leaves a share of test rows that is worth the name."""
+    if abs(share - test) > min(test, 1 - test) / 2:
+        raise ConfigError(
+            f"split by {column!r}: so many rows have the value {first_test} that {share:.1%} of the rows would test, "
+            f"and no share is nearer to split.test = {test:g}; set split.after to the first value that tests, or "
+            "split.test near a share that is possible."
+        )
 
 
 def split_notices(config: cfg.Config, batches: Sequence[Batch], boundary: TimeBoundary | None) -> tuple[Notice, ...]:

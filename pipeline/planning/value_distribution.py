@@ -62,7 +62,8 @@ class ValueDistribution:
         """The share of the rows whose value is at least this one."""
         rows = self._rows_from[np.searchsorted(self._points, value, "left")]
         width = np.where(self.high > self.low, self.high - self.low, 1.0)
-        inside = np.clip((self.high - value) / width, 0.0, 1.0)
+        with np.errstate(over="ignore"):  # a range may be as narrow as denormals are
+            inside = np.clip((self.high - value) / width, 0.0, 1.0)
         return float((rows + self.rows @ np.where(value <= self.low, 1.0, inside)) / self.total)
 
     def value_of(self, share: float) -> float | int | None:

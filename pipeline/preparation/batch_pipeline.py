@@ -23,8 +23,10 @@ from pipeline.io.batching import Batch, group_by_row_group
 from pipeline.io.reader import ReadBatch, ReadSpec, empty_frame, read_batches
 from pipeline.preparation.columns import category_codes, number_values
 from pipeline.preparation.date_formats import dates_of_frame
-from pipeline.preparation.feature_inference import FeatureSelection, LabelGuess
-from pipeline.preparation.packing import BatchValues, PackedBatch, PackingScale, pack, pack_codes
+from pipeline.preparation.feature_inference import FeatureSelection
+from pipeline.preparation.label_guess import LabelGuess
+from pipeline.preparation.packing import BatchValues, PackedBatch, pack, pack_codes
+from pipeline.preparation.packing_scale import PackingScale
 from pipeline.preparation.row_counts import FILTERED, OUTSIDE, QUARANTINED, RowCounts
 from pipeline.preparation.slice_columns import SliceColumn, slice_codes
 from pipeline.preparation.split import TEST, TRAIN, UNUSED, VALIDATION, RowRoles, SplitSpec, assign_roles

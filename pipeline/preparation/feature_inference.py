@@ -1,7 +1,7 @@
 """Feature inference: which columns the model sees, of which kind each is, how it is transformed, and why."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal
@@ -15,8 +15,6 @@ from pipeline.notices import Notice
 from pipeline.preparation.columns import AGE, CROSS, Columns
 
 LearningTask = Literal["classification", "regression"]
-# An integer label of at most so many values is a class.
-MAX_CLASS_INTEGERS = 20
 FEATURE_KINDS = ("numeric", "categorical", "datetime", "text")
 NO_COLUMNS: Mapping[str, str] = MappingProxyType({})
 _EXCLUDED = "left out: features.exclude"
@@ -39,31 +37,6 @@ class FeatureSelection:
     task: LearningTask
     columns: Columns
     reasons: dict[str, str] = field(default_factory=dict, compare=False)
-
-
-@dataclass(frozen=True)
-class LabelGuess:
-    """A numeric label was taken for classes by its first rows; the statistics of all rows confirm or refute it."""
-
-    integer: bool
-    """Whether the label is an integer."""
-
-    def holds_for(self, values: Iterable[Any]) -> bool:
-        """Whether values of the label can be classes: integers of few values, or floats 0 and 1 alone.
-
-        >>> LabelGuess(integer=True).holds_for([1, 2, 3]), LabelGuess(integer=False).holds_for([0.0, 1.0, 0.5])
-        (True, False)
-        """
-        # By value, not by dtype: an integer column with a missing value may be a float by now.
-        distinct = set(values)
-        return distinct <= {0, 1} or (self.integer and len(distinct) <= MAX_CLASS_INTEGERS)
-
-    @property
-    def refutation(self) -> str:
-        """What was found if it does not hold; the same whichever batch showed it first."""
-        if self.integer:
-            return f"an integer of few values in the first rows, but of more than {MAX_CLASS_INTEGERS} in all"
-        return "a float that is 0 or 1 in the first rows, but not in all"
 
 
 def choose_features(
@@ -205,29 +178,6 @@ def _options(features: cfg.FeatureConfig, kinds: Mapping[str, str]) -> dict[str,
         if own:
             options[name] = own
     return options
-
-
-def choose_task(
-    dtype: object, config: cfg.Config, estimator_kind: str | None, few_values: bool
-) -> tuple[LearningTask, str]:
-    """The learning task and the reason for it: from the config, the kind of estimator or the label's dtype.
-
-    ``few_values`` tells whether a numeric label looks like a class.
-    """
-    if config.model.task != "auto":
-        return config.model.task, "set by model.task"
-    if estimator_kind == "classifier":
-        return "classification", f"{config.model.estimator} is a classifier"
-    if estimator_kind == "regressor":
-        return "regression", f"{config.model.estimator} is a regressor"
-    if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype):
-        is_integer = pd.api.types.is_integer_dtype(dtype)
-        kind = "an integer" if is_integer else "a float"
-        if few_values:
-            of = "of few values" if is_integer else "that is 0 or 1"
-            return "classification", f"the label is {kind} {of} in the first rows; all rows are checked"
-        return "regression", f"the label is {kind} of {'many values' if is_integer else 'other values than 0 and 1'}"
-    return "classification", f"the label is {dtype}"
 
 
 def feature_kind(dtype: object) -> str | None:

@@ -2,8 +2,9 @@
 
 Belongs here: presentation alone; the figures come from `evaluation`. Numbers and names are written by `formatting`.
 
-May import: `errors`, `io`, `config`, `preparation`, `statistics`, `encoding`, `models`, `metrics`, `evaluation`,
-`planning`, `monitoring`, `engine`, `training`, `model_selection`, `scaling_study`, `inference`.
+May import: `errors`, `notices`, `io`, `config`, `preparation`, `statistics`, `data_quality`, `encoding`, `models`,
+`metrics`, `evaluation`, `planning`, `monitoring`, `engine`, `training`, `model_selection`, `scaling_study`,
+`inference`.
 
 To add a plot to the page, write a function in a file of `html/plots` and name it in its ``__init__``. To add a file
 to the run folder, see `report.render_files`; a line in the terminal, `terminal`; another tracking server, write a

@@ -54,7 +54,7 @@ def make_report(
             "set_aside": quarantined,
             "kept_in_memory": outcome.kept_in_memory,
         },
-        **asdict(outcome.findings),
+        **asdict(outcome.results),
         "notices": [notice.to_dict() for notice in outcome.notices],
         "cross_validation": _over_folds(outcome.folds),
         "training": {"epochs": outcome.training.epochs, "validation": outcome.training.validation},

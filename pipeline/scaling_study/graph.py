@@ -146,7 +146,7 @@ def build(shape: Shape) -> Graph:
 
 
 class _Run:
-    """Records the stages of a run, as `training.job.Job` executes them."""
+    """Records the stages of a run, as `training.run_stages` executes them."""
 
     def __init__(self, shape: Shape):
         self._shape, self._segments = shape, shape.segments()

@@ -18,7 +18,7 @@ from pipeline.evaluation.permutation_importance import features_of
 from pipeline.io.batching import group_by_row_group
 from pipeline.monitoring.progress import EndColumn, Monitor, how_ended
 from pipeline.planning.plan import Plan
-from pipeline.planning.planner import with_task
+from pipeline.planning.task_choice import with_task
 from pipeline.scaling_study.costs import Observation
 from pipeline.scaling_study.graph import Shape
 from pipeline.scaling_study.study_plan import Setting, take_prefix, with_lanes

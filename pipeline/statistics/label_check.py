@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from pipeline.errors import StageRestart
-from pipeline.preparation.feature_inference import LabelGuess
+from pipeline.preparation.label_guess import LabelGuess
 from pipeline.preparation.packing import PackedBatch
 from pipeline.preparation.split import TEST, TRAIN, VALIDATION
 from pipeline.statistics.counts import Counts

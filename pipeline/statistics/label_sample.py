@@ -19,6 +19,8 @@ MAX_ROWS = 5_000
 MAX_VALUES = 3_000_000
 # Of labels with more classes the sample is of all rows alike.
 MAX_BALANCED_CLASSES = 20
+# Rows that are drawn for each one that is sampled: they have enough of every class that is not rare.
+CANDIDATES = 32
 MISSING = np.uint64(0)
 # The bits of no number but NaN give `MISSING` with this.
 NUMBER = np.uint64(0xFFF8_0000_0000_0001)
@@ -47,7 +49,7 @@ class LabelSample:
             The names of the packed numbers. If the batch also carries its values as they were, those are taken.
         """
         rng, features = np.random.default_rng(batch.number), batch.features
-        rows = rows[_choose(batch.label[rows], None if batch.labels is None else len(batch.labels), quota, rng)]
+        rows = _choose(batch.label, rows, None if batch.labels is None else len(batch.labels), quota, rng)
         numbers = features.numbers[rows] if features.full is None else _numbers_in_full(features, number_names, rows)
         if batch.values is not None:
             number_names = tuple(batch.values.numbers)
@@ -84,22 +86,25 @@ def rows_per_batch(n_batches: int, n_columns: int, max_rows: int = MAX_ROWS) -> 
     return max(min(max_rows, MAX_VALUES // max(n_columns, 1)) // max(n_batches, 1), 1)
 
 
-def _choose(label: np.ndarray, n_classes: int | None, quota: int, rng: np.random.Generator) -> np.ndarray:
-    """Positions of at most ``quota`` rows, in order; of each of a few classes as many, as far as there are."""
-    n = len(label)
-    if n <= quota:
-        return np.arange(n)
+def _choose(
+    label: np.ndarray, rows: np.ndarray, n_classes: int | None, quota: int, rng: np.random.Generator
+) -> np.ndarray:
+    """At most ``quota`` of the positions ``rows``, in order; of each of a few classes as many, as far as there are."""
+    if len(rows) <= quota:
+        return rows
     if n_classes is None or not 1 < n_classes <= MAX_BALANCED_CLASSES:
-        return np.sort(rng.choice(n, quota, replace=False, shuffle=False))
-    sizes = np.bincount(label, minlength=n_classes)
+        return np.sort(rows[rng.choice(len(rows), quota, replace=False, shuffle=False)])
+    candidates = rows[rng.choice(len(rows), min(len(rows), CANDIDATES * quota), replace=False, shuffle=False)]
+    members = [candidates[label[candidates] == k] for k in range(n_classes)]
+    if len(candidates) < len(rows):  # of a rare class, all rows are candidates
+        rare = [k for k, of_class in enumerate(members) if len(of_class) < quota // n_classes]
+        members = [rows[label[rows] == k] if k in rare else of_class for k, of_class in enumerate(members)]
     chosen, left = [], quota
-    for i, k in enumerate(np.argsort(sizes, kind="stable")):  # what a small class leaves goes to the larger ones
-        take = min(int(sizes[k]), left // (n_classes - i) if i < n_classes - 1 else left)
-        if take:
-            of_class = np.flatnonzero(label == k)
-            chosen.append(of_class if take == sizes[k] else of_class[rng.choice(sizes[k], take, False, shuffle=False)])
-            left -= take
-    return np.sort(np.concatenate(chosen)) if chosen else np.arange(0)
+    for i, of_class in enumerate(sorted(members, key=len)):  # what a small class leaves goes to the larger ones
+        take = min(len(of_class), left // (n_classes - i))
+        chosen.append(of_class[rng.choice(len(of_class), take, replace=False, shuffle=False)] if take else of_class[:0])
+        left -= take
+    return np.sort(np.concatenate(chosen))
 
 
 def _hashes(codes: np.ndarray, vocabulary: pd.Index) -> np.ndarray:

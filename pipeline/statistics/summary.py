@@ -9,8 +9,9 @@ import pandas as pd
 
 from pipeline.preparation.batch_pipeline import BatchRecipe
 from pipeline.preparation.columns import Columns, category_codes, number_values
-from pipeline.preparation.packing import PackedBatch, PackingScale, pack
-from pipeline.preparation.split import REASONS, TEST, TRAIN, VALIDATION
+from pipeline.preparation.packing import PackedBatch, pack
+from pipeline.preparation.packing_scale import PackingScale
+from pipeline.preparation.split import NO_LABEL, REASONS, TEST, TRAIN, VALIDATION
 from pipeline.preparation.split_units import SplitUnits
 from pipeline.statistics.counts import Counts
 from pipeline.statistics.exploration import Exploration
@@ -80,7 +81,11 @@ def summarise(
         How many rows to sample, at most, to relate each column to the label.
     """
     packed = batch.features
-    rows, test_rows, validation_rows = (np.flatnonzero(batch.role == number) for number in (role, TEST, VALIDATION))
+    rows_by_role = np.bincount(batch.role, minlength=max(TRAIN, TEST, VALIDATION) + 1)
+    rows, test_rows, validation_rows = (
+        np.flatnonzero(batch.role == number) if rows_by_role[number] else np.arange(0)
+        for number in (role, TEST, VALIDATION)
+    )
     folds = batch.fold[rows] if batch.fold is not None else np.zeros(len(rows), dtype=np.int8)
     numeric, categorical, targets = {}, {}, {}
     for j, name in enumerate(columns.numbers):
@@ -96,17 +101,18 @@ def summarise(
         label = Moments.of(batch.label[rows])
         train_labels = test_labels = validation_labels = Counts(pd.Series(dtype=np.int64))
     else:
-        label, codes = Moments(), np.where(batch.label < 0, len(batch.labels), batch.label)
+        # Rows without a label have a role of their own, so these have one.
+        label = Moments()
         train_labels, test_labels, validation_labels = (
-            Counts.of(codes[index], batch.labels) for index in (rows, test_rows, validation_rows)
+            Counts.of(batch.label[index], batch.labels) for index in (rows, test_rows, validation_rows)
         )
     sliced = {}
     for name in slices:
         codes, vocabulary = batch.coded(name)
         sliced[name] = Counts.of(codes[rows], vocabulary)
-    rows_by_role = _count_roles(batch)
+    counted = _count_roles(batch, rows_by_role)
     return Summary(
-        rows=rows_by_role,
+        rows=counted,
         numeric=numeric,
         categorical=categorical,
         label=label,
@@ -117,7 +123,7 @@ def summarise(
         replaced=batch.counts.replaced,
         targets=targets,
         slices=sliced,
-        batches={batch.number: rows_by_role},
+        batches={batch.number: counted},
         errors={batch.number: batch.error} if batch.error else {},
         units=batch.units,
         label_ends=LabelEnds.of(batch.number, label, train_labels),
@@ -127,9 +133,8 @@ def summarise(
     )
 
 
-def _count_roles(batch: PackedBatch) -> dict[str, int]:
-    """Return the rows of each role, and of each reason of a rejection that occurs."""
-    counts = np.bincount(batch.role, minlength=VALIDATION + 1)
+def _count_roles(batch: PackedBatch, counts: np.ndarray) -> dict[str, int]:
+    """Return the rows of each role, and of each reason of a rejection that occurs; ``counts`` is by role."""
     rows = {"train": int(counts[TRAIN]), "validation": int(counts[VALIDATION]), "test": int(counts[TEST])}
     rows |= {reason: int(counts[role]) for role, reason in REASONS.items() if len(counts) > role and counts[role]}
     return rows | dict(batch.counts.dropped)
@@ -160,7 +165,8 @@ def summarise_frame(X: pd.DataFrame, y: Any, columns: Columns) -> tuple[Summary,
         target = pd.Series(np.asarray(y))
         is_number = pd.api.types.is_float_dtype(target.dtype)
         label, labels = (number_values(target), None) if is_number else category_codes(target)
-    batch = PackedBatch(0, pack(X, columns, packing), label, labels, np.full(len(X), TRAIN))
+    role = np.full(len(X), TRAIN) if labels is None else np.where(label < 0, NO_LABEL, TRAIN)
+    batch = PackedBatch(0, pack(X, columns, packing), label, labels, role)
     classes = None if labels is None else np.array(sorted(labels), dtype=labels.to_numpy().dtype)
     return summarise(batch, columns, packing), packing, classes
 

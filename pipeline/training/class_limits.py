@@ -10,7 +10,7 @@ from pipeline.models.factory import BOOSTED_TREES
 from pipeline.notices import Notice
 from pipeline.planning.checks import is_number
 from pipeline.planning.plan import Plan
-from pipeline.preparation.feature_inference import MAX_CLASS_INTEGERS
+from pipeline.preparation.label_guess import MAX_CLASS_INTEGERS
 from pipeline.statistics.summary import Summary
 
 # With more than this share of the training rows in classes of one row each, in so many rows or more, the label is an

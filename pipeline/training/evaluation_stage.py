@@ -46,7 +46,7 @@ def evaluate_model(
         evaluated = evaluate_batches(run, source, sent, run.test_batches, stage)
         started, sample_rows = _start_importances(run, evaluated.sample, evaluator, sent)
         # While the workers compute the importances.
-        findings = summarize_evaluation(
+        results = summarize_evaluation(
             evaluated,
             evaluator,
             config.bootstrap,
@@ -57,9 +57,9 @@ def evaluate_model(
         stage.wait(started)
         importances = {name: values for part in run.tasks.gather(started) for name, values in part.items()}
     if evaluated.sample is not None:
-        summary = summarize_importances(importances, sample_rows, findings.metrics, evaluator)
-        findings = replace(findings, importance=summary)
-    return evaluated, findings
+        summary = summarize_importances(importances, sample_rows, results.metrics, evaluator)
+        results = replace(results, importance=summary)
+    return evaluated, results
 
 
 def evaluate_batches(

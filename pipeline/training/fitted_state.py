@@ -20,10 +20,8 @@ from pipeline.statistics.ledger import Ledger
 from pipeline.statistics.summary import Summary
 from pipeline.training.class_limits import check_class_rows, check_label_values
 from pipeline.training.label import target_of, target_to_profile
-from pipeline.training.number_notices import number_notices
-from pipeline.training.quality_notices import quality_notices
-from pipeline.training.row_checks import replaced_text_notices, training_ledger
-from pipeline.training.split_checks import split_notices
+from pipeline.training.row_checks import training_ledger
+from pipeline.training.statistics_notices import statistics_notices
 
 
 @dataclass(frozen=True)
@@ -66,8 +64,7 @@ class FittedState:
         split = plan.split_revision.to_profile() if plan.split_revision else {}
         encoder = encoder.with_profile(profile | {"types": drift_profile.types_to_profile(plan.columns)} | split)
         slicing, unmatched = slicing_of(summary, plan), dict(summary.unmatched)
-        notices = (*about_classes, *split_notices(summary, plan), *replaced_text_notices(summary))
-        notices += (*number_notices(summary, plan), *quality_notices(summary, plan))
+        notices = (*about_classes, *statistics_notices(summary, plan))
         return cls(ledger, target, encoder, slicing, unmatched, notices=notices)
 
     def to_dict(self) -> dict[str, Any]:

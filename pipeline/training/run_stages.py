@@ -13,7 +13,7 @@ from pipeline.models.factory import training_note
 from pipeline.monitoring.progress import Monitor
 from pipeline.notices import Notice, unique_notices
 from pipeline.planning.plan import Plan
-from pipeline.planning.planner import as_regression
+from pipeline.planning.task_choice import as_regression
 from pipeline.preparation.split import SplitRevision
 from pipeline.statistics.ledger import Ledger
 from pipeline.training.checkpoint import RunProgress
@@ -36,7 +36,7 @@ class RunOutcome:
     plan: Plan
     """What was done: for a label that is no class though its first rows look like it, not what was planned."""
     ledger: Ledger
-    findings: EvaluationResults
+    results: EvaluationResults
     training: Training
     model: Pipeline
     kept_in_memory: bool
@@ -55,7 +55,7 @@ class RunOutcome:
     @property
     def metrics(self) -> dict[str, float]:
         """The figures on the test rows."""
-        return self.findings.metrics
+        return self.results.metrics
 
 
 def run_stages(
@@ -137,13 +137,13 @@ def _run_as_planned(
         batch_encoder = BatchEncoder(fitted_state.encoder, target.classes, plan.config.train.seed)
         train_model(run, source, batch_encoder, target, training, ledger.to_train, on_round)
         evaluator = make_evaluator(run, source, training.lane, batch_encoder, target)
-        evaluated, findings = evaluate_model(run, source, evaluator, fitted_state.slicing, ledger)
+        evaluated, results = evaluate_model(run, source, evaluator, fitted_state.slicing, ledger)
         cross_validate(run, source, progress.folds, lambda: on_progress(progress))
     told_of_folds = fold_notices(progress.folds, plan.config.data.label)
     return RunOutcome(
         plan=plan,
         ledger=ledger.with_evaluated_rows(evaluated.rows, plan.batches),
-        findings=findings,
+        results=results,
         training=training,
         model=Pipeline([("preprocess", fitted_state.encoder), ("model", evaluator.model)]),
         kept_in_memory=run.keep,
@@ -152,6 +152,6 @@ def _run_as_planned(
         folds=progress.folds,
         continued=lineage_report(base_run, fitted_state, plan) if base_run else {},
         notices=unique_notices(
-            (*plan.sources.notices, *plan.notices, *fitted_state.notices, *findings.notices, *told_of_folds)
+            (*plan.sources.notices, *plan.notices, *fitted_state.notices, *results.notices, *told_of_folds)
         ),
     )

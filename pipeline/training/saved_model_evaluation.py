@@ -30,7 +30,7 @@ class SavedModelEvaluation:
     """The figures of a model on the test rows, and how far these rows are from its training data."""
 
     ledger: Ledger
-    findings: EvaluationResults
+    results: EvaluationResults
     drift: Mapping[str, Any]
 
 
@@ -68,5 +68,5 @@ def _evaluate(run: RunContext, source: BatchSource, model: Pipeline) -> SavedMod
     target = target_from_profile(encoder.profile_["label"], classes)
     target = replace(target, positive=positive_class(classes, config))
     evaluator = Evaluator(estimator, batch_encoder, target, run.metrics(target), threshold)
-    evaluated, findings = evaluate_model(run, source, evaluator, slicing_of(summary, plan), ledger)
-    return SavedModelEvaluation(ledger.with_evaluated_rows(evaluated.rows, plan.batches), findings, drift)
+    evaluated, results = evaluate_model(run, source, evaluator, slicing_of(summary, plan), ledger)
+    return SavedModelEvaluation(ledger.with_evaluated_rows(evaluated.rows, plan.batches), results, drift)

@@ -4,6 +4,8 @@ With few groups a hash may miss the share, and a seed that reaches it is found. 
 put whole values of features and label on one side: such rows are split by their places.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from pipeline.errors import DataError, StageRestart
@@ -14,6 +16,7 @@ from pipeline.preparation.split import (
     MAX_DEVIATION,
     MAX_TIME_DEVIATION,
     SplitRevision,
+    SplitSpec,
     share_tolerance,
     shares_by_seed,
 )
@@ -35,15 +38,20 @@ class SplitRefutedError(StageRestart):
         self.revision = revision
 
 
-def check_split_units(summary: Summary, plan: Plan) -> None:
+def check_split_units(summary: Summary, plan: Plan, spec: SplitSpec) -> None:
     """Check that a hash can split the rows as the config asks, for a model that is new.
+
+    Parameters
+    ----------
+    spec
+        How the rows were split.
 
     Raises
     ------
     SplitRefutedError
         There are few distinct rows, or few groups that another seed divides better.
     """
-    units, split, seed = summary.units, plan.config.split, plan.config.train.seed
+    units, split = summary.units, plan.config.split
     by_hash = split.path is None and split.by in ("row", "group")
     if plan.exploring or plan.is_part or not plan.is_new_model or plan.split_revision is not None or not by_hash:
         return
@@ -53,19 +61,31 @@ def check_split_units(summary: Summary, plan: Plan) -> None:
     if split.by == "row":
         if rows >= MIN_COPIES * len(units.hashes):
             message = f"only {len(units.hashes):,} of {rows:,} rows are distinct: copies train and test alike"
-            raise SplitRefutedError(message, SplitRevision(seed, copies_apart=True))
+            raise SplitRefutedError(message, SplitRevision(spec.seed, copies_apart=True))
         return
-    tolerance = share_tolerance(split.test, rows)
-    [share] = shares_by_seed(units, split.test, [seed])
-    if abs(share - split.test) <= tolerance:
+    [share], [miss] = _test_shares(units, spec, [spec.seed])
+    if np.isfinite(miss):
         return
-    shares = shares_by_seed(units, split.test, range(N_SEEDS))
-    best = int(np.argmin(np.abs(shares - split.test)))
-    if abs(shares[best] - split.test) <= tolerance:
-        found = (
-            f"of {len(units.hashes):,} groups {share:.1%} of the rows would test, with seed {best} {shares[best]:.1%}"
-        )
-        raise SplitRefutedError(found, SplitRevision(best))
+    shares, misses = _test_shares(units, spec, range(N_SEEDS))
+    best = int(np.argmin(misses))
+    if np.isfinite(misses[best]):
+        found = f"{share:.1%} of the rows would test, and {shares[best]:.1%} do with seed {best}"
+        raise SplitRefutedError(f"of {len(units.hashes):,} groups {found}", SplitRevision(best))
+
+
+def _test_shares(units: SplitUnits, spec: SplitSpec, seeds: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """By seed, the share of the rows that test, and how far it and that of validation rows are from those asked for.
+
+    The distance is infinite where the share of test rows is not near enough, or there are no rows to validate by.
+    """
+    test, validation = spec.test_fraction, (1 - spec.test_fraction) * spec.validation_fraction
+    shares = shares_by_seed(units, test, seeds)
+    miss = np.abs(shares - test)
+    suits = miss <= share_tolerance(test, int(units.rows.sum()))
+    if validation:
+        validates = shares_by_seed(units, test + validation, seeds) - shares
+        miss, suits = miss + np.abs(validates - validation), suits & (validates > 0)
+    return shares, np.where(suits, miss, np.inf)
 
 
 def check_test_share(ledger: Ledger, summary: Summary, plan: Plan) -> None:
@@ -130,7 +150,7 @@ def _seed_advice(units: SplitUnits, test: float, tolerance: float) -> str:
 
 
 def split_notices(summary: Summary, plan: Plan) -> tuple[Notice, ...]:
-    """What the split did and a person should know."""
+    """How the rows were split, if otherwise than planned, and which have no group."""
     count, split = summary.units.without_group, plan.config.split
     rows = sum(summary.rows.get(role, 0) for role in ("train", "validation", "test"))
     notices = _revision_notices(summary, plan)
@@ -163,7 +183,7 @@ def _revision_notices(summary: Summary, plan: Plan) -> tuple[Notice, ...]:
     return (
         Notice(
             f"split by {split.column!r}",
-            f"train.seed = {plan.config.train.seed} would have missed the share of test rows, so seed {revision.seed} "
+            f"train.seed = {plan.config.train.seed} would have missed the shares of rows, so seed {revision.seed} "
             f"chose those{groups} that test",
             f"set train.seed = {revision.seed} to say so",
         ),

@@ -10,7 +10,7 @@ from pipeline.engine.stage import run_stage
 from pipeline.engine.task_graph import Aggregation
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.plan import Plan
-from pipeline.planning.planner import as_regression
+from pipeline.planning.task_choice import as_regression
 from pipeline.preparation.split import TRAIN
 from pipeline.statistics.label_check import GuessRefutedError, check_counts
 from pipeline.statistics.summary import Summary, merge_summaries, summarise_batch
@@ -34,7 +34,7 @@ def collect_statistics(run: RunContext, source: BatchSource | FoldSource, role: 
         merged: Summary = run.tasks.map_reduce_batches(stage, statistics, run.segments, source.futures_for)
     if run.recipe.label_guess is not None:
         check_counts(run.recipe.label_guess, (merged.train_labels, merged.validation_labels, merged.test_labels))
-    check_split_units(merged, run.plan)
+    check_split_units(merged, run.plan, run.recipe.split)
     return merged
 
 

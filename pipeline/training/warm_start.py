@@ -28,9 +28,9 @@ from pipeline.models import persistence
 from pipeline.models.calibration import CalibratedModel
 from pipeline.models.factory import make
 from pipeline.models.target import TargetSpec
-from pipeline.notices import Notice
+from pipeline.notices import Notice, listed
 from pipeline.planning.plan import Plan
-from pipeline.planning.planner import with_task
+from pipeline.planning.task_choice import with_task
 from pipeline.preparation.columns import Columns
 from pipeline.preparation.feature_inference import FEATURE_KINDS
 from pipeline.preparation.split import SplitRevision
@@ -39,10 +39,8 @@ from pipeline.statistics.summary import Summary
 from pipeline.training.fitted_state import FittedState, slicing_of
 from pipeline.training.label import positive_class, target_of
 from pipeline.training.lane import Lane, new_lane
-from pipeline.training.number_notices import number_notices
-from pipeline.training.quality_notices import quality_notices
-from pipeline.training.row_checks import checked_drift, replaced_text_notices, training_ledger
-from pipeline.training.split_checks import split_notices
+from pipeline.training.row_checks import checked_drift, training_ledger
+from pipeline.training.statistics_notices import statistics_notices
 
 # Columns that a notice names.
 MAX_NAMES = 5
@@ -203,9 +201,16 @@ def warm_start_state(base_run: BaseRun, summary: Summary, plan: Plan) -> FittedS
         | {"label": label_profile}
         | (plan.split_revision.to_profile() if plan.split_revision else {})
     )
-    notices = (*split_notices(summary, plan), *replaced_text_notices(summary), *drift_notices(changes))
-    notices += (*number_notices(summary, plan), *quality_notices(summary, plan))
-    return FittedState(ledger, target, encoder, slicing_of(summary, plan), dict(summary.unmatched), changes, notices)
+    notices = (*drift_notices(changes), *statistics_notices(summary, plan))
+    return FittedState(
+        ledger=ledger,
+        target=target,
+        encoder=encoder,
+        slicing=slicing_of(summary, plan),
+        unmatched=dict(summary.unmatched),
+        drift=changes,
+        notices=notices,
+    )
 
 
 def drift_notices(changes: Mapping[str, Any]) -> tuple[Notice, ...]:
@@ -213,8 +218,9 @@ def drift_notices(changes: Mapping[str, Any]) -> tuple[Notice, ...]:
     drifted = [name for name, change in changes.items() if change["verdict"] == DRIFTED]
     if not drifted:
         return ()
-    names = ", ".join(map(repr, drifted[:MAX_NAMES])) + (", …" if len(drifted) > MAX_NAMES else "")
-    message = f"{names} drifted from the rows that the model was trained on before"
+    message = (
+        f"{listed(list(map(repr, drifted)), MAX_NAMES)} drifted from the rows that the model was trained on before"
+    )
     return (
         Notice("new rows", message, "see continued.drift in report.json; a model of these rows alone may be better"),
     )

@@ -20,7 +20,7 @@ from pipeline.models.target import TargetSpec
 from pipeline.preparation.batch_pipeline import BatchRecipe, PreparedBatch, pack_batch
 from pipeline.preparation.columns import Columns
 from pipeline.preparation.feature_inference import FeatureSelection
-from pipeline.preparation.packing import PackingScale
+from pipeline.preparation.packing_scale import PackingScale
 from pipeline.preparation.row_counts import RowCounts
 from pipeline.preparation.split import SplitSpec, assign_roles
 from pipeline.preparation.transforms import PreparationSteps

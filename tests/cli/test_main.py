@@ -49,10 +49,10 @@ CASES = {
     "feature of wrong kind": (lambda d: None, ["--set", "features.numeric=['c']"], 2, "name it under categorical"),
     "label as feature": (lambda d: None, ["--set", "features.numeric=['y']"], 2, "is the label"),
     "schemas disagree": (
-        lambda d: make_table(9).astype({"n": float}).to_parquet(d / "data/part-009.parquet", index=False),
+        lambda d: make_table(9).astype({"n": str}).to_parquet(d / "data/part-009.parquet", index=False),
         [],
         1,
-        "'n' is double, but int64",
+        "'n' is large_string, but int64",
     ),
     "unknown key": (lambda d: None, ["--set", "train.epoch=2"], 2, "did you mean epochs"),
     "no scheduler": (

@@ -25,7 +25,8 @@ from pipeline.encoding.batch_encoder import BatchEncoder
 from pipeline.encoding.encoder import Encoder
 from pipeline.engine.tree_reduction import tree
 from pipeline.preparation.columns import category_codes
-from pipeline.preparation.packing import PackedBatch, PackingScale, pack
+from pipeline.preparation.packing import PackedBatch, pack
+from pipeline.preparation.packing_scale import PackingScale
 from pipeline.statistics.summary import merge_summaries, summarise
 from tests.builders import make_table
 

@@ -77,7 +77,7 @@ def test_segments_single_batches_and_joint_reads_give_the_same_bits(tmp_path, mo
             kinds = Counter(str(record["key"]).partition("-")[0] for record in session.client.get_task_stream())
         model = outcome.model.named_steps["model"]
         found.append(
-            SimpleNamespace(kinds=kinds, findings=outcome.findings, coef=np.array(model.coef_), ledger=outcome.ledger)
+            SimpleNamespace(kinds=kinds, results=outcome.results, coef=np.array(model.coef_), ledger=outcome.ledger)
         )
     alone, whole, together, parts, parts_together = found
     for some, read_together in ((whole, together), (parts, parts_together)):
@@ -87,5 +87,5 @@ def test_segments_single_batches_and_joint_reads_give_the_same_bits(tmp_path, mo
     assert whole.kinds["statistics"] < parts.kinds["statistics"]
     for other in found[1:]:
         assert np.array_equal(alone.coef, other.coef)
-        assert other.findings == alone.findings
+        assert other.results == alone.results
         assert other.ledger == alone.ledger

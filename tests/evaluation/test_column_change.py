@@ -9,7 +9,8 @@ from pipeline.evaluation import drift, drift_profile
 from pipeline.evaluation.column_change import label_change, number_change
 from pipeline.evaluation.drift_verdict import severe_change, with_verdicts
 from pipeline.preparation.columns import Columns
-from pipeline.preparation.packing import PackedBatch, PackingScale, pack
+from pipeline.preparation.packing import PackedBatch, pack
+from pipeline.preparation.packing_scale import PackingScale
 from pipeline.preparation.split import TRAIN
 from pipeline.statistics.counts import Counts
 from pipeline.statistics.moments import Moments, NumericStats

@@ -20,14 +20,14 @@ pytestmark = pytest.mark.cluster
 def assess(session, model, settings):
     """`pipeline evaluate` without its command."""
     plan = make_plan(settings, TrainedModel.of(model))
-    return evaluate_saved_model(plan, session, Monitor(quiet=True), model).findings
+    return evaluate_saved_model(plan, session, Monitor(quiet=True), model).results
 
 
 def test_slices_have_scikit_learns_figures(evaluated):
     _, frame, outcome = evaluated
     _, test = train_and_test(frame, "y")
     proba, predicted = outcome.model.predict_proba(test)[:, 1], outcome.model.predict(test)
-    slices = outcome.findings.slices
+    slices = outcome.results.slices
     assert list(slices) == ["c", "n", "c:n"]
     assert sum(found["rows"] for found in slices["c:n"].values()) == len(test)
     color = test["c"].astype(object).where(test["c"].notna(), "missing")
@@ -49,7 +49,7 @@ def test_slices_have_scikit_learns_figures(evaluated):
 
 def test_figures_and_intervals_do_not_depend_on_the_batches(session, evaluated, tmp_path):
     _, frame, outcome = evaluated
-    model, results = outcome.model, outcome.findings
+    model, results = outcome.model, outcome.results
     assert set(results.intervals) >= {"log_loss", "roc_auc", "accuracy", "average_precision", "f1"}
     assert all(low < results.metrics[name] < high for name, (low, high) in results.intervals.items())
     other = write_parquet(frame.sample(frac=1, random_state=1), tmp_path / "shuffled", 7)
@@ -68,7 +68,7 @@ def test_figures_and_intervals_do_not_depend_on_the_batches(session, evaluated, 
 def test_a_second_run_gives_the_same_bits(session, evaluated):
     folder, _, outcome = evaluated
     again = execute(session, make_table_config(folder, evaluate=SLICED))
-    assert again.findings == outcome.findings
+    assert again.results == outcome.results
 
 
 def test_intervals_slices_and_importance_do_not_change_the_model(session, evaluated):
@@ -76,7 +76,7 @@ def test_intervals_slices_and_importance_do_not_change_the_model(session, evalua
     plain = execute(session, make_table_config(folder, evaluate={"bootstrap": 0, "importance_rows": 0}))
     assert persistence.fingerprint(plain.model) == persistence.fingerprint(outcome.model)
     assert plain.metrics == pytest.approx(outcome.metrics, rel=1e-12)
-    assert (plain.findings.intervals, plain.findings.importance, plain.findings.slices) == ({}, {}, {})
+    assert (plain.results.intervals, plain.results.importance, plain.results.slices) == ({}, {}, {})
 
 
 @pytest.mark.parametrize(("label", "estimator"), [("three", "default"), ("three", "sklearn.linear_model.Perceptron")])
@@ -88,13 +88,13 @@ def test_more_classes_and_models_without_probabilities(session, evaluated, label
     _, test = train_and_test(frame, label)
     predicted = outcome.model.predict(test)
     assert outcome.metrics["f1_macro"] == pytest.approx(sk.f1_score(test[label], predicted, average="macro"))
-    assert outcome.findings.classes["11"]["recall"] == pytest.approx(
+    assert outcome.results.classes["11"]["recall"] == pytest.approx(
         sk.recall_score(test[label], predicted, average=None)[1]
     )
-    assert outcome.findings.curves["confusion_matrix"] == sk.confusion_matrix(test[label], predicted).tolist()
-    assert {"roc_auc", "accuracy", "f1_macro"} <= outcome.findings.intervals.keys()
+    assert outcome.results.curves["confusion_matrix"] == sk.confusion_matrix(test[label], predicted).tolist()
+    assert {"roc_auc", "accuracy", "f1_macro"} <= outcome.results.intervals.keys()
     assert ("log_loss" in outcome.metrics) == (estimator == "default")
-    assert {w["class"] for w in outcome.findings.weights} <= {"10", "11", "12"}
+    assert {w["class"] for w in outcome.results.weights} <= {"10", "11", "12"}
 
 
 def test_a_threshold_changes_the_predicted_classes_alone(session, evaluated):
@@ -118,7 +118,7 @@ def test_a_threshold_changes_the_predicted_classes_alone(session, evaluated):
 def test_metrics_of_the_user_are_evaluated(session, evaluated):
     folder, frame, outcome = evaluated
     own = {"metrics": ["tests.user_code:Positives", "tests.user_code:Sureness"], "slices": ["c"]}
-    found = execute(session, make_table_config(folder, evaluate=own)).findings
+    found = execute(session, make_table_config(folder, evaluate=own)).results
     _, test = train_and_test(frame, "y")
     assert found.metrics["positives"] == test["y"].sum()
     proba = outcome.model.predict_proba(test)
@@ -145,9 +145,9 @@ def test_rows_of_a_group_are_drawn_together(session, tmp_path):
     """Copies of a row add no information: with every row five times the interval must not shrink."""
     frame = make_table(1_500).assign(id=np.arange(1_500))
     split = {"by": "group", "column": "id", "test": 0.5}
-    once = execute(session, make_table_config(write_parquet(frame, tmp_path / "once", 2), split=split)).findings
+    once = execute(session, make_table_config(write_parquet(frame, tmp_path / "once", 2), split=split)).results
     many = pd.concat([frame] * 5)
-    often = execute(session, make_table_config(write_parquet(many, tmp_path / "often", 2), split=split)).findings
+    often = execute(session, make_table_config(write_parquet(many, tmp_path / "often", 2), split=split)).results
     width, other = (np.subtract(*found.intervals["log_loss"]) for found in (once, often))
     assert other == pytest.approx(width, rel=0.25)
 
@@ -164,13 +164,11 @@ def test_importance_does_not_depend_on_how_rows_lie_in_files(session, evaluated,
     lying = write_parquet(frame.sort_values("x"), tmp_path / "sorted", 10)
     found = execute(
         session, make_table_config(lying, train={"epochs": 2}, evaluate={"importance_rows": 400})
-    ).findings.importance
-    mixed = outcome.findings.importance["columns"]["x"]
+    ).results.importance
+    mixed = outcome.results.importance["columns"]["x"]
     assert found["columns"]["x"]["mean"] == pytest.approx(mixed["mean"], abs=0.1 + 4 * mixed["error"])
     late = write_parquet(frame.sort_values("t"), tmp_path / "late", 10)
     split = {"by": "time", "column": "t", "test": 0.1}
-    found = execute(
-        session, make_table_config(late, split=split, evaluate={"importance_rows": 100})
-    ).findings.importance
+    found = execute(session, make_table_config(late, split=split, evaluate={"importance_rows": 100})).results.importance
     assert 100 <= found["rows"] <= 110
     assert found["columns"]["x"]["mean"] > 0.1

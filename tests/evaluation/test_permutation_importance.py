@@ -13,7 +13,8 @@ from pipeline.evaluation.permutation_importance import (
 )
 from pipeline.metrics.prediction import Prediction
 from pipeline.preparation.columns import Columns
-from pipeline.preparation.packing import PackingScale, pack
+from pipeline.preparation.packing import pack
+from pipeline.preparation.packing_scale import PackingScale
 
 COLUMNS = Columns(("x",), ("c",), ("t",), ("text",), (("c", "t.month"),))
 

@@ -18,7 +18,7 @@ def test_importance_is_that_of_scikit_learn(evaluated):
     expected = permutation_importance(
         model, test[columns], test["y"], scoring="neg_log_loss", n_repeats=30, random_state=0
     )
-    found = outcome.findings.importance
+    found = outcome.results.importance
     assert found["loss"] == "log-loss"
     assert found["rows"] == len(test)
     for name, mean in zip(columns, expected.importances_mean, strict=True):
@@ -33,8 +33,8 @@ def test_largest_weights_have_the_names_of_their_columns(evaluated):
     coef = outcome.model.named_steps["model"].coef_[0]
     assert len(names) == len(coef)
     best = np.argmax(np.abs(coef))
-    assert outcome.findings.weights[0] == {"feature": names[best], "weight": coef[best]}
-    sizes = [abs(found["weight"]) for found in outcome.findings.weights]
+    assert outcome.results.weights[0] == {"feature": names[best], "weight": coef[best]}
+    sizes = [abs(found["weight"]) for found in outcome.results.weights]
     assert sizes == sorted(sizes, reverse=True)
 
 

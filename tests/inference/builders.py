@@ -12,7 +12,8 @@ from pipeline.inference.scoring import score_batches
 from pipeline.inference.scoring_plan import plan_scoring
 from pipeline.io.batching import group_by_row_group
 from pipeline.models.adaptive.classifier import AdaptiveClassifier
-from pipeline.preparation.packing import PackedBatch, PackingScale, pack
+from pipeline.preparation.packing import PackedBatch, pack
+from pipeline.preparation.packing_scale import PackingScale
 from pipeline.preparation.split import TRAIN
 from pipeline.statistics.summary import summarise
 from tests.builders import make_config, make_table

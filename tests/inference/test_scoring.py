@@ -16,7 +16,8 @@ from pipeline.evaluation import drift, drift_profile
 from pipeline.inference.output_file import STAGED
 from pipeline.models.adaptive.classifier import AdaptiveClassifier
 from pipeline.models.adaptive.regressor import AdaptiveRegressor
-from pipeline.preparation.packing import PackedBatch, PackingScale, pack
+from pipeline.preparation.packing import PackedBatch, pack
+from pipeline.preparation.packing_scale import PackingScale
 from pipeline.preparation.split import TRAIN
 from pipeline.statistics.summary import summarise
 from tests.builders import make_table, write_parquet

@@ -157,6 +157,27 @@ def test_the_partitions_of_a_list_are_below_what_its_paths_share(tmp_path):
     assert list_files([f"file://{path}" for path in paths], DEFAULT_STORAGE).root == f"file://{tmp_path}/t"
 
 
+def test_links_are_followed_and_each_file_is_read_once(tmp_path, frame):
+    data = tmp_path / "data"
+    for name in ("data/day=1/a.parquet", "elsewhere/b.parquet", "blobs/0f3a"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        frame.to_parquet(tmp_path / name)
+    links = {
+        "day=2": "elsewhere",
+        "000000_0": "blobs/0f3a",
+        "latest": "data/day=1",
+        "z.parquet": "data/day=1/a.parquet",
+    }
+    for name, target in links.items():
+        (data / name).symlink_to(tmp_path / target)
+    (data / "around").symlink_to(tmp_path)
+    listing = list_files(str(data), DEFAULT_STORAGE)
+    assert names(listing) == ["000000_0", "day=1/a.parquet", "day=2/b.parquet"]
+    assert told(listing) == [
+        f"{data}: 2 files there are links to another one, which is read once: {data}/latest/a.parquet, {data}/z.parquet"
+    ]
+
+
 def test_a_missing_path_is_named(tmp_path):
     with pytest.raises(DataError, match="nowhere: no such file or folder"):
         list_files(str(tmp_path / "nowhere"), DEFAULT_STORAGE)

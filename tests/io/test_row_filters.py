@@ -46,6 +46,12 @@ def test_a_missing_column_and_a_value_of_another_type_are_named():
         to_arrow_filter([("i", "<", "a")], TABLE.schema)
 
 
+@pytest.mark.parametrize(("operator", "value"), [("<=", 3), ("==", 1), ("!=", True), ("in", ["01", 2])])
+def test_a_column_of_texts_is_compared_with_texts_only(operator, value):
+    with pytest.raises(ConfigError, match=r"data\.filters: \w+ is no text, but column 'c' is; write the value as the"):
+        to_arrow_filter([("c", operator, value)], TABLE.schema)
+
+
 def test_row_groups_match_by_their_statistics_and_the_partition_of_the_file(tmp_path):
     path = str(tmp_path / "a.parquet")
     pd.DataFrame({"i": range(40)}).to_parquet(path, row_group_size=10, index=False)

@@ -1,32 +1,12 @@
 """What is decided from the footers, an empty frame and the first rows."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from pipeline.errors import ConfigError
 from pipeline.planning.planner import make_plan, with_config
-from pipeline.preparation.packing import PackingScale
+from pipeline.preparation.packing_scale import PackingScale
 from tests.builders import make_config, make_table, write_parquet
-
-
-@pytest.mark.parametrize(
-    ("values", "task"),
-    [
-        ([0, 1] * 20, "classification"),
-        (list(range(40)), "regression"),
-        ([0.0, 1.0] * 20, "classification"),
-        ([0.0, 2.0] * 20, "regression"),
-        ([0.5, 1.0] * 20, "regression"),
-        (["a", "b"] * 20, "classification"),
-        ([True, False] * 20, "classification"),
-        (pd.array([0, None] * 20, dtype="Int64"), "classification"),
-        (pd.array([True, None] * 20, dtype="boolean"), "classification"),
-    ],
-)
-def test_the_label_decides_the_task(tmp_path, values, task):
-    write_parquet(make_table(40).assign(y=values), tmp_path / "d", 1)
-    assert make_plan(make_config(tmp_path / "d")).features.task == task
 
 
 def test_features_are_found_by_type_and_each_has_a_reason(tmp_path):

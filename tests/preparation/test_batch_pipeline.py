@@ -24,7 +24,8 @@ from pipeline.preparation.batch_pipeline import (
 )
 from pipeline.preparation.columns import Columns
 from pipeline.preparation.feature_inference import FeatureSelection
-from pipeline.preparation.packing import PackedBatch, PackingScale
+from pipeline.preparation.packing import PackedBatch
+from pipeline.preparation.packing_scale import PackingScale
 from pipeline.preparation.row_counts import RowCounts
 from pipeline.preparation.slice_columns import SliceColumn
 from pipeline.preparation.split import TEST, TRAIN, UNUSED, VALIDATION, SplitSpec, assign_roles

@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.errors import ConfigError
 from pipeline.preparation.columns import Columns
-from pipeline.preparation.feature_inference import FeatureSelection, choose_features, choose_task, feature_kind
+from pipeline.preparation.feature_inference import FeatureSelection, choose_features, feature_kind
 from tests.builders import make_config
 
 # Without rows, as the plan has it.
@@ -94,26 +94,6 @@ def test_options_apply_to_the_columns_of_their_kinds_and_are_in_the_reasons():
 def test_names_that_cannot_be_features_are_refused_with_their_key(features, message):
     with pytest.raises(ConfigError, match=message):
         chosen(features)
-
-
-@pytest.mark.parametrize(
-    ("dtype", "model", "kind", "few_values", "task"),
-    [
-        ("int64", {"task": "regression"}, "classifier", True, "regression"),
-        ("float64", {}, "classifier", False, "classification"),
-        ("str", {}, "regressor", True, "regression"),
-        ("int64", {}, None, True, "classification"),
-        ("int64", {}, None, False, "regression"),
-        ("float64", {}, None, False, "regression"),
-        ("bool", {}, None, False, "classification"),
-        ("str", {}, None, False, "classification"),
-    ],
-)
-def test_choose_task_by_config_then_estimator_then_label(dtype, model, kind, few_values, task):
-    config = make_config("data", model=model)
-    chosen_task, reason = choose_task(pd.Series(dtype=dtype).dtype, config, kind, few_values)
-    assert chosen_task == task
-    assert reason
 
 
 def test_kinds_of_dtypes():

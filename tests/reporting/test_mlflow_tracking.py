@@ -206,7 +206,7 @@ def test_what_cannot_be_exported_is_refused_in_one_sentence(finished, tmp_path, 
     code, text = refused(str(tmp_path / "going"), "--mlflow", "http://host")
     assert (code, "is not finished; continue with `pipeline run --resume" in text) == (1, True)
     code, text = refused(str(tmp_path), "--mlflow", "http://host")
-    assert (code, "give a run folder" in text) == (1, True)
+    assert (code, "give another run folder" in text) == (1, True)
     (finished / persistence.FILE).write_bytes(persistence.dumps(StandardScaler()))
     code, text = refused(str(finished), "--mlflow", "http://host")
     assert (code, "is not the file that the run wrote" in text) == (1, True)

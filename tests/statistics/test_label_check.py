@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.preparation.feature_inference import MAX_CLASS_INTEGERS, LabelGuess
+from pipeline.preparation.label_guess import MAX_CLASS_INTEGERS, LabelGuess
 from pipeline.preparation.packing import PackedBatch, PackedFeatures
 from pipeline.preparation.split import NO_TIME, TEST, TRAIN, VALIDATION
 from pipeline.statistics.counts import Counts

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from pipeline.preparation.columns import Columns
-from pipeline.preparation.packing import PackedBatch, PackingScale, pack
+from pipeline.preparation.packing import PackedBatch, pack
+from pipeline.preparation.packing_scale import PackingScale
 from pipeline.statistics.counts import Counts
 from pipeline.statistics.label_ends import LabelEnds
 from pipeline.statistics.label_sample import MAX_ROWS, MAX_VALUES, MISSING, LabelSample, rows_per_batch

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from pipeline.engine.tree_reduction import tree
 from pipeline.preparation.columns import Columns, category_codes, number_values
-from pipeline.preparation.packing import PackedBatch, PackingScale, pack
+from pipeline.preparation.packing import PackedBatch, pack
+from pipeline.preparation.packing_scale import PackingScale
 from pipeline.preparation.row_counts import RowCounts
 from pipeline.preparation.split import SplitSpec, assign_roles
 from pipeline.statistics.summary import merge_summaries, summarise, summarise_frame

@@ -37,24 +37,24 @@ def train_and_test(folder: Path, train: pd.DataFrame, test: pd.DataFrame, **sect
 @pytest.mark.parametrize("positives", [1, 3, 9])
 def test_figures_of_a_handful_of_positives_have_no_interval_or_a_wide_one(threads, tmp_path, positives):  # noqa: F811
     config = train_and_test(tmp_path, table(400), table(positives, seed=1))
-    findings = execute(threads, config).findings
-    assert findings.classes["yes"]["rows"] == positives
-    assert not findings.intervals.keys() & {"average_precision", "f1", "balanced_accuracy", "log_loss"}
-    assert not findings.baselines["constant"]["difference"].keys() & {"roc_auc", "log_loss", "recall"}
-    low, high = findings.intervals["roc_auc"]
-    assert 0 <= low < findings.metrics["roc_auc"] < high <= 1
+    results = execute(threads, config).results
+    assert results.classes["yes"]["rows"] == positives
+    assert not results.intervals.keys() & {"average_precision", "f1", "balanced_accuracy", "log_loss"}
+    assert not results.baselines["constant"]["difference"].keys() & {"roc_auc", "log_loss", "recall"}
+    low, high = results.intervals["roc_auc"]
+    assert 0 <= low < results.metrics["roc_auc"] < high <= 1
     assert high - low > 0.3
-    (notice,) = (notice for notice in findings.notices if notice.subject == "label 'y'")
+    (notice,) = (notice for notice in results.notices if notice.subject == "label 'y'")
     assert f"class 'yes' has {positives} test row" in notice.message
     assert "roc_auc" in notice.message
 
 
 def test_figures_of_many_positives_have_intervals_and_nothing_is_told(threads, tmp_path):  # noqa: F811
     config = train_and_test(tmp_path, table(2_000), table(2_000, seed=1))
-    findings = execute(threads, config).findings
-    assert findings.intervals.keys() >= {"roc_auc", "average_precision", "log_loss", "accuracy", "recall"}
-    assert findings.notices == ()
-    assert findings.metrics_not_computed == {}
+    results = execute(threads, config).results
+    assert results.intervals.keys() >= {"roc_auc", "average_precision", "log_loss", "accuracy", "recall"}
+    assert results.notices == ()
+    assert results.metrics_not_computed == {}
 
 
 @pytest.mark.parametrize(("positives", "absent"), [(0, "yes"), (500, "no")])
@@ -81,9 +81,9 @@ def test_a_model_without_probabilities_says_what_it_cannot(threads, tmp_path):  
     config = train_and_test(
         tmp_path, table(400), table(100, seed=1), model={"estimator": "sklearn.linear_model.Perceptron"}
     )
-    findings = execute(threads, config).findings
-    assert "Perceptron has no probabilities" in findings.metrics_not_computed["log_loss"]
-    assert "roc_auc" in findings.metrics
+    results = execute(threads, config).results
+    assert "Perceptron has no probabilities" in results.metrics_not_computed["log_loss"]
+    assert "roc_auc" in results.metrics
 
 
 def test_too_few_rows_to_calibrate_on_are_refused_before_training(threads, tmp_path):  # noqa: F811
@@ -200,7 +200,7 @@ def test_a_positive_class_that_there_is_not_is_refused(threads, tmp_path, positi
 def test_numbers_and_booleans_are_positive_too(threads, tmp_path, names, positive):  # noqa: F811
     frame = table(800, names=names)
     config = make_config(write_parquet(frame, tmp_path / "d", 1), evaluate={"positive": positive})
-    assert execute(threads, config).findings.positive == str(positive)
+    assert execute(threads, config).results.positive == str(positive)
 
 
 def test_search_compares_by_the_positive_class(tmp_path):
@@ -222,7 +222,7 @@ def test_intervals_of_slices_stay_within_the_range_of_their_metric(threads, tmp_
     rng = np.random.default_rng(5)
     frame = table(1_000, 2_000).assign(c=lambda rows: rng.integers(0, 150, len(rows)).astype(str))
     config = make_config(write_parquet(frame, tmp_path / "d", 2), evaluate={"slices": ["c"]})
-    slices = execute(threads, config).findings.slices["c"]
+    slices = execute(threads, config).results.slices["c"]
     assert len(slices) > 50
     for found in slices.values():
         for name, (low, high) in found["intervals"].items():
@@ -236,9 +236,9 @@ def test_intervals_of_a_regressions_slices_stay_positive(threads, tmp_path):  # 
     frame = pd.DataFrame({"x": rng.normal(size=2_000), "c": rng.integers(0, 60, 2_000).astype(str)})
     frame["y"] = frame["x"] + rng.standard_t(2, 2_000) ** 3  # a few errors are most of the squares
     config = make_config(write_parquet(frame, tmp_path / "d", 2), evaluate={"slices": ["c"]})
-    findings = execute(threads, config).findings
-    bounds = [bound for each in findings.slices["c"].values() for pair in each["intervals"].values() for bound in pair]
+    results = execute(threads, config).results
+    bounds = [bound for each in results.slices["c"].values() for pair in each["intervals"].values() for bound in pair]
     assert bounds
     assert min(bounds) > 0
-    assert "mean_squared_error" not in findings.intervals
-    assert any("mean_squared_error" in notice.message for notice in findings.notices)
+    assert "mean_squared_error" not in results.intervals
+    assert any("mean_squared_error" in notice.message for notice in results.notices)

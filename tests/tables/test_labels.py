@@ -104,7 +104,7 @@ def test_classes_stay_classes(threads, tmp_path, case):
     write_parquet(table(CLASSES[case]), tmp_path / "d", 5)
     outcome = execute(threads, make_config(tmp_path / "d"))
     assert outcome.plan.features.task == "classification"
-    assert len(outcome.findings.classes) == len(np.unique(CLASSES[case]))
+    assert len(outcome.results.classes) == len(np.unique(CLASSES[case]))
 
 
 def test_a_number_in_folds_lanes_and_another_test_set(threads, tmp_path):
@@ -195,7 +195,7 @@ def test_an_estimator_that_decides_is_obeyed_by_name_or_refused(threads, tmp_pat
     write_parquet(table(one_value_a_batch()), tmp_path / "d", 4)
     perceptron = {"estimator": "sklearn.linear_model.Perceptron"}
     outcome = execute(threads, make_config(tmp_path / "d", model=perceptron))
-    assert len(outcome.findings.classes) == 30
+    assert len(outcome.results.classes) == 30
     assert any("30 different numbers are taken for classes" in notice.message for notice in outcome.notices)
     write_parquet(table(zero_inflated().round(-2) + 0.5), tmp_path / "fractions", 4)
     with pytest.raises(DataError, match="values that are no whole numbers"):

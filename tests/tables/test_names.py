@@ -1,6 +1,5 @@
 """Tables whose columns are called as something that is derived from others, or as no word of an expression is."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 from pipeline import config as cfg
 from pipeline.encoding.encoder import Encoder
-from pipeline.engine.cluster.session import Session, connect
+from pipeline.engine.cluster.session import Session
 from pipeline.errors import ConfigError, DataError
 from pipeline.inference.onnx.exporter import to_onnx
 from pipeline.models import persistence
@@ -24,12 +23,6 @@ from pipeline.training.run_stages import RunOutcome
 from tests.builders import execute, make_config, merge_sections, report_of, write_parquet
 
 ROWS = 3_000
-
-
-@pytest.fixture(scope="module")
-def threads() -> Iterator[Session]:
-    with connect(cfg.ClusterConfig(workers=0)) as session:
-        yield session
 
 
 def table(seed: int = 0, rows: int = ROWS) -> pd.DataFrame:
@@ -84,7 +77,7 @@ def test_a_column_called_as_a_derived_one_is_a_feature_beside_it(tmp_path, threa
     names = encoder.get_feature_names_out().tolist()
     assert len(set(names)) == len(names) == encoder.transform(frame).shape[1]
     assert {"ts.hour=open", "a=p", "a=p (2)", "c=missing", "c=other", "c=(missing)"} <= set(names)
-    importance = outcome.findings.importance["columns"]
+    importance = outcome.results.importance["columns"]
     assert set(importance) == {*frame.columns} - {"y"} | {"cross(a, b)"}
     least = min(importance[name]["mean"] for name in ("ts.hour", "ts.age", "a:b", "a=p"))
     assert least > max(importance[name]["mean"] for name in ("ts", "ts.month", "a", "b", "cross(a, b)"))
@@ -124,7 +117,7 @@ def test_a_slice_by_a_column_is_not_one_by_what_is_made_of_another(tmp_path, thr
     outcome, _ = run(
         threads, folder, features=exclude, evaluate={"slices": ["ts.hour", "a:b", ["a", "b"]], "slice_rows": 1}
     )
-    slices = outcome.findings.slices
+    slices = outcome.results.slices
     assert {"open", "shut"} <= set(slices["ts.hour"])
     assert {"z", "w"} <= set(slices["a:b"])
     assert {"p:r", "q:s"} <= set(slices["a:b (pair)"])
@@ -150,7 +143,7 @@ def test_a_baseline_is_not_taken_for_what_is_only_called_alike(tmp_path, threads
         run(threads, folder, features=base | {"datetime": ["ts"]}, evaluate={"baseline": str(saved)})
     both = base | {"categorical": ["ts.hour"], "datetime": ["ts"]}
     outcome, _ = run(threads, folder, features=both, evaluate={"baseline": str(saved)})
-    assert outcome.findings.baselines[str(saved)]["metrics"]["roc_auc"] > 0.7
+    assert outcome.results.baselines[str(saved)]["metrics"]["roc_auc"] > 0.7
 
 
 def test_an_export_to_onnx_has_all_columns_or_names_the_one_that_it_cannot_have(tmp_path, threads):

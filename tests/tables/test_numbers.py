@@ -1,7 +1,5 @@
 """Numbers keep what they are: extreme, infinite and tiny values beside ordinary ones, in any order and partition."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,13 +7,17 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import KBinsDiscretizer, RobustScaler, StandardScaler
 
-from pipeline import config as cfg
 from pipeline.encoding.encoder import Encoder
-from pipeline.engine.cluster.session import Session, connect
+from pipeline.monitoring.progress import Monitor
+from pipeline.notices import Notice
+from pipeline.planning.planner import for_exploration, make_plan
 from pipeline.preparation.columns import Columns
-from pipeline.preparation.packing import PackedBatch, PackingScale, pack
+from pipeline.preparation.packing import PackedBatch, pack
+from pipeline.preparation.packing_scale import PackingScale
 from pipeline.preparation.split import TRAIN
+from pipeline.reporting.data_description import check_results
 from pipeline.statistics.summary import merge_summaries, summarise
+from pipeline.training.statistics_stage import explore
 from tests.builders import execute, make_config, report_of, write_parquet
 
 GREATEST = np.finfo(np.float32).max
@@ -28,12 +30,6 @@ EXTREMES = {
     "all": [1e15, -3.4e38, 1e300, 5e-324, -0.0, 2.0**53 + 2],
 }
 ORDERS = {"as it comes": lambda v: v, "ascending": np.sort, "descending": lambda v: np.sort(v)[::-1]}
-
-
-@pytest.fixture(scope="module")
-def threads() -> Iterator[Session]:
-    with connect(cfg.ClusterConfig(workers=0)) as session:
-        yield session
 
 
 def fitted(values: np.ndarray, batches: int, **options: object) -> tuple[Encoder, np.ndarray, object]:
@@ -181,7 +177,7 @@ def test_a_run_learns_the_ordinary_values_beside_an_absurd_one(threads, tmp_path
     clean = auc_of(frame)
     frame.loc[[7, 4_000], "price"] = extreme
     outcome = execute(threads, make_config(write_parquet(frame, tmp_path / "d", 2), features=features))
-    assert outcome.findings.metrics["roc_auc"] == pytest.approx(clean, abs=0.03)
+    assert outcome.results.metrics["roc_auc"] == pytest.approx(clean, abs=0.03)
     assert not [notice for notice in outcome.notices if "price" in notice.subject]
 
 
@@ -205,8 +201,41 @@ def test_infinite_values_and_the_ends_of_float64_are_told_and_do_no_harm(threads
     frame["tiny"] = np.where(np.arange(len(frame)) % 2 == 0, 5e-324, 1.7e308)
     config = make_config(write_parquet(frame, tmp_path / "d", 3))
     outcome = execute(threads, config)
-    assert outcome.findings.metrics["roc_auc"] == pytest.approx(clean, abs=0.03)
+    assert outcome.results.metrics["roc_auc"] == pytest.approx(clean, abs=0.03)
     [notice] = [notice for notice in outcome.notices if "infinite" in notice.message]
     assert notice.subject == "column 'rate'"
     counted = int(notice.message.split()[0].replace(",", ""))
     assert counted == pytest.approx(300 * outcome.ledger.train / len(frame), abs=30)
+
+
+def test_one_line_tells_of_an_extreme_column_and_check_tells_of_it_too(threads, tmp_path):
+    frame = priced()
+    frame["far"] = np.where(frame.index % 1000 == 7, 1e12, frame["price"])
+    frame["infinite"] = np.where(frame.index % 10, frame["price"], np.inf)
+    frame["only_infinite"] = np.inf
+    config = make_config(write_parquet(frame, tmp_path / "data", 2))
+    plan = for_exploration(make_plan(config))
+    explored = check_results(*explore(plan, threads, Monitor(quiet=True)))["notices"]
+    for told in (execute(threads, config).notices, [Notice(**notice) for notice in explored]):
+        lines = {f"column {name!r}": 0 for name in ("far", "infinite", "only_infinite")}
+        for notice in told:
+            if notice.subject in lines:
+                lines[notice.subject] += 1
+        assert set(lines.values()) == {1}
+
+
+def test_a_label_with_an_absurd_value_is_told_and_leaves_no_nan_in_the_report(threads, tmp_path):
+    frame = priced().drop(columns="y")
+    frame["y"] = np.where(frame.index == 7, 1e300, np.random.default_rng(0).normal(size=len(frame)))
+    outcome = execute(threads, make_config(write_parquet(frame, tmp_path / "data", 2)))
+    assert any("a few extreme values outweigh the others" in str(notice) for notice in outcome.notices)
+    assert all(np.isfinite(list(outcome.metrics.values())))
+    importance = outcome.results.importance.get("columns", {})
+    assert all(np.isfinite(each["mean"]) for each in importance.values())
+
+
+def test_a_column_as_wide_as_float64_is_read(threads, tmp_path):
+    frame = priced()
+    frame["wide"] = np.where(frame.index % 2, 1.7e308, -1.7e308)
+    outcome = execute(threads, make_config(write_parquet(frame, tmp_path / "data", 2)))
+    assert outcome.metrics["roc_auc"] > 0.8

@@ -17,9 +17,7 @@ from pipeline.io.batching import form_batches
 from pipeline.io.dataset import open_dataset
 from pipeline.io.reader import ReadSpec, read_batch
 from pipeline.planning.planner import make_plan
-from tests.builders import execute, make_config, merge_sections, write_config
-
-FAST = {"evaluate": {"bootstrap": 0, "importance_rows": 0}, "cluster": {"workers": 0}}
+from tests.builders import FAST, execute, make_config, merge_sections, write_config
 
 
 def table(rates: dict[str, float], rows: int = 600, seed: int = 0) -> pd.DataFrame:
@@ -174,6 +172,20 @@ def test_the_word_null_is_missing_and_told(tmp_path):
     plan = make_plan(config(write(table({"null": 0.5, "x": 0.5}), tmp_path / "d")))
     (notice,) = plan.sources.notices
     assert str(notice).startswith("column 'part': part=null in the names of folders is read as a missing value")
+
+
+def test_one_partition_of_a_table_has_the_column_that_the_model_was_trained_with(tmp_path):
+    train = write(table({"01": 0.1, "02": 0.9}), tmp_path / "train", "store")
+    held = write(table({"01": 0.1, "02": 0.9}, seed=1), tmp_path / "region=north" / "held", "store")
+    one = held / "store=02"
+    report = run(write_config(config(train, split={"path": str(one)}), tmp_path / "a.toml"), out=tmp_path / "run")
+    assert report["rows"]["test"] == 600
+    assert report["metrics"]["accuracy"] == pytest.approx(0.9, abs=0.03)
+    for i, path in enumerate([one, one / "a.parquet", f"{one}/*.parquet"]):
+        predict(tmp_path / "run", str(path), str(tmp_path / f"out{i}"), ("cluster.workers=0",))
+        assert pd.read_parquet(tmp_path / f"out{i}")["probability_1"].mean() == pytest.approx(0.9, abs=0.03)
+    figures = evaluate(tmp_path / "run", write_config(config(one), tmp_path / "b.toml"), all_rows=True)["metrics"]
+    assert figures["accuracy"] == pytest.approx(0.9, abs=0.03)
 
 
 def test_a_saved_model_knows_the_types(tmp_path):

@@ -24,9 +24,7 @@ from pipeline.io.dataset import open_dataset
 from pipeline.io.reader import ReadSpec, read_batch
 from pipeline.planning.description import describe_plan
 from pipeline.planning.planner import make_plan
-from tests.builders import execute, make_config, merge_sections, write_config
-
-FAST = {"evaluate": {"bootstrap": 0, "importance_rows": 0}}
+from tests.builders import FAST, execute, make_config, merge_sections, write_config
 
 
 def write(folder: Path, *tables: pa.Table | pd.DataFrame) -> Path:

@@ -1,7 +1,6 @@
 """Tables that are hard to split: the share of test rows holds, or the run stops before training and says what helps."""
 
 import datetime
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,24 +11,17 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from pipeline import config as cfg
-from pipeline.engine.cluster.session import Session, connect
+from pipeline.engine.cluster.session import Session
 from pipeline.errors import ConfigError, DataError
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.description import describe_plan
 from pipeline.planning.planner import TrainedModel, make_plan
 from pipeline.planning.split_boundary import without_time_split
 from pipeline.training.saved_model_evaluation import evaluate_saved_model
-from tests.builders import execute, make_config, merge_sections, write_parquet
+from tests.builders import FAST, execute, make_config, merge_sections, write_parquet
 
 ROWS = 4_000
 START = pd.Timestamp("2026-01-01")
-FAST = {"evaluate": {"bootstrap": 0, "importance_rows": 0}}
-
-
-@pytest.fixture(scope="module")
-def threads() -> Iterator[Session]:
-    with connect(cfg.ClusterConfig(workers=0)) as session:
-        yield session
 
 
 def table(seed: int = 0, rows: int = ROWS) -> pd.DataFrame:
@@ -138,19 +130,28 @@ def test_a_number_may_be_the_time(tmp_path, values):
 
 
 def test_a_day_with_many_rows_is_on_one_side_and_the_share_is_told(tmp_path, threads):
-    days = np.repeat(pd.date_range("2026-01-01", periods=4).to_numpy(), [1000, 1000, 400, 1600])
+    days = np.repeat(pd.date_range("2026-01-01", periods=4).to_numpy(), [1000, 1000, 900, 1100])
     folder = write_parquet(table().assign(t=days), tmp_path / "data", 3)
     outcome = execute(threads, by_time(folder))
-    assert outcome.ledger.test == 1600
+    assert outcome.ledger.test == 1100
     assert any("many rows have the value 2026-01-04" in str(n) and "split.after" in str(n) for n in outcome.notices)
 
 
 def test_a_year_of_folders_is_told_as_a_year(tmp_path):
-    for year, rows in ((2024, 400), (2025, 400), (2026, 1600)):
+    for year, rows in ((2024, 400), (2025, 1280), (2026, 720)):
         write_parquet(table(year, rows), tmp_path / f"year={year}", 1)
     plan = make_plan(make_config(tmp_path, split={"by": "time", "column": "year"}))
     assert plan.test_from == ("year", 2026)
-    assert "many rows have the value 2026, so 66.7% of the rows test, not 20.0%" in str(plan.notices[0])
+    assert "many rows have the value 2026, so 30.0% of the rows test, not 20.0%" in str(plan.notices[0])
+
+
+def test_a_time_of_most_rows_is_no_boundary(tmp_path):
+    days = np.repeat(pd.date_range("2026-01-01", periods=4).to_numpy(), [1000, 1000, 400, 1600])
+    folder = write_parquet(table().assign(t=days), tmp_path / "data", 3)
+    with pytest.raises(ConfigError, match=r"2026-01-04 00:00:00 that 40\.0% of the rows would test.*set split\.after"):
+        make_plan(by_time(folder))
+    assert make_plan(by_time(folder, after="2026-01-03")).test_from[1] == pd.Timestamp("2026-01-03")
+    assert make_plan(by_time(folder, test=0.4)).test_from[1] == pd.Timestamp("2026-01-04")
 
 
 def test_dates_of_folders_divide_the_rows_and_those_of_no_date_are_rejected(tmp_path, threads):
@@ -354,4 +355,14 @@ def test_a_model_of_few_groups_is_evaluated_on_the_rows_that_its_run_tested(tmp_
     plan = make_plan(config, TrainedModel.of(outcome.model))
     evaluation = evaluate_saved_model(plan, threads, Monitor(), outcome.model)
     assert evaluation.ledger.test == outcome.ledger.test
-    assert evaluation.findings.metrics["roc_auc"] == pytest.approx(outcome.metrics["roc_auc"])
+    assert evaluation.results.metrics["roc_auc"] == pytest.approx(outcome.metrics["roc_auc"])
+
+
+def test_the_seed_for_few_groups_leaves_rows_to_validate_by(tmp_path, threads):
+    folder = write_parquet(table().assign(who=np.repeat(np.arange(10), 400)), tmp_path / "data", 2)
+    sections = {"split": {"by": "group", "column": "who"}, "train": {"early_stopping": "validation", "epochs": 2}}
+    for seed in range(4):
+        config = make_config(folder, **merge_sections(FAST, merge_sections(sections, {"train": {"seed": seed}})))
+        ledger = execute(threads, config).ledger
+        assert ledger.validation >= 400
+        assert ledger.test == 800

@@ -302,6 +302,7 @@ def test_hudi_is_refused_by_name(tmp_path, rows):
 def test_without_the_extra_one_line_says_how_to_install_it(delta, iceberg, monkeypatch):
     monkeypatch.setitem(sys.modules, "deltalake", None)
     monkeypatch.setitem(sys.modules, "pipeline.io.table_formats.iceberg_files", None)
+    monkeypatch.delattr("pipeline.io.table_formats.iceberg_files", raising=False)  # another test may have imported it
     with pytest.raises(ConfigError, match=r'a Delta table.*: pip install "dask-etl-train\[delta\]"\.$'):
         open_dataset(delta)
     with pytest.raises(ConfigError, match=r'an Iceberg table.*: pip install "dask-etl-train\[iceberg\]"\.$'):

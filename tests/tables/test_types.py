@@ -18,10 +18,9 @@ from pipeline.io.batching import form_batches
 from pipeline.io.dataset import open_dataset
 from pipeline.io.reader import ReadSpec, read_batch
 from pipeline.planning.planner import make_plan
-from tests.builders import execute, make_config, merge_sections, write_config
+from tests.builders import FAST, execute, make_config, merge_sections, write_config
 
 ROWS = 600
-FAST = {"evaluate": {"bootstrap": 0, "importance_rows": 0}, "cluster": {"workers": 0}}
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=ROWS)
 Y = (RNG.random(ROWS) < 1 / (1 + np.exp(-3 * X))).astype(int)

@@ -83,7 +83,7 @@ def test_run_that_crashes_after_every_step_ends_with_the_same_bits(session, data
             crashes += 1
     assert crashes >= 3
     assert persistence.fingerprint(outcome.model) == persistence.fingerprint(uninterrupted.model)
-    assert outcome.findings == uninterrupted.findings
+    assert outcome.results == uninterrupted.results
     assert outcome.training.progressive == uninterrupted.training.progressive
     assert outcome.training.validation == uninterrupted.training.validation
     assert (outcome.ledger, outcome.folds) == (uninterrupted.ledger, uninterrupted.folds)

@@ -56,7 +56,7 @@ def test_bits_are_the_same_on_any_cluster(session, folder, lanes):
         ):
             outcome = execute(Session(client, workers, workers * threads, 0), settings)
         assert fingerprint(outcome.model) == fingerprint(expected.model)
-        assert outcome.findings == expected.findings
+        assert outcome.results == expected.results
         assert outcome.training.progressive == expected.training.progressive
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from distributed import Client
 
 from pipeline.errors import ClusterError
+from pipeline.notices import listed
 
 # How many leading parts of a version must be equal for both sides to understand each other's values and tasks.
 PROTOCOL_PARTS = {"python": 2, "dask": 2, "distributed": 2, "cloudpickle": 1, "msgpack": 1}
@@ -99,9 +100,6 @@ def mismatch_table(mismatches: Sequence[VersionMismatch]) -> str:
     for package, local, remote, process in mismatches:
         processes.setdefault((package, local, remote), []).append(process)
     lines = [("package", "here", "there", "where")]
-    lines += [
-        (*versions, f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else names[0])
-        for versions, names in processes.items()
-    ]
+    lines += [(*versions, listed(names, 1)) for versions, names in processes.items()]
     widths = [max(len(line[i]) for line in lines) for i in range(3)]
     return "\n".join("  ".join([*(f"{line[i]:<{widths[i]}}" for i in range(3)), line[3]]) for line in lines)

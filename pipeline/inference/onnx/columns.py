@@ -73,7 +73,7 @@ def _add_number(graph: GraphBuilder, name: str, encoder: Encoder) -> str:
 
 
 def _add_scaling(graph: GraphBuilder, values: str, j: int, log: bool, encoder: Encoder) -> str:
-    """Add clipping, logarithm, scaling and imputation, as `pipeline.encoding.kernel.encode_bent` does it."""
+    """Add clipping, logarithm, scaling and imputation, as `pipeline.encoding.kernel` does it."""
     for comparison, end in (("Less", encoder.low_[j]), ("Greater", encoder.high_[j])):
         if np.isfinite(end):
             bound = graph.constant(end, np.float64)

@@ -15,14 +15,15 @@ from pipeline.errors import ConfigError, DataError
 from pipeline.io.column_types import type_as_read
 from pipeline.io.hive_partitions import HivePartitions
 from pipeline.io.listed_files import FileListing, TableVersion
+from pipeline.io.parquet_footers import N_THREADS
 from pipeline.io.retry import with_retries
 from pipeline.io.storage import Storage
+from pipeline.io.table_formats.recognition import is_local, names_in
 from pipeline.io.urls import is_url
 
 LOG = "_delta_log"
 LOG_NAME = re.compile(r"(?P<version>\d{20})\.(?P<kind>json$|checkpoint\.)")
 ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]*:/|/", re.IGNORECASE)
-N_THREADS = 8
 
 
 def list_delta(path: str, storage: Storage, version: int | None = None) -> FileListing:
@@ -46,7 +47,7 @@ def list_delta(path: str, storage: Storage, version: int | None = None) -> FileL
             f'{path}: a Delta table; what reads it is not installed: pip install "dask-etl-train[delta]".'
         ) from None
     fs, folder = storage.url_to_fs(path)
-    names = [name.rstrip("/").rpartition("/")[2] for name in _ls(fs, f"{folder}/{LOG}")]
+    names = with_retries(lambda: names_in(fs, f"{folder}/{LOG}"))
     newest = _check_version(path, names, version)
     try:
         with _local_log(fs, folder, names, newest if version is None else version) as place:
@@ -72,10 +73,6 @@ def list_delta(path: str, storage: Storage, version: int | None = None) -> FileL
     )
 
 
-def _ls(fs: Any, folder: str) -> list[str]:
-    return list(with_retries(lambda: fs.ls(folder, detail=False)))
-
-
 def _check_version(path: str, names: list[str], version: int | None) -> int:
     """The newest version; an error if the wanted one is not there."""
     found = [match for match in map(LOG_NAME.match, names) if match]
@@ -94,18 +91,16 @@ def _check_version(path: str, names: list[str], version: int | None) -> int:
 @contextlib.contextmanager
 def _local_log(fs: Any, folder: str, names: list[str], version: int) -> Iterator[str]:
     """A local folder with the table's log, as far as ``version`` needs it."""
-    if "file" in (fs.protocol if isinstance(fs.protocol, tuple | list) else (fs.protocol,)):
+    if is_local(fs):
         yield folder
         return
     versions = {name: match for name in names if (match := LOG_NAME.match(name))}
     checkpoints = [int(m["version"]) for m in versions.values() if m["kind"] != "json" and int(m["version"]) <= version]
     start = max(checkpoints, default=0)
     needed = [name for name, match in versions.items() if start <= int(match["version"]) <= version]
-    sidecars = (
-        [f"_sidecars/{name.rpartition('/')[2]}" for name in _ls(fs, f"{folder}/{LOG}/_sidecars")]
-        if ("_sidecars" in names)
-        else []
-    )
+    sidecars = []
+    if "_sidecars" in names:
+        sidecars = [f"_sidecars/{name}" for name in with_retries(lambda: names_in(fs, f"{folder}/{LOG}/_sidecars"))]
     with tempfile.TemporaryDirectory() as copy:
         (Path(copy) / LOG / "_sidecars").mkdir(parents=True)
 

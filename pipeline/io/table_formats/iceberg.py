@@ -1,7 +1,8 @@
 """Apache Iceberg: the files of one snapshot of a table, by its metadata."""
 
+import contextlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ from pipeline.io.column_types import type_as_read
 from pipeline.io.hive_partitions import HivePartitions
 from pipeline.io.listed_files import FileListing, TableVersion
 from pipeline.io.storage import Storage
-from pipeline.io.table_formats.recognition import METADATA_NAME, METADATA_SUFFIX
+from pipeline.io.table_formats.recognition import METADATA_NAME, METADATA_SUFFIX, names_in
 from pipeline.io.urls import is_url
 
 if TYPE_CHECKING:
@@ -45,16 +46,23 @@ def list_iceberg(path: str, storage: Storage, version: int | None = None) -> Fil
         raise ConfigError(
             f'{path}: an Iceberg table; what reads it is not installed: pip install "dask-etl-train[iceberg]".'
         ) from None
-    try:
+    with _errors_of_pyiceberg(path):
         table = (
             iceberg_files.from_catalog(path, *_catalog_and_name(path), storage)
             if path.startswith("iceberg://")
             else iceberg_files.from_metadata(*_metadata_file(path, storage), storage)
         )
-        return _list_snapshot(path, table, version)
+    return _list_snapshot(path, table, version)
+
+
+@contextlib.contextmanager
+def _errors_of_pyiceberg(path: str) -> Iterator[None]:
+    """Turn what a catalog, its client or damaged metadata raise into a `DataError`: it has no common class."""
+    try:
+        yield
     except PipelineError:
         raise
-    except Exception as error:  # whatever a catalog, its client or damaged metadata raise
+    except Exception as error:
         reason = f"{type(error).__name__}: {error}".partition("\n")[0].rstrip(".")
         raise DataError(f"{path}: the Iceberg table cannot be read ({reason}); correct path or catalog.") from None
 
@@ -72,7 +80,7 @@ def _metadata_file(path: str, storage: Storage) -> tuple[str, str]:
     if path.endswith(METADATA_SUFFIX):
         return path.rpartition("/")[0].removesuffix("/metadata"), path
     fs, folder = storage.url_to_fs(path)
-    names = [name.rstrip("/").rpartition("/")[2] for name in fs.ls(f"{folder}/metadata", detail=False)]
+    names = names_in(fs, f"{folder}/metadata")
     numbers = {name: int(match["number"]) for name in names if (match := METADATA_NAME.match(name))}
     if VERSION_HINT in names:
         hint = fs.cat_file(f"{folder}/metadata/{VERSION_HINT}").decode().strip()
@@ -98,8 +106,9 @@ def _list_snapshot(path: str, table: "Table", version: int | None) -> FileListin
         )
     is_current = version is None or snapshot == table.current_snapshot()
     scan = table.scan() if is_current else table.scan(snapshot_id=version)
-    schema = scan.projection()
-    tasks = sorted(scan.plan_files(), key=lambda task: task.file.file_path) if snapshot else []
+    with _errors_of_pyiceberg(path):
+        schema, planned = scan.projection(), list(scan.plan_files()) if snapshot else []
+    tasks = sorted(planned, key=lambda task: task.file.file_path)
     if not tasks:
         raise DataError(f"{path}: the Iceberg table has no rows; choose another snapshot with data.version.")
     _check_tasks(path, schema, tasks)

@@ -1,7 +1,7 @@
 """Recognition: whether a folder is a table with a log, or lies in one."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -33,11 +33,11 @@ def find_table(fs: Any, paths: Iterable[str]) -> TableFolder | None:
     A storage is asked once, for all paths and the nearest folders above them. What lies in a folder of bookkeeping of a
     table (``_delta_log/``, ``_change_data/``) is no part of the table.
     """
-    is_local = _is_local(fs)
+    on_disk = is_local(fs)
     # HTTP has no folders; those that a server lists are recognised by `table_in_listing`.
-    places = dict.fromkeys(place for path in paths if "://" not in path for place in _places(path, is_local))
+    places = dict.fromkeys(place for path in paths if "://" not in path for place in _places(path, on_disk))
     candidates = [(folder, below, log) for folder, below in places for log in LOG_FOLDERS]
-    if is_local:
+    if on_disk:
         found = (_has_log(fs, *candidate) for candidate in candidates)
         return next((_table(c) for c, is_table in zip(candidates, found, strict=True) if is_table), None)
     with ThreadPoolExecutor(N_THREADS) as pool:
@@ -53,16 +53,17 @@ def table_in_listing(names: Iterable[str]) -> TableFolder | None:
     return None
 
 
-def _is_local(fs: Any) -> bool:
+def is_local(fs: Any) -> bool:
+    """Whether a file system is that of this machine."""
     return "file" in (fs.protocol if isinstance(fs.protocol, tuple | list) else (fs.protocol,))
 
 
-def _places(path: str, is_local: bool) -> Iterable[tuple[str, str]]:
+def _places(path: str, on_disk: bool) -> Iterable[tuple[str, str]]:
     """The path and the folders above it, each with the name that lies below it on the way to the path."""
     parts = path.rstrip("/").split("/")
     while parts and "=" in parts[-1] and len(parts) > 1:  # no table begins at a partition
         parts.pop()
-    lowest = 1 if is_local else len(parts) - N_FOLDERS_ABOVE
+    lowest = 1 if on_disk else len(parts) - N_FOLDERS_ABOVE
     for n in range(len(parts), max(lowest, 1) - 1, -1):
         if folder := "/".join(parts[:n]):
             yield folder, parts[n] if n < len(parts) else ""
@@ -80,10 +81,11 @@ def _has_log(fs: Any, folder: str, below: str, log: str) -> bool:
             return bool(fs.exists(f"{folder}/{log}"))
         if not fs.exists(f"{folder}/{log}"):
             return False
-        return any(METADATA_NAME.match(name) for name in _names(fs.ls(f"{folder}/{log}", detail=False)))
+        return any(METADATA_NAME.match(name) for name in names_in(fs, f"{folder}/{log}"))
     except (PermissionError, FileNotFoundError, NotADirectoryError):
         return False
 
 
-def _names(paths: Sequence[str]) -> Iterable[str]:
-    return (path.rstrip("/").rpartition("/")[2] for path in paths)
+def names_in(fs: Any, folder: str) -> list[str]:
+    """The names of the files and folders in a folder."""
+    return [path.rstrip("/").rpartition("/")[2] for path in fs.ls(folder, detail=False)]

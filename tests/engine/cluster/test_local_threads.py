@@ -110,7 +110,7 @@ def test_a_run_without_a_cluster_has_the_bits_of_one_with_it(session, folder, ch
         outcomes.append(execute(none, config))
         assert (none.scheduler, none.dashboard, none.workers) == ("threads", "", 0)
     assert persistence.fingerprint(outcomes[0].model) == persistence.fingerprint(outcomes[1].model)
-    assert outcomes[0].findings == outcomes[1].findings
+    assert outcomes[0].results == outcomes[1].results
     assert outcomes[0].folds == outcomes[1].folds
 
 
