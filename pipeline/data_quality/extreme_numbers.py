@@ -33,13 +33,15 @@ def extreme_numbers(summary: Summary, columns: Columns, scale: PackingScale) -> 
                 "have infinite values, which count as missing",
             )
         if not columns.treatment(name).needs_full_values and _hides_others(stats, unit):
+            log = " or features.log1p = true" if stats.low > -1 else ""
             yield Finding(
                 "extreme values",
                 name,
                 f"values from {stats.low:.4g} to {stats.high:.4g} are so far apart that standard scaling leaves the "
                 "ordinary ones alike",
-                'set features.clip = [0.01, 0.99], features.scale = "robust" or features.log1p = true',
+                f'set features.clip = [0.01, 0.99], features.scale = "robust"{log}',
                 "have values so far apart that standard scaling leaves the ordinary ones alike",
+                'set features.clip = [0.01, 0.99] or features.scale = "robust"',
             )
 
 

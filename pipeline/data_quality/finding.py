@@ -7,6 +7,8 @@ from pipeline.notices import Notice, listed
 
 # So many findings of one kind have a line each, and more of them share one.
 MAX_LINES = 2
+# Their figures differ.
+MAX_LINES_OF_KIND = {"infinite values": 10, "extreme values": 10}
 # Columns that a shared line names.
 MAX_NAMES = 5
 
@@ -18,6 +20,7 @@ EXPLAINS = {
     "repeated identifier": ("identifier", "many categories"),
     "identifier": ("heavy tail",),
     "extreme values": ("heavy tail",),
+    "infinite values": ("empty",),
 }
 
 
@@ -51,14 +54,14 @@ def merge_findings(*parts: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(finding for key, finding in merged.items() if key not in explained)
 
 
-def to_notices(findings: Iterable[Finding], max_lines: int = MAX_LINES) -> tuple[Notice, ...]:
-    """A line for each finding, or one for all of a kind of which there are more than ``max_lines``."""
+def to_notices(findings: Iterable[Finding]) -> tuple[Notice, ...]:
+    """A line for each finding, or for all of one kind if there are many."""
     by_kind: dict[str, list[Finding]] = {}
     for finding in findings:
         by_kind.setdefault(finding.kind, []).append(finding)
     notices = []
-    for group in by_kind.values():
-        if len(group) <= max_lines:
+    for kind, group in by_kind.items():
+        if len(group) <= MAX_LINES_OF_KIND.get(kind, MAX_LINES):
             notices += [finding.notice for finding in group]
         else:
             names = listed([repr(finding.column) for finding in group], MAX_NAMES)

@@ -66,9 +66,10 @@ def measured_classes(sample: LabelSample) -> np.ndarray:
 
 
 def _target(label: np.ndarray, numeric: bool) -> tuple[np.ndarray, np.ndarray]:
-    """By class that is measured, 1 for its rows; or the centred numbers as one column. And the classes."""
+    """By class that is measured, 1 for its rows; or the centred numbers as one column, scaled. And the classes."""
     if numeric:
-        return (label - label.mean())[:, None], np.empty(0)
+        ratios = label / (np.abs(label).max(initial=0.0) or 1.0)  # whose squares do not overflow
+        return (ratios - ratios.mean())[:, None], np.empty(0)
     codes, classes = pd.factorize(label, sort=True)
     sizes = np.bincount(codes, minlength=len(classes))
     order = np.argsort(-sizes, kind="stable")[:MAX_CLASSES]

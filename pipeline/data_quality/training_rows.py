@@ -6,6 +6,7 @@ import numpy as np
 
 from pipeline import config as cfg
 from pipeline.data_quality.column_names import is_identifier_name
+from pipeline.data_quality.extreme_numbers import extreme_numbers
 from pipeline.data_quality.finding import Finding
 from pipeline.data_quality.first_rows import (
     EXCLUDE,
@@ -18,6 +19,7 @@ from pipeline.data_quality.first_rows import (
 from pipeline.data_quality.label_dependence import Dependence, measured_classes
 from pipeline.notices import Notice
 from pipeline.preparation.columns import Columns
+from pipeline.preparation.packing_scale import PackingScale
 from pipeline.statistics.counts import MAX_EXACT_VALUES, Counts
 from pipeline.statistics.moments import NumericStats
 from pipeline.statistics.summary import Summary
@@ -35,13 +37,15 @@ MANY_CATEGORIES, MAX_ROWS_PER_CATEGORY = 2_000, 20
 # ones 14; a log-normal column reaches it in a few thousand rows.
 TAIL = 30.0
 MIN_TAIL_ROWS = 2_000
+# The standard deviation of a label, in ranges of the middle half of its values: of heavy-tailed amounts it is 10.
+EXTREME_SPREAD = 1_000
 # The part of the rows that would have to change between the first and the last batch; and standard deviations.
 SORTED_SHARES, SORTED_DEVIATIONS = 0.5, 1.2
 MIN_END_ROWS = 100
 
 
 def findings_in_statistics(
-    summary: Summary, columns: Columns, config: cfg.Config, depends: Mapping[str, Dependence]
+    summary: Summary, columns: Columns, scale: PackingScale, config: cfg.Config, depends: Mapping[str, Dependence]
 ) -> tuple[Finding, ...]:
     """What looks wrong with the features, by the statistics of all training rows.
 
@@ -50,7 +54,7 @@ def findings_in_statistics(
     depends
         What `label_dependence.dependences` found in the sample.
     """
-    found: list[Finding] = []
+    found: list[Finding] = [*extreme_numbers(summary, columns, scale)]
     for name, stats in summary.numeric.items():
         found += _number(name, stats, columns)
     for name, counts in summary.categorical.items():
@@ -70,13 +74,35 @@ def unparsed_dates(summary: Summary, columns: Columns) -> tuple[Finding, ...]:
             f'{count:,} of {rows:,} rows have a text that is no date by "{columns.treatment(name).format}"; they are '
             "missing",
             f"if they are dates, write all alike, or give another features.columns.{name}.format",
+            "have texts that are no dates by their formats; they are missing",
+            "if they are dates, write all alike, or give another features.columns.NAME.format",
         )
         for name, count in summary.unparsed.items()
     )
 
 
 def label_notices(summary: Summary, label: str) -> tuple[Notice, ...]:
-    """What the order of the rows says of the label."""
+    """What the values of the label, and their order, say of it."""
+    return (*_extreme_labels(summary, label), *_sorted_labels(summary, label))
+
+
+def _extreme_labels(summary: Summary, label: str) -> Iterator[Notice]:
+    """Whether a few values of a label that is a number are so far from the others that they alone are learned."""
+    if summary.sample is None or not summary.label.count or len(summary.sample.label) < MIN_ROWS:
+        return
+    first, third = np.quantile(summary.sample.label, (0.25, 0.75))
+    with np.errstate(over="ignore"):
+        middle = third - first
+    if 0 < middle * EXTREME_SPREAD < summary.label.std:
+        yield Notice(
+            f"label {label!r}",
+            f"half of its values are between {first:.4g} and {third:.4g}, and its standard deviation is "
+            f"{summary.label.std:.4g}: a few extreme values outweigh the others",
+            "if they are errors, leave them out with prepare.filter; or predict a logarithm that prepare.derive makes",
+        )
+
+
+def _sorted_labels(summary: Summary, label: str) -> tuple[Notice, ...]:
     ends = summary.label_ends
     if ends is None or min(ends.first.rows, ends.last.rows) < MIN_END_ROWS:
         return ()
@@ -102,7 +128,8 @@ def _number(name: str, stats: NumericStats, columns: Columns) -> Iterator[Findin
     treated = options.log1p or options.clip or options.bins or options.scale == "robust"
     if treated or count < MIN_TAIL_ROWS or not moments.std:
         return
-    farthest = max(stats.high - moments.mean, moments.mean - stats.low) / moments.std
+    high, low, mean = (value / moments.std for value in (stats.high, stats.low, moments.mean))
+    farthest = max(high - mean, mean - low)
     if farthest > TAIL:
         log = "log1p = true, " if stats.low > -1 else ""
         yield Finding(

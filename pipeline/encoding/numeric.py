@@ -69,6 +69,10 @@ def fit_numbers(columns: Columns, summary: Summary, packing: PackingScale) -> Fi
     return FittedNumbers(list(transforms), NumericTransform(*arrays), indicated, edges, bin_missing)
 
 
+# Of a smaller scale the inverse is no number.
+SMALLEST_SCALE = 1e-300
+
+
 def fit_numeric_transform(stats: NumericStats, transform: ColumnTransform) -> NumericTransform:
     """Learn the transform of one scaled column.
 
@@ -91,6 +95,8 @@ def fit_numeric_transform(stats: NumericStats, transform: ColumnTransform) -> Nu
         scale = third - first if third > first else 1.0
     elif transform.scale == "none":
         center, scale = 0.0, 1.0
+    if scale < SMALLEST_SCALE:
+        scale = 1.0
     if isinstance(transform.impute, str):
         imputed = mean if transform.impute == "mean" or not len(values) else float(np.median(values))
     else:
@@ -128,7 +134,8 @@ def scaled_numbers(
     """
     places = _places(packing)[column_index]
     packed_center, unit = _units(column_index, packing)
-    center = np.where(logged, transforms.center, (transforms.center - packed_center) / unit)
+    with np.errstate(over="ignore"):
+        center = np.where(logged, transforms.center, (transforms.center - packed_center) / unit)
     factor = np.where(logged, 1.0, unit) / transforms.scale
     with np.errstate(over="ignore"):
         bounds = np.column_stack([(transforms.low - packed_center) / unit, (transforms.high - packed_center) / unit])

@@ -28,7 +28,7 @@ def reasons(figures: Mapping[str, float], evaluator: Evaluator, rows: Mapping[st
 
 def _of_number() -> dict[str, str]:
     reasons = dict.fromkeys(OF_SQUARES, "the errors, or their squares, are too large for a number")
-    reasons["r2"] = "the label has a single value in the test rows"
+    reasons["r2"] = "the label has a single value in the test rows, or hardly varies beside that of extreme rows"
     reasons["mean_poisson_deviance"] = "a label is negative, or a prediction is not positive"
     return reasons
 

@@ -93,13 +93,19 @@ def permutation_importances(
     Returns
     -------
     dict
-        ``{name: {"mean": ..., "error": ...}}``.
+        ``{name: {"mean": ..., "error": ...}}``; without those whose losses are too large for a number.
     """
-    before = row_loss(predict(sample.features, sample.y))
+    with np.errstate(over="ignore"):
+        before = row_loss(predict(sample.features, sample.y))
+    if not np.isfinite(before).all():
+        return {}
     importances, features = {}, features_of(columns)
     for name in names:
         order = np.random.default_rng([seed, features.index(name)]).permutation(len(sample))
-        increase = row_loss(predict(_permuted(sample.features, columns, name, order), sample.y)) - before
+        with np.errstate(over="ignore"):
+            increase = row_loss(predict(_permuted(sample.features, columns, name, order), sample.y)) - before
+        if not np.isfinite(increase).all():
+            continue
         error = increase.std(ddof=1) / np.sqrt(len(increase)) if len(increase) > 1 else 0.0
         importances[name] = {"mean": float(increase.mean()), "error": float(error)}
     return importances

@@ -21,7 +21,8 @@ class PoissonDeviance(Additive):
         with np.errstate(all="ignore"):
             loss = 2 * (np.where(y > 0, y * np.log(y / predicted), 0.0) - y + predicted)
         loss = np.where((y >= 0) & (predicted > 0), loss, np.nan)
-        return [np.ones(len(y)), loss, loss**2]
+        with np.errstate(over="ignore"):
+            return [np.ones(len(y)), loss, loss**2]
 
     @staticmethod
     def figures(sums: np.ndarray) -> dict[str, np.ndarray]:

@@ -24,8 +24,9 @@ class SquaredAndAbsoluteError(Additive):
     @classmethod
     def terms(cls, prediction: Prediction) -> list[np.ndarray]:
         error, centered = prediction.y - prediction.predicted, prediction.y - prediction.target_mean
-        square = error**2
-        return [np.ones(len(error)), square, square**2, np.abs(error), np.maximum(error, 0), centered, centered**2]
+        with np.errstate(over="ignore"):  # figures that are too large are not given
+            square, of_square, of_label = error**2, np.square(error**2), centered**2
+        return [np.ones(len(error)), square, of_square, np.abs(error), np.maximum(error, 0), centered, of_label]
 
     def support(self) -> dict[str, Support]:
         """As `Additive.support`; the other figures rest on as few rows as the error that they are made of."""
@@ -39,7 +40,8 @@ class SquaredAndAbsoluteError(Additive):
     @staticmethod
     def figures(sums: np.ndarray) -> dict[str, np.ndarray]:
         squared, absolute, too_low = mean(sums, 1), mean(sums, 3), mean(sums, 4)
-        variance = mean(sums, 6) - mean(sums, 5) ** 2
+        with np.errstate(over="ignore", invalid="ignore"):
+            variance = mean(sums, 6) - mean(sums, 5) ** 2
         # What rounding leaves of the squares is no variance.
         has_variance = variance > 1e-12 * mean(sums, 6)
         unexplained = np.divide(squared, variance, out=np.full(squared.shape, np.nan), where=has_variance)

@@ -28,7 +28,7 @@ from pipeline.model_selection.trial_settings import TrialSetting, brackets_of, s
 from pipeline.monitoring.progress import Monitor
 from pipeline.planning.plan import Plan
 from pipeline.training.run_context import RunContext
-from pipeline.training.statistics_stage import with_revised_task
+from pipeline.training.statistics_stage import with_revised_plan
 
 
 class HyperparameterSearch:
@@ -55,7 +55,7 @@ class HyperparameterSearch:
             No setting could be trained, or there are too few rows.
         """
         try:
-            return with_revised_task(self.plan, self._monitor, self._run)
+            return with_revised_plan(self.plan, self._monitor, self._run)
         except (KeyboardInterrupt, ClusterError):
             with contextlib.suppress(StorageError):  # the end of the run will report it
                 self._checkpoint.flush()

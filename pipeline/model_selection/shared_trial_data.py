@@ -31,6 +31,7 @@ from pipeline.statistics.label_check import check_counts
 from pipeline.statistics.summary import Summary, merge_summaries, summarise_batch
 from pipeline.training.class_limits import check_label_values, check_model_size
 from pipeline.training.label import target_of
+from pipeline.training.split_checks import check_split_units
 
 # With fewer batches than this, a subsample leaves out rows rather than batches.
 MIN_BATCHES = 32
@@ -110,8 +111,8 @@ class SharedTrialData:
         ------
         DataError
             There are no rows to score trials on.
-        GuessRefutedError
-            The label is no class, as its first rows suggested.
+        GuessRefutedError, SplitRefutedError
+            The label is no class, as its first rows suggested, or the split misses its share.
         """
         segments, summaries = segments_of(plan.batches, plan.config.train), dict[Any, Summary]()
         by_key = {statistics_key(columns): columns for columns in columns_of_trials}
@@ -122,6 +123,7 @@ class SharedTrialData:
         first = next(iter(summaries.values()))
         if recipe.label_guess is not None:
             check_counts(recipe.label_guess, (first.train_labels, first.validation_labels, first.test_labels))
+        check_split_units(first, plan, recipe.split)
         check_label_values(first, plan)
         if not first.rows["validation"]:
             raise DataError(

@@ -21,7 +21,7 @@ from pipeline.preparation.feature_inference import FeatureSelection
 from pipeline.preparation.label_guess import LabelGuess
 from pipeline.preparation.packing_scale import PackingScale
 from pipeline.preparation.slice_columns import SliceColumn
-from pipeline.preparation.split import SplitSpec
+from pipeline.preparation.split import SplitRevision, SplitSpec
 from pipeline.preparation.transforms import PreparationSteps
 from pipeline.statistics import label_sample
 
@@ -50,6 +50,8 @@ class Plan:
     packing_scale: PackingScale
     boundary: TimeBoundary | None = None
     """From which value on rows test, where the split goes by time."""
+    split_revision: SplitRevision | None = None
+    """What all rows have shown that the split needs; None if it is as the config says."""
     slices: tuple[SliceColumn, ...] = ()
     """The columns to slice the evaluation by."""
     label_guess: LabelGuess | None = None
@@ -120,6 +122,7 @@ class Plan:
     def recipe(self) -> BatchRecipe:
         """The part of the plan that travels with every task."""
         config = self.config
+        revised = self.split_revision or SplitRevision(config.train.seed)
         extra = [column.name for column in self.slices] + ([] if self.test_from is None else [self.test_from[0]])
         return BatchRecipe(
             read_spec=ReadSpec.of(self.dataset, self.columns, config.data.encoding_errors),
@@ -131,13 +134,14 @@ class Plan:
             split=SplitSpec(
                 hash_columns=tuple(self.identity),
                 test_fraction=config.split.test,
-                seed=config.train.seed,
+                seed=revised.seed,
                 validation_fraction=config.train.validation_fraction if config.needs_validation_rows else 0.0,
                 folds=self._hash_folds,
                 test_from=self.test_from,
                 bootstrap=bool(config.evaluate.bootstrap) and not self.exploring,
                 row_columns=tuple(self._row_columns) if config.split.by == "group" else (),
                 fold_starts=() if self.boundary is None else self.boundary.fold_starts,
+                copies_apart=revised.copies_apart and config.split.by == "row",
             ),
             label_guess=self.label_guess,
             explore=self.exploring,

@@ -44,6 +44,7 @@ from pipeline.preparation.feature_inference import (
 from pipeline.preparation.joins import matched_column
 from pipeline.preparation.packing_scale import PackingScale
 from pipeline.preparation.slice_columns import SliceColumn, slice_columns
+from pipeline.preparation.split import SplitRevision
 from pipeline.preparation.transforms import apply_steps
 
 # How pandas and Dask name the column of an index without a name.
@@ -185,6 +186,7 @@ def _decide(config: cfg.Config, sources: Sources, trained: TrainedModel | None) 
         task_reason=chosen.reason,
         packing_scale=trained.packing_scale if trained else PackingScale.of(head, features.columns),
         boundary=boundary,
+        split_revision=SplitRevision.from_profile(trained.profile) if trained else None,
         slices=slices,
         label_guess=chosen.guess,
         findings=() if trained else findings_in_first_rows(head, features.columns, config),

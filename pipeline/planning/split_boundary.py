@@ -63,7 +63,8 @@ class TimeBoundary:
                 Notice(
                     subject,
                     f"many rows have the value {self.first_test}, so {self.share:.1%} of the rows test, not {test:.1%}",
-                    "set split.after to choose the boundary",
+                    "set split.after to choose the boundary; if the value stands for no time, leave its rows out with "
+                    "prepare.filter",
                 )
             )
         return tuple(notices)

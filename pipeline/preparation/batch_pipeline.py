@@ -168,7 +168,8 @@ def prepare_batch(read: ReadBatch, batch: Batch, recipe: BatchRecipe) -> Prepare
     if absent:
         raise DataError(f"prepare.function left out column {absent[0]!r}; return it always.")
     frame = frame[list(recipe.columns)]
-    return PreparedBatch(batch.number, frame, assign_roles(frame, recipe.split, recipe.label, batch.test), counts)
+    roles = assign_roles(frame, recipe.split, recipe.label, batch.test, batch.number)
+    return PreparedBatch(batch.number, frame, roles, counts)
 
 
 def quarantine_batch(batch: Batch, recipe: BatchRecipe, reason: str) -> PackedBatch:

@@ -250,5 +250,6 @@ def _pack_numbers(values: np.ndarray, center: float, unit: float, out: np.ndarra
     if extremes:
         for i in range(len(values)):
             if np.isinf(out[i]) and np.isfinite(values[i]):
-                out[i] = MAX_FLOAT32 if values[i] > center else -MAX_FLOAT32
+                x = values[i] * inverse - center * inverse  # the difference of the values may be beyond float64
+                out[i] = min(max(x, -MAX_FLOAT32), MAX_FLOAT32)
     return extremes > 0

@@ -6,9 +6,10 @@ role, so that none of them is in both training and test.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -61,6 +62,27 @@ class SplitSpec:
     """Split by group: the columns whose values identify a row that has no group."""
     fold_starts: tuple[object, ...] = ()
     """Split by time: the value from which on rows belong to each fold; those before the first only train."""
+    copies_apart: bool = False
+    """Whether a row's place in its batch decides instead of its values: copies of it train and test alike."""
+
+
+@dataclass(frozen=True)
+class SplitRevision:
+    """What is split otherwise than planned, because there are few groups, or few distinct rows."""
+
+    seed: int
+    """The seed of the split."""
+    copies_apart: bool = False
+    """As `SplitSpec.copies_apart`."""
+
+    @classmethod
+    def from_profile(cls, profile: Mapping[str, Any]) -> "SplitRevision | None":
+        """What a model remembers of the split of its training data; None if it was as its config says."""
+        return cls(**profile["split"]) if "split" in profile else None
+
+    def to_profile(self) -> dict[str, Any]:
+        """What a model remembers, so that its test rows are the same when it is evaluated or trained further."""
+        return {"split": asdict(self)}
 
 
 @dataclass(frozen=True)
@@ -79,13 +101,17 @@ class RowRoles:
     """What the split keeps on one side; none unless a hash decides on the side."""
 
 
-def assign_roles(frame: pd.DataFrame, split: SplitSpec, label: str, in_test: bool | None = None) -> RowRoles:
+def assign_roles(
+    frame: pd.DataFrame, split: SplitSpec, label: str, in_test: bool | None = None, batch: int = 0
+) -> RowRoles:
     """The roles of the rows of ``frame``; rows without a usable label have one that says why.
 
     Parameters
     ----------
     in_test
         Whether the batch as a whole tests; None if each row is split by itself.
+    batch
+        The number of the batch.
     """
     test_fraction = split.test_fraction if in_test is None else 0.0
     if split.test_from is not None:
@@ -94,7 +120,7 @@ def assign_roles(frame: pd.DataFrame, split: SplitSpec, label: str, in_test: boo
     role = np.full(len(frame), TEST if in_test else TRAIN, dtype=np.int8)
     fold = group = period = None
     if in_test is None or split.folds or split.bootstrap or keeps_validation:
-        units, without_group = _unit_hashes(frame, split)
+        units, without_group = _unit_hashes(frame, split, batch)
         hashes = _seeded(units, split.seed)
         if in_test is None or keeps_validation:
             fraction = _fractions(hashes)
@@ -120,6 +146,8 @@ def assign_roles(frame: pd.DataFrame, split: SplitSpec, label: str, in_test: boo
     if in_test is not None:
         return RowRoles(role, fold, group, period)
     used = np.isin(role, (TRAIN, TEST, VALIDATION))
+    if split.copies_apart:
+        return RowRoles(role, fold, group, period, SplitUnits(None))
     return RowRoles(role, fold, group, period, SplitUnits.of(units[used], int(without_group[used].sum())))
 
 
@@ -128,8 +156,12 @@ def _is_from(times: pd.Series, first_value: object) -> np.ndarray:
     return (times >= first_value).fillna(False).to_numpy(dtype=bool)
 
 
-def _unit_hashes(frame: pd.DataFrame, split: SplitSpec) -> tuple[np.ndarray, np.ndarray]:
+def _unit_hashes(frame: pd.DataFrame, split: SplitSpec, batch: int) -> tuple[np.ndarray, np.ndarray]:
     """The hash of each row's unit, without the seed, uint64 (n,), and whether the row lacks a group, bool (n,)."""
+    if split.copies_apart:
+        places = np.zeros(len(frame), dtype=np.uint64)
+        _add_scrambled(np.arange(len(frame), dtype=np.uint64), np.uint64(batch << 32), places)
+        return places, np.zeros(len(frame), dtype=bool)
     hashes = _values_hash(frame, split.hash_columns)
     if not split.row_columns:
         return hashes, np.zeros(len(frame), dtype=bool)

@@ -12,7 +12,7 @@ import numpy as np
 # More units are not counted.
 MAX_UNITS = 4096
 # A batch with more units than this among so many first rows is not looked at any further.
-_SAMPLE_ROWS, _MAX_SAMPLE_UNITS = 1024, 512
+_SAMPLE_ROWS, _MAX_SAMPLE_UNITS = 8192, 3700
 
 
 def _no_units() -> np.ndarray:

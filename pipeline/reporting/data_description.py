@@ -46,7 +46,7 @@ def check_results(summary: Summary, plan: Plan) -> dict[str, Any]:
     features, explored = plan.features, summary.exploration
     assert explored is not None
     depends = dependences(summary.sample, features.task == "regression")
-    in_rows = findings_in_statistics(summary, features.columns, plan.config, depends)
+    in_rows = findings_in_statistics(summary, features.columns, plan.packing_scale, plan.config, depends)
     found = tuple(_among_all_rows(each, explored) for each in merge_findings(plan.findings, in_rows))
     by_column: dict[str, list[Finding]] = {}
     for finding in found:

@@ -53,9 +53,22 @@ def _moments(
     return count, mean, m2, low, high
 
 
+MAX_FLOAT64 = float(np.finfo(np.float64).max)
+
+
 def _rounded(x: float, center: float, unit: float) -> float:
     """Return the value of a packed x without the digits that float32 does not have."""
-    return round(center + unit * x, 6 - math.floor(math.log10(unit * max(abs(x), 1.0))))
+    value = _unpacked(x, center, unit)
+    return round(value, 6 - math.floor(math.log10(unit) + math.log10(max(abs(x), 1.0))))
+
+
+def _unpacked(x: float, center: float, unit: float) -> float:
+    """Return the value of a packed x, though the product may overflow."""
+    with np.errstate(over="ignore"):
+        value = center + unit * x
+        if not np.isfinite(value):
+            value = 2 * (center / 2 + x / 2 * unit)
+        return float(np.clip(value, -MAX_FLOAT64, MAX_FLOAT64))
 
 
 def mean_and_std(values: np.ndarray) -> tuple[float, float]:
@@ -150,7 +163,7 @@ class NumericStats:
             quantiles = Quantiles.of(center + unit * selected)
         n_finite = int(histogram.sum())
         if count and not log:
-            mean, std = center + unit * mean, unit * std
+            mean, std = _unpacked(mean, center, unit), _unpacked(std, 0.0, unit)
         if n_finite and not full:
             low, high = (_rounded(x, center, unit) for x in (low, high))
         n_missing = len(rows) - n_finite

@@ -61,7 +61,8 @@ class FittedState:
         encoder.fit_statistics(summary, plan.packing_scale, target.classes, folds)
         label = target_to_profile(target) | {"rows": ledger.train}
         profile = drift_profile.profile(summary, columns, encoder.categories_) | {"label": label}
-        encoder = encoder.with_profile(profile | {"types": drift_profile.types_to_profile(plan.columns)})
+        split = plan.split_revision.to_profile() if plan.split_revision else {}
+        encoder = encoder.with_profile(profile | {"types": drift_profile.types_to_profile(plan.columns)} | split)
         slicing, unmatched = slicing_of(summary, plan), dict(summary.unmatched)
         notices = (*about_classes, *statistics_notices(summary, plan))
         return cls(ledger, target, encoder, slicing, unmatched, notices=notices)

@@ -1,7 +1,7 @@
 """The order of a run: read, statistics, encode, train, evaluate, folds."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sklearn.pipeline import Pipeline
@@ -14,6 +14,7 @@ from pipeline.monitoring.progress import Monitor
 from pipeline.notices import Notice, unique_notices
 from pipeline.planning.plan import Plan
 from pipeline.planning.task_choice import as_regression
+from pipeline.preparation.split import SplitRevision
 from pipeline.statistics.ledger import Ledger
 from pipeline.training.checkpoint import RunProgress
 from pipeline.training.class_limits import check_model_size
@@ -22,7 +23,7 @@ from pipeline.training.evaluation_stage import evaluate_model
 from pipeline.training.fitted_state import FittedState
 from pipeline.training.lane import new_lane
 from pipeline.training.run_context import RunContext
-from pipeline.training.statistics_stage import collect_statistics, with_revised_task
+from pipeline.training.statistics_stage import collect_statistics, with_revised_plan
 from pipeline.training.trainer import Training, TrainingEventEmitter
 from pipeline.training.training_stage import make_evaluator, train_model
 from pipeline.training.warm_start import BaseRun, lineage_report, warm_start_lane, warm_start_state
@@ -86,13 +87,14 @@ def run_stages(
     progress = progress or RunProgress()
     if progress.fitted_state is not None:
         plan = _as_begun(plan, progress.fitted_state)
-    return with_revised_task(
+    return with_revised_plan(
         plan, monitor, lambda plan: _run_as_planned(plan, session, monitor, progress, on_progress, base_run)
     )
 
 
 def _as_begun(plan: Plan, fitted_state: FittedState) -> Plan:
-    """The plan with the task that the statistics of an earlier process decided."""
+    """The plan with the task and the split that the statistics of an earlier process decided."""
+    plan = replace(plan, split_revision=SplitRevision.from_profile(fitted_state.encoder.profile_))
     return as_regression(plan) if plan.label_guess is not None and fitted_state.task == "regression" else plan
 
 

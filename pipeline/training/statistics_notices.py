@@ -1,39 +1,31 @@
 """What the statistics show and a person should know: of the split, of texts, of features and the label."""
 
-from pipeline.data_quality.extreme_numbers import extreme_numbers
-from pipeline.data_quality.finding import Finding, merge_findings, to_notices
+from pipeline.data_quality.finding import merge_findings, to_notices
 from pipeline.data_quality.label_dependence import dependences
 from pipeline.data_quality.training_rows import findings_in_statistics, label_notices, unparsed_dates
 from pipeline.notices import Notice
 from pipeline.planning.plan import Plan
 from pipeline.statistics.summary import Summary
 from pipeline.training.row_checks import replaced_text_notices
-from pipeline.training.split_checks import without_group_notices
-
-# So many columns with infinite or extreme values have a line each: the figures differ.
-MAX_LINES_OF_NUMBERS = 10
+from pipeline.training.split_checks import split_notices
 
 
 def statistics_notices(summary: Summary, plan: Plan) -> tuple[Notice, ...]:
     """Return what every run tells of its merged statistics, whether it trains a new model or one further."""
-    numbers = dict.fromkeys(extreme_numbers(summary, plan.features.columns, plan.packing_scale))
-    found = merge_findings(numbers, *_quality_findings(summary, plan))
     return (
-        *without_group_notices(summary, plan),
+        *split_notices(summary, plan),
         *replaced_text_notices(summary),
-        *to_notices(numbers, MAX_LINES_OF_NUMBERS),
-        *(label_notices(summary, plan.config.data.label) if plan.is_new_model else ()),
-        *to_notices(finding for finding in found if finding not in numbers),
+        *_quality_notices(summary, plan),
     )
 
 
-def _quality_findings(summary: Summary, plan: Plan) -> tuple[tuple[Finding, ...], ...]:
-    """What looks wrong, by first rows and by statistics.
+def _quality_notices(summary: Summary, plan: Plan) -> tuple[Notice, ...]:
+    """A line for each thing that looks wrong, by first rows and statistics together.
 
     The features of a model that is trained further are what they are.
     """
-    columns = plan.features.columns
     if not plan.is_new_model:
-        return (unparsed_dates(summary, columns),)
+        return to_notices(unparsed_dates(summary, plan.features.columns))
     depends = dependences(summary.sample, plan.features.task == "regression")
-    return plan.findings, findings_in_statistics(summary, columns, plan.config, depends)
+    found = findings_in_statistics(summary, plan.features.columns, plan.packing_scale, plan.config, depends)
+    return (*label_notices(summary, plan.config.data.label), *to_notices(merge_findings(plan.findings, found)))

@@ -15,6 +15,7 @@ from pipeline.preparation.split import TRAIN
 from pipeline.statistics.label_check import GuessRefutedError, check_counts
 from pipeline.statistics.summary import Summary, merge_summaries, summarise_batch
 from pipeline.training.run_context import RunContext
+from pipeline.training.split_checks import SplitRefutedError, check_split_units
 
 T = TypeVar("T")
 
@@ -24,8 +25,8 @@ def collect_statistics(run: RunContext, source: BatchSource | FoldSource, role: 
 
     Raises
     ------
-    GuessRefutedError
-        The label is no class, as its first rows suggested: see `with_revised_task`.
+    GuessRefutedError, SplitRefutedError
+        The label is no class, as its first rows suggested, or the split misses its share: see `with_revised_plan`.
     """
     recipe = run.tasks.broadcast(run.recipe)
     with run_stage(run.monitor, "statistics", len(run.plan.batches)) as stage:
@@ -33,11 +34,15 @@ def collect_statistics(run: RunContext, source: BatchSource | FoldSource, role: 
         merged: Summary = run.tasks.map_reduce_batches(stage, statistics, run.segments, source.futures_for)
     if run.recipe.label_guess is not None:
         check_counts(run.recipe.label_guess, (merged.train_labels, merged.validation_labels, merged.test_labels))
+    check_split_units(merged, run.plan, run.recipe.split)
     return merged
 
 
-def with_revised_task(plan: Plan, monitor: Monitor, work: Callable[[Plan], T]) -> T:
-    """Return what ``work`` makes of the plan or, if all rows refute the label's first rows, of the plan for a number.
+def with_revised_plan(plan: Plan, monitor: Monitor, work: Callable[[Plan], T]) -> T:
+    """Return what ``work`` makes of the plan or, if all rows refute it, of another one.
+
+    A label that is no class, as its first rows suggested, is a number; a split into few groups has a seed that reaches
+    its share, and one of few distinct rows goes by their places.
 
     Only the statistics are collected again.
 
@@ -50,10 +55,14 @@ def with_revised_task(plan: Plan, monitor: Monitor, work: Callable[[Plan], T]) -
         return work(plan)
     except GuessRefutedError:
         revised = as_regression(plan)
-    label = plan.config.data.label
-    monitor.print(f"label       {label}: {revised.features.task}, because {revised.task_reason}; reading again")
-    monitor.events.emit("task_revised", "warning", task=revised.features.task, reason=revised.task_reason)
-    return work(revised)
+        label = plan.config.data.label
+        monitor.print(f"label       {label}: {revised.features.task}, because {revised.task_reason}; reading again")
+        monitor.events.emit("task_revised", "warning", task=revised.features.task, reason=revised.task_reason)
+    except SplitRefutedError as error:
+        revised = replace(plan, split_revision=error.revision)
+        monitor.print(f"split       {error}; reading again")
+        monitor.events.emit("split_revised", "warning", reason=str(error))
+    return with_revised_plan(revised, monitor, work)
 
 
 def confirm_task(plan: Plan, session: Session, monitor: Monitor) -> Plan:
@@ -72,4 +81,4 @@ def explore(plan: Plan, session: Session, monitor: Monitor) -> tuple[Summary, Pl
         with run.open_source() as source:
             return collect_statistics(run, source), plan
 
-    return with_revised_task(plan, monitor, explore_as_planned)
+    return with_revised_plan(plan, monitor, explore_as_planned)

@@ -33,6 +33,7 @@ from pipeline.planning.plan import Plan
 from pipeline.planning.task_choice import with_task
 from pipeline.preparation.columns import Columns
 from pipeline.preparation.feature_inference import FEATURE_KINDS
+from pipeline.preparation.split import SplitRevision
 from pipeline.statistics.counts import Counts
 from pipeline.statistics.summary import Summary
 from pipeline.training.fitted_state import FittedState, slicing_of
@@ -126,7 +127,9 @@ def check_warm_start(base_run: BaseRun, plan: Plan) -> Plan:
     _check_columns(base_run, plan.features.columns)
     drift_profile.check_schema(base_run.encoder.profile_, base_run.encoder.columns, plan.meta)
     _check_estimator(base_run, plan)
-    return replace(plan, packing_scale=base_run.encoder.packing)
+    # As the base run split, or as the config says: never so that rows that the model was trained on test.
+    revision = SplitRevision.from_profile(base_run.encoder.profile_) or SplitRevision(config.train.seed)
+    return replace(plan, packing_scale=base_run.encoder.packing, split_revision=revision)
 
 
 def _check_columns(base_run: BaseRun, columns: Columns) -> None:
@@ -194,7 +197,9 @@ def warm_start_state(base_run: BaseRun, summary: Summary, plan: Plan) -> FittedS
     new_profile = drift_profile.profile(summary, encoder.columns, encoder.categories_)
     label_profile = label_profile | {"rows": _rows_before(base_run) + ledger.train}
     encoder = encoder.with_profile(
-        drift_profile.merge_profiles(base_run.encoder.profile_, new_profile) | {"label": label_profile}
+        drift_profile.merge_profiles(base_run.encoder.profile_, new_profile)
+        | {"label": label_profile}
+        | (plan.split_revision.to_profile() if plan.split_revision else {})
     )
     notices = (*drift_notices(changes), *statistics_notices(summary, plan))
     return FittedState(

@@ -8,11 +8,16 @@ from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import KBinsDiscretizer, RobustScaler, StandardScaler
 
 from pipeline.encoding.encoder import Encoder
+from pipeline.monitoring.progress import Monitor
+from pipeline.notices import Notice
+from pipeline.planning.planner import for_exploration, make_plan
 from pipeline.preparation.columns import Columns
 from pipeline.preparation.packing import PackedBatch, pack
 from pipeline.preparation.packing_scale import PackingScale
 from pipeline.preparation.split import TRAIN
+from pipeline.reporting.data_description import check_results
 from pipeline.statistics.summary import merge_summaries, summarise
+from pipeline.training.statistics_stage import explore
 from tests.builders import execute, make_config, report_of, write_parquet
 
 GREATEST = np.finfo(np.float32).max
@@ -201,3 +206,36 @@ def test_infinite_values_and_the_ends_of_float64_are_told_and_do_no_harm(threads
     assert notice.subject == "column 'rate'"
     counted = int(notice.message.split()[0].replace(",", ""))
     assert counted == pytest.approx(300 * outcome.ledger.train / len(frame), abs=30)
+
+
+def test_one_line_tells_of_an_extreme_column_and_check_tells_of_it_too(threads, tmp_path):
+    frame = priced()
+    frame["far"] = np.where(frame.index % 1000 == 7, 1e12, frame["price"])
+    frame["infinite"] = np.where(frame.index % 10, frame["price"], np.inf)
+    frame["only_infinite"] = np.inf
+    config = make_config(write_parquet(frame, tmp_path / "data", 2))
+    plan = for_exploration(make_plan(config))
+    explored = check_results(*explore(plan, threads, Monitor(quiet=True)))["notices"]
+    for told in (execute(threads, config).notices, [Notice(**notice) for notice in explored]):
+        lines = {f"column {name!r}": 0 for name in ("far", "infinite", "only_infinite")}
+        for notice in told:
+            if notice.subject in lines:
+                lines[notice.subject] += 1
+        assert set(lines.values()) == {1}
+
+
+def test_a_label_with_an_absurd_value_is_told_and_leaves_no_nan_in_the_report(threads, tmp_path):
+    frame = priced().drop(columns="y")
+    frame["y"] = np.where(frame.index == 7, 1e300, np.random.default_rng(0).normal(size=len(frame)))
+    outcome = execute(threads, make_config(write_parquet(frame, tmp_path / "data", 2)))
+    assert any("a few extreme values outweigh the others" in str(notice) for notice in outcome.notices)
+    assert all(np.isfinite(list(outcome.metrics.values())))
+    importance = outcome.results.importance.get("columns", {})
+    assert all(np.isfinite(each["mean"]) for each in importance.values())
+
+
+def test_a_column_as_wide_as_float64_is_read(threads, tmp_path):
+    frame = priced()
+    frame["wide"] = np.where(frame.index % 2, 1.7e308, -1.7e308)
+    outcome = execute(threads, make_config(write_parquet(frame, tmp_path / "data", 2)))
+    assert outcome.metrics["roc_auc"] > 0.8
