@@ -39,6 +39,8 @@ TAIL = 30.0
 MIN_TAIL_ROWS = 2_000
 # The standard deviation of a label, in ranges of the middle half of its values: of heavy-tailed amounts it is 10.
 EXTREME_SPREAD = 1_000
+# Numbers of rows fill their range but for this factor; amounts that do are drawn twice in a sample.
+MAX_GAPS = 2.0
 # The part of the rows that would have to change between the first and the last batch; and standard deviations.
 SORTED_SHARES, SORTED_DEVIATIONS = 0.5, 1.2
 MIN_END_ROWS = 100
@@ -83,7 +85,22 @@ def unparsed_dates(summary: Summary, columns: Columns) -> tuple[Finding, ...]:
 
 def label_notices(summary: Summary, label: str) -> tuple[Notice, ...]:
     """What the values of the label, and their order, say of it."""
-    return (*_extreme_labels(summary, label), *_sorted_labels(summary, label))
+    return (*_unique_labels(summary, label), *_extreme_labels(summary, label), *_sorted_labels(summary, label))
+
+
+def _unique_labels(summary: Summary, label: str) -> Iterator[Notice]:
+    """Whether a number to predict numbers the rows: whole, each once, and named like an identifier or without gaps."""
+    if summary.sample is None or not summary.label.count or len(summary.sample.label) < MIN_ROWS:
+        return
+    values = np.sort(summary.sample.label)
+    if not (np.diff(values) >= 1).all() or not np.array_equal(values, np.floor(values)):
+        return
+    if is_identifier_name(label) or values[-1] - values[0] < MAX_GAPS * summary.label.count:
+        yield Notice(
+            f"label {label!r}",
+            f"none of {len(values):,} sampled rows has the whole number of another: an identifier?",
+            "if it is one, name another column in data.label",
+        )
 
 
 def _extreme_labels(summary: Summary, label: str) -> Iterator[Notice]:

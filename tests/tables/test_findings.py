@@ -179,6 +179,26 @@ def test_a_label_that_sorts_the_files_is_told_and_shuffled_files_are_not(session
 
 
 @pytest.mark.cluster
+def test_a_number_of_the_row_as_label_is_told_and_an_amount_is_not(session, tmp_path):
+    frame, rng = base(4_000), np.random.default_rng(1)
+    labels = {
+        "number": rng.permutation(4_000) + 70_000,
+        "customer_id": rng.choice(10**9, 4_000, replace=False),
+        "amount": rng.integers(0, 6_000, 4_000),
+        "large": rng.choice(10**9, 4_000, replace=False),
+        "exact": rng.permutation(4_000) + 0.5,
+    }
+    seen = {
+        name: any(
+            "an identifier?" in line
+            for line in told(session, frame.assign(y=values).rename(columns={"y": name}), tmp_path / name, label=name)
+            if line.startswith("label")
+        )
+        for name, values in labels.items()
+    }
+    assert seen == {"number": True, "customer_id": True, "amount": False, "large": False, "exact": False}
+
+
 def test_thousands_of_bad_columns_share_a_line(session, tmp_path):
     empty = pd.DataFrame(np.nan, index=range(500), columns=[f"empty{i}" for i in range(300)])
     frame = pd.concat([base(500), empty], axis=1)
