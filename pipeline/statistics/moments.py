@@ -64,11 +64,10 @@ def _rounded(x: float, center: float, unit: float) -> float:
 
 def _unpacked(x: float, center: float, unit: float) -> float:
     """Return the value of a packed x, though the product may overflow."""
-    with np.errstate(over="ignore"):
-        value = center + unit * x
-        if not np.isfinite(value):
-            value = 2 * (center / 2 + x / 2 * unit)
-        return float(np.clip(value, -MAX_FLOAT64, MAX_FLOAT64))
+    value = center + unit * x
+    if not math.isfinite(value):
+        value = 2 * (center / 2 + x / 2 * unit)
+    return min(max(value, -MAX_FLOAT64), MAX_FLOAT64)
 
 
 def mean_and_std(values: np.ndarray) -> tuple[float, float]:
@@ -148,6 +147,7 @@ class NumericStats:
     ) -> "NumericStats":
         """Return the statistics of ``values[rows]``: float32 (n,), packed by center and unit, or float64, in full."""
         full, histogram = values.dtype == np.float64, np.zeros(N_BINS, dtype=np.int64)
+        center, unit = float(center), float(unit)  # which overflow to infinity without a warning
         origin, per_unit = 0.0, 1.0
         if full:  # the histogram is of packed values, everything else of the values as they are
             origin, per_unit, center, unit = center, 1.0 / unit, 0.0, 1.0
